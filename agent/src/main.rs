@@ -1,0 +1,2 @@
+//! The akwatch agent: one binary, every role.
+fn main() {}

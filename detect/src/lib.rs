@@ -1,0 +1,18 @@
+//! Bytes and their context in, matches out.
+//!
+//! The detector is where secrets are seen, so it can do nothing with them: no file, socket, clock,
+//! log or randomness is in reach of this crate, and it cannot fail. What could not be read comes
+//! back as [`Unread`] beside the matches.
+//!
+//! One scan is one sentence: *unwrap* the parts, *sieve* each window for candidates, read the
+//! *syntax* around each, *judge* it, and *pair* what belongs together.
+
+#![forbid(unsafe_code)]
+
+pub mod content;
+pub mod rule;
+pub mod scan;
+
+pub use content::{Format, Part, Position, Secret, Source, Unreadable};
+pub use rule::{RuleFault, RulePack, RuleSet, RulesVersion};
+pub use scan::{Detector, Limits, Match, RawSpot, Scan, Unread, UnreadWhy};

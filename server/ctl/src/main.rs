@@ -1,0 +1,2 @@
+//! akwatch
+fn main() {}

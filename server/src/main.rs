@@ -1,0 +1,2 @@
+//! akwatch-server
+fn main() {}
