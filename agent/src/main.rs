@@ -1,2 +1,4 @@
 //! The akwatch agent: one binary, every role.
+
+#![forbid(unsafe_code)]
 fn main() {}

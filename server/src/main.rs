@@ -1,2 +1,4 @@
 //! akwatch-server
+
+#![forbid(unsafe_code)]
 fn main() {}

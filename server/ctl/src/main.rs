@@ -1,2 +1,4 @@
 //! akwatch
+
+#![forbid(unsafe_code)]
 fn main() {}

@@ -1,1 +1,3 @@
 //! akwatch-store
+
+#![forbid(unsafe_code)]

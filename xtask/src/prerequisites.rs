@@ -1,0 +1,95 @@
+//! What must be on the machine, and the command that puts it there.
+//!
+//! `up` and `smoke` name what is missing and change nothing; `test` installs it, because a machine
+//! that runs the tests is there for that.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::build::step;
+
+/// One program that has to be found on the path.
+struct Needed {
+    program: &'static str,
+    why: &'static str,
+    install: &'static str,
+}
+
+const FOR_BUILD: &[Needed] = &[
+    Needed {
+        program: "cc",
+        why: "builds the C parts of SQLite, zstd and TLS",
+        install: "apt-get install gcc",
+    },
+    Needed {
+        program: "node",
+        why: "builds the console",
+        install: "install Node.js 20 or later",
+    },
+    Needed {
+        program: "npm",
+        why: "installs the console's packages by lock file",
+        install: "install Node.js 20 or later, with npm",
+    },
+    Needed {
+        program: "git",
+        why: "lists the files that belong to the clone",
+        install: "apt-get install git",
+    },
+];
+
+/// Debian packages of the tests, by the program that shows them installed.
+const FOR_TESTS: &[(&str, &str)] = &[
+    ("/usr/bin/chromium", "chromium"),
+    ("/usr/share/fonts/opentype/noto", "fonts-noto-cjk"),
+];
+
+/// Fails naming everything that is missing and how to get it.
+pub(crate) fn check_build() -> Result<()> {
+    let missing: Vec<String> = FOR_BUILD
+        .iter()
+        .filter(|needed| !on_path(needed.program))
+        .map(|needed| format!("  {} ({}): {}", needed.program, needed.why, needed.install))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("this machine lacks:\n{}", missing.join("\n"));
+}
+
+/// Installs the Debian packages that the tests need and that are not there yet.
+pub(crate) fn install_for_tests() -> Result<()> {
+    let missing: Vec<&str> = FOR_TESTS
+        .iter()
+        .filter(|(shows, _)| !std::path::Path::new(shows).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!(
+        "apt-get install -y --no-install-recommends {}",
+        missing.join(" ")
+    );
+    if !on_path("apt-get") || !nix::unistd::geteuid().is_root() {
+        bail!("the browser tests need packages that are not installed; as root: {install}");
+    }
+    step(
+        "apt-get update",
+        Command::new("apt-get").args(["update", "-qq"]),
+    )?;
+    step(
+        &install,
+        Command::new("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    })
+}
