@@ -1,3 +1,14 @@
-//! tests
+//! Starts the shipped programs and talks to their ports, as a user would.
+//!
+//! `cargo xtask up`, `cargo xtask smoke` and the end-to-end tests stand on this harness. It links
+//! nothing of akwatch but the contract: what it knows of the programs is their command lines, their
+//! ready file and the REST API. It waits on conditions with a deadline, never for a fixed time.
 
 #![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod collector;
+pub mod plant;
+pub mod program;
+pub mod rest;
+pub mod wait;

@@ -1,0 +1,163 @@
+//! An agent on this machine, enrolled with a real collector.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::collector::Collector;
+use crate::program::{Running, answer};
+use crate::wait;
+
+/// A running agent and its directories.
+#[derive(Debug)]
+pub struct Agent {
+    directory: PathBuf,
+    running: Running,
+}
+
+impl Agent {
+    /// Enrolls an agent whose files lie in `directory` and starts it. `watched` is added to the
+    /// default watch set.
+    ///
+    /// # Errors
+    /// When it cannot be enrolled or started.
+    pub async fn start(
+        directory: &Path,
+        collector: &Collector,
+        watched: &[&Path],
+        more: &str,
+    ) -> Result<Agent> {
+        std::fs::create_dir_all(directory)?;
+        let config = format!(
+            "{more}\n[collector]\nurls = [{:?}]\n\n[watch]\ninclude = {watched:?}\n",
+            collector.agents
+        );
+        std::fs::write(directory.join("agent.toml"), config)?;
+        let bootstrap = collector.bootstrap().await?;
+        let paths = Paths::of(directory);
+        answer(
+            "akwatch-agent",
+            &paths.with("enroll"),
+            Some(&format!("{bootstrap}\n")),
+        )
+        .await?;
+        Agent::run(directory)
+    }
+
+    /// Starts an agent that was enrolled before.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(directory: &Path) -> Result<Agent> {
+        let paths = Paths::of(directory);
+        let running = Running::start(
+            "akwatch-agent",
+            &paths.with("run"),
+            &directory.join("agent.log"),
+        )?;
+        Ok(Agent {
+            directory: directory.to_path_buf(),
+            running,
+        })
+    }
+
+    /// What `akwatch-agent status --json` says.
+    ///
+    /// # Errors
+    /// When the agent does not answer.
+    pub async fn status(&self) -> Result<Value> {
+        let paths = Paths::of(&self.directory);
+        let mut args = paths.with("status");
+        args.push("--json");
+        let text = answer("akwatch-agent", &args, None).await?;
+        serde_json::from_str(&text).with_context(|| format!("status is not JSON: {text}"))
+    }
+
+    /// Waits until the agent's processes are up and it has been heard by its collector.
+    ///
+    /// # Errors
+    /// When it ends or is not heard.
+    pub async fn wait_heard(&mut self, rest: &crate::rest::Rest) -> Result<()> {
+        wait::until("the agent to be heard", async || {
+            self.running.check_running()?;
+            let hosts = rest.get("hosts").await?;
+            let live = hosts["rows"].as_array().is_some_and(|rows| {
+                rows.iter()
+                    .any(|row| row["state"] == "live" && !row["last_heard"].is_null())
+            });
+            Ok(live.then_some(()))
+        })
+        .await
+        .with_context(|| self.running.log_end())
+    }
+
+    /// Its supervisor's process id.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<nix::unistd::Pid> {
+        self.running.pid()
+    }
+
+    /// The end of its log, for a failure's message.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        self.running.log_end()
+    }
+
+    /// Fails, with the end of its log, when it has ended by itself.
+    ///
+    /// # Errors
+    /// When it has.
+    pub fn check_running(&mut self) -> Result<()> {
+        self.running.check_running()
+    }
+
+    /// Asks it to stop.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn stop(self) -> Result<()> {
+        self.running.stop().await.map(|_| ())
+    }
+
+    /// Ends its supervisor as a crash would, and starts it again on the same state.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn crash_and_restart(self) -> Result<Agent> {
+        let directory = self.directory.clone();
+        self.running.kill().await?;
+        Agent::run(&directory)
+    }
+}
+
+struct Paths {
+    config: String,
+    state: String,
+    runtime: String,
+}
+
+impl Paths {
+    fn of(directory: &Path) -> Paths {
+        let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        Paths {
+            config: path("agent.toml"),
+            state: path("state"),
+            runtime: path("run"),
+        }
+    }
+
+    fn with<'a>(&'a self, verb: &'a str) -> Vec<&'a str> {
+        vec![
+            verb,
+            "--config",
+            &self.config,
+            "--state",
+            &self.state,
+            "--runtime",
+            &self.runtime,
+        ]
+    }
+}

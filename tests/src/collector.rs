@@ -1,0 +1,173 @@
+//! A collector on loopback: embedded store, built-in authority, real TLS.
+
+use std::path::{Path, PathBuf};
+
+use akwatch_proto::agent::Bootstrap;
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::program::{Running, answer};
+use crate::rest::Rest;
+use crate::wait;
+
+/// A running collector and its state directory.
+#[derive(Debug)]
+pub struct Collector {
+    directory: PathBuf,
+    running: Running,
+    /// Where agents connect.
+    pub agents: String,
+    /// Where people connect.
+    pub people: String,
+    /// The authority's certificate, PEM.
+    pub authority: PathBuf,
+}
+
+impl Collector {
+    /// Starts a collector whose files lie in `directory`, on two free ports.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn start(directory: &Path) -> Result<Collector> {
+        std::fs::create_dir_all(directory)?;
+        let config = directory.join("server.toml");
+        if !config.exists() {
+            let text = "[listen]\nagents = \"127.0.0.1:0\"\npeople = \"127.0.0.1:0\"\n";
+            std::fs::write(&config, text)?;
+        }
+        Collector::run(directory).await
+    }
+
+    async fn run(directory: &Path) -> Result<Collector> {
+        let ready = directory.join("ready.json");
+        std::fs::remove_file(&ready).ok();
+        let mut running = Running::start(
+            "akwatch-server",
+            &[
+                "run",
+                "--config",
+                text(&directory.join("server.toml")),
+                "--state",
+                text(&directory.join("state")),
+                "--ready-file",
+                text(&ready),
+            ],
+            &directory.join("collector.log"),
+        )?;
+        let line: Value = wait::until("the collector to be ready", async || {
+            running.check_running()?;
+            match std::fs::read_to_string(&ready) {
+                Ok(line) => Ok(Some(serde_json::from_str(&line)?)),
+                Err(_) => Ok(None),
+            }
+        })
+        .await?;
+        let field = |name: &str| {
+            line[name]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("{name} in {line}"))
+        };
+        let (agents, people) = (field("agents")?, field("people")?);
+        let authority = PathBuf::from(field("ca")?);
+        // A collector that starts again keeps its ports, as one with a configuration does.
+        let address = |url: &str| url.trim_start_matches("https://").to_owned();
+        std::fs::write(
+            directory.join("server.toml"),
+            format!(
+                "[listen]\nagents = {:?}\npeople = {:?}\n",
+                address(&agents),
+                address(&people)
+            ),
+        )?;
+        Ok(Collector {
+            directory: directory.to_path_buf(),
+            running,
+            agents,
+            people,
+            authority,
+        })
+    }
+
+    /// Runs a verb of the collector's own command line on its state.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn command(&self, verb: &[&str]) -> Result<String> {
+        let config = self.directory.join("server.toml");
+        let state = self.directory.join("state");
+        let mut args: Vec<&str> = verb.to_vec();
+        args.extend(["--config", text(&config), "--state", text(&state)]);
+        Ok(answer("akwatch-server", &args, None)
+            .await?
+            .trim()
+            .to_owned())
+    }
+
+    /// A fresh bootstrap string, good for one host.
+    ///
+    /// # Errors
+    /// When the collector gives none.
+    pub async fn bootstrap(&self) -> Result<String> {
+        let output = self.command(&["enrollment-token", "create"]).await?;
+        output
+            .lines()
+            .map(str::trim)
+            .find(|line| line.parse::<Bootstrap>().is_ok())
+            .map(str::to_owned)
+            .with_context(|| format!("no bootstrap string in: {output}"))
+    }
+
+    /// A fresh API token.
+    ///
+    /// # Errors
+    /// When the collector gives none.
+    pub async fn api_token(&self, name: &str, role: &str) -> Result<String> {
+        let output = self
+            .command(&["api-token", "create", "--name", name, "--role", role])
+            .await?;
+        output
+            .split_whitespace()
+            .find(|word| word.starts_with("akw_"))
+            .map(str::to_owned)
+            .with_context(|| "the collector printed no API token".to_owned())
+    }
+
+    /// A client of its REST API with an administrator's token.
+    ///
+    /// # Errors
+    /// When the token or the client cannot be made.
+    pub async fn rest(&self) -> Result<Rest> {
+        let token = self.api_token("end-to-end", "admin").await?;
+        Rest::new(&self.people, &std::fs::read(&self.authority)?, &token)
+    }
+
+    /// The end of its log, for a failure's message.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        self.running.log_end()
+    }
+
+    /// Asks it to stop.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn stop(self) -> Result<()> {
+        self.running.stop().await.map(|_| ())
+    }
+
+    /// Ends it as a crash would and starts it again on the same state and ports.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn crash_and_restart(self) -> Result<Collector> {
+        let directory = self.directory.clone();
+        self.running.kill().await?;
+        Collector::run(&directory).await
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str()
+        .expect("invariant: the harness makes its own paths, which are UTF-8")
+}
