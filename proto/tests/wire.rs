@@ -4,6 +4,8 @@
 //! same. To change the wire on purpose, run with `AKWATCH_BLESS=1` and read the difference as a
 //! reviewer of every agent that is already installed.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
