@@ -5,6 +5,12 @@
 //! sum, modulo 2^64 in each of four lanes, of a hash of every element, so that adding and removing
 //! one finding costs one hash whatever the size of the set. A host speaks only for itself, so a
 //! host that forges a collision hides its own findings from its own report, which it can do anyway.
+//!
+//! A finding that is gone is no element ([`is_listed`]), so that either side may forget long-gone
+//! findings without asking the other. Both sides sum what the agent reported, not what the
+//! collector made of it since (a silent host, a retirement). The collector compares digests only
+//! when the heartbeat's `acknowledged` is the revision that it last acknowledged and `unsent` is 0:
+//! reports and heartbeats travel side by side, and in any other case they differ for no reason.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -56,6 +62,12 @@ impl Element {
         }
         bytes
     }
+}
+
+/// Whether a finding in this state is an element of the digest.
+#[must_use]
+pub fn is_listed(state: PresenceState) -> bool {
+    state != PresenceState::Gone
 }
 
 impl SetDigest {
@@ -118,6 +130,12 @@ impl TryFrom<String> for SetDigest {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_gone_is_not_listed() {
+        assert!(is_listed(PresenceState::Present) && is_listed(PresenceState::Unknown));
+        assert!(!is_listed(PresenceState::Gone));
+    }
 
     proptest! {
         #[test]
