@@ -25,7 +25,7 @@ pub struct Target {
 /// A place by its raw name on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TargetPlace {
-    /// A file, or a history where [`places`](crate) says so.
+    /// A file, or a history where `akwatch_detect::places` says so.
     File(PathBuf),
     /// A process.
     Process(ProcessInstance),
@@ -88,8 +88,8 @@ impl std::fmt::Debug for Captured {
     }
 }
 
-/// What the detector needs to know of a job. Raw names are in it, so it has no `Debug` and is only
-/// ever written to the link between watcher and detector.
+/// What the detector needs to know of a job. Raw names are in it, so its `Debug` says only how many
+/// and it is only ever written to the link between watcher and detector.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct JobHeader {
     /// Which job.
@@ -101,8 +101,20 @@ pub struct JobHeader {
     pub names: Vec<Vec<u8>>,
 }
 
+impl std::fmt::Debug for JobHeader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "JobHeader({:?}, {} parts, {} names)",
+            self.id,
+            self.parts.len(),
+            self.names.len()
+        )
+    }
+}
+
 /// One part of a job.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PartHeader {
     /// Which of [`JobHeader::names`] is its name, which may say its format.
     pub name: usize,

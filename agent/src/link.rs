@@ -60,7 +60,10 @@ pub enum ToReporter {
 
 /// Messages of `proto`, untranslated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "one is alive at a time; boxing would only move it")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is alive at a time; boxing would only move it"
+)]
 pub enum Outgoing {
     /// New states of findings.
     Report(Report),

@@ -1,4 +1,10 @@
-//! The akwatch agent: one binary, every role.
+//! The akwatch agent: one binary, every role. Everything is in the library beside it, so that tests
+//! and benchmarks reach it; this file only hands over the command line and the exit code.
 
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    akwatch_agent::cli::main()
+}

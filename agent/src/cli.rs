@@ -1,0 +1,250 @@
+//! The verbs of `akwatch-agent` and how each ends.
+//!
+//! This file says what can be typed and calls the module that does it; it decides nothing else. No
+//! argument here ever takes a secret: arguments are readable by every process of the host.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where the configuration is, unless told otherwise.
+pub const CONFIG: &str = "/etc/akwatch/agent.toml";
+/// Where identity and ledger are, unless told otherwise.
+pub const STATE: &str = "/var/lib/akwatch-agent";
+/// Where sockets are, unless told otherwise.
+pub const RUNTIME: &str = "/run/akwatch-agent";
+
+/// Exit code of trouble: a place named on the command line that could not be read, a bad argument.
+pub const TROUBLE: u8 = 2;
+
+/// Finds credentials lying in plaintext on this host and tells a collector, without ever letting a
+/// secret off the host.
+#[derive(Debug, Parser)]
+#[command(name = "akwatch-agent", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scan by hand: the same engine in one process, without network or privileges. Exit 0 clean,
+    /// 1 findings, 2 trouble.
+    Scan(ScanArgs),
+    /// Run the agent: the watcher, which starts the other roles unless systemd has.
+    Run(RunArgs),
+    /// Run one role; started by `run` and by the systemd units.
+    #[command(hide = true)]
+    Role(RoleArgs),
+    /// Enroll this host with a collector, once; the bootstrap string is read from standard input or
+    /// a file, never from arguments.
+    Enroll(EnrollArgs),
+    /// What the running agent watches, holds and has yet to report.
+    Status(StatusArgs),
+    /// Check what on this host would keep the agent from working, and say what to do.
+    Doctor(DoctorArgs),
+    /// Work with rule files.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+}
+
+/// Verbs on rule files.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Compile a rule file and run the examples in it. Exit 0 when all rules are sound, 1 when one
+    /// was set aside, 2 trouble.
+    Check {
+        /// A rule file in TOML.
+        file: PathBuf,
+    },
+}
+
+/// Where the agent's files are.
+#[derive(Clone, Debug, Args)]
+pub struct Paths {
+    /// Configuration file; `agent.d/*.toml` beside it is read after it.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    pub config: PathBuf,
+    /// Directory of identity and ledger.
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    pub state: PathBuf,
+    /// Directory of sockets.
+    #[arg(long, value_name = "DIR", default_value = RUNTIME)]
+    pub runtime: PathBuf,
+}
+
+/// Arguments of `scan`.
+#[derive(Clone, Debug, Args)]
+pub struct ScanArgs {
+    /// Treat DIR as another host's root: a mounted disk, a container's root.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// How findings are written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
+    /// Leave out findings below this confidence.
+    #[arg(long, value_name = "C", value_enum, default_value_t = MinConfidence::Contextual)]
+    pub min_confidence: MinConfidence,
+    /// Write the secrets themselves, too. Whoever sees the output then holds them.
+    #[arg(long)]
+    pub reveal: bool,
+    /// What to read; with --root, as that host names it. Default: with --root all of DIR, else what
+    /// the agent watches on this host.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+}
+
+/// How `scan` writes findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// One JSON array.
+    Json,
+    /// One JSON object a line, as soon as it is found.
+    Jsonl,
+    /// SARIF 2.1.0, without snippets.
+    Sarif,
+}
+
+/// The lowest confidence that `scan` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MinConfidence {
+    /// Everything: vendors' samples, hashes and failed proofs, too.
+    Unknown,
+    /// A value beside a name that says what it is, and better.
+    Contextual,
+    /// A value whose own format says what it is, and better.
+    Strong,
+    /// Id and secret found together, and better.
+    Paired,
+    /// Only what was verified offline.
+    Proven,
+}
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+}
+
+/// Arguments of `role`.
+#[derive(Clone, Debug, Args)]
+pub struct RoleArgs {
+    /// Which role.
+    #[arg(value_enum)]
+    pub role: RoleName,
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+}
+
+/// The roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    /// Opens places and keeps the ledger.
+    Watcher,
+    /// Places the kernel's marks.
+    Marker,
+    /// Sees secrets; nothing else.
+    Detector,
+    /// Talks to the collector; nothing else.
+    Reporter,
+}
+
+/// Arguments of `enroll`.
+#[derive(Clone, Debug, Args)]
+pub struct EnrollArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// A 0600 file that holds the bootstrap string and is deleted after use; default: standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    pub bootstrap_file: Option<PathBuf>,
+}
+
+/// Arguments of `status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+}
+
+/// Parses the command line, does what it says and returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(wrong) => {
+            // A closed pipe behind `--help` is nobody's mistake.
+            let _ = wrong.print();
+            return ExitCode::from(if wrong.use_stderr() { TROUBLE } else { 0 });
+        }
+    };
+    match run(&cli.command) {
+        Ok(code) => code,
+        Err(why) => {
+            let _ = writeln!(std::io::stderr(), "akwatch-agent: {why:#}");
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Scan(_) => not_built("scan"),
+        Command::Run(_) => not_built("run"),
+        Command::Role(_) => not_built("role"),
+        Command::Enroll(_) => not_built("enroll"),
+        Command::Status(_) => not_built("status"),
+        Command::Doctor(_) => not_built("doctor"),
+        Command::Rules(RulesCommand::Check { .. }) => not_built("rules check"),
+    }
+}
+
+fn not_built(verb: &str) -> anyhow::Result<ExitCode> {
+    bail!("`{verb}` is not built into this version; `akwatch-agent --help` lists the verbs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn paths_have_the_packages_defaults() {
+        let cli = Cli::try_parse_from(["akwatch-agent", "run"]).unwrap();
+        let Command::Run(args) = cli.command else {
+            panic!("not run");
+        };
+        assert_eq!(args.paths.config, PathBuf::from(CONFIG));
+        assert_eq!(args.paths.state, PathBuf::from(STATE));
+        assert_eq!(args.paths.runtime, PathBuf::from(RUNTIME));
+    }
+}

@@ -1,0 +1,11 @@
+//! What runs on a watched host: senses, opens, examines, remembers and reports.
+//!
+//! The line is straight: a sensor names a `Target`, `open` turns it into a `Job`, `examine` into an
+//! `Examined`, the watcher into a `Reading`, the ledger into a report. Secrets exist between
+//! `Detector::scan` and `redact` only; no type above that line can hold one.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod job;
+pub mod link;
