@@ -1,0 +1,459 @@
+//! What an operator may set, and nothing else.
+//!
+//! Two stages: [`RawConfig`] is what a file says, key by key; [`Config`] is what the agent runs
+//! with. Every value is parsed into its own type while it is read, so a wrong one is refused with its
+//! file, line, key and what is allowed. Unknown keys are refused: a misspelt exclusion must not pass
+//! in silence. No key holds a secret, so the files may be read by anyone.
+//!
+//! `/etc/akwatch/agent.toml` is read first, then `agent.d/*.toml` beside it in order of name. A key
+//! set later replaces the earlier value; labels are joined by name.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+mod words;
+
+pub use words::{
+    ByteLimit, CollectorUrl, Glob, GlobSet, HostPath, LabelName, LabelValue, ProxyUrl,
+};
+pub use words::{UserRef, WrongWord};
+
+/// Bytes of one configuration file. Stops: a link to a device or a log in its place.
+const FILE_BYTES: u64 = 1 << 20;
+/// Files in `agent.d`.
+const DROP_INS: usize = 256;
+/// Bytes of a file that live events read at most, unless set: larger ones wait for the first scan
+/// or a rescan, which stream.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// One configuration file, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// Where findings are reported.
+    #[serde(default)]
+    pub collector: RawCollector,
+    /// Names that an operator gives this host: `env = "prod"`. Shown as the host's own claim; labels
+    /// that grant scope come from the enrollment token.
+    #[serde(default)]
+    pub labels: BTreeMap<LabelName, LabelValue>,
+    /// What is watched.
+    #[serde(default)]
+    pub watch: RawWatch,
+    /// The one pass over everything when a host is new.
+    #[serde(default)]
+    pub first_scan: RawFirstScan,
+    /// The users that the roles run as.
+    #[serde(default)]
+    pub roles: RawRoles,
+    /// What this host refuses, whatever a collector asks. Outranks every other key and directive.
+    #[serde(default)]
+    pub deny: RawDeny,
+}
+
+/// `[collector]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCollector {
+    /// Collectors in order of preference: `["https://akwatch.example:7443"]`. The only key without
+    /// a default.
+    pub urls: Option<Vec<CollectorUrl>>,
+    /// A CONNECT or SOCKS proxy: `"http://proxy.example:3128"`. No user or password in it.
+    pub proxy: Option<ProxyUrl>,
+    /// Whether `HTTPS_PROXY` and `NO_PROXY` are obeyed. Default false: the environment of a service
+    /// is easily changed by accident.
+    pub use_environment_proxy: Option<bool>,
+}
+
+/// `[watch]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWatch {
+    /// Paths watched beyond the built-in set: `/srv/**/*.yml`, `~/deploy/**`; `~` is every home.
+    pub include: Option<Vec<Glob>>,
+    /// Paths not watched; what was found there becomes unknown. Outranks `include`.
+    pub exclude: Option<Vec<Glob>>,
+    /// The largest file that a live event reads at once, in bytes; larger ones are streamed by the
+    /// first scan and by rescans. Default 67108864 (64 MiB).
+    pub max_file_bytes: Option<ByteLimit>,
+    /// Whether shell histories are read. Default true.
+    pub history: Option<bool>,
+    /// Whether environments and command lines of processes are read. Default true.
+    pub processes: Option<bool>,
+}
+
+/// `[first_scan]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFirstScan {
+    /// Whether a new host is read once as a whole. Default true.
+    pub enabled: Option<bool>,
+    /// Directories that it reads; default: every local filesystem.
+    pub paths: Option<Vec<HostPath>>,
+}
+
+/// `[roles]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRoles {
+    /// User of the watcher, a name or a number. Default `akwatch-agent`.
+    pub watcher: Option<UserRef>,
+    /// User of the marker. Default `akwatch-marker`.
+    pub marker: Option<UserRef>,
+    /// User of the detector. Default `akwatch-detector`.
+    pub detector: Option<UserRef>,
+    /// User of the reporter. Default `akwatch-reporter`.
+    pub reporter: Option<UserRef>,
+}
+
+/// `[deny]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawDeny {
+    /// Paths that are never opened, for any reason. Shown in this host's coverage.
+    pub paths: Option<Vec<Glob>>,
+    /// Whether hunts are refused. Default false.
+    pub hunts: Option<bool>,
+}
+
+/// What the agent runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where findings are reported.
+    pub collector: Collector,
+    /// This host's own labels.
+    pub labels: BTreeMap<LabelName, LabelValue>,
+    /// What is watched.
+    pub watch: Watch,
+    /// The one pass when a host is new.
+    pub first_scan: FirstScan,
+    /// Users of the roles, where they are set; `None` leaves the choice to `run`.
+    pub roles: RawRoles,
+    /// What this host refuses.
+    pub deny: Deny,
+}
+
+/// Where findings are reported.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    /// At least one, in order of preference.
+    pub urls: Vec<CollectorUrl>,
+    /// The proxy in between.
+    pub proxy: Option<ProxyUrl>,
+    /// Whether the environment's proxy counts.
+    pub use_environment_proxy: bool,
+}
+
+/// What is watched.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Beyond the built-in set.
+    pub include: Vec<Glob>,
+    /// Not watched.
+    pub exclude: Vec<Glob>,
+    /// Bytes that a live event reads of one file at most.
+    pub max_file_bytes: u64,
+    /// Whether histories are read.
+    pub history: bool,
+    /// Whether processes are read.
+    pub processes: bool,
+}
+
+/// The one pass when a host is new.
+#[derive(Clone, Debug)]
+pub struct FirstScan {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its directories; empty: every local filesystem.
+    pub paths: Vec<PathBuf>,
+}
+
+/// What this host refuses.
+#[derive(Clone, Debug)]
+pub struct Deny {
+    /// Never opened.
+    pub paths: Vec<Glob>,
+    /// Whether hunts are refused.
+    pub hunts: bool,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The main file is not there.
+    #[error("{file} does not exist; create it with at least [collector] urls = [\"https://…:7443\"]", file = .file.display())]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file or the drop-in directory could not be read.
+    #[error("cannot read {file}; check that it is a file that this user may read", file = .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is larger than any configuration.
+    #[error("{file} is larger than {limit} bytes; is it the right file?", file = .file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The limit.
+        limit: u64,
+    },
+    /// Too many drop-ins.
+    #[error("{directory} holds more than {limit} files; join some of them", directory = .directory.display())]
+    TooManyFiles {
+        /// The directory.
+        directory: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+    /// A key is unknown or its value is wrong.
+    #[error("{file}:{line}: {key}{why}", file = .file.display())]
+    Wrong {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key with `: ` behind it, or nothing where the text is no TOML at all.
+        key: String,
+        /// What is wrong and what is allowed.
+        why: String,
+    },
+    /// A key without a default is missing.
+    #[error("{file}: [collector] urls is not set; give at least one, urls = [\"https://…:7443\"]", file = .file.display())]
+    NoCollector {
+        /// The main file.
+        file: PathBuf,
+    },
+    /// More labels than a host may have.
+    #[error("{count} labels are set; at most {limit} are allowed")]
+    TooManyLabels {
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl Config {
+    /// Reads `main` and `agent.d/*.toml` beside it.
+    ///
+    /// # Errors
+    /// With the file, line and key that is wrong.
+    pub fn load(main: &Path) -> Result<Config, ConfigError> {
+        let mut files = vec![(main.to_owned(), read_file(main)?)];
+        for drop_in in drop_ins(main)? {
+            let text = read_file(&drop_in)?;
+            files.push((drop_in, text));
+        }
+        Config::from_texts(&files)
+    }
+
+    /// Reads files that are already in memory, the main one first.
+    ///
+    /// # Errors
+    /// As [`load`](Config::load).
+    pub fn from_texts(files: &[(PathBuf, String)]) -> Result<Config, ConfigError> {
+        let mut whole = RawConfig::default();
+        for (file, text) in files {
+            whole.replace_with(parse(file, text)?);
+        }
+        let main = files
+            .first()
+            .map(|(file, _)| file.clone())
+            .unwrap_or_default();
+        whole.resolve(main)
+    }
+}
+
+impl RawConfig {
+    fn replace_with(&mut self, later: RawConfig) {
+        fn newer<T>(old: &mut Option<T>, new: Option<T>) {
+            if new.is_some() {
+                *old = new;
+            }
+        }
+        newer(&mut self.collector.urls, later.collector.urls);
+        newer(&mut self.collector.proxy, later.collector.proxy);
+        newer(
+            &mut self.collector.use_environment_proxy,
+            later.collector.use_environment_proxy,
+        );
+        self.labels.extend(later.labels);
+        newer(&mut self.watch.include, later.watch.include);
+        newer(&mut self.watch.exclude, later.watch.exclude);
+        newer(&mut self.watch.max_file_bytes, later.watch.max_file_bytes);
+        newer(&mut self.watch.history, later.watch.history);
+        newer(&mut self.watch.processes, later.watch.processes);
+        newer(&mut self.first_scan.enabled, later.first_scan.enabled);
+        newer(&mut self.first_scan.paths, later.first_scan.paths);
+        newer(&mut self.roles.watcher, later.roles.watcher);
+        newer(&mut self.roles.marker, later.roles.marker);
+        newer(&mut self.roles.detector, later.roles.detector);
+        newer(&mut self.roles.reporter, later.roles.reporter);
+        newer(&mut self.deny.paths, later.deny.paths);
+        newer(&mut self.deny.hunts, later.deny.hunts);
+    }
+
+    fn resolve(self, main: PathBuf) -> Result<Config, ConfigError> {
+        let urls = self.collector.urls.unwrap_or_default();
+        if urls.is_empty() {
+            return Err(ConfigError::NoCollector { file: main });
+        }
+        if self.labels.len() > akwatch_proto::limits::LABELS {
+            return Err(ConfigError::TooManyLabels {
+                count: self.labels.len(),
+                limit: akwatch_proto::limits::LABELS,
+            });
+        }
+        Ok(Config {
+            collector: Collector {
+                urls,
+                proxy: self.collector.proxy,
+                use_environment_proxy: self.collector.use_environment_proxy.unwrap_or(false),
+            },
+            labels: self.labels,
+            watch: Watch {
+                include: self.watch.include.unwrap_or_default(),
+                exclude: self.watch.exclude.unwrap_or_default(),
+                max_file_bytes: self
+                    .watch
+                    .max_file_bytes
+                    .map_or(MAX_FILE_BYTES, |limit| limit.0),
+                history: self.watch.history.unwrap_or(true),
+                processes: self.watch.processes.unwrap_or(true),
+            },
+            first_scan: FirstScan {
+                enabled: self.first_scan.enabled.unwrap_or(true),
+                paths: self
+                    .first_scan
+                    .paths
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|path| path.0)
+                    .collect(),
+            },
+            roles: self.roles,
+            deny: Deny {
+                paths: self.deny.paths.unwrap_or_default(),
+                hunts: self.deny.hunts.unwrap_or(false),
+            },
+        })
+    }
+}
+
+fn read_file(file: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    };
+    let open = std::fs::File::open(file).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            ConfigError::Missing {
+                file: file.to_owned(),
+            }
+        } else {
+            unreadable(source)
+        }
+    })?;
+    let mut text = String::new();
+    open.take(FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES {
+        return Err(ConfigError::TooLarge {
+            file: file.to_owned(),
+            limit: FILE_BYTES,
+        });
+    }
+    Ok(text)
+}
+
+fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let directory = main.with_file_name("agent.d");
+    let unreadable = |source| ConfigError::Unreadable {
+        file: directory.clone(),
+        source,
+    };
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(unreadable(why)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|end| end == "toml") {
+            files.push(path);
+        }
+        if files.len() > DROP_INS {
+            return Err(ConfigError::TooManyFiles {
+                directory,
+                limit: DROP_INS,
+            });
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn parse(file: &Path, text: &str) -> Result<RawConfig, ConfigError> {
+    toml::from_str(text).map_err(|wrong| {
+        let at = wrong.span().map_or(0, |span| span.start.min(text.len()));
+        ConfigError::Wrong {
+            file: file.to_owned(),
+            line: 1 + text.as_bytes()[..at]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count(),
+            key: key_at(text, at),
+            why: wrong.message().replace('\n', "; "),
+        }
+    })
+}
+
+/// The key on whose line `at` lies, with its table: a message that says `watch.exclude` is found
+/// faster than one that says a column.
+fn key_at(text: &str, at: usize) -> String {
+    let end = text[at..]
+        .find('\n')
+        .map_or(text.len(), |length| at + length);
+    let mut table = "";
+    let mut key = "";
+    for line in text[..end].lines() {
+        let line = line.trim();
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            table = name.trim_matches(['[', ']', ' ']);
+            key = "";
+        } else if let Some((name, _)) = line.split_once('=') {
+            let name = name.trim();
+            if name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            {
+                key = name;
+            }
+        }
+    }
+    match (table, key) {
+        ("", "") => String::new(),
+        ("", only) | (only, "") => format!("{only}: "),
+        (table, key) => format!("{table}.{key}: "),
+    }
+}
+
+#[cfg(test)]
+mod tests;

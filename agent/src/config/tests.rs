@@ -1,0 +1,188 @@
+//! What a configuration means and how a wrong one is refused.
+
+use super::*;
+
+fn load(texts: &[&str]) -> Result<Config, ConfigError> {
+    let files: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(i, text)| (PathBuf::from(format!("/etc/{i}.toml")), (*text).to_owned()))
+        .collect();
+    Config::from_texts(&files)
+}
+
+const URLS: &str = "[collector]\nurls = [\"https://akwatch.example:7443\"]\n";
+
+/// Asserts that `text`, appended to a sound file, is refused with a message that has all `words`.
+#[track_caller]
+fn check_refused(text: &str, words: &[&str]) {
+    let whole = format!("{URLS}{text}");
+    let message = load(&[&whole]).expect_err("it was accepted").to_string();
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+}
+
+#[test]
+fn urls_are_enough() {
+    let config = load(&[URLS]).unwrap();
+    assert_eq!(
+        config.collector.urls[0].to_string(),
+        "https://akwatch.example:7443"
+    );
+    assert_eq!(config.watch.max_file_bytes, 64 << 20);
+    assert!(config.watch.history && config.watch.processes && config.first_scan.enabled);
+    assert!(!config.deny.hunts && !config.collector.use_environment_proxy);
+}
+
+#[test]
+fn an_empty_file_says_what_it_lacks() {
+    let message = load(&[""]).unwrap_err().to_string();
+    assert!(
+        message.contains("/etc/0.toml") && message.contains("urls = [\"https://"),
+        "{message}"
+    );
+}
+
+#[test]
+fn later_files_win_by_key_and_labels_join() {
+    let config = load(&[
+        "[collector]\nurls = [\"https://a\"]\n[labels]\nenv = \"test\"\nteam = \"x\"\n[watch]\nhistory = false",
+        "[labels]\nenv = \"prod\"\n[watch]\nexclude = [\"/a\"]",
+        "[collector]\nurls = [\"https://b:1\", \"https://c\"]",
+    ])
+    .unwrap();
+    let urls: Vec<_> = config
+        .collector
+        .urls
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(urls, ["https://b:1", "https://c"]);
+    let labels: Vec<_> = config
+        .labels
+        .iter()
+        .map(|(k, v)| (k.0.as_str(), v.0.as_str()))
+        .collect();
+    assert_eq!(labels, [("env", "prod"), ("team", "x")]);
+    assert!(!config.watch.history && config.watch.exclude.len() == 1);
+}
+
+#[test]
+fn unknown_keys_name_file_line_and_what_is_allowed() {
+    check_refused(
+        "proxi = \"http://p:1\"\n",
+        &["/etc/0.toml:3:", "proxi", "use_environment_proxy"],
+    );
+    check_refused(
+        "[watch]\nexcluded = []\n",
+        &["/etc/0.toml:4:", "watch.excluded", "`exclude`"],
+    );
+    check_refused("[wach]\n", &["/etc/0.toml:3:", "wach", "`watch`"]);
+}
+
+#[test]
+fn wrong_values_name_the_key_and_what_is_allowed() {
+    check_refused(
+        "[watch]\nmax_file_bytes = 12\n",
+        &[":4:", "watch.max_file_bytes", "4096"],
+    );
+    check_refused(
+        "[watch]\nmax_file_bytes = \"64M\"\n",
+        &[":4:", "watch.max_file_bytes", "string"],
+    );
+    check_refused(
+        "[watch]\nexclude = [\n \"/ok\",\n \"oops\"]\n",
+        &[":4:", "watch.exclude", "\"oops\"", "begin with /"],
+    );
+    check_refused("[watch]\nexclude = [\"/a[\"]\n", &["watch.exclude", "/a["]);
+    check_refused("[roles]\nwatcher = -1\n", &[":4:", "roles.watcher", "-1"]);
+    check_refused("[roles]\nmarker = \"Root!\"\n", &["roles.marker", "Root!"]);
+    check_refused("[labels]\nEnv = \"x\"\n", &[":4:", "lower-case"]);
+    check_refused(
+        "[first_scan]\npaths = [\"srv\"]\n",
+        &["first_scan.paths", "absolute"],
+    );
+    check_refused("[watch\n", &[":3:"]);
+}
+
+#[test]
+fn addresses_are_https_and_hold_no_password() {
+    let url = |url: &str| load(&[&format!("[collector]\nurls = [{url:?}]")]);
+    assert!(url("http://a").unwrap_err().to_string().contains("https"));
+    assert!(url("https://a/x").unwrap_err().to_string().contains("path"));
+    let message = url("https://u:hunter2hunter2@a").unwrap_err().to_string();
+    assert!(
+        message.contains("password") && !message.contains("hunter2"),
+        "{message}"
+    );
+    let with_proxy = format!("{URLS}proxy = \"http://u:hunter2hunter2@p:1\"");
+    let message = load(&[&with_proxy]).unwrap_err().to_string();
+    assert!(
+        message.contains("collector.proxy") && !message.contains("hunter2"),
+        "{message}"
+    );
+}
+
+#[test]
+fn users_are_names_or_numbers() {
+    let text = format!(
+        "{URLS}[roles]\nwatcher = 61409\nmarker = \"61410\"\ndetector = \"akwatch-detector\""
+    );
+    let roles = load(&[&text]).unwrap().roles;
+    assert_eq!(roles.watcher, Some(UserRef::Uid(61409)));
+    assert_eq!(roles.marker, Some(UserRef::Uid(61410)));
+    assert_eq!(
+        roles.detector,
+        Some(UserRef::Name("akwatch-detector".to_owned()))
+    );
+    assert_eq!(roles.reporter, None);
+}
+
+#[test]
+fn patterns_cover_what_people_expect() {
+    let homes = [PathBuf::from("/root"), PathBuf::from("/home/a[1]")];
+    let glob = |text: &str| Glob::try_from(text.to_owned()).unwrap();
+    let covers = |pattern: &str, path: &str| {
+        GlobSet::new([&glob(pattern)], &homes)
+            .unwrap()
+            .covers(Path::new(path))
+    };
+    assert!(covers("/srv/*.yml", "/srv/a.yml"));
+    assert!(!covers("/srv/*.yml", "/srv/b/a.yml"));
+    assert!(covers("/srv/**/*.yml", "/srv/b/c/a.yml"));
+    assert!(covers("/srv/**/*.yml", "/srv/a.yml"));
+    assert!(covers("/var/cache", "/var/cache/a/b"));
+    assert!(!covers("/var/cache", "/var/cached"));
+    assert!(covers("~/.env", "/root/.env") && covers("~/.env", "/home/a[1]/.env"));
+    assert!(!covers("~/.env", "/home/b/.env"));
+    assert_eq!(glob("/srv/*/x").bases(&homes), [PathBuf::from("/srv/")]);
+    assert_eq!(glob("/srv/x").bases(&homes), [PathBuf::from("/srv/x")]);
+    assert_eq!(glob("~/d/**").bases(&homes).len(), 2);
+}
+
+#[test]
+fn files_on_disk_are_read_in_order_of_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let main = dir.path().join("agent.toml");
+    let missing = Config::load(&main).unwrap_err();
+    assert!(matches!(missing, ConfigError::Missing { .. }), "{missing}");
+    std::fs::write(&main, URLS).unwrap();
+    std::fs::create_dir(dir.path().join("agent.d")).unwrap();
+    for (name, text) in [
+        ("20.toml", "[watch]\nprocesses = false"),
+        ("10.toml", "[watch]\nprocesses = true\nhistory = false"),
+        ("30.toml.bak", "not toml ["),
+        (".hidden.toml", "not toml ["),
+    ] {
+        std::fs::write(dir.path().join("agent.d").join(name), text).unwrap();
+    }
+    let config = Config::load(&main).unwrap();
+    assert!(!config.watch.processes && !config.watch.history);
+    std::fs::write(dir.path().join("agent.d/40.toml"), "[watch]\nnope = 1").unwrap();
+    let message = Config::load(&main).unwrap_err().to_string();
+    assert!(
+        message.contains("agent.d/40.toml:2: watch.nope"),
+        "{message}"
+    );
+}
