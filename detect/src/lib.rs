@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+pub mod places;
 pub mod rule;
 pub mod scan;
 
