@@ -10,5 +10,7 @@ pub mod agent;
 pub mod collector;
 pub mod plant;
 pub mod program;
+pub mod recorder;
 pub mod rest;
+pub mod search;
 pub mod wait;
