@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use akwatch_ledger::reading::{FileState, ProcessInstance};
 use akwatch_proto::credential::{Confidence, CredentialId, Kind, Preview, Provider, RuleId};
 use akwatch_proto::finding::{Proof, Subject, UnknownWhy, WhyNew};
-use akwatch_proto::place::{Reach, SafeText, Spot};
+use akwatch_proto::place::{Capture, Origin, Place, Reach, SafeText, Spot, Workload};
 use serde::{Deserialize, Serialize};
 
 /// Something that may have changed, as a sensor says it: unparsed, unopened.
@@ -193,13 +193,196 @@ pub struct Found {
     pub spot: Spot,
 }
 
-/// What the watcher keeps of a job while the detector has it.
+/// One of a job's names, by its index in [`JobHeader::names`]: raw before the detector, clean after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NameAt(pub usize);
+
+/// What the watcher keeps of a job while the detector has it: everything that it knows of the place
+/// but its names, which come back clean in [`Examined::names`].
 #[derive(Clone, Debug)]
 pub struct Pending {
     /// What was opened.
     pub target: Target,
+    /// Which place that is.
+    pub place: PendingPlace,
     /// The file's state when it was opened; compared with its state after the answer.
     pub before: Option<FileState>,
     /// Who can read it.
-    pub reach: Reach,
+    pub reach: PendingReach,
+    /// The process, where there is one.
+    pub origin: PendingOrigin,
+    /// Handed over by a secret store.
+    pub delivered: bool,
+    /// For each part, the bytes that must have been read for the place to count as read whole.
+    pub expected: Vec<u64>,
+}
+
+/// A place before its names are clean.
+#[derive(Clone, Debug)]
+pub enum PendingPlace {
+    /// A file.
+    File {
+        /// Its path.
+        path: NameAt,
+    },
+    /// A history.
+    History {
+        /// Its path.
+        path: NameAt,
+        /// Whose.
+        user: NameAt,
+    },
+    /// A process.
+    Process {
+        /// What it belongs to.
+        workload: PendingWorkload,
+        /// Its user.
+        user: NameAt,
+        /// Which one.
+        instance: ProcessInstance,
+        /// For each part, which capture it is.
+        captures: Vec<Capture>,
+    },
+}
+
+/// A workload before its names are clean.
+#[derive(Clone, Copy, Debug)]
+pub enum PendingWorkload {
+    /// A systemd unit.
+    Unit(NameAt),
+    /// A container.
+    Container(NameAt),
+    /// An executable and its script.
+    Executable(NameAt, Option<NameAt>),
+}
+
+/// A reach before its names are clean.
+#[derive(Clone, Debug, Default)]
+pub struct PendingReach {
+    /// Permission bits.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub owner: Option<NameAt>,
+    /// Group.
+    pub group: Option<NameAt>,
+    /// Anyone, directories above included.
+    pub world_readable: bool,
+    /// The group.
+    pub group_readable: bool,
+    /// An access control list widens the mode.
+    pub acl: bool,
+}
+
+/// An origin before its names are clean.
+#[derive(Clone, Debug, Default)]
+pub struct PendingOrigin {
+    /// The process.
+    pub pid: Option<i32>,
+    /// Its executable.
+    pub exe: Option<NameAt>,
+    /// Its user.
+    pub user: Option<NameAt>,
+    /// Its unit.
+    pub unit: Option<NameAt>,
+    /// The unit's files and the files that it names.
+    pub unit_files: Vec<NameAt>,
+    /// Its container.
+    pub container: Option<NameAt>,
+}
+
+impl Pending {
+    /// The place of what was found in `part`, inside the members `inside`, with `names` as the
+    /// detector cleaned them; `None` when the answer does not fit the job, which is then hostile.
+    #[must_use]
+    pub fn place(&self, part: usize, inside: &[SafeText], names: &[SafeText]) -> Option<Place> {
+        Some(match &self.place {
+            PendingPlace::File { path } => Place::File {
+                path: names.get(path.0)?.clone(),
+                inside: inside.to_vec(),
+            },
+            PendingPlace::History { path, user } => Place::History {
+                path: names.get(path.0)?.clone(),
+                user: names.get(user.0)?.clone(),
+            },
+            PendingPlace::Process { user, captures, .. } => Place::Process {
+                workload: self.workload(names)?,
+                user: names.get(user.0)?.clone(),
+                capture: *captures.get(part)?,
+            },
+        })
+    }
+
+    /// What a process belongs to; `None` for other places, or when the answer does not fit.
+    #[must_use]
+    pub fn workload(&self, names: &[SafeText]) -> Option<Workload> {
+        let PendingPlace::Process { workload, .. } = &self.place else {
+            return None;
+        };
+        Some(match workload {
+            PendingWorkload::Unit(name) => Workload::Unit {
+                name: names.get(name.0)?.clone(),
+            },
+            PendingWorkload::Container(name) => Workload::Container {
+                name: names.get(name.0)?.clone(),
+            },
+            PendingWorkload::Executable(path, script) => Workload::Executable {
+                path: names.get(path.0)?.clone(),
+                script: script.and_then(|script| names.get(script.0).cloned()),
+            },
+        })
+    }
+
+    /// Who can read the place.
+    #[must_use]
+    pub fn reach(&self, names: &[SafeText]) -> Reach {
+        let name = |at: Option<NameAt>| at.and_then(|at| names.get(at.0).cloned());
+        Reach {
+            mode: self.reach.mode.map(|mode| format!("{:04o}", mode & 0o7777)),
+            owner: name(self.reach.owner),
+            group: name(self.reach.group),
+            world_readable: self.reach.world_readable,
+            group_readable: self.reach.group_readable,
+            acl: self.reach.acl,
+        }
+    }
+
+    /// Which process, unit, container.
+    #[must_use]
+    pub fn origin(&self, names: &[SafeText]) -> Origin {
+        let name = |at: Option<NameAt>| at.and_then(|at| names.get(at.0).cloned());
+        Origin {
+            pid: self.origin.pid,
+            exe: name(self.origin.exe),
+            user: name(self.origin.user),
+            unit: name(self.origin.unit),
+            unit_files: self
+                .origin
+                .unit_files
+                .iter()
+                .filter_map(|at| names.get(at.0).cloned())
+                .collect(),
+            container: name(self.origin.container),
+        }
+    }
+}
+
+/// Collects a job's raw names, each once.
+#[derive(Default)]
+pub struct Names(Vec<Vec<u8>>);
+
+impl Names {
+    /// Adds a name, or finds it.
+    pub fn add(&mut self, name: &[u8]) -> NameAt {
+        if let Some(at) = self.0.iter().position(|known| known == name) {
+            return NameAt(at);
+        }
+        self.0.push(name.to_vec());
+        NameAt(self.0.len() - 1)
+    }
+
+    /// The names, for a [`JobHeader`].
+    #[must_use]
+    pub fn into_raw(self) -> Vec<Vec<u8>> {
+        self.0
+    }
 }
