@@ -1,0 +1,128 @@
+//! The kernel-facing parts: each turns kernel records into targets and parses no content.
+//!
+//! A sensor says *this may have changed*, never what it holds. Whatever it cannot watch it says too:
+//! an overflow of the kernel's queue, a directory without a watch, a filesystem left out. Sensors run
+//! on threads of their own and end when [`Stop`] says so or when nobody listens any more.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use akwatch_ledger::reading::ProcessInstance;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::job::Target;
+
+pub mod files;
+pub mod mounts;
+pub mod processes;
+pub mod scan;
+pub mod watch_set;
+
+/// What a sensor says.
+#[derive(Debug)]
+pub enum Sensed {
+    /// These may have changed.
+    Targets(Vec<Target>),
+    /// A directory went away or moved: every place below this path is to be looked at again.
+    Left(PathBuf),
+    /// The kernel's queue overflowed: what changed meanwhile is not known, and a rescan is owed.
+    Overflowed,
+    /// How a source stands now.
+    Status(Status),
+    /// A complete sweep over all processes ended.
+    Swept(Sweep),
+}
+
+/// How a source is watched, as far as its sensor knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// `files` or `processes`.
+    pub source: &'static str,
+    /// `fanotify`, `inotify`, `exec-events+sweep`, `sweep`.
+    pub mechanism: &'static str,
+    /// What is not watched: a slug, how many, one of them.
+    pub not_watched: Vec<Gap>,
+    /// Whether the sensor has set itself up.
+    pub ready: bool,
+    /// Processes that ended, or files that changed, before they could be looked at.
+    pub raced: u64,
+}
+
+/// Something that is not watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Why, as a slug.
+    pub why: &'static str,
+    /// How many places.
+    pub count: u64,
+    /// One of them, raw.
+    pub example: Option<PathBuf>,
+}
+
+/// One complete look at /proc.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Every live instance but kernel threads and the agent's own.
+    pub alive: Vec<ProcessInstance>,
+    /// Those whose captures this agent may not read.
+    pub unreadable: Vec<ProcessInstance>,
+}
+
+/// Ends sensors: all of them wait on it beside their own descriptor.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<EventFd>);
+
+impl Stop {
+    /// A stop that nobody has asked for yet.
+    ///
+    /// # Errors
+    /// When the kernel gives no descriptor.
+    pub fn new() -> nix::Result<Stop> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        EventFd::from_flags(flags).map(|fd| Stop(Arc::new(fd)))
+    }
+
+    /// Asks every sensor to end.
+    pub fn ask(&self) {
+        let _ = self.0.write(1); // fails only when it was asked 2^64 times
+    }
+
+    /// Whether it was asked.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        self.wait(None, Some(Duration::ZERO)) == Woken::Stop
+    }
+
+    /// Waits for `fd` to become readable, for the stop, or for `limit`.
+    pub fn wait(&self, fd: Option<BorrowedFd<'_>>, limit: Option<Duration>) -> Woken {
+        let stop = PollFd::new(self.0.as_fd(), PollFlags::POLLIN);
+        let mut both = vec![stop];
+        both.extend(fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let limit = limit.map_or(PollTimeout::NONE, |limit| {
+            let millis = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+            PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut both, limit) {
+            Err(nix::errno::Errno::EINTR) => Woken::Limit,
+            Err(_) => Woken::Stop,
+            Ok(_) if both[0].any().unwrap_or(true) => Woken::Stop,
+            Ok(_) if both.get(1).is_some_and(|fd| fd.any().unwrap_or(true)) => Woken::Ready,
+            Ok(_) => Woken::Limit,
+        }
+    }
+}
+
+/// What ended a wait.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The descriptor is readable.
+    Ready,
+    /// The sensor is to end.
+    Stop,
+    /// The time is over.
+    Limit,
+}
