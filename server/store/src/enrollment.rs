@@ -1,0 +1,113 @@
+//! Enrollment tokens and the certificates that they led to.
+
+use std::collections::{BTreeMap, HashSet};
+
+use akwatch_proto::agent::{HostId, TokenId};
+use akwatch_proto::people::EnrollmentToken;
+use akwatch_proto::time::Time;
+
+use crate::audit::Actor;
+use crate::{Answer, Scope};
+
+/// A token to store. Its secret is known by hash only.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Its id.
+    pub id: TokenId,
+    /// SHA-256 of its secret, which is random and long: no password hash is needed.
+    pub secret_hash: [u8; 32],
+    /// How often it may be used.
+    pub uses: u32,
+    /// When it ends.
+    pub until: Time,
+    /// Labels that every host gets: these grant scope.
+    pub labels: BTreeMap<String, String>,
+    /// For people.
+    pub note: Option<String>,
+}
+
+/// A token as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// What people see.
+    pub token: EnrollmentToken,
+    /// SHA-256 of its secret.
+    pub secret_hash: [u8; 32],
+}
+
+/// Why a token does not enroll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRefusal {
+    /// There is no such token, or its secret is another; which of the two is not told.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// It was used as often as it may be.
+    UsedUp,
+}
+
+/// Enrollment tokens.
+pub trait EnrollmentTokens {
+    /// Stores a token.
+    fn create_token(&self, token: NewToken, actor: Actor, now: Time)
+    -> Answer<'_, EnrollmentToken>;
+
+    /// Every token, newest first, expired ones too. Tokens belong to the whole fleet: a scope other
+    /// than [`Scope::All`] sees none.
+    fn tokens<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<EnrollmentToken>>;
+
+    /// One token, to refuse early; [`Hosts::enroll`](crate::Hosts::enroll) decides.
+    fn token<'a>(&'a self, scope: &'a Scope, id: &'a TokenId) -> Answer<'a, Option<TokenRecord>>;
+
+    /// Deletes a token; false when there is none.
+    fn delete_token(&self, id: TokenId, actor: Actor, now: Time) -> Answer<'_, bool>;
+}
+
+/// A certificate that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCertificate {
+    /// Its serial number, lower-case hex without leading zeros.
+    pub serial: String,
+    /// When it ends.
+    pub until: Time,
+}
+
+/// What a serial number stands for.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRecord {
+    /// Whose it is.
+    pub host: HostId,
+    /// When it ends.
+    pub until: Time,
+    /// Whether it was revoked, by itself or with its host.
+    pub revoked: bool,
+    /// Whether it is the newest of its host that is not revoked.
+    pub latest: bool,
+}
+
+/// Certificates of hosts.
+pub trait Certificates {
+    /// Stores a renewed certificate; false when the host is unknown or retired, and then it must not
+    /// be handed out.
+    fn add_certificate(
+        &self,
+        host: HostId,
+        certificate: NewCertificate,
+        now: Time,
+    ) -> Answer<'_, bool>;
+
+    /// Revokes one; false when there is none.
+    fn revoke_certificate(&self, serial: String, actor: Actor, now: Time) -> Answer<'_, bool>;
+
+    /// What a serial number stands for.
+    fn certificate<'a>(
+        &'a self,
+        scope: &'a Scope,
+        serial: &'a str,
+    ) -> Answer<'a, Option<CertificateRecord>>;
+
+    /// Serials that are revoked and would not have ended before `now`: small, to be held in memory
+    /// and asked on every request.
+    fn revoked<'a>(&'a self, scope: &'a Scope, now: Time) -> Answer<'a, HashSet<String>>;
+}
