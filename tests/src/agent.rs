@@ -28,12 +28,7 @@ impl Agent {
         watched: &[&Path],
         more: &str,
     ) -> Result<Agent> {
-        std::fs::create_dir_all(directory)?;
-        let config = format!(
-            "{more}\n[collector]\nurls = [{:?}]\n\n[watch]\ninclude = {watched:?}\n",
-            collector.agents
-        );
-        std::fs::write(directory.join("agent.toml"), config)?;
+        Agent::configure(directory, &collector.agents, watched, more)?;
         let bootstrap = collector.bootstrap().await?;
         let paths = Paths::of(directory);
         answer(
@@ -43,6 +38,37 @@ impl Agent {
         )
         .await?;
         Agent::run(directory)
+    }
+
+    /// Writes the configuration: `watched` directories beyond the default set, `more` TOML.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn configure(directory: &Path, url: &str, watched: &[&Path], more: &str) -> Result<()> {
+        std::fs::create_dir_all(directory)?;
+        let globs: Vec<String> = watched
+            .iter()
+            .map(|path| format!("{}/**", path.display()))
+            .collect();
+        let config =
+            format!("[collector]\nurls = [{url:?}]\n\n[watch]\ninclude = {globs:?}\n\n{more}\n");
+        std::fs::write(directory.join("agent.toml"), config)?;
+        Ok(())
+    }
+
+    /// Enrolls with a bootstrap string, on an existing configuration.
+    ///
+    /// # Errors
+    /// When the agent's `enroll` fails, with what it said.
+    pub async fn enroll(directory: &Path, bootstrap: &str) -> Result<()> {
+        let paths = Paths::of(directory);
+        answer(
+            "akwatch-agent",
+            &paths.with("enroll"),
+            Some(&format!("{bootstrap}\n")),
+        )
+        .await?;
+        Ok(())
     }
 
     /// Starts an agent that was enrolled before.

@@ -142,6 +142,14 @@ impl Collector {
         Rest::new(&self.people, &std::fs::read(&self.authority)?, &token)
     }
 
+    /// Its process id.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<nix::unistd::Pid> {
+        self.running.pid()
+    }
+
     /// The end of its log, for a failure's message.
     #[must_use]
     pub fn log_end(&self) -> String {

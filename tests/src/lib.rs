@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod collector;
+pub mod fleet;
 pub mod plant;
 pub mod program;
 pub mod recorder;
