@@ -10,6 +10,7 @@ pub mod agent;
 pub mod collector;
 pub mod fleet;
 pub mod plant;
+pub mod process;
 pub mod program;
 pub mod recorder;
 pub mod rest;

@@ -17,7 +17,7 @@ use akwatch_tests::plant::{self, Pair};
 use akwatch_tests::recorder::{Ends, Recorder};
 use akwatch_tests::rest::Rest;
 use akwatch_tests::search::{Escape, Searcher};
-use akwatch_tests::{program, wait};
+use akwatch_tests::{process, program, wait};
 use anyhow::{Context as _, Result};
 use tokio::process::{Child, Command};
 
@@ -390,10 +390,7 @@ fn memories(agent: &Agent, collector: &Collector) -> Result<Vec<(String, Vec<u8>
     if !nix::unistd::geteuid().is_root() {
         return Ok(Vec::new());
     }
-    let reporter = descendants(agent.pid()?.as_raw())
-        .into_iter()
-        .find(|pid| cmdline(*pid).contains("reporter"))
-        .context("no process of the agent is the reporter")?;
+    let reporter = process::role(agent.pid()?, "reporter")?;
     let mut memories = Vec::new();
     for (name, pid) in [
         ("reporter", reporter),
@@ -407,27 +404,6 @@ fn memories(agent: &Agent, collector: &Collector) -> Result<Vec<(String, Vec<u8>
         memories.push((format!("the memory of the {name}"), memory));
     }
     Ok(memories)
-}
-
-fn cmdline(pid: i32) -> String {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ")
-}
-
-fn descendants(pid: i32) -> Vec<i32> {
-    let mut all = vec![pid];
-    let mut next = 0;
-    while let Some(parent) = all.get(next).copied() {
-        next += 1;
-        let path = format!("/proc/{parent}/task/{parent}/children");
-        let children = std::fs::read_to_string(path).unwrap_or_default();
-        all.extend(
-            children
-                .split_whitespace()
-                .filter_map(|pid| pid.parse::<i32>().ok()),
-        );
-    }
-    all
 }
 
 /// Every readable and writable mapping of a process.
