@@ -9,6 +9,7 @@
 pub mod agenda;
 pub mod cli;
 pub mod config;
+pub mod host;
 pub mod job;
 pub mod link;
 pub mod sense;

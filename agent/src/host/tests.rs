@@ -1,0 +1,128 @@
+//! A root keeps every path inside itself, and says who may read it.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+use crate::job::Names;
+
+fn fixture() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    for directory in ["etc", "home/app/.ssh", "srv/deep", "root"] {
+        std::fs::create_dir_all(at(directory)).unwrap();
+    }
+    let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/bash\n\
+                  daemon:x:2:2::/:/bin/false\n#old:x:9:9::/home/old:/bin/sh\nbroken\n";
+    std::fs::write(at("etc/passwd"), passwd).unwrap();
+    std::fs::write(at("etc/group"), "root:x:0:\nops:x:1000:app\n").unwrap();
+    std::fs::write(at("srv/deep/file"), "inside").unwrap();
+    symlink("/srv/deep", at("etc/absolute")).unwrap();
+    symlink("../../../../srv/deep", at("etc/climbing")).unwrap();
+    symlink("loop", at("etc/loop")).unwrap();
+    symlink("/etc/hostname", at("etc/outside")).unwrap();
+    dir
+}
+
+/// Both ways of resolving: the kernel's and by components.
+fn both(dir: &Path) -> [Root; 2] {
+    let kernel = Root::at(dir).unwrap();
+    let mut components = Root::at(dir).unwrap();
+    components.in_root = false;
+    [kernel, components]
+}
+
+#[test]
+fn links_and_dots_stay_inside() {
+    let dir = fixture();
+    for root in both(dir.path()) {
+        for path in [
+            "/srv/deep/file",
+            "/etc/absolute/file",
+            "/etc/climbing/file",
+            "/../../srv/deep/file",
+            "srv/./deep/../deep/file",
+        ] {
+            let text = root.read(Path::new(path), 100);
+            assert_eq!(text.as_deref(), Ok(&b"inside"[..]), "{path}");
+        }
+        assert_eq!(root.read(Path::new("/etc/outside"), 100), Err(Errno::NOENT));
+        assert_eq!(root.read(Path::new("/etc/loop"), 100), Err(Errno::LOOP));
+        assert_eq!(root.read(Path::new("/etc/nothing"), 100), Err(Errno::NOENT));
+        assert_eq!(root.read(Path::new("/srv/deep/file"), 3), Err(Errno::FBIG));
+        assert_eq!(root.read(Path::new("/srv"), 3), Err(Errno::INVAL));
+        let link = root.open(Path::new("/etc/absolute"), OFlags::PATH | OFlags::NOFOLLOW);
+        let mode = rustix::fs::fstat(link.unwrap()).unwrap().st_mode;
+        assert_eq!(mode & 0o170_000, 0o120_000);
+    }
+}
+
+#[test]
+fn users_and_homes_come_from_the_roots_own_files() {
+    let dir = fixture();
+    let root = Root::at(dir.path()).unwrap();
+    let accounts = root.accounts();
+    assert_eq!(accounts.user(1000), b"app");
+    assert_eq!(accounts.user(4000), b"4000");
+    assert_eq!(accounts.group(1000), b"ops");
+    assert_eq!(accounts.uid("app"), Some(1000));
+    let homes: Vec<_> = accounts
+        .homes()
+        .iter()
+        .map(|home| home.path.to_str().unwrap())
+        .collect();
+    assert_eq!(homes, ["/root", "/home/app"]);
+    let home = accounts
+        .home_of(Path::new("/home/app/.bash_history"))
+        .unwrap();
+    assert_eq!(home.user, b"app");
+    assert!(accounts.home_of(Path::new("/home/application")).is_none());
+}
+
+#[test]
+fn homes_that_passwd_does_not_know_are_found() {
+    let dir = fixture();
+    std::fs::create_dir(dir.path().join("home/ldap-user")).unwrap();
+    let root = Root::at(dir.path()).unwrap();
+    assert!(
+        root.accounts()
+            .home_of(Path::new("/home/ldap-user/x"))
+            .is_some()
+    );
+}
+
+#[test]
+fn a_closed_directory_above_closes_the_file() {
+    let dir = fixture();
+    let root = Root::at(dir.path()).unwrap();
+    let set = |path: &str, mode: u32| {
+        let path = dir.path().join(path);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let reach = || {
+        root.forget();
+        let path = Path::new("/srv/deep/file");
+        let file = root.open(path, OFlags::RDONLY).unwrap();
+        let stat = rustix::fs::fstat(&file).unwrap();
+        reach::of_file(
+            &root,
+            path,
+            &stat,
+            Some(file.as_fd()),
+            &mut Names::default(),
+        )
+    };
+    set("", 0o755);
+    set("srv", 0o755);
+    set("srv/deep", 0o755);
+    set("srv/deep/file", 0o644);
+    let open = reach();
+    assert!(open.world_readable && open.group_readable && !open.acl);
+    assert_eq!(open.mode, Some(0o644));
+    set("srv", 0o700);
+    let closed = reach();
+    assert!(!closed.world_readable && !closed.group_readable);
+    set("srv", 0o755);
+    set("srv/deep/file", 0o600);
+    let private = reach();
+    assert!(!private.world_readable && !private.group_readable);
+}
