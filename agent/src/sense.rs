@@ -67,8 +67,6 @@ pub struct Gap {
 pub struct Sweep {
     /// Every live instance but kernel threads and the agent's own.
     pub alive: Vec<ProcessInstance>,
-    /// Those whose captures this agent may not read.
-    pub unreadable: Vec<ProcessInstance>,
 }
 
 /// Ends sensors: all of them wait on it beside their own descriptor.
@@ -98,19 +96,24 @@ impl Stop {
 
     /// Waits for `fd` to become readable, for the stop, or for `limit`.
     pub fn wait(&self, fd: Option<BorrowedFd<'_>>, limit: Option<Duration>) -> Woken {
-        let stop = PollFd::new(self.0.as_fd(), PollFlags::POLLIN);
-        let mut both = vec![stop];
-        both.extend(fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        self.wait_any(fd.as_slice(), limit)
+    }
+
+    /// Waits for one of `fds` to become readable, for the stop, or for `limit`.
+    pub fn wait_any(&self, fds: &[BorrowedFd<'_>], limit: Option<Duration>) -> Woken {
+        let stop = self.0.as_fd();
+        let all = std::iter::once(&stop).chain(fds);
+        let mut all: Vec<_> = all.map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
-            let millis = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+            // Rounded up: a wait of half a millisecond must not spin.
+            let millis = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
             PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
         });
-        match poll(&mut both, limit) {
-            Err(nix::errno::Errno::EINTR) => Woken::Limit,
+        match poll(&mut all, limit) {
+            Err(nix::errno::Errno::EINTR) | Ok(0) => Woken::Limit,
             Err(_) => Woken::Stop,
-            Ok(_) if both[0].any().unwrap_or(true) => Woken::Stop,
-            Ok(_) if both.get(1).is_some_and(|fd| fd.any().unwrap_or(true)) => Woken::Ready,
-            Ok(_) => Woken::Limit,
+            Ok(_) if all[0].any().unwrap_or(true) => Woken::Stop,
+            Ok(_) => Woken::Ready,
         }
     }
 }

@@ -1,1 +1,507 @@
-//! x
+//! The process sensor's sweep: every live process once, and at once when one of interest ends.
+//!
+//! A sweep reads `/proc/PID/stat` and nothing else; captures are taken by `open`. An instance is
+//! named when it is new, and again when it has executed another program, which a pid and a start time
+//! do not show. A sweep is complete or it is not said: what is *gone* because it ended rests on it.
+//! What starts and ends between two sweeps is seen by the exec rung or not at all, and coverage says
+//! which rung a host is on.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use akwatch_ledger::reading::ProcessInstance;
+use crossbeam_channel::Sender;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::{Sensed, Status, Stop, Sweep, Woken};
+use crate::job::{Target, TargetPlace, Urgency};
+
+/// Time between two sweeps of a small host.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Additional time for each process, so that sweeping (about 17 µs a process) stays at 0.1 % of a
+/// core.
+const EVERY_PER_PROCESS: Duration = Duration::from_millis(17);
+
+/// The shortest time between two sweeps, however many processes of interest end.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// Processes that are waited for. Stops: a descriptor for each of a fork bomb's children. Those
+/// beyond it are seen to have ended by the next sweep.
+const WAITED_FOR: usize = 512;
+
+/// Bytes of one stat line: 52 numbers of 20 digits and a name of 64 characters at most.
+const STAT: usize = 2048;
+
+/// How often a sweep is begun anew when pids wrapped meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// `PF_KTHREAD` of the kernel: no program, no environment.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
+/// What the watcher tells the sensor while it runs.
+#[derive(Clone, Debug)]
+pub struct Interest(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    wake: EventFd,
+    wanted: Mutex<Wanted>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    holders: BTreeSet<ProcessInstance>,
+    own: BTreeSet<i32>,
+    sweep_now: bool,
+}
+
+impl Interest {
+    /// No interest yet.
+    ///
+    /// # Errors
+    /// When the kernel gives no descriptor.
+    pub fn new() -> nix::Result<Interest> {
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Interest(Arc::new(Shared {
+            wake,
+            wanted: Mutex::default(),
+        })))
+    }
+
+    /// These instances hold findings: their end is to be seen at once.
+    pub fn wait_for(&self, holders: BTreeSet<ProcessInstance>) {
+        self.change(|wanted| wanted.holders = holders);
+    }
+
+    /// These are the agent's own processes, which are not looked at.
+    pub fn leave_out(&self, own: BTreeSet<i32>) {
+        self.change(|wanted| wanted.own = own);
+    }
+
+    /// A sweep is wanted now.
+    pub fn sweep(&self) {
+        self.change(|wanted| wanted.sweep_now = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wanted)) {
+        change(&mut self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner));
+        let _ = self.0.wake.write(1); // fails only when it is pending 2^64 times
+    }
+}
+
+/// What `/proc/PID/stat` says of a process, as far as it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    started: u64,
+    image: Image,
+}
+
+/// Changes with every exec: where the program's arguments and environment lie (random for each
+/// exec), and its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Image {
+    arguments: u64,
+    environment: u64,
+    comm: u64,
+}
+
+/// The sensor.
+pub struct Processes {
+    proc: PathBuf,
+    interest: Interest,
+    known: HashMap<i32, Stat>,
+    waited_for: BTreeMap<ProcessInstance, Option<OwnedFd>>,
+    out: Sender<Sensed>,
+    stop: Stop,
+}
+
+impl Processes {
+    /// A sensor over /proc.
+    #[must_use]
+    pub fn new(interest: Interest, out: Sender<Sensed>, stop: Stop) -> Processes {
+        Processes {
+            proc: PathBuf::from("/proc"),
+            interest,
+            known: HashMap::new(),
+            waited_for: BTreeMap::new(),
+            out,
+            stop,
+        }
+    }
+
+    /// Sweeps until told to stop.
+    pub fn run(mut self) {
+        let status = Status {
+            source: "processes",
+            mechanism: "sweep",
+            ready: true,
+            ..Status::default()
+        };
+        if self.out.send(Sensed::Status(status)).is_err() {
+            return;
+        }
+        let (mut due, mut last) = (Instant::now(), None::<Instant>);
+        loop {
+            let now = Instant::now();
+            if now >= due {
+                if !self.sweep() {
+                    return;
+                }
+                last = Some(Instant::now());
+                due = Instant::now() + self.pace();
+            }
+            let limit = due.saturating_duration_since(Instant::now());
+            let mut fds = vec![self.interest.0.wake.as_fd()];
+            fds.extend(self.waited_for.values().flatten().map(AsFd::as_fd));
+            match self.stop.wait_any(&fds, Some(limit)) {
+                Woken::Stop => return,
+                Woken::Ready if self.is_due_at_once() => {
+                    due = last.map_or_else(Instant::now, |last| last + SHORTEST);
+                }
+                Woken::Ready | Woken::Limit => {}
+            }
+        }
+    }
+
+    fn pace(&self) -> Duration {
+        let processes = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        EVERY.max(EVERY_PER_PROCESS.saturating_mul(processes))
+    }
+
+    /// Takes over what the watcher wants; whether that, or an end, calls for a sweep.
+    fn is_due_at_once(&mut self) -> bool {
+        let _ = self.interest.0.wake.read(); // empties it; EAGAIN when a process ended instead
+        let (holders, asked) = {
+            let mut wanted = self
+                .interest
+                .0
+                .wanted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            (
+                wanted.holders.clone(),
+                std::mem::take(&mut wanted.sweep_now),
+            )
+        };
+        let mut ended = asked;
+        self.waited_for.retain(|instance, fd| {
+            let over = fd.as_ref().is_some_and(|fd| {
+                self.stop.wait(Some(fd.as_fd()), Some(Duration::ZERO)) == Woken::Ready
+            });
+            ended |= over;
+            !over && holders.contains(instance)
+        });
+        for instance in holders {
+            if self.waited_for.len() >= WAITED_FOR {
+                break;
+            }
+            if !self.waited_for.contains_key(&instance) {
+                match self.open(instance) {
+                    Ok(fd) => {
+                        self.waited_for.insert(instance, fd);
+                    }
+                    Err(Ended) => ended = true,
+                }
+            }
+        }
+        ended
+    }
+
+    /// A descriptor for the end of an instance; none where the kernel (before 5.3) has no such.
+    fn open(&self, instance: ProcessInstance) -> Result<Option<OwnedFd>, Ended> {
+        let pid = Pid::from_raw(instance.pid).ok_or(Ended)?;
+        let fd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Some(fd),
+            Err(rustix::io::Errno::SRCH) => return Err(Ended),
+            Err(_) => None,
+        };
+        // The pid may have been given to another process before it was opened.
+        match self.stat(instance.pid) {
+            Some(stat) if stat.started == instance.started => Ok(fd),
+            _ => Err(Ended),
+        }
+    }
+
+    /// Looks at every process; false when nobody listens any more.
+    fn sweep(&mut self) -> bool {
+        for _ in 0..ATTEMPTS {
+            let before = self.last_pid();
+            let Some(seen) = self.look() else { return true };
+            if self.last_pid() < before {
+                continue; // pids wrapped: a child may have got a number that was passed already
+            }
+            return self.tell(seen);
+        }
+        true
+    }
+
+    fn look(&self) -> Option<HashMap<i32, Stat>> {
+        let own = {
+            let wanted = self
+                .interest
+                .0
+                .wanted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            wanted.own.clone()
+        };
+        let mut seen = HashMap::with_capacity(self.known.len() + 16);
+        for entry in std::fs::read_dir(&self.proc).ok()? {
+            let name = entry.ok()?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+                continue;
+            };
+            if own.contains(&pid) {
+                continue;
+            }
+            if let Some(stat) = self.stat(pid) {
+                seen.insert(pid, stat);
+            }
+        }
+        Some(seen)
+    }
+
+    fn tell(&mut self, seen: HashMap<i32, Stat>) -> bool {
+        let alive = seen
+            .iter()
+            .map(|(pid, stat)| ProcessInstance {
+                pid: *pid,
+                started: stat.started,
+            })
+            .collect();
+        let new: Vec<Target> = seen
+            .iter()
+            .filter(|(pid, stat)| self.known.get(pid) != Some(stat))
+            .map(|(pid, stat)| Target {
+                what: TargetPlace::Process(ProcessInstance {
+                    pid: *pid,
+                    started: stat.started,
+                }),
+                urgency: Urgency::Live,
+            })
+            .collect();
+        self.known = seen;
+        (new.is_empty() || self.out.send(Sensed::Targets(new)).is_ok())
+            && self.out.send(Sensed::Swept(Sweep { alive })).is_ok()
+    }
+
+    /// A live process with a program of its own.
+    fn stat(&self, pid: i32) -> Option<Stat> {
+        let mut line = [0; STAT];
+        let path = self.proc.join(pid.to_string()).join("stat");
+        let length = File::open(path).ok()?.read(&mut line).ok()?;
+        parse(&line[..length])
+    }
+
+    /// The pid given last, from `/proc/loadavg`.
+    fn last_pid(&self) -> u64 {
+        let text = std::fs::read_to_string(self.proc.join("loadavg")).unwrap_or_default();
+        text.split_whitespace()
+            .last()
+            .and_then(|last| last.parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+/// The instance is no longer there.
+struct Ended;
+
+/// Reads a stat line; none for kernel threads and for what has ended but was not waited for. The name
+/// stands in parentheses and may itself hold any byte, so it ends at the last one.
+fn parse(line: &[u8]) -> Option<Stat> {
+    let open = line.iter().position(|byte| *byte == b'(')?;
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let comm = line.get(open + 1..close)?;
+    let rest = std::str::from_utf8(line.get(close + 2..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // proc(5) counts from 1 and this list begins with field 3.
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    if matches!(*fields.first()?, "Z" | "X" | "x") || number(9)? & KERNEL_THREAD != 0 {
+        return None;
+    }
+    let image = Image {
+        arguments: number(48).unwrap_or(0),
+        environment: number(50).unwrap_or(0),
+        comm: comm.iter().fold(0, |hash: u64, byte| {
+            hash.wrapping_mul(0x0100_0000_01b3)
+                .wrapping_add(u64::from(*byte) + 1)
+        }),
+    };
+    Some(Stat {
+        started: number(22)?,
+        image,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use crossbeam_channel::{Receiver, unbounded};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    struct Sensor {
+        said: Receiver<Sensed>,
+        interest: Interest,
+        stop: Stop,
+        thread: Option<std::thread::JoinHandle<()>>,
+    }
+
+    impl Sensor {
+        fn new() -> Sensor {
+            let (out, said) = unbounded();
+            let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
+            let sensor = Processes::new(interest.clone(), out, stop.clone());
+            let thread = Some(std::thread::spawn(move || sensor.run()));
+            Sensor {
+                said,
+                interest,
+                stop,
+                thread,
+            }
+        }
+
+        /// The next sweep and what was named before it.
+        fn sweep(&self) -> (BTreeSet<i32>, BTreeSet<i32>) {
+            let mut named = BTreeSet::new();
+            loop {
+                match self.said.recv_timeout(DEADLINE).unwrap() {
+                    Sensed::Targets(targets) => named.extend(targets.iter().map(|target| {
+                        let TargetPlace::Process(instance) = &target.what else {
+                            panic!("a file")
+                        };
+                        instance.pid
+                    })),
+                    Sensed::Swept(sweep) => {
+                        return (named, sweep.alive.iter().map(|one| one.pid).collect());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    impl Drop for Sensor {
+        fn drop(&mut self) {
+            self.stop.ask();
+            if let Some(thread) = self.thread.take() {
+                thread.join().unwrap();
+            }
+        }
+    }
+
+    /// Lives until its standard input is closed.
+    fn process() -> (Child, i32) {
+        let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        (child, pid)
+    }
+
+    #[test]
+    fn a_process_is_named_once_and_not_again() {
+        let (mut child, pid) = process();
+        let sensor = Sensor::new();
+        let (named, alive) = sensor.sweep();
+        assert!(named.contains(&pid) && alive.contains(&pid));
+        sensor.interest.sweep();
+        let (named, alive) = sensor.sweep();
+        assert!(!named.contains(&pid) && alive.contains(&pid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        sensor.interest.sweep();
+        assert!(!sensor.sweep().1.contains(&pid));
+    }
+
+    #[test]
+    fn the_end_of_a_process_of_interest_is_seen_at_once() {
+        let (mut child, pid) = process();
+        let sensor = Sensor::new();
+        let (_, alive) = sensor.sweep();
+        assert!(alive.contains(&pid));
+        let line = std::fs::read(format!("/proc/{pid}/stat")).unwrap();
+        let instance = ProcessInstance {
+            pid,
+            started: parse(&line).unwrap().started,
+        };
+        sensor.interest.wait_for([instance].into());
+        let began = Instant::now();
+        child.kill().unwrap();
+        // Not waited for: a process that has ended is gone although its parent has not looked.
+        while sensor.sweep().1.contains(&pid) {}
+        assert!(began.elapsed() < EVERY, "no better than the next sweep");
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn another_program_in_the_same_process_is_named_again() {
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exec cat"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let sensor = Sensor::new();
+        assert!(sensor.sweep().0.contains(&pid));
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"go\n").unwrap();
+        let until = Instant::now() + DEADLINE;
+        loop {
+            assert!(Instant::now() < until, "never named again");
+            sensor.interest.sweep();
+            if sensor.sweep().0.contains(&pid) {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_agents_own_processes_are_left_out() {
+        let (mut child, pid) = process();
+        let sensor = Sensor::new();
+        let _ = sensor.sweep();
+        sensor.interest.leave_out([pid].into());
+        sensor.interest.sweep();
+        assert!(!sensor.sweep().1.contains(&pid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_name_full_of_parentheses_does_not_move_the_fields() {
+        let line = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let (start, rest) = line.split_once('(').unwrap();
+        let (_, rest) = rest.rsplit_once(')').unwrap();
+        let plain = parse(line.as_bytes()).unwrap();
+        let hostile = parse(format!("{start}(a) Z 1 (b){rest}").as_bytes()).unwrap();
+        assert_eq!(plain.started, hostile.started);
+        assert_ne!(plain.image.comm, hostile.image.comm);
+    }
+
+    #[test]
+    fn kernel_threads_and_zombies_are_no_processes() {
+        let numbers = "1 1 1 0 -1 2097152 ".to_owned() + &"0 ".repeat(43);
+        assert_eq!(parse(format!("2 (kthreadd) S {numbers}").as_bytes()), None);
+        let numbers = "1 1 1 0 -1 4194304 ".to_owned() + &"0 ".repeat(43);
+        assert_eq!(parse(format!("7 (sh) Z {numbers}").as_bytes()), None);
+        assert!(parse(format!("7 (sh) S {numbers}").as_bytes()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_parser_panic(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&line);
+        }
+    }
+}

@@ -1,1 +1,300 @@
-//! x
+//! The first scan and the rescans: a walk over the watch set that waits for the agenda.
+//!
+//! Events say what changes from now on; this walk says what is there already, and makes good what
+//! events missed. It gives one file at a time and only as fast as the watcher takes them, so it never
+//! fills the agenda and live events pass it. Nothing is opened here but directories.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::Gap;
+use super::mounts::{MountKind, Mounts};
+use super::watch_set::{Covered, WatchSet, is_bulk};
+use crate::job::{Target, TargetPlace, Urgency};
+
+/// Files that wait between the walk and the watcher.
+pub const AHEAD: usize = 64;
+
+/// Directories that wait to be walked. Stops: a tree made to fill memory; what does not fit is
+/// counted as not read.
+const DIRECTORIES: usize = 262_144;
+
+/// What a walk says.
+#[derive(Debug)]
+pub enum Walked {
+    /// A file.
+    File(Target),
+    /// The walk came to its end.
+    Ended(Walk),
+}
+
+/// What one walk has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Files named.
+    pub files: u64,
+    /// Directories entered.
+    pub directories: u64,
+    /// What was left out.
+    pub gaps: Vec<Gap>,
+}
+
+/// Asks for a walk: over everything, or over some trees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The trees; all of the watch set when empty.
+    pub trees: Vec<PathBuf>,
+    /// Why.
+    pub urgency: Urgency,
+}
+
+/// The walker.
+pub struct Scan {
+    set: WatchSet,
+    asks: Receiver<Ask>,
+    out: Sender<Walked>,
+}
+
+/// One walk on its way.
+struct Way<'a> {
+    scan: &'a Scan,
+    mounts: Mounts,
+    urgency: Urgency,
+    roots: Vec<PathBuf>,
+    stack: Vec<PathBuf>,
+    bulk: Vec<PathBuf>,
+    walk: Walk,
+    gaps: BTreeMap<&'static str, Gap>,
+}
+
+impl Scan {
+    /// A walker over `set` that answers `asks` one after the other.
+    #[must_use]
+    pub fn new(set: WatchSet, asks: Receiver<Ask>, out: Sender<Walked>) -> Scan {
+        Scan { set, asks, out }
+    }
+
+    /// Walks whenever asked, until nobody asks or listens any more.
+    pub fn run(self) {
+        while let Ok(ask) = self.asks.recv() {
+            let roots = if ask.trees.is_empty() {
+                self.set.scan_roots()
+            } else {
+                ask.trees
+            };
+            let way = Way {
+                scan: &self,
+                mounts: Mounts::read(),
+                urgency: ask.urgency,
+                roots,
+                stack: Vec::new(),
+                bulk: Vec::new(),
+                walk: Walk::default(),
+                gaps: BTreeMap::new(),
+            };
+            let Some(walk) = way.walk() else { return };
+            if self.out.send(Walked::Ended(walk)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Way<'_> {
+    /// Walks every root, bulk directories last; none when nobody listens any more.
+    fn walk(mut self) -> Option<Walk> {
+        for at in 0..self.roots.len() {
+            let root = self.roots[at].clone();
+            match std::fs::symlink_metadata(&root) {
+                Ok(meta) if meta.is_file() => self.file(root)?,
+                Ok(meta) if meta.is_dir() => {
+                    self.stack.push(root);
+                    self.descend(at)?;
+                }
+                _ => {}
+            }
+        }
+        let last = self.roots.len();
+        while let Some(directory) = self.bulk.pop() {
+            self.stack.push(directory);
+            self.descend(last)?;
+        }
+        self.walk.gaps = self.gaps.into_values().collect();
+        Some(self.walk)
+    }
+
+    fn descend(&mut self, root: usize) -> Option<()> {
+        while let Some(directory) = self.stack.pop() {
+            if !self.may_enter(&directory, root) {
+                continue;
+            }
+            let entries = match std::fs::read_dir(&directory) {
+                Ok(entries) => entries,
+                Err(why) => {
+                    if why.kind() == std::io::ErrorKind::PermissionDenied {
+                        self.gap("permission-denied", &directory);
+                    }
+                    continue;
+                }
+            };
+            self.walk.directories += 1;
+            for entry in entries.flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => self.queue(entry.path(), root),
+                    Ok(kind) if kind.is_file() => self.file(entry.path())?,
+                    _ => {}
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn queue(&mut self, directory: PathBuf, root: usize) {
+        if self.stack.len() + self.bulk.len() >= DIRECTORIES {
+            self.gap("walk-limit", &directory);
+        } else if is_bulk(&directory) && root < self.roots.len() {
+            self.bulk.push(directory);
+        } else {
+            self.stack.push(directory);
+        }
+    }
+
+    fn may_enter(&mut self, directory: &Path, root: usize) -> bool {
+        if self
+            .roots
+            .iter()
+            .take(root)
+            .any(|earlier| earlier == directory)
+            && root < self.roots.len()
+        {
+            return false; // walked already
+        }
+        match self.mounts.at(directory) {
+            Some(MountKind::Pseudo) => return false,
+            Some(MountKind::Network) => {
+                self.gap("network-filesystem", directory);
+                return false;
+            }
+            Some(MountKind::Local) | None => {}
+        }
+        match self.scan.set.enters(directory) {
+            Covered::Yes => true,
+            Covered::Excluded | Covered::Denied => {
+                self.gap("excluded", directory);
+                false
+            }
+            Covered::Own | Covered::Outside => false,
+        }
+    }
+
+    /// Hands one file over, waiting for the watcher; none when nobody listens any more.
+    fn file(&mut self, path: PathBuf) -> Option<()> {
+        match self.scan.set.covers(&path) {
+            Covered::Yes => {}
+            Covered::Excluded | Covered::Denied => {
+                self.gap("excluded", &path);
+                return Some(());
+            }
+            Covered::Own | Covered::Outside => return Some(()),
+        }
+        self.walk.files += 1;
+        let target = Target {
+            what: TargetPlace::File(path),
+            urgency: self.urgency,
+        };
+        let walked = Walked::File(target);
+        self.scan.out.send(walked).ok()
+    }
+
+    fn gap(&mut self, why: &'static str, path: &Path) {
+        let gap = self.gaps.entry(why).or_insert(Gap {
+            why,
+            count: 0,
+            example: None,
+        });
+        gap.count += 1;
+        gap.example.get_or_insert_with(|| path.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crossbeam_channel::{bounded, unbounded};
+
+    use super::*;
+
+    /// Makes `files`, walks, and says which were named, in order, and what the walk says of itself.
+    fn walk(files: &[&str], set: impl FnOnce(&Path) -> WatchSet) -> (Vec<String>, Walk) {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        let (ask, asks) = unbounded();
+        let (out, walked) = bounded(1);
+        let scan = Scan::new(set(directory.path()), asks, out);
+        let thread = std::thread::spawn(move || scan.run());
+        ask.send(Ask {
+            trees: Vec::new(),
+            urgency: Urgency::FirstScan,
+        })
+        .unwrap();
+        let mut named = Vec::new();
+        loop {
+            match walked.recv().unwrap() {
+                Walked::File(target) => {
+                    let TargetPlace::File(path) = target.what else {
+                        panic!("a process")
+                    };
+                    let path = path.strip_prefix(directory.path()).unwrap();
+                    named.push(path.to_str().unwrap().to_owned());
+                }
+                Walked::Ended(walk) => {
+                    drop(ask);
+                    thread.join().unwrap();
+                    return (named, walk);
+                }
+            }
+        }
+    }
+
+    fn whole(directory: &Path) -> WatchSet {
+        WatchSet::of_trees(vec![directory.to_owned()], vec![directory.join("own")])
+    }
+
+    #[test]
+    fn every_file_is_named_once_and_bulk_comes_last() {
+        let files = ["node_modules/x/a", "b/c/d", ".env", "own/ledger"];
+        let (named, walk) = walk(&files, whole);
+        assert_eq!(walk.files, 3);
+        assert_eq!(named.last().map(String::as_str), Some("node_modules/x/a"));
+        assert!(named.contains(&".env".to_owned()) && named.contains(&"b/c/d".to_owned()));
+    }
+
+    #[test]
+    fn a_root_inside_a_later_one_is_walked_first_and_once() {
+        let (named, walk) = walk(&["home/app/.env", "home/b", "a"], |directory| {
+            WatchSet::of_trees(
+                vec![directory.join("home/app"), directory.to_owned()],
+                Vec::new(),
+            )
+        });
+        assert_eq!(named[0], "home/app/.env");
+        assert_eq!((named.len(), walk.files), (3, 3));
+    }
+
+    #[test]
+    fn links_and_pipes_are_not_followed() {
+        let (named, _) = walk(&["a"], |directory| {
+            std::os::unix::fs::symlink(directory, directory.join("loop")).unwrap();
+            nix::unistd::mkfifo(&directory.join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+            whole(directory)
+        });
+        assert_eq!(named, ["a"]);
+    }
+}
