@@ -40,45 +40,16 @@ async fn each_role_has_its_own_user_and_nothing_that_it_does_not_need() -> Resul
             continue; // without privilege there is nothing that it could mark
         }
         let pid = process::role(supervisor, role)?;
-        let capabilities = process::capabilities(pid)?;
         if root {
-            let uids = process::uids(pid)?;
+            let user = privileges(pid, role, *needed, *perhaps)?;
             assert!(
-                uids.iter().all(|uid| *uid == uids[0] && *uid != 0),
-                "{role}: {uids:?}"
-            );
-            assert!(
-                users.insert(uids[0]),
+                users.insert(user),
                 "{role} shares its user with another role"
             );
-            assert!(!process::dumpable(pid)?, "{role} can be dumped");
-            assert_eq!(
-                capabilities & !perhaps,
-                *needed,
-                "{role}: {capabilities:#x}"
-            );
         } else {
-            assert_eq!(capabilities, 0, "{role}");
+            assert_eq!(process::capabilities(pid)?, 0, "{role}");
         }
-        assert_eq!(
-            process::status(pid, "Seccomp")?,
-            "2",
-            "{role} has no system call filter"
-        );
-        assert_eq!(
-            process::status(pid, "NoNewPrivs")?,
-            "1",
-            "{role} could gain privileges"
-        );
-        let sockets = process::internet_sockets(pid)?;
-        if *role == "reporter" {
-            assert!(
-                !sockets.is_empty(),
-                "the reporter holds no connection: the check is blind"
-            );
-        } else {
-            assert!(sockets.is_empty(), "{role} holds network sockets");
-        }
+        sandbox(pid, role)?;
     }
     if !root {
         let hosts = fleet.rest.get("hosts").await?;
@@ -96,6 +67,43 @@ async fn each_role_has_its_own_user_and_nothing_that_it_does_not_need() -> Resul
         .await?;
     }
     fleet.stop().await
+}
+
+/// A role of root's agent: a user of its own, and only the capabilities that it needs.
+fn privileges(pid: i32, role: &str, needed: u64, perhaps: u64) -> Result<u32> {
+    let uids = process::uids(pid)?;
+    assert!(
+        uids.iter().all(|uid| *uid == uids[0] && *uid != 0),
+        "{role}: {uids:?}"
+    );
+    assert!(!process::dumpable(pid)?, "{role} can be dumped");
+    let capabilities = process::capabilities(pid)?;
+    assert_eq!(capabilities & !perhaps, needed, "{role}: {capabilities:#x}");
+    Ok(uids[0])
+}
+
+/// What holds with and without privilege.
+fn sandbox(pid: i32, role: &str) -> Result<()> {
+    assert_eq!(
+        process::status(pid, "Seccomp")?,
+        "2",
+        "{role} has no system call filter"
+    );
+    assert_eq!(
+        process::status(pid, "NoNewPrivs")?,
+        "1",
+        "{role} could gain privileges"
+    );
+    let sockets = process::internet_sockets(pid)?;
+    if role == "reporter" {
+        assert!(
+            !sockets.is_empty(),
+            "the reporter holds no connection: the check is blind"
+        );
+    } else {
+        assert!(sockets.is_empty(), "{role} holds network sockets");
+    }
+    Ok(())
 }
 
 #[tokio::test]
