@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 pub mod agenda;
+pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod host;
+pub mod coverage;
+pub mod facts;
 pub mod job;
 pub mod link;
 pub mod sense;

@@ -1,0 +1,302 @@
+//! What is watched and how well: the counts behind every "nothing found".
+//!
+//! Each source keeps what was read, what waits and what could not be read with its reason. A place
+//! that could not be read counts once until it can be; the count is a state, not a history. Examples
+//! are names as the detector cleaned them, never raw ones.
+
+use std::collections::{BTreeMap, HashMap};
+
+use akwatch_proto::coverage::{Coverage, Covered, NotRead, Rung, SourceCoverage};
+use akwatch_proto::finding::UnknownWhy;
+use akwatch_proto::limits;
+use akwatch_proto::place::SafeText;
+use akwatch_proto::time::Time;
+
+use crate::job::TargetPlace;
+use crate::sense::{Gap, Status};
+
+/// Places remembered as not read, for each source; beyond it only their number is kept.
+const REMEMBERED: usize = 4_096;
+
+/// One of the three sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// Files.
+    Files,
+    /// Processes.
+    Processes,
+    /// Histories.
+    Histories,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Source; 3] = [Source::Files, Source::Processes, Source::Histories];
+
+    /// As proto names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Files => "files",
+            Source::Processes => "processes",
+            Source::Histories => "histories",
+        }
+    }
+}
+
+/// One source's counts.
+#[derive(Debug, Default)]
+struct Tally {
+    mechanism: &'static str,
+    ready: bool,
+    on: bool,
+    read: u64,
+    last: Option<Time>,
+    waiting: u64,
+    unread: HashMap<TargetPlace, &'static str>,
+    beyond: BTreeMap<&'static str, u64>,
+    examples: BTreeMap<&'static str, SafeText>,
+    gaps: Vec<Gap>,
+    walk_gaps: Vec<Gap>,
+    overflowed: u64,
+    raced: u64,
+    sensor_raced: u64,
+}
+
+/// The counts of all sources.
+#[derive(Debug, Default)]
+pub struct Counts {
+    tallies: BTreeMap<Source, Tally>,
+}
+
+impl Counts {
+    /// Counts for the sources that this configuration reads.
+    #[must_use]
+    pub fn of(sources: &[Source]) -> Counts {
+        let mut counts = Counts::default();
+        for source in sources {
+            let tally = counts.tally(*source);
+            tally.on = true;
+            tally.mechanism = "rescan";
+        }
+        counts
+    }
+
+    /// A place was read to an answer.
+    pub fn read(&mut self, source: Source, place: &TargetPlace, at: Time) {
+        let tally = self.tally(source);
+        tally.read += 1;
+        tally.last = Some(at);
+        tally.unread.remove(place);
+    }
+
+    /// A place could not be read.
+    pub fn not_read(&mut self, source: Source, place: &TargetPlace, why: &'static str) {
+        let tally = self.tally(source);
+        if let Some(known) = tally.unread.get_mut(place) {
+            *known = why;
+        } else if tally.unread.len() < REMEMBERED {
+            tally.unread.insert(place.clone(), why);
+        } else {
+            *tally.beyond.entry(why).or_default() += 1;
+        }
+    }
+
+    /// A place is not there any more, so nothing about it is unread.
+    pub fn forget(&mut self, source: Source, place: &TargetPlace) {
+        self.tally(source).unread.remove(place);
+    }
+
+    /// A cleaned name that may stand as the example of `why`.
+    pub fn example(&mut self, source: Source, why: &'static str, name: SafeText) {
+        self.tally(source).examples.entry(why).or_insert(name);
+    }
+
+    /// It changed or ended before it could be read.
+    pub fn raced(&mut self, source: Source) {
+        self.tally(source).raced += 1;
+    }
+
+    /// The kernel's queue overflowed.
+    pub fn overflowed(&mut self, source: Source) {
+        self.tally(source).overflowed += 1;
+    }
+
+    /// What a sensor says of itself.
+    pub fn status(&mut self, source: Source, status: &Status) {
+        let tally = self.tally(source);
+        tally.mechanism = status.mechanism;
+        tally.ready = status.ready;
+        tally.gaps.clone_from(&status.not_watched);
+        tally.sensor_raced = status.raced;
+    }
+
+    /// What a whole walk left out; nothing waits any more.
+    pub fn walked(&mut self, source: Source, gaps: Vec<Gap>) {
+        self.tally(source).walk_gaps = gaps;
+    }
+
+    /// How many places wait.
+    pub fn waiting(&mut self, source: Source, waiting: u64) {
+        self.tally(source).waiting = waiting;
+    }
+
+    /// The statement for a heartbeat.
+    #[must_use]
+    pub fn statement(
+        &self,
+        rules: &str,
+        rung: Rung,
+        reason: Option<&str>,
+        missing_walls: &[String],
+    ) -> Coverage {
+        Coverage {
+            rules: rules.to_owned(),
+            rung,
+            rung_reason: reason.map(str::to_owned),
+            sources: self
+                .tallies
+                .iter()
+                .map(|(source, tally)| tally.statement(*source, rung))
+                .take(limits::COVERAGE_SOURCES)
+                .collect(),
+            missing_walls: missing_walls.to_vec(),
+        }
+    }
+
+    fn tally(&mut self, source: Source) -> &mut Tally {
+        self.tallies.entry(source).or_default()
+    }
+}
+
+impl Tally {
+    fn statement(&self, source: Source, rung: Rung) -> SourceCoverage {
+        let not_read = self.not_read();
+        let whole =
+            self.on && self.ready && rung == Rung::Full && self.waiting == 0 && not_read.is_empty();
+        let covered = match (whole, self.on && self.ready) {
+            (true, _) => Covered::Whole,
+            (false, true) => Covered::Partly,
+            (false, false) => Covered::Unknown,
+        };
+        SourceCoverage {
+            source: source.name().to_owned(),
+            mechanism: if self.on { self.mechanism } else { "off" }.to_owned(),
+            covered,
+            last_verified: self.last,
+            read: self.read,
+            waiting: self.waiting,
+            not_read,
+            overflowed: self.overflowed,
+            raced: self.raced + self.sensor_raced,
+        }
+    }
+
+    fn not_read(&self) -> Vec<NotRead> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for why in self.unread.values() {
+            *counts.entry(why).or_default() += 1;
+        }
+        for (why, count) in &self.beyond {
+            *counts.entry(why).or_default() += count;
+        }
+        // A directory without a watch is still read by the scans; one that the walk left out is not.
+        for gap in self.walk_gaps.iter().chain(&self.gaps) {
+            let scanned = matches!(gap.why, "bulk-directory" | "watch-limit");
+            let why = if scanned { "not-watched-live" } else { gap.why };
+            let count = counts.entry(why).or_default();
+            *count = (*count).max(gap.count);
+        }
+        counts
+            .into_iter()
+            .take(limits::COVERAGE_REASONS)
+            .map(|(why, count)| NotRead {
+                why: why.to_owned(),
+                count,
+                example: self.examples.get(why).cloned(),
+            })
+            .collect()
+    }
+}
+
+/// The slug of a reason for not knowing.
+#[must_use]
+pub fn slug(why: UnknownWhy) -> &'static str {
+    match why {
+        UnknownWhy::Unreadable => "unreadable",
+        UnknownWhy::ReadShort => "read-short",
+        UnknownWhy::ChangedWhileRead => "changed-while-read",
+        UnknownWhy::TooMany => "too-many",
+        UnknownWhy::SetAside => "set-aside",
+        UnknownWhy::LimitLowered => "too-large",
+        UnknownWhy::PathExcluded => "excluded",
+        UnknownWhy::SensorDegraded => "sensor-degraded",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn file(name: &str) -> TargetPlace {
+        TargetPlace::File(PathBuf::from(name))
+    }
+
+    fn ready() -> Counts {
+        let mut counts = Counts::of(&[Source::Files]);
+        let status = Status {
+            source: "files",
+            mechanism: "inotify",
+            ready: true,
+            ..Status::default()
+        };
+        counts.status(Source::Files, &status);
+        counts
+    }
+
+    fn files(counts: &Counts, rung: Rung) -> SourceCoverage {
+        counts.statement("r1", rung, None, &[]).sources.remove(0)
+    }
+
+    #[test]
+    fn whole_means_ready_at_full_rung_with_nothing_left() {
+        let mut counts = ready();
+        assert_eq!(files(&counts, Rung::Full).covered, Covered::Whole);
+        assert_eq!(files(&counts, Rung::Reduced).covered, Covered::Partly);
+        counts.waiting(Source::Files, 1);
+        assert_eq!(files(&counts, Rung::Full).covered, Covered::Partly);
+        assert_eq!(
+            files(&Counts::of(&[Source::Files]), Rung::Full).covered,
+            Covered::Unknown
+        );
+    }
+
+    #[test]
+    fn a_place_counts_as_unread_once_and_until_it_is_read() {
+        let mut counts = ready();
+        for why in ["unreadable", "unreadable", "too-large"] {
+            counts.not_read(Source::Files, &file("a"), why);
+        }
+        let stated = files(&counts, Rung::Full);
+        assert_eq!(stated.covered, Covered::Partly);
+        assert_eq!(
+            (stated.not_read[0].why.as_str(), stated.not_read[0].count),
+            ("too-large", 1)
+        );
+        counts.read(Source::Files, &file("a"), Time(1));
+        assert_eq!(files(&counts, Rung::Full).covered, Covered::Whole);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_number_is_kept() {
+        let mut counts = ready();
+        for n in 0..REMEMBERED + 10 {
+            counts.not_read(Source::Files, &file(&n.to_string()), "unreadable");
+        }
+        let stated = files(&counts, Rung::Full);
+        assert_eq!(stated.not_read[0].count, REMEMBERED as u64 + 10);
+    }
+}
