@@ -5,8 +5,13 @@
 //! ready file and the REST API. It waits on conditions with a deadline, never for a fixed time.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    reason = "benchmarks print their tables for a person"
+)]
 
 pub mod agent;
+pub mod bench;
 pub mod collector;
 pub mod fleet;
 pub mod plant;

@@ -1,0 +1,64 @@
+//! `cargo xtask bench detect`: what detection finds and what it costs, beside the peers.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a person"
+)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use akwatch_tests::bench::{cases, corpus, peers, timing};
+use anyhow::Result;
+use clap::Parser;
+
+/// Measures detection: CPU seconds beside the peers, or recall and precision on labelled cases.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench detect")]
+struct Options {
+    /// Recall and precision on this file of labelled cases, instead of speed
+    #[arg(long)]
+    cases: Option<PathBuf>,
+    /// With --cases: name each miss and each false alarm
+    #[arg(long)]
+    verbose: bool,
+    /// Measure on this tree instead of the made corpus
+    #[arg(long)]
+    tree: Option<PathBuf>,
+    /// Only our own figure
+    #[arg(long)]
+    no_peers: bool,
+    /// Rounds in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where the corpus and the peers are kept
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    if let Some(file) = &options.cases {
+        return cases::measure(file, options.verbose);
+    }
+    let corpus = match &options.tree {
+        Some(tree) => tree.clone(),
+        None => corpus::small_files(&options.dir)?,
+    };
+    let mut commands = vec![peers::own(&corpus)?];
+    if !options.no_peers {
+        commands.extend(peers::all(&peers::install(&options.dir)?, &corpus)?);
+    }
+    timing::table(&corpus, &commands, options.rounds)
+}
