@@ -48,6 +48,12 @@ pub enum ReadingSubject {
     },
     /// A complete sweep: the process instances alive in it, each of which has been read whole or
     /// is listed as unread. What none of a place's instances holds has ended.
+    ///
+    /// Its [`Reading::at`] is the moment at which it *began*, so that a process which was first
+    /// read while it ran is not taken for one that ended. A process that could not be read is best
+    /// committed as a [`ReadingSubject::Process`] of [`Extent::Unread`] too, which says whose it is:
+    /// an unread instance of an unknown workload may hold anything, and makes every process's
+    /// finding that nobody else holds unknown.
     Sweep {
         /// Every live instance.
         alive: Vec<ProcessInstance>,

@@ -1,0 +1,540 @@
+//! Readings into rows: what one transaction changes.
+//!
+//! A reading of a place brings its findings up to date and lets [`presence`](crate::presence) decide
+//! about those that it did not see. A reading of a process only adds; a sweep decides for processes.
+//! A revision is given to what a person would see change; a pid, or the time of the last look, is
+//! updated in place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use akwatch_proto::digest::{Element, is_listed};
+use akwatch_proto::finding::{Finding, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::limits;
+use akwatch_proto::place::Place;
+use akwatch_proto::time::Time;
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use crate::error::Fault;
+use crate::format::{
+    FINDINGS, Group, HOLDERS, Holding, Meta, REVISIONS, Record, Row, decode, encode, group_of,
+    group_of_row, group_of_workload, instance_key, instance_of, row_of, rows_of, rows_of_processes,
+};
+use crate::in_force::InForce;
+use crate::presence::{Checks, Swept, Verdict, conclude, set_present, set_unknown};
+use crate::reading::{Extent, Observed, ProcessInstance, Reading, ReadingSubject};
+
+/// `last_verified` is written when it has moved by this much, or with another change: a rescan that
+/// changes nothing costs no write.
+pub const VERIFIED_GRAIN_MS: i64 = 10 * 60 * 1000;
+
+/// What a commit changed, in findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Seen for the first time.
+    pub appeared: usize,
+    /// Present again after having been gone.
+    pub returned: usize,
+    /// Present again after having been unknown.
+    pub confirmed: usize,
+    /// Gone, with proof.
+    pub gone: usize,
+    /// Unknown from now on, or for another reason.
+    pub unknown: usize,
+    /// The same presence, another line, reach, confidence or the like.
+    pub altered: usize,
+    /// Observations left out, because they name another place than the one that was read.
+    pub foreign: usize,
+    /// The ledger's revision after the commit.
+    pub revision: u64,
+}
+
+impl Changes {
+    /// Whether there is something to send that was not there before.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.appeared + self.returned + self.confirmed + self.gone + self.unknown + self.altered > 0
+    }
+}
+
+/// The open tables of one transaction.
+pub(crate) struct Draft<'t> {
+    findings: Table<'t, &'static [u8; 32], &'static [u8]>,
+    revisions: Table<'t, u64, &'static [u8; 32]>,
+    holders: Table<'t, &'static [u8; 12], &'static [u8]>,
+    /// Whether anything was written.
+    pub(crate) dirty: bool,
+    /// What was changed.
+    pub(crate) changes: Changes,
+}
+
+impl<'t> Draft<'t> {
+    pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Draft<'t>, Fault> {
+        Ok(Draft {
+            findings: transaction.open_table(FINDINGS)?,
+            revisions: transaction.open_table(REVISIONS)?,
+            holders: transaction.open_table(HOLDERS)?,
+            dirty: false,
+            changes: Changes::default(),
+        })
+    }
+
+    /// Applies one reading.
+    pub(crate) fn apply(
+        &mut self,
+        meta: &mut Meta,
+        reading: &Reading,
+        in_force: &InForce,
+        checks: Checks,
+    ) -> Result<(), Fault> {
+        let scene = Scene {
+            reading,
+            in_force,
+            checks,
+        };
+        match &reading.subject {
+            ReadingSubject::Place(place) => {
+                let group = group_of(place);
+                self.absences(meta, scene, rows_of(&group), None)?;
+                self.presences(meta, scene, group, None)
+            }
+            ReadingSubject::Process {
+                workload,
+                user,
+                instance,
+            } => {
+                let group = group_of_workload(workload, user);
+                self.absences(meta, scene, rows_of(&group), None)?;
+                self.presences(meta, scene, group, Some(*instance))?;
+                self.hold(*instance, group, reading)
+            }
+            ReadingSubject::Sweep { alive, unread } => {
+                if reading.extent != Extent::Whole {
+                    return Ok(());
+                }
+                let swept = self.sweep(alive, unread, reading.at)?;
+                self.absences(meta, scene, rows_of_processes(), Some(&swept))
+            }
+        }
+    }
+
+    /// Lets each finding between two rows be judged by the reading.
+    fn absences(
+        &mut self,
+        meta: &mut Meta,
+        scene: Scene<'_>,
+        (first, last): (Row, Row),
+        swept: Option<&Swept>,
+    ) -> Result<(), Fault> {
+        for (row, before) in self.records(first, last)? {
+            if before.finding.presence.state() == PresenceState::Gone {
+                continue;
+            }
+            let mut record = before.clone();
+            if let Some(swept) = swept {
+                note_unheld(&mut record, swept.held.contains(&row), scene.reading.at);
+            }
+            let verdict = conclude(
+                &mut record,
+                scene.reading,
+                scene.in_force,
+                swept,
+                scene.checks,
+            );
+            let changed = match verdict {
+                Verdict::Seen => {
+                    verified(&mut record, scene.reading.at);
+                    false
+                }
+                Verdict::Silent => false,
+                Verdict::Unknown(why) => set_unknown(&mut record, why, scene.reading.at),
+                Verdict::Gone => {
+                    record.finding.last_verified = scene.reading.at;
+                    true
+                }
+            };
+            if changed {
+                match record.finding.presence.state() {
+                    PresenceState::Gone => self.changes.gone += 1,
+                    _ => self.changes.unknown += 1,
+                }
+            }
+            self.save(meta, &row, Some(&before), record, changed)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what the reading saw.
+    fn presences(
+        &mut self,
+        meta: &mut Meta,
+        scene: Scene<'_>,
+        group: Group,
+        instance: Option<ProcessInstance>,
+    ) -> Result<(), Fault> {
+        for (row, observed) in distinct(scene.reading, group, &mut self.changes.foreign) {
+            match self.record(&row)? {
+                None => {
+                    self.changes.appeared += 1;
+                    let record = scene.new_record(observed, instance);
+                    self.save(meta, &row, None, record, true)?;
+                }
+                Some(before) => self.seen_again(meta, scene, row, &before, observed, instance)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn seen_again(
+        &mut self,
+        meta: &mut Meta,
+        scene: Scene<'_>,
+        row: Row,
+        before: &Record,
+        observed: &Observed,
+        instance: Option<ProcessInstance>,
+    ) -> Result<(), Fault> {
+        let mut record = before.clone();
+        record.unheld_since = None;
+        record.limits = scene.in_force.limits;
+        let altered =
+            self.speaks_for(&row, &record, instance)? && refresh(&mut record, observed, instance);
+        let was = before.finding.presence.state();
+        let moved = set_present(&mut record, scene.reading.at);
+        verified(&mut record, scene.reading.at);
+        if moved {
+            record.finding.last_verified = scene.reading.at;
+            match was {
+                PresenceState::Gone => {
+                    record.finding.why_new = scene.reading.why_new;
+                    self.changes.returned += 1;
+                }
+                _ => self.changes.confirmed += 1,
+            }
+        } else if altered {
+            self.changes.altered += 1;
+        }
+        self.save(meta, &row, Some(before), record, moved || altered)
+    }
+
+    /// Of several processes of one workload only one lends its attributes, while it holds the
+    /// finding: a service's many processes would otherwise change them at every sweep.
+    fn speaks_for(
+        &self,
+        row: &Row,
+        record: &Record,
+        instance: Option<ProcessInstance>,
+    ) -> Result<bool, Fault> {
+        match (instance, record.primary) {
+            (Some(now), Some(primary)) if now != primary => {
+                let holding = self.holding(&instance_key(primary))?;
+                Ok(!holding.is_some_and(|holding| holding.rows.contains(row)))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Notes what a process instance holds.
+    fn hold(
+        &mut self,
+        instance: ProcessInstance,
+        group: Group,
+        reading: &Reading,
+    ) -> Result<(), Fault> {
+        let key = instance_key(instance);
+        let before = self.holding(&key)?;
+        let mut ignored = 0;
+        let mut rows: BTreeSet<Row> = distinct(reading, group, &mut ignored).into_keys().collect();
+        let unread = match &reading.extent {
+            Extent::Absent => return self.release(&key, before.is_some()),
+            Extent::Whole if reading.too_many => Some(UnknownWhy::TooMany),
+            Extent::Whole => reading.unread_inside,
+            Extent::Tail { .. } => Some(UnknownWhy::ReadShort),
+            Extent::Unread(why) => Some(*why),
+        };
+        if unread.is_some() {
+            rows.extend(before.iter().flat_map(|before| before.rows.iter().copied()));
+        }
+        if rows.is_empty() && unread.is_none() {
+            return self.release(&key, before.is_some());
+        }
+        let after = Holding {
+            group,
+            since: before.as_ref().map_or(reading.at, |before| before.since),
+            rows: rows
+                .into_iter()
+                .take(2 * limits::FINDINGS_PER_PLACE)
+                .collect(),
+            unread,
+        };
+        if before.as_ref() != Some(&after) {
+            self.holders.insert(&key, encode(&after).as_slice())?;
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, key: &[u8; 12], known: bool) -> Result<(), Fault> {
+        if known {
+            self.holders.remove(key)?;
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// Forgets instances that ended and sums up what the live ones hold.
+    fn sweep(
+        &mut self,
+        alive: &[ProcessInstance],
+        unread: &[(ProcessInstance, UnknownWhy)],
+        at: Time,
+    ) -> Result<Swept, Fault> {
+        let alive: BTreeSet<ProcessInstance> = alive.iter().copied().collect();
+        let mut unread: BTreeMap<ProcessInstance, UnknownWhy> = unread.iter().copied().collect();
+        let mut swept = Swept::default();
+        let mut ended = Vec::new();
+        for entry in self.holders.iter()? {
+            let (key, value) = entry?;
+            let instance = instance_of(key.value());
+            let holding: Holding = decode("a holder", value.value())?;
+            // An instance that was first read after the sweep began is not the sweep's business.
+            if !alive.contains(&instance) && holding.since < at {
+                ended.push(*key.value());
+                continue;
+            }
+            if let Some(why) = unread.remove(&instance).or(holding.unread) {
+                swept.unread.insert(holding.group, why);
+            }
+            swept.held.extend(holding.rows);
+        }
+        swept.stray = unread.into_values().next();
+        for key in ended {
+            self.release(&key, true)?;
+        }
+        Ok(swept)
+    }
+
+    /// Makes every finding unknown that is not gone and for which `concerns` holds.
+    pub(crate) fn make_unknown(
+        &mut self,
+        meta: &mut Meta,
+        concerns: &mut dyn FnMut(&Finding) -> bool,
+        why: UnknownWhy,
+        at: Time,
+    ) -> Result<(), Fault> {
+        for (row, before) in self.records([0; 32], [0xff; 32])? {
+            let mut record = before.clone();
+            if concerns(&record.finding) && set_unknown(&mut record, why, at) {
+                self.changes.unknown += 1;
+                self.save(meta, &row, Some(&before), record, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets findings that were gone before `before` and are acknowledged as such.
+    pub(crate) fn forget_gone(&mut self, meta: &Meta, before: Time) -> Result<usize, Fault> {
+        let mut forgotten = 0;
+        for (row, record) in self.records([0; 32], [0xff; 32])? {
+            let long_gone =
+                matches!(record.finding.presence, Presence::Gone { at, .. } if at < before);
+            let known = record.acknowledged_in(meta.round) == Some(PresenceState::Gone)
+                && record.finding.revision <= meta.acknowledged;
+            if long_gone && known {
+                self.findings.remove(&row)?;
+                self.revisions.remove(record.finding.revision)?;
+                self.dirty = true;
+                forgotten += 1;
+            }
+        }
+        Ok(forgotten)
+    }
+
+    /// Forgets all process instances: another boot gave their numbers to others.
+    pub(crate) fn forget_holders(&mut self) -> Result<(), Fault> {
+        self.holders.retain(|_, _| false)?;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Writes that the collector holds these states, and keeps the digest in step.
+    pub(crate) fn acknowledge(
+        &mut self,
+        meta: &mut Meta,
+        sent: &[(Row, PresenceState)],
+    ) -> Result<(), Fault> {
+        for (row, state) in sent {
+            let Some(mut record) = self.record(row)? else {
+                continue;
+            };
+            let key = &record.finding.key;
+            if let Some(old) = record
+                .acknowledged_in(meta.round)
+                .filter(|old| is_listed(*old))
+            {
+                meta.digest.remove(Element::of(key, old));
+            }
+            if is_listed(*state) {
+                meta.digest.add(Element::of(key, *state));
+            }
+            record.acknowledged = Some((meta.round, *state));
+            self.findings.insert(row, encode(&record).as_slice())?;
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn save(
+        &mut self,
+        meta: &mut Meta,
+        row: &Row,
+        before: Option<&Record>,
+        mut record: Record,
+        visible: bool,
+    ) -> Result<(), Fault> {
+        if before == Some(&record) {
+            return Ok(());
+        }
+        if visible {
+            if let Some(before) = before {
+                self.revisions.remove(before.finding.revision)?;
+            }
+            meta.revision += 1;
+            record.finding.revision = meta.revision;
+            self.revisions.insert(meta.revision, row)?;
+        }
+        self.findings.insert(row, encode(&record).as_slice())?;
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn record(&self, row: &Row) -> Result<Option<Record>, Fault> {
+        match self.findings.get(row)? {
+            None => Ok(None),
+            Some(value) => decode("a finding", value.value()).map(Some),
+        }
+    }
+
+    fn records(&self, first: Row, last: Row) -> Result<Vec<(Row, Record)>, Fault> {
+        let mut records = Vec::new();
+        for entry in self.findings.range::<&[u8; 32]>(&first..=&last)? {
+            let (row, value) = entry?;
+            records.push((*row.value(), decode("a finding", value.value())?));
+        }
+        Ok(records)
+    }
+
+    fn holding(&self, key: &[u8; 12]) -> Result<Option<Holding>, Fault> {
+        match self.holders.get(key)? {
+            None => Ok(None),
+            Some(value) => decode("a holder", value.value()).map(Some),
+        }
+    }
+}
+
+/// What every finding of one reading is judged with.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    reading: &'a Reading,
+    in_force: &'a InForce,
+    checks: Checks,
+}
+
+impl Scene<'_> {
+    fn new_record(&self, observed: &Observed, instance: Option<ProcessInstance>) -> Record {
+        let at = self.reading.at;
+        Record {
+            finding: Finding {
+                key: observed.key.clone(),
+                rule: observed.rule.clone(),
+                provider: observed.provider.clone(),
+                kind: observed.kind,
+                credential_id: observed.credential_id.clone(),
+                confidence: observed.confidence,
+                preview: observed.preview.clone(),
+                proof: observed.proof.clone(),
+                spot: observed.spot.clone(),
+                reach: observed.reach.clone(),
+                origin: observed.origin.clone(),
+                delivered: observed.delivered,
+                presence: Presence::Present { since: at },
+                why_new: self.reading.why_new,
+                first_seen: at,
+                last_verified: at,
+                returns: 0,
+                revision: 0,
+            },
+            present_since: at,
+            limits: self.in_force.limits,
+            unheld_since: None,
+            primary: instance,
+            acknowledged: None,
+        }
+    }
+}
+
+/// The reading's observations by row: one for each value, the surest and then the first of them, at
+/// most [`limits::FINDINGS_PER_PLACE`]; what names another place is left out and counted.
+fn distinct<'a>(
+    reading: &'a Reading,
+    group: Group,
+    foreign: &mut usize,
+) -> BTreeMap<Row, &'a Observed> {
+    let mut distinct: BTreeMap<Row, &Observed> = BTreeMap::new();
+    for observed in &reading.observed {
+        let row = row_of(&observed.key);
+        if group_of_row(&row) != group || observed.key.place == Place::Unknown {
+            *foreign += 1;
+            continue;
+        }
+        if distinct.len() >= limits::FINDINGS_PER_PLACE && !distinct.contains_key(&row) {
+            continue;
+        }
+        let better = distinct.get(&row).is_none_or(|known| {
+            (observed.confidence, std::cmp::Reverse(observed.spot.line))
+                > (known.confidence, std::cmp::Reverse(known.spot.line))
+        });
+        if better {
+            distinct.insert(row, observed);
+        }
+    }
+    distinct
+}
+
+/// Takes over what the observation says; true when a person would see a difference. A pid is none.
+fn refresh(record: &mut Record, observed: &Observed, instance: Option<ProcessInstance>) -> bool {
+    record.primary = instance;
+    let finding = &mut record.finding;
+    let before = finding.clone();
+    finding.rule.clone_from(&observed.rule);
+    finding.provider.clone_from(&observed.provider);
+    finding.kind = observed.kind;
+    finding.credential_id.clone_from(&observed.credential_id);
+    finding.confidence = observed.confidence;
+    finding.preview.clone_from(&observed.preview);
+    finding.proof.clone_from(&observed.proof);
+    finding.spot.clone_from(&observed.spot);
+    finding.reach.clone_from(&observed.reach);
+    finding.origin.clone_from(&observed.origin);
+    finding.delivered = observed.delivered;
+    let pid = std::mem::replace(&mut finding.origin.pid, before.origin.pid);
+    let visible = *finding != before;
+    finding.origin.pid = pid;
+    visible
+}
+
+/// Notes that the place was read to an answer, if that is worth a write.
+fn verified(record: &mut Record, at: Time) {
+    if at.since(record.finding.last_verified) >= VERIFIED_GRAIN_MS {
+        record.finding.last_verified = at;
+    }
+}
+
+/// Notes since when no live process has held the finding.
+fn note_unheld(record: &mut Record, held: bool, at: Time) {
+    record.unheld_since = match record.unheld_since {
+        _ if held => None,
+        // A clock that was set back starts the wait anew.
+        Some(since) if since <= at => Some(since),
+        _ => Some(at),
+    };
+}

@@ -1,0 +1,465 @@
+//! Opening a ledger, and the transactions that it consists of.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use akwatch_proto::digest::SetDigest;
+use akwatch_proto::finding::{Finding, UnknownWhy};
+use akwatch_proto::time::Time;
+use redb::WriteTransaction;
+use uuid::Uuid;
+
+use crate::apply::{Changes, Draft};
+use crate::delivery::InFlight;
+use crate::error::{Fault, LedgerError};
+use crate::format::Meta;
+use crate::in_force::InForce;
+use crate::index::{Belief, Index, Need, PathKey, Remembered};
+use crate::instance::{COUNTER_BLOCK, InstanceFile, Numbers, REVISION_BLOCK};
+use crate::presence::Checks;
+use crate::reading::{FileState, Reading};
+use crate::shelf::{Medium, Shelf, Unusable, write_meta};
+
+/// How long findings that are gone are kept after the collector knows, in milliseconds: 30 days.
+pub const KEEP_GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// How a ledger is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `/proc/sys/kernel/random/boot_id`: process ids and device numbers hold for one boot.
+    pub boot_id: String,
+    /// Bytes of redb's cache.
+    pub cache_bytes: usize,
+    /// Files that the read-index can remember, at 64 bytes of sparse file each; rounded up to a
+    /// multiple of 16.
+    pub index_slots: u64,
+}
+
+impl Options {
+    /// The defaults: 4 MiB of cache, 1,048,576 files.
+    #[must_use]
+    pub fn new(boot_id: impl Into<String>) -> Options {
+        Options {
+            boot_id: boot_id.into(),
+            cache_bytes: 4 * 1024 * 1024,
+            index_slots: 1 << 20,
+        }
+    }
+}
+
+/// The ledger was damaged and started anew: everything that it knew is unknown until it is read
+/// again. To be stated in coverage; the collector sees another digest and asks for everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordLost {
+    /// Where the damaged file lies now.
+    pub set_aside: PathBuf,
+    /// What did not fit.
+    pub what: String,
+}
+
+/// What this host holds. One process, one thread; calls that write return when it is durable.
+///
+/// Calls that only read take `&mut self` too, because a medium that failed is opened again first.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(crate) shelf: Shelf,
+    pub(crate) meta: Meta,
+    pub(crate) in_force: InForce,
+    pub(crate) in_flight: Vec<InFlight>,
+    checks: Checks,
+    numbers: InstanceFile,
+    counter: u64,
+    index: Index,
+    lost: Option<RecordLost>,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger in `directory`, which is made if need be.
+    ///
+    /// A damaged file is set aside by renaming and a new one begun; [`lost`](Ledger::lost) says so.
+    ///
+    /// # Errors
+    /// When another process holds it, a newer program wrote it, or the file system refuses.
+    pub fn open(directory: &Path, options: &Options) -> Result<Ledger, LedgerError> {
+        Ledger::open_on(directory, options, Medium::File)
+    }
+
+    pub(crate) fn open_on(
+        directory: &Path,
+        options: &Options,
+        medium: Medium,
+    ) -> Result<Ledger, LedgerError> {
+        std::fs::create_dir_all(directory).map_err(|source| LedgerError::Directory {
+            step: "creating",
+            path: directory.to_owned(),
+            source,
+        })?;
+        let lock = lock(directory)?;
+        let (mut numbers, numbers_known) = InstanceFile::open(directory)?;
+        let mut shelf = Shelf::new(directory, options.cache_bytes, medium);
+        let (before, lost) = open_or_set_aside(&mut shelf)?;
+        let belief = Belief {
+            instance: before
+                .as_ref()
+                .map_or(numbers.numbers.instance, |meta| meta.instance),
+            boot_id: options.boot_id.clone(),
+            generation: before.as_ref().map_or(0, |meta| meta.generation),
+            revision: before.as_ref().map_or(0, |meta| meta.revision),
+        };
+        let mut meta = begin_meta(before.as_ref(), &numbers.numbers, &options.boot_id);
+        if !numbers_known {
+            // The number in the ledger outlasts a lost file, and the other way round.
+            numbers.numbers.instance = meta.instance;
+        }
+        let counter = numbers.numbers.counter_ceiling;
+        numbers.raise(Numbers {
+            instance: meta.instance,
+            counter_ceiling: counter + COUNTER_BLOCK,
+            revision_ceiling: numbers
+                .numbers
+                .revision_ceiling
+                .max(meta.revision + REVISION_BLOCK),
+        })?;
+        let rebooted = before
+            .as_ref()
+            .is_some_and(|before| before.boot_id != options.boot_id);
+        begin(&shelf, &mut meta, rebooted).map_err(|fault| fault.within("opening", &shelf.path))?;
+        let index = Index::open(directory, options.index_slots, &belief, meta.generation);
+        Ok(Ledger {
+            shelf,
+            meta,
+            in_force: InForce::nothing(),
+            in_flight: Vec::new(),
+            checks: Checks::default(),
+            numbers,
+            counter,
+            index,
+            lost,
+            _lock: lock,
+        })
+    }
+
+    /// What was lost when the ledger was opened.
+    #[must_use]
+    pub fn lost(&self) -> Option<&RecordLost> {
+        self.lost.as_ref()
+    }
+
+    /// The state directory's own number, made once.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.meta.instance
+    }
+
+    /// The last revision given out.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.meta.revision
+    }
+
+    /// The last revision that the collector acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.meta.acknowledged
+    }
+
+    /// The digest of what the collector has acknowledged: for the heartbeat.
+    #[must_use]
+    pub fn digest(&self) -> SetDigest {
+        self.meta.digest
+    }
+
+    /// A number that is higher than every one before, over restarts and a damaged ledger: for the
+    /// heartbeat.
+    ///
+    /// # Errors
+    /// When a new block of numbers cannot be reserved, which is tried once in a thousand calls.
+    pub fn counter(&mut self) -> Result<u64, LedgerError> {
+        let next = self.counter + 1;
+        if next >= self.numbers.numbers.counter_ceiling {
+            self.numbers.raise(Numbers {
+                counter_ceiling: next + COUNTER_BLOCK,
+                ..self.numbers.numbers
+            })?;
+        }
+        self.counter = next;
+        Ok(next)
+    }
+
+    /// What readings are made with: until this is set, nothing can be called gone. Change it in
+    /// place for new rules, keys, policy or limits.
+    pub fn in_force(&mut self) -> &mut InForce {
+        &mut self.in_force
+    }
+
+    /// Makes readings part of the truth, in one durable transaction: all of them or none.
+    ///
+    /// Readings of processes that were made during a sweep are committed before or together with
+    /// the sweep's own, in that order. A commit that changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// When it could not be made durable; then nothing of it is known.
+    pub fn commit(&mut self, readings: &[Reading]) -> Result<Changes, LedgerError> {
+        let checks = self.checks;
+        let mut changes = self.write("committing readings", |draft, meta, in_force| {
+            for reading in readings {
+                draft.apply(meta, reading, in_force, checks)?;
+            }
+            Ok(draft.changes)
+        })?;
+        changes.revision = self.meta.revision;
+        Ok(changes)
+    }
+
+    /// Makes unknown every finding that is not gone and for which `concerns` holds: a rule that was
+    /// removed, a path that policy no longer covers, a sensor that went down a rung.
+    ///
+    /// # Errors
+    /// As for [`commit`](Ledger::commit).
+    pub fn unknown_where(
+        &mut self,
+        why: UnknownWhy,
+        at: Time,
+        mut concerns: impl FnMut(&Finding) -> bool,
+    ) -> Result<Changes, LedgerError> {
+        let mut changes = self.write("marking findings unknown", |draft, meta, _| {
+            draft.make_unknown(meta, &mut concerns, why, at)?;
+            Ok(draft.changes)
+        })?;
+        changes.revision = self.meta.revision;
+        Ok(changes)
+    }
+
+    /// Forgets findings that have been gone for [`KEEP_GONE_MS`] and that the collector knows to be
+    /// gone. Says how many.
+    ///
+    /// # Errors
+    /// As for [`commit`](Ledger::commit).
+    pub fn forget_gone(&mut self, now: Time) -> Result<usize, LedgerError> {
+        self.write("forgetting what is long gone", |draft, meta, _| {
+            draft.forget_gone(meta, now.plus(-KEEP_GONE_MS))
+        })
+    }
+
+    /// Whether and how a file must be read.
+    #[must_use]
+    pub fn need(&self, path: PathKey, state: &FileState, rules_version: &str) -> Need {
+        self.index.need(path, state, rules_version)
+    }
+
+    /// Remembers that a file was read: only after the commit of what it held has returned. A cache:
+    /// what cannot be remembered is read again.
+    pub fn remember(&mut self, path: PathKey, remembered: &Remembered<'_>) {
+        self.index.remember(path, remembered, self.meta.revision);
+    }
+
+    /// Forgets that a file was read.
+    pub fn forget(&mut self, path: PathKey) {
+        self.index.forget(path);
+    }
+
+    /// Forgets of every file that it was read: for limits that were raised or policy that widened.
+    pub fn forget_all(&mut self) {
+        self.index.forget_all();
+    }
+
+    /// One transaction: all or nothing, and nothing when it changes nothing.
+    pub(crate) fn write<T>(
+        &mut self,
+        step: &'static str,
+        change: impl FnOnce(&mut Draft<'_>, &mut Meta, &InForce) -> Result<T, Fault>,
+    ) -> Result<T, LedgerError> {
+        self.reopen_if_closed(step)?;
+        let mut meta = self.meta.clone();
+        let result = self.shelf.begin().and_then(|transaction| {
+            let (value, dirty) = {
+                let mut draft = Draft::open(&transaction)?;
+                let value = change(&mut draft, &mut meta, &self.in_force)?;
+                (value, draft.dirty)
+            };
+            if dirty || meta != self.meta {
+                finish(transaction, &meta, &mut self.numbers)?;
+            } else {
+                transaction.abort()?;
+            }
+            Ok(value)
+        });
+        match result {
+            Ok(value) => {
+                self.meta = meta;
+                Ok(value)
+            }
+            Err(fault) => Err(self.failed(step, fault)),
+        }
+    }
+
+    /// One look.
+    pub(crate) fn read<T>(
+        &mut self,
+        step: &'static str,
+        look: impl FnOnce(&redb::ReadTransaction) -> Result<T, Fault>,
+    ) -> Result<T, LedgerError> {
+        self.reopen_if_closed(step)?;
+        self.shelf
+            .read(look)
+            .map_err(|fault| self.failed(step, fault))
+    }
+
+    /// After a failure the database is opened again, so that the next call finds it usable and the
+    /// state in memory is the one on disk.
+    fn failed(&mut self, step: &'static str, fault: Fault) -> LedgerError {
+        if !matches!(fault, Fault::Beside(_)) {
+            self.shelf.close();
+            // If this fails too, the next call tries again and says why.
+            let _ = self.reopen_if_closed(step);
+        }
+        fault.within(step, &self.shelf.path)
+    }
+
+    fn reopen_if_closed(&mut self, step: &'static str) -> Result<(), LedgerError> {
+        if !self.shelf.is_closed() {
+            return Ok(());
+        }
+        match self.shelf.open() {
+            Ok(Some(meta)) => {
+                self.meta = meta;
+                Ok(())
+            }
+            Ok(None) => {
+                self.shelf.close();
+                Err(self.damaged("it is empty".to_owned()))
+            }
+            Err(Unusable::Damaged(what)) => Err(self.damaged(what)),
+            Err(Unusable::Error(LedgerError::Medium { path, source, .. })) => {
+                Err(LedgerError::Medium { step, path, source })
+            }
+            Err(Unusable::Error(error)) => Err(error),
+        }
+    }
+
+    fn damaged(&self, what: String) -> LedgerError {
+        LedgerError::Damaged {
+            path: self.shelf.path.clone(),
+            what,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn leave_out(&mut self, check: &'static str) {
+        self.checks.without = Some(check);
+    }
+}
+
+/// Writes the state and makes everything durable. Revisions beyond the reserved ones are reserved
+/// first, so that none is ever given out twice.
+fn finish(
+    transaction: WriteTransaction,
+    meta: &Meta,
+    numbers: &mut InstanceFile,
+) -> Result<(), Fault> {
+    if meta.revision > numbers.numbers.revision_ceiling {
+        numbers.raise(Numbers {
+            revision_ceiling: meta.revision + REVISION_BLOCK,
+            ..numbers.numbers
+        })?;
+    }
+    write_meta(&transaction, meta)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn open_or_set_aside(shelf: &mut Shelf) -> Result<(Option<Meta>, Option<RecordLost>), LedgerError> {
+    let what = match shelf.open() {
+        Ok(meta) => return Ok((meta, None)),
+        Err(Unusable::Error(error)) => return Err(error),
+        Err(Unusable::Damaged(what)) => what,
+    };
+    let set_aside = shelf.set_aside()?;
+    match shelf.open() {
+        Ok(meta) => Ok((meta, Some(RecordLost { set_aside, what }))),
+        Err(Unusable::Error(error)) => Err(error),
+        Err(Unusable::Damaged(what)) => Err(LedgerError::Damaged {
+            path: shelf.path.clone(),
+            what,
+        }),
+    }
+}
+
+/// The state with which this opening begins.
+fn begin_meta(before: Option<&Meta>, numbers: &Numbers, boot_id: &str) -> Meta {
+    match before {
+        Some(meta) => Meta {
+            boot_id: boot_id.to_owned(),
+            generation: meta.generation + 1,
+            ..meta.clone()
+        },
+        None => Meta {
+            instance: numbers.instance,
+            boot_id: boot_id.to_owned(),
+            generation: 1,
+            // Above everything that a lost ledger may have given out.
+            revision: numbers.revision_ceiling,
+            acknowledged: numbers.revision_ceiling,
+            round: 0,
+            resync: None,
+            digest: SetDigest::default(),
+        },
+    }
+}
+
+fn begin(shelf: &Shelf, meta: &mut Meta, rebooted: bool) -> Result<(), Fault> {
+    let transaction = shelf.begin()?;
+    {
+        let mut draft = Draft::open(&transaction)?;
+        if rebooted {
+            draft.forget_holders()?;
+        }
+    }
+    write_meta(&transaction, meta)?;
+    transaction.commit()?;
+    crate::instance::sync_directory_of(&shelf.path).map_err(|source| {
+        Fault::Beside(LedgerError::Directory {
+            step: "syncing the directory of",
+            path: shelf.path.clone(),
+            source,
+        })
+    })
+}
+
+/// Takes the directory's lock and writes this process's id into it.
+fn lock(directory: &Path) -> Result<File, LedgerError> {
+    let path = directory.join("lock");
+    let failed = |source: io::Error| LedgerError::Directory {
+        step: "locking",
+        path: path.clone(),
+        source,
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = match (&mut file).take(32).read_to_string(&mut text) {
+                Ok(_) if text.trim().parse::<u32>().is_ok() => format!("process {}", text.trim()),
+                _ => "another process".to_owned(),
+            };
+            return Err(LedgerError::InUse {
+                path: directory.to_owned(),
+                holder,
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed)?;
+    Ok(file)
+}

@@ -1,0 +1,214 @@
+//! What is sent, what counts as acknowledged, and that the digest says what the collector holds.
+
+use std::collections::BTreeMap;
+
+use akwatch_proto::digest::{Element, SetDigest, is_listed};
+use akwatch_proto::finding::{FindingKey, PresenceState};
+use akwatch_proto::time::Time;
+use uuid::Uuid;
+
+use super::*;
+use crate::{Batch, KEEP_GONE_MS, LedgerError};
+
+/// A collector that believes what it is told.
+#[derive(Default)]
+struct Collector(BTreeMap<FindingKey, PresenceState>);
+
+impl Collector {
+    fn take(&mut self, batch: &Batch) {
+        for finding in &batch.findings {
+            self.0.insert(finding.key.clone(), finding.presence.state());
+        }
+    }
+
+    fn digest(&self) -> SetDigest {
+        let mut digest = SetDigest::default();
+        for (key, state) in self.0.iter().filter(|(_, state)| is_listed(**state)) {
+            digest.add(Element::of(key, *state));
+        }
+        digest
+    }
+}
+
+#[test]
+fn changes_coalesce_and_an_empty_outbox_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    assert_eq!(ledger.unsent(10).unwrap(), None);
+    let place = file("a");
+    for (at, values) in [(10, &[1, 2][..]), (20, &[1]), (30, &[1, 2]), (40, &[2])] {
+        ledger.commit(&[whole(&place, at, values)]).unwrap();
+    }
+    let batch = ledger.unsent(10).unwrap().unwrap();
+    assert_eq!(batch.findings.len(), 2);
+    assert_eq!(batch.upto, ledger.revision());
+    assert!(batch.findings.is_sorted_by_key(|finding| finding.revision));
+    ledger.acknowledge(batch.upto).unwrap();
+    assert_eq!(ledger.unsent(10).unwrap(), None);
+    assert_eq!(ledger.totals().unwrap().unsent, 0);
+}
+
+#[test]
+fn a_large_backlog_goes_in_parts() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let values: Vec<u8> = (0..25).collect();
+    ledger.commit(&[whole(&file("a"), 10, &values)]).unwrap();
+    let mut sizes = Vec::new();
+    while let Some(batch) = ledger.unsent(10).unwrap() {
+        sizes.push(batch.findings.len());
+        ledger.acknowledge(batch.upto).unwrap();
+    }
+    assert_eq!(sizes, [10, 10, 5]);
+    assert_eq!(ledger.digest().count(), 25);
+}
+
+#[test]
+fn the_digest_is_of_what_was_sent_not_of_what_holds_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let mut collector = Collector::default();
+    ledger.commit(&[whole(&file("a"), 10, &[1, 2])]).unwrap();
+    let batch = ledger.unsent(10).unwrap().unwrap();
+    collector.take(&batch);
+    // While the report is under way one of them goes.
+    ledger.commit(&[whole(&file("a"), 20, &[1])]).unwrap();
+    ledger.acknowledge(batch.upto).unwrap();
+    assert_eq!(ledger.digest(), collector.digest());
+    assert_eq!(ledger.digest(), ledger.recomputed_digest().unwrap());
+    let batch = ledger.unsent(10).unwrap().unwrap();
+    assert_eq!(batch.findings.len(), 1);
+    collector.take(&batch);
+    ledger.acknowledge(batch.upto).unwrap();
+    assert_eq!(ledger.digest(), collector.digest());
+    assert_eq!(ledger.digest().count(), 1, "what is gone is not listed");
+}
+
+#[test]
+fn an_answer_that_was_lost_is_asked_for_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    ledger.commit(&[whole(&file("a"), 10, &[1])]).unwrap();
+    let first = ledger.unsent(10).unwrap().unwrap();
+    drop(ledger);
+    let mut ledger = open(directory.path());
+    // This run has sent nothing: an old answer proves nothing.
+    let refused = ledger.acknowledge(first.upto);
+    assert!(matches!(
+        refused,
+        Err(LedgerError::UnknownAcknowledgement { .. })
+    ));
+    let again = ledger.unsent(10).unwrap().unwrap();
+    assert_eq!(again, first);
+    ledger.acknowledge(again.upto).unwrap();
+    ledger.acknowledge(again.upto).unwrap();
+    drop(ledger);
+    assert_eq!(open(directory.path()).unsent(10).unwrap(), None);
+}
+
+#[test]
+fn an_acknowledgement_from_the_future_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    ledger.commit(&[whole(&file("a"), 10, &[1])]).unwrap();
+    assert!(ledger.acknowledge(77).is_err());
+    assert_eq!(ledger.acknowledged(), 0);
+}
+
+#[test]
+fn a_full_list_names_everything_and_ends_even_when_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let id = Uuid::from_u128(5);
+    ledger.resend_all(id).unwrap();
+    let empty = ledger.unsent(10).unwrap().unwrap();
+    assert!(empty.findings.is_empty());
+    assert_eq!(
+        empty.resync.map(|resync| (resync.id, resync.more)),
+        Some((id, false))
+    );
+    ledger.acknowledge(empty.upto).unwrap();
+    assert_eq!(ledger.unsent(10).unwrap(), None);
+
+    let values: Vec<u8> = (0..25).collect();
+    ledger.commit(&[whole(&file("a"), 10, &values)]).unwrap();
+    deliver(&mut ledger);
+    ledger.resend_all(id).unwrap();
+    assert_eq!(ledger.digest(), SetDigest::default());
+    let mut named = Vec::new();
+    let mut more = Vec::new();
+    while let Some(batch) = ledger.unsent(10).unwrap() {
+        if named.is_empty() {
+            // One that the first part names changes before the list has ended.
+            ledger
+                .commit(&[whole(&file("a"), 20, &values[1..])])
+                .unwrap();
+        }
+        named.extend(batch.findings.iter().map(|finding| finding.key.clone()));
+        more.extend(batch.resync.map(|resync| resync.more));
+        ledger.acknowledge(batch.upto).unwrap();
+    }
+    named.sort();
+    named.dedup();
+    assert_eq!(named.len(), 25);
+    assert_eq!(more, [true, true, false]);
+    assert_eq!(ledger.digest().count(), 24);
+    assert_eq!(ledger.digest(), ledger.recomputed_digest().unwrap());
+}
+
+#[test]
+fn a_full_list_goes_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let values: Vec<u8> = (0..25).collect();
+    ledger.commit(&[whole(&file("a"), 10, &values)]).unwrap();
+    ledger.resend_all(Uuid::from_u128(5)).unwrap();
+    let part = ledger.unsent(10).unwrap().unwrap();
+    ledger.acknowledge(part.upto).unwrap();
+    drop(ledger);
+    let mut ledger = open(directory.path());
+    let rest = ledger.unsent(100).unwrap().unwrap();
+    assert_eq!(rest.findings.len(), 15);
+    assert_eq!(
+        rest.resync.map(|resync| (resync.id, resync.more)),
+        Some((Uuid::from_u128(5), false))
+    );
+    ledger.acknowledge(rest.upto).unwrap();
+    assert_eq!(ledger.digest(), ledger.recomputed_digest().unwrap());
+    assert_eq!(ledger.digest().count(), 25);
+}
+
+#[test]
+fn what_is_long_gone_is_forgotten_once_the_collector_knows() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    ledger
+        .commit(&[whole(&file("a"), 10, &[1, 2]), whole(&file("a"), 20, &[2])])
+        .unwrap();
+    let later = Time(21 + KEEP_GONE_MS);
+    assert_eq!(ledger.forget_gone(later).unwrap(), 0, "not acknowledged");
+    deliver(&mut ledger);
+    let digest = ledger.digest();
+    assert_eq!(ledger.forget_gone(Time(19 + KEEP_GONE_MS)).unwrap(), 0);
+    assert_eq!(ledger.forget_gone(later).unwrap(), 1);
+    assert_eq!(all(&mut ledger).len(), 1);
+    assert_eq!(ledger.digest(), digest);
+    assert_eq!(deliver(&mut ledger), 0);
+}
+
+#[test]
+fn the_counter_rises_over_restarts_and_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut last = 0;
+    for round in 0..4 {
+        if round == 2 {
+            std::fs::write(directory.path().join("ledger.redb"), b"no ledger at all").unwrap();
+        }
+        let mut ledger = open(directory.path());
+        for _ in 0..1500 {
+            let next = ledger.counter().unwrap();
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+    }
+}
