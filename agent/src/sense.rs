@@ -16,7 +16,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::job::Target;
 
 pub mod files;
-pub mod mounts;
 pub mod processes;
 pub mod scan;
 pub mod watch_set;

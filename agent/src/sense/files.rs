@@ -10,15 +10,17 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
-use super::mounts::{MountKind, Mounts};
-use super::watch_set::{Covered, WatchSet, is_bulk, is_history_name};
+use super::watch_set::{Covered, WatchSet, is_bulk, is_history};
 use super::{Gap, Sensed, Status, Stop, Woken};
+use crate::host::Root;
+use crate::host::mounts::{Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
 
 /// Watches at most: each pins an inode, about 1.3 KiB of kernel memory and 200 bytes of ours.
@@ -54,13 +56,16 @@ struct Walk {
     announce: bool,
     /// Whether its own directories are walked too.
     deep: bool,
+    /// Whether it was named, and not come to.
+    root: bool,
 }
 
 /// The inotify sensor.
 pub struct Files {
     inotify: Inotify,
     set: WatchSet,
-    mounts: Mounts,
+    host: Arc<Root>,
+    mounts: Arc<Mounts>,
     limit: usize,
     by_watch: HashMap<WatchDescriptor, PathBuf>,
     by_path: BTreeMap<PathBuf, WatchDescriptor>,
@@ -73,11 +78,12 @@ pub struct Files {
 }
 
 impl Files {
-    /// A sensor over `set` with at most `limit` watches.
+    /// A sensor over `set` on `host`, with at most `limit` watches.
     ///
     /// # Errors
     /// When the kernel gives no inotify instance.
     pub fn new(
+        host: Arc<Root>,
         set: WatchSet,
         limit: usize,
         out: Sender<Sensed>,
@@ -87,10 +93,11 @@ impl Files {
         let inotify = Inotify::init(flags).map_err(FilesError::Refused)?;
         let walks = VecDeque::new();
         let missing = set.roots();
-        let mounts = Mounts::read();
+        let mounts = host.mounts();
         let mut files = Files {
             inotify,
             set,
+            host,
             mounts,
             limit,
             by_watch: HashMap::new(),
@@ -140,7 +147,7 @@ impl Files {
                 Woken::Limit => {}
             }
             if Instant::now() >= roots_again {
-                self.mounts = Mounts::read();
+                self.mounts = self.host.mounts();
                 self.look_for_roots(true);
                 roots_again = Instant::now() + ROOTS_AGAIN;
             }
@@ -155,14 +162,19 @@ impl Files {
                         path: root,
                         announce,
                         deep: true,
+                        root: true,
                     });
                 }
                 Ok(_) => {
                     let above = root.parent().unwrap_or(Path::new("/")).to_owned();
+                    if self.set.enters(&above) == Covered::Yes {
+                        continue; // its directory is a root's, or lies in one
+                    }
                     self.walks.push_back(Walk {
                         path: above,
                         announce,
                         deep: false,
+                        root: true,
                     });
                 }
                 Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -182,13 +194,14 @@ impl Files {
             }
             return true;
         }
-        match self.mounts.at(&walk.path) {
-            Some(MountKind::Pseudo) => return true,
-            Some(MountKind::Network) => {
-                self.gap("network-filesystem", &walk.path);
+        match self.mounts.skipped(&walk.path) {
+            Some(SkipWhy::Pseudo) => return true,
+            Some(SkipWhy::Bind) if walk.root => {}
+            Some(why) => {
+                self.gap(why.slug(), &walk.path);
                 return true;
             }
-            Some(MountKind::Local) | None => {}
+            None => {}
         }
         if self.by_path.contains_key(&walk.path) && !walk.announce {
             return true; // an earlier root led here
@@ -209,10 +222,11 @@ impl Files {
                     path: entry.path(),
                     announce: walk.announce,
                     deep: true,
+                    root: false,
                 });
             } else if kind.is_file() {
                 let path = entry.path();
-                if is_history_name(&path) {
+                if is_history(&path) {
                     self.watch_history(&path);
                 }
                 if walk.announce && self.set.covers(&path) == Covered::Yes {
@@ -345,6 +359,7 @@ impl Files {
                 path,
                 announce: true,
                 deep: true,
+                root: false,
             });
         }
     }
@@ -354,7 +369,7 @@ impl Files {
             return;
         }
         let came = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-        if mask.intersects(came) && is_history_name(&path) {
+        if mask.intersects(came) && is_history(&path) {
             self.watch_history(&path);
         }
         let only_created = mask.contains(AddWatchFlags::IN_CREATE);

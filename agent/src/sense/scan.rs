@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Gap;
-use super::mounts::{MountKind, Mounts};
 use super::watch_set::{Covered, WatchSet, is_bulk};
+use crate::host::Root;
+use crate::host::mounts::{Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
 
 /// Files that wait between the walk and the watcher.
@@ -52,6 +54,7 @@ pub struct Ask {
 
 /// The walker.
 pub struct Scan {
+    host: Arc<Root>,
     set: WatchSet,
     asks: Receiver<Ask>,
     out: Sender<Walked>,
@@ -60,7 +63,7 @@ pub struct Scan {
 /// One walk on its way.
 struct Way<'a> {
     scan: &'a Scan,
-    mounts: Mounts,
+    mounts: Arc<Mounts>,
     urgency: Urgency,
     roots: Vec<PathBuf>,
     stack: Vec<PathBuf>,
@@ -72,8 +75,13 @@ struct Way<'a> {
 impl Scan {
     /// A walker over `set` that answers `asks` one after the other.
     #[must_use]
-    pub fn new(set: WatchSet, asks: Receiver<Ask>, out: Sender<Walked>) -> Scan {
-        Scan { set, asks, out }
+    pub fn new(host: Arc<Root>, set: WatchSet, asks: Receiver<Ask>, out: Sender<Walked>) -> Scan {
+        Scan {
+            host,
+            set,
+            asks,
+            out,
+        }
     }
 
     /// Walks whenever asked, until nobody asks or listens any more.
@@ -86,7 +94,7 @@ impl Scan {
             };
             let way = Way {
                 scan: &self,
-                mounts: Mounts::read(),
+                mounts: self.host.mounts(),
                 urgency: ask.urgency,
                 roots,
                 stack: Vec::new(),
@@ -171,13 +179,14 @@ impl Way<'_> {
         {
             return false; // walked already
         }
-        match self.mounts.at(directory) {
-            Some(MountKind::Pseudo) => return false,
-            Some(MountKind::Network) => {
-                self.gap("network-filesystem", directory);
+        match self.mounts.skipped(directory) {
+            Some(SkipWhy::Pseudo) => return false,
+            Some(SkipWhy::Bind) if self.roots.iter().any(|root| root == directory) => {}
+            Some(why) => {
+                self.gap(why.slug(), directory);
                 return false;
             }
-            Some(MountKind::Local) | None => {}
+            None => {}
         }
         match self.scan.set.enters(directory) {
             Covered::Yes => true,
@@ -237,7 +246,12 @@ mod tests {
         }
         let (ask, asks) = unbounded();
         let (out, walked) = bounded(1);
-        let scan = Scan::new(set(directory.path()), asks, out);
+        let scan = Scan::new(
+            Arc::new(Root::live().unwrap()),
+            set(directory.path()),
+            asks,
+            out,
+        );
         let thread = std::thread::spawn(move || scan.run());
         ask.send(Ask {
             trees: Vec::new(),

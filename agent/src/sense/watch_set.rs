@@ -1,33 +1,14 @@
 //! Which paths of this host are watched, and in which order.
 //!
-//! The built-in trees are where people and services put credentials; an operator adds patterns and
+//! The built-in set is every home and what the table of places names; an operator adds patterns and
 //! takes paths away. Taking away outranks adding, and what a host denies outranks everything. The
 //! agent's own directories are always out: a watcher that reads what it writes never stops.
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, GlobSet, WrongWord};
+use akwatch_detect::places::{self, WatchEntry};
 
-/// Trees beside the homes, those with the most credentials first.
-const TREES: &[&str] = &[
-    "/root",
-    "/etc",
-    "/opt",
-    "/srv",
-    "/var/www",
-    "/www",
-    "/app",
-    "/data",
-    "/usr/local",
-    "/var/spool/cron",
-    "/var/spool/at",
-    "/var/lib/cloud",
-    "/run/secrets",
-    "/usr/lib/systemd/system",
-    "/home",
-    "/tmp",
-    "/var/tmp",
-];
+use crate::config::{Config, GlobSet, WrongWord};
 
 /// Directories whose content is made by programs in bulk: they are not watched live but read by the
 /// scans, last.
@@ -77,9 +58,13 @@ pub enum Covered {
 /// The paths that are watched.
 #[derive(Clone, Debug)]
 pub struct WatchSet {
+    /// Trees of which everything is watched.
     trees: Vec<PathBuf>,
+    /// Patterns, and the directories that lead to what they cover.
+    patterns: Vec<&'static WatchEntry>,
     include: GlobSet,
-    include_bases: Vec<PathBuf>,
+    bases: Vec<PathBuf>,
+    named: Vec<PathBuf>,
     exclude: GlobSet,
     deny: GlobSet,
     own: Vec<PathBuf>,
@@ -97,34 +82,24 @@ impl WatchSet {
         own: Vec<PathBuf>,
     ) -> Result<WatchSet, WrongWord> {
         let homes: Vec<PathBuf> = homes.iter().filter(|home| is_home(home)).cloned().collect();
-        let mut trees = Vec::new();
-        for tree in homes.iter().cloned().chain(TREES.iter().map(PathBuf::from)) {
-            if !trees.contains(&tree) {
-                trees.push(tree);
-            }
-        }
-        let mut include_bases = Vec::new();
-        for base in config
-            .watch
-            .include
+        let absolute = places::watch_set().iter().filter(|entry| !entry.in_home());
+        let (whole, patterns): (Vec<_>, Vec<_>) = absolute.partition(|entry| is_tree(entry));
+        let mut trees = homes.clone();
+        trees.extend(whole.iter().map(|entry| PathBuf::from(entry.base())));
+        let bases = patterns
             .iter()
-            .flat_map(|glob| glob.bases(&homes))
-        {
-            let known = trees
-                .iter()
-                .chain(&include_bases)
-                .any(|tree| base.starts_with(tree));
-            if !known {
-                include_bases.push(base);
-            }
-        }
+            .map(|entry| PathBuf::from(entry.base()))
+            .collect();
+        let include = &config.watch.include;
         Ok(WatchSet {
-            include: GlobSet::new(&config.watch.include, &homes)?,
+            trees: outermost_in_order(&trees),
+            patterns,
+            bases,
+            named: include.iter().flat_map(|glob| glob.bases(&homes)).collect(),
+            include: GlobSet::new(include, &homes)?,
             exclude: GlobSet::new(&config.watch.exclude, &homes)?,
             deny: GlobSet::new(&config.deny.paths, &homes)?,
             scans: config.first_scan.paths.clone(),
-            trees,
-            include_bases,
             own,
         })
     }
@@ -135,8 +110,10 @@ impl WatchSet {
         let none = || GlobSet::new([], &[]).expect("invariant: no pattern compiles");
         WatchSet {
             trees,
+            patterns: Vec::new(),
             include: none(),
-            include_bases: Vec::new(),
+            bases: Vec::new(),
+            named: Vec::new(),
             exclude: none(),
             deny: none(),
             own,
@@ -144,51 +121,72 @@ impl WatchSet {
         }
     }
 
-    /// The directories to walk, in order; none lies inside an earlier one. What an operator named
-    /// comes first.
+    /// The directories to walk, in order: what an operator named, homes, the table's. None lies
+    /// inside an earlier one.
     #[must_use]
     pub fn roots(&self) -> Vec<PathBuf> {
-        outermost(self.include_bases.iter().chain(&self.trees))
+        outermost_in_order(self.named.iter().chain(&self.trees).chain(&self.bases))
     }
 
     /// What the scans read: the roots, then what the configuration adds for the first scan.
     #[must_use]
     pub fn scan_roots(&self) -> Vec<PathBuf> {
-        outermost(
-            self.include_bases
-                .iter()
-                .chain(&self.trees)
-                .chain(&self.scans),
-        )
+        let roots = self.roots();
+        outermost_in_order(roots.iter().chain(&self.scans))
     }
 
     /// Whether `path` is looked at.
     pub fn covers(&self, path: &Path) -> Covered {
-        if self.own.iter().any(|own| path.starts_with(own)) {
-            return Covered::Own;
+        if let Some(taken) = self.taken_away(path) {
+            return taken;
         }
-        if self.deny.covers(path) {
-            return Covered::Denied;
+        let raw = path.as_os_str().as_encoded_bytes();
+        let covered = self
+            .trees
+            .iter()
+            .chain(&self.scans)
+            .any(|tree| path.starts_with(tree))
+            || self.include.covers(path)
+            || self.patterns.iter().any(|entry| entry.covers(raw));
+        if covered {
+            Covered::Yes
+        } else {
+            Covered::Outside
         }
-        if self.exclude.covers(path) {
-            return Covered::Excluded;
-        }
-        let mut trees = self.trees.iter().chain(&self.scans);
-        if trees.any(|tree| path.starts_with(tree)) || self.include.covers(path) {
-            return Covered::Yes;
-        }
-        Covered::Outside
     }
 
     /// Whether a walker may enter the directory `path`: it is watched, or leads to what is.
     pub fn enters(&self, path: &Path) -> Covered {
         match self.covers(path) {
-            Covered::Outside if self.include_bases.iter().any(|base| path.starts_with(base)) => {
+            Covered::Outside
+                if self
+                    .named
+                    .iter()
+                    .chain(&self.bases)
+                    .any(|base| path.starts_with(base)) =>
+            {
                 Covered::Yes
             }
             covered => covered,
         }
     }
+
+    fn taken_away(&self, path: &Path) -> Option<Covered> {
+        if self.own.iter().any(|own| path.starts_with(own)) {
+            Some(Covered::Own)
+        } else if self.deny.covers(path) {
+            Some(Covered::Denied)
+        } else if self.exclude.covers(path) {
+            Some(Covered::Excluded)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether an entry is a whole tree: `/etc/**`.
+fn is_tree(entry: &WatchEntry) -> bool {
+    entry.glob.strip_suffix("/**") == Some(entry.base())
 }
 
 /// Whether a directory of this name is filled by programs in bulk.
@@ -201,12 +199,11 @@ pub fn is_bulk(directory: &Path) -> bool {
     BULK.iter().any(|bulk| name == *bulk) || (in_git && name == "objects")
 }
 
-/// Whether a file of this name is kept open and appended to, so that its changes are seen without
-/// waiting for it to be closed.
+/// Whether a file is kept open and appended to, so that its changes are seen without waiting for it
+/// to be closed.
 #[must_use]
-pub fn is_history_name(file: &Path) -> bool {
-    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-    name.ends_with(b"history") || name.ends_with(b"histfile")
+pub fn is_history(file: &Path) -> bool {
+    places::is_history(file.as_os_str().as_encoded_bytes()).is_some()
 }
 
 fn is_home(home: &Path) -> bool {
@@ -217,7 +214,7 @@ fn is_home(home: &Path) -> bool {
     home.is_absolute() && !system && !in_system
 }
 
-fn outermost<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+fn outermost_in_order<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
     let mut kept: Vec<PathBuf> = Vec::new();
     for path in paths {
         if !kept.iter().any(|outer| path.starts_with(outer)) {
@@ -278,10 +275,19 @@ mod tests {
     fn roots_do_not_lie_in_one_another_and_named_ones_come_first() {
         let roots = set("[watch]\ninclude = [\"/mnt/x/*/app.yml\", \"/etc/app.yml\"]").roots();
         assert_eq!(roots[0], Path::new("/mnt/x"));
-        assert_eq!(roots[1], Path::new("/home/app"));
-        assert!(!roots.contains(&PathBuf::from("/etc/app.yml")));
+        assert_eq!(roots[1], Path::new("/etc/app.yml"));
+        assert_eq!(roots[2], Path::new("/home/app"));
         assert!(roots.contains(&PathBuf::from("/home")));
+        assert!(roots.contains(&PathBuf::from("/etc")));
+        assert!(!roots.contains(&PathBuf::from("/etc/systemd")));
         assert!(!roots.contains(&PathBuf::from("/")));
+    }
+
+    #[test]
+    fn patterns_of_the_table_cover_what_they_name_and_are_walked_to() {
+        check("", "/data/shop/application.yml", Covered::Yes);
+        check("", "/data/shop/table.ibd", Covered::Outside);
+        assert_eq!(set("").enters(Path::new("/data/shop")), Covered::Yes);
     }
 
     #[test]
@@ -289,7 +295,7 @@ mod tests {
         assert!(is_bulk(Path::new("/srv/app/node_modules")));
         assert!(is_bulk(Path::new("/srv/app/.git/objects")));
         assert!(!is_bulk(Path::new("/srv/objects")));
-        assert!(is_history_name(Path::new("/root/.bash_history")));
-        assert!(!is_history_name(Path::new("/root/history.txt")));
+        assert!(is_history(Path::new("/root/.bash_history")));
+        assert!(!is_history(Path::new("/root/history.txt")));
     }
 }

@@ -29,7 +29,8 @@ impl Watched {
         let set = WatchSet::of_trees(vec![directory.path().to_owned()], vec![own]);
         let (out, said) = unbounded();
         let stop = Stop::new().unwrap();
-        let files = Files::new(set, limit, out, stop.clone()).unwrap();
+        let host = Arc::new(Root::live().unwrap());
+        let files = Files::new(host, set, limit, out, stop.clone()).unwrap();
         let thread = Some(std::thread::spawn(move || files.run()));
         let watched = Watched {
             directory,
