@@ -1,0 +1,183 @@
+//! The units on a real systemd, booted in a container: only under `cargo xtask test --slow`.
+//!
+//! A Debian tree is made once below `target/`; each run boots a copy of it with the shipped programs
+//! and units installed where a package would put them, and a unit of its own that plays the
+//! operator: it starts the collector, enrolls, starts the agent, plants a key, asks the command line
+//! for it, and writes what it sees to a file that the test reads.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use akwatch_tests::{plant, program};
+use anyhow::{Context as _, Result, bail};
+
+/// What the container may do beyond the usual: the sensors' and the sandbox's system calls.
+const SYSTEM_CALLS: &str = "fanotify_init fanotify_mark open_by_handle_at name_to_handle_at \
+                            landlock_create_ruleset landlock_add_rule landlock_restrict_self";
+
+#[test]
+fn the_units_start_find_a_key_and_stop_on_a_real_systemd() -> Result<()> {
+    if std::env::var_os("AKWATCH_SLOW_TESTS").is_none() {
+        return Ok(()); // named in CONTRIBUTING.md: needs minutes, root and debootstrap
+    }
+    let tree = tempfile::Builder::new()
+        .prefix("akwatch-nspawn.")
+        .tempdir()?;
+    let root = tree.path().join("root");
+    run(Command::new("cp").arg("-a").arg(base()?).arg(&root))?;
+    install(&root)?;
+    let pair = plant::tencent();
+    operator(&root, &pair)?;
+    boot(&root)?;
+    let log = std::fs::read_to_string(root.join("operator.log")).unwrap_or_default();
+    for line in [
+        "collector: active",
+        "watcher: active",
+        "marker: active",
+        "detector: active",
+        "reporter: active",
+        "found: present",
+        "removed: gone",
+        "restarted: active",
+        "done",
+    ] {
+        assert!(
+            log.lines().any(|said| said == line),
+            "{line:?} is not in:\n{log}"
+        );
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("starting {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// A minimal Debian tree, made once.
+fn base() -> Result<PathBuf> {
+    let place = program::path("akwatch-agent")?
+        .parent()
+        .and_then(Path::parent)
+        .context("a target directory")?
+        .join("nspawn");
+    let tree = place.join("bookworm");
+    if place.join("complete").exists() {
+        return Ok(tree);
+    }
+    for (shows, package) in [
+        ("/usr/sbin/debootstrap", "debootstrap"),
+        ("/usr/bin/systemd-nspawn", "systemd-container"),
+    ] {
+        if !Path::new(shows).exists() {
+            run(Command::new("apt-get").args(["install", "-y", "-qq", package]))?;
+        }
+    }
+    std::fs::create_dir_all(&place)?;
+    run(Command::new("debootstrap")
+        .args([
+            "--variant=minbase",
+            "--include=systemd,systemd-sysv,dbus,procps",
+        ])
+        .arg("bookworm")
+        .arg(&tree))?;
+    std::fs::write(place.join("complete"), "")?;
+    Ok(tree)
+}
+
+/// Puts programs, units and configuration where a package would.
+fn install(root: &Path) -> Result<()> {
+    for name in ["akwatch-agent", "akwatch-server", "akwatch"] {
+        std::fs::copy(program::path(name)?, root.join("usr/bin").join(name))?;
+    }
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+    for entry in std::fs::read_dir(&units)? {
+        let path = entry?.path();
+        let Some(name) = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+        else {
+            continue;
+        };
+        let target = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("service" | "slice" | "socket" | "target") => "usr/lib/systemd/system",
+            Some("conf") if name.contains("sysusers") => "usr/lib/sysusers.d",
+            Some("conf") => "usr/lib/tmpfiles.d",
+            _ => continue,
+        };
+        std::fs::create_dir_all(root.join(target))?;
+        std::fs::copy(&path, root.join(target).join(name))?;
+    }
+    std::fs::create_dir_all(root.join("etc/akwatch"))?;
+    std::fs::write(
+        root.join("etc/akwatch/server.toml"),
+        "[listen]\nagents = \"127.0.0.1:7443\"\npeople = \"127.0.0.1:8443\"\n",
+    )?;
+    std::fs::write(
+        root.join("etc/akwatch/agent.toml"),
+        "[collector]\nurls = [\"https://127.0.0.1:7443\"]\n",
+    )?;
+    Ok(())
+}
+
+/// The operator's unit and script.
+fn operator(root: &Path, pair: &plant::Pair) -> Result<()> {
+    let script = include_str!("systemd/operator.sh")
+        .replace("@ID@", &pair.id)
+        .replace("@SECRET@", &pair.secret);
+    let path = root.join("operator.sh");
+    std::fs::write(&path, script)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    let units = root.join("etc/systemd/system");
+    std::fs::write(
+        units.join("operator.service"),
+        "[Service]\nType=oneshot\nExecStart=/operator.sh\nExecStopPost=/bin/systemctl poweroff\n\
+         StandardOutput=file:/operator.log\nStandardError=file:/operator.log\n",
+    )?;
+    std::fs::create_dir_all(units.join("multi-user.target.wants"))?;
+    std::os::unix::fs::symlink(
+        "/etc/systemd/system/operator.service",
+        units.join("multi-user.target.wants/operator.service"),
+    )?;
+    Ok(())
+}
+
+/// Boots the tree and waits until it has powered itself off.
+fn boot(root: &Path) -> Result<()> {
+    let container = format!(
+        "systemd-nspawn -b -D {} --register=no --keep-unit --capability=all \
+         '--system-call-filter={SYSTEM_CALLS}'",
+        root.display()
+    );
+    let mut command = Command::new("timeout");
+    command
+        .args([
+            "-s",
+            "KILL",
+            "240",
+            "unshare",
+            "-m",
+            "script",
+            "-qc",
+            &container,
+            "/dev/null",
+        ])
+        .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+        .stdin(std::process::Stdio::null());
+    let output = command.output().context("starting the container")?;
+    if !output.status.success() {
+        let log = std::fs::read_to_string(root.join("operator.log")).unwrap_or_default();
+        bail!(
+            "the container ended with {}:\n{}\noperator:\n{log}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+#!/bin/bash
+# Plays the operator inside the container: what it says is what the test reads.
+exec 2>&1
+set -u
+
+# Tries a command every tenth of a second, for a minute at most.
+until_ok() {
+    for _ in $(seq 600); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    echo "in vain: $*"
+    return 1
+}
+
+systemd-sysusers
+systemd-tmpfiles --create
+systemctl daemon-reload
+systemctl start akwatch-server.service
+echo "collector: $(systemctl is-active akwatch-server.service)"
+
+server() { setpriv --reuid akwatch-server --regid akwatch-server --clear-groups akwatch-server "$@"; }
+bootstrap=$(server enrollment-token create | grep -o 'akwatch1:[^ ]*')
+token=$(server api-token create --name operator --role admin | grep -o 'akw_[A-Za-z0-9]*')
+export AKWATCH_URL=https://127.0.0.1:8443 AKWATCH_CA=/var/lib/akwatch-server/ca.pem AKWATCH_TOKEN=$token
+echo "$bootstrap" | akwatch-agent enroll && echo "enrolled"
+systemctl start akwatch-agent.service
+until_ok systemctl is-active akwatch-agent.service akwatch-marker.service \
+    akwatch-detector.service akwatch-reporter.service
+echo "watcher: $(systemctl is-active akwatch-agent.service)"
+echo "marker: $(systemctl is-active akwatch-marker.service)"
+echo "detector: $(systemctl is-active akwatch-detector.service)"
+echo "reporter: $(systemctl is-active akwatch-reporter.service)"
+
+holds() { akwatch findings --id @ID@ --output json | grep -q "\"state\": *\"$1\""; }
+mkdir -p /srv/app
+printf 'TENCENTCLOUD_SECRET_ID=%s\nTENCENTCLOUD_SECRET_KEY=%s\n' @ID@ @SECRET@ > /srv/app/.env
+until_ok holds present && echo "found: present"
+: > /srv/app/.env
+until_ok holds gone && echo "removed: gone"
+
+systemctl kill -s KILL akwatch-detector.service
+until_ok systemctl is-active akwatch-detector.service
+echo "restarted: $(systemctl is-active akwatch-detector.service)"
+systemctl show -p NRestarts akwatch-detector.service
+journalctl --no-pager -q -u 'akwatch-*' | tail -n 60
+systemctl stop akwatch-agent.service akwatch-server.service
+echo "done"
