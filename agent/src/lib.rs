@@ -15,4 +15,5 @@ pub mod facts;
 pub mod host;
 pub mod job;
 pub mod link;
+pub mod open;
 pub mod sense;
