@@ -207,6 +207,17 @@ pub enum Scheme {
     ArgonHmac,
 }
 
+/// Memory of [`Scheme::ArgonHmac`]'s Argon2id (version 1.3), in KiB. Agent and collector must agree;
+/// 9 MiB and four passes are among the settings that OWASP holds equal, and fit a detector's memory.
+pub const ARGON_MEMORY_KIB: u32 = 9 * 1024;
+/// Passes of [`Scheme::ArgonHmac`]'s Argon2id.
+pub const ARGON_PASSES: u32 = 4;
+/// Lanes of [`Scheme::ArgonHmac`]'s Argon2id.
+pub const ARGON_LANES: u32 = 1;
+/// Its salt is the first 16 bytes of HMAC-SHA256(K, this label); its output has 32 bytes and is what
+/// the HMAC is taken of.
+pub const ARGON_SALT_LABEL: &[u8] = b"akwatch argon2id salt v1";
+
 word! {
     /// Names the fleet key that made a fingerprint: a number once enrolled, `local` before.
     Epoch, "an epoch", 16, |c: char| c.is_ascii_lowercase() || c.is_ascii_digit()
