@@ -124,7 +124,8 @@ pub struct PartHeader {
     pub from: u64,
     /// Lines before that offset.
     pub lines_before: u32,
-    /// The bytes that reading to the end must give: a file's size, a capture's expected length.
+    /// Where its end lies, from the file's or capture's own start: a file's size, a capture's
+    /// expected length. It was read to its end when `from` + [`Examined::read`] reaches this.
     pub expected: u64,
 }
 
