@@ -18,4 +18,5 @@ pub mod job;
 pub mod link;
 pub mod open;
 pub mod redact;
+pub mod role;
 pub mod sense;
