@@ -46,7 +46,6 @@ mod apply;
 mod delivery;
 mod error;
 #[cfg(test)]
-#[expect(dead_code, reason = "its tests follow")]
 mod faults;
 mod format;
 mod in_force;

@@ -22,7 +22,6 @@ pub(crate) enum Medium {
     File,
     /// A file whose calls fail as a test says.
     #[cfg(test)]
-    #[expect(dead_code, reason = "its tests follow")]
     Faulty(crate::faults::Faults),
 }
 

@@ -1,6 +1,9 @@
 //! The ledger against real files: one vocabulary of places, values and readings for all its tests.
 
+mod crash;
 mod delivery;
+mod media;
+mod model;
 mod opening;
 mod places;
 mod processes;
