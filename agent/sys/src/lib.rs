@@ -8,9 +8,13 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod capability;
+pub mod fanotify;
+pub mod files;
+pub mod landlock;
 pub mod launch;
 pub mod link;
 pub mod memory;
+pub mod proc_events;
 pub mod process;
 pub mod seccomp;
 

@@ -22,7 +22,7 @@ use akwatch_sys::capability::{Capabilities, Capability};
 use akwatch_sys::launch::{Child, Launch, Voice, launch};
 use akwatch_sys::link::{Channel, LinkError};
 use akwatch_sys::process::Identity;
-use akwatch_sys::{memory, process, seccomp};
+use akwatch_sys::{landlock, memory, process, seccomp};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -106,6 +106,12 @@ fn probe() {
     let (table, what) = what.split_once(' ').unwrap();
     match table {
         "free" => {}
+        "landlock" => {
+            let enforced = landlock::confine(&landlock::Reach::default()).unwrap();
+            if !enforced.files || !enforced.ports {
+                link.send(b"not enforced", &[], PATIENCE).unwrap();
+            }
+        }
         "no-sockets" => seccomp::forbid_sockets().unwrap(),
         role => {
             let table = seccomp::Table::ALL
@@ -138,6 +144,10 @@ fn attempt(what: &str, link: &mut Channel) -> String {
         }
         "thread" => return std::thread::spawn(|| "ran").join().unwrap().to_owned(),
         "open" => return outcome(std::fs::File::open("/etc/passwd").map(drop)),
+        "connect" => {
+            let connected = std::net::TcpStream::connect("127.0.0.1:9");
+            return outcome(connected.map(drop));
+        }
         // SAFETY: integers only; the descriptor, if there is one, lives as long as the probe.
         "inet" => unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) },
         // SAFETY: as above.
@@ -238,6 +248,17 @@ fn a_scan_by_hand_can_make_no_socket() {
     for what in ["inet", "netlink", "pair"] {
         let ended = said(&format!("no-sockets {what}"));
         assert!(ended.contains(", 0)"), "{what}: {ended}");
+    }
+}
+
+#[test]
+fn landlock_leaves_no_file_and_no_port() {
+    for what in ["open", "connect"] {
+        let said = said(&format!("landlock {what}"));
+        assert!(
+            ["Permission denied (os error 13)", "not enforced"].contains(&&*said),
+            "{said}"
+        );
     }
 }
 
