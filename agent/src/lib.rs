@@ -20,3 +20,4 @@ pub mod open;
 pub mod redact;
 pub mod role;
 pub mod sense;
+pub mod watcher;
