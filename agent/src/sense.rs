@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akwatch_ledger::reading::ProcessInstance;
+use akwatch_proto::time::Time;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -64,8 +65,19 @@ pub struct Gap {
 /// One complete look at /proc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
+    /// When it began: what was first seen later is not missing from it.
+    pub began: Time,
     /// Every live instance but kernel threads and the agent's own.
     pub alive: Vec<ProcessInstance>,
+}
+
+/// This moment by the host's clock.
+#[must_use]
+pub fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Time(since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }))
 }
 
 /// Ends sensors: all of them wait on it beside their own descriptor.

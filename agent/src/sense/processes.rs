@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use akwatch_ledger::reading::ProcessInstance;
+use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -232,12 +233,12 @@ impl Processes {
     /// Looks at every process; false when nobody listens any more.
     fn sweep(&mut self) -> bool {
         for _ in 0..ATTEMPTS {
-            let before = self.last_pid();
+            let (before, began) = (self.last_pid(), super::now());
             let Some(seen) = self.look() else { return true };
             if self.last_pid() < before {
                 continue; // pids wrapped: a child may have got a number that was passed already
             }
-            return self.tell(seen);
+            return self.tell(seen, began);
         }
         true
     }
@@ -268,7 +269,7 @@ impl Processes {
         Some(seen)
     }
 
-    fn tell(&mut self, seen: HashMap<i32, Stat>) -> bool {
+    fn tell(&mut self, seen: HashMap<i32, Stat>, began: Time) -> bool {
         let alive = seen
             .iter()
             .map(|(pid, stat)| ProcessInstance {
@@ -289,7 +290,7 @@ impl Processes {
             .collect();
         self.known = seen;
         (new.is_empty() || self.out.send(Sensed::Targets(new)).is_ok())
-            && self.out.send(Sensed::Swept(Sweep { alive })).is_ok()
+            && self.out.send(Sensed::Swept(Sweep { began, alive })).is_ok()
     }
 
     /// A live process with a program of its own.

@@ -151,7 +151,13 @@ fn is_cleaned(clean: &SafeText, raw: &[u8]) -> bool {
     };
     let pieces = pieces(clean);
     let (first, rest) = match pieces.split_first() {
-        Some((only, [])) => return if cut { whole.starts_with(only) } else { whole == *only },
+        Some((only, [])) => {
+            return if cut {
+                whole.starts_with(only)
+            } else {
+                whole == *only
+            };
+        }
         Some((first, rest)) => (first, rest),
         None => return false,
     };
@@ -385,7 +391,10 @@ mod tests {
                 |examined| examined.found[0].rule = RuleId::parse("other").unwrap(),
                 Hostile::Rule,
             ),
-            (|examined| examined.found[0].spot.end_line = 2, Hostile::Spot),
+            (
+                |examined| examined.found[0].spot.end_line = 2,
+                Hostile::Spot,
+            ),
             (
                 |examined| {
                     let many = limits::INSIDE_DEPTH + 1;

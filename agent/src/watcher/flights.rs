@@ -1,0 +1,161 @@
+//! The jobs that the detector has, in the order in which it must answer them.
+//!
+//! One job is examined at a time, so only the first may be late, and only the first can have ended
+//! the detector: that one is the suspect, the others are sent again without blame.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use crate::job::{JobHeader, JobId, Pending};
+
+/// Jobs out at once.
+pub const OUT: usize = crate::link::JOBS;
+
+/// Time that every job is given: an idle-class detector on a busy host waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes a second that a detector manages at worst, unwrapping included.
+const SLOWEST: u64 = 2 * 1024 * 1024;
+
+/// A job that the detector has.
+#[derive(Debug)]
+pub struct Flight {
+    /// What was said of it.
+    pub header: JobHeader,
+    /// What the watcher keeps.
+    pub pending: Pending,
+    /// The watcher's own descriptor of the file, to see whether it changed meanwhile.
+    pub file: Option<OwnedFd>,
+}
+
+impl Flight {
+    fn patience(&self) -> Duration {
+        let bytes: u64 = self.header.parts.iter().map(|part| part.expected).sum();
+        PATIENCE + Duration::from_secs(bytes / SLOWEST)
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Flights {
+    order: VecDeque<Flight>,
+    first_since: Option<Instant>,
+}
+
+impl Flights {
+    /// Adds a job that is sent now.
+    pub fn push(&mut self, flight: Flight, now: Instant) {
+        if self.order.is_empty() {
+            self.first_since = Some(now);
+        }
+        self.order.push_back(flight);
+    }
+
+    /// Takes the job that an answer names; none when it is not the one that is due.
+    pub fn answered(&mut self, id: JobId, now: Instant) -> Option<Flight> {
+        if self.order.front()?.header.id != id {
+            return None;
+        }
+        self.first_since = Some(now);
+        self.order.pop_front()
+    }
+
+    /// When the first job is late.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let first = self.order.front()?;
+        Some(self.first_since? + first.patience())
+    }
+
+    /// Takes everything, because the detector is no more: the suspect first.
+    pub fn take(&mut self) -> Vec<Flight> {
+        self.first_since = None;
+        self.order.drain(..).collect()
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether the detector has nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The jobs, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Flight> {
+        self.order.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::job::{
+        Names, PartForm, PartHeader, PendingOrigin, PendingPlace, PendingReach, Target,
+        TargetPlace, Urgency,
+    };
+
+    fn flight(id: u64, expected: u64) -> Flight {
+        let mut names = Names::default();
+        let path = names.add(b"/x");
+        let part = PartHeader {
+            name: 0,
+            form: PartForm::Guess,
+            from: 0,
+            lines_before: 0,
+            expected,
+        };
+        Flight {
+            header: JobHeader {
+                id: JobId(id),
+                parts: vec![part],
+                names: names.into_raw(),
+            },
+            pending: Pending {
+                target: Target {
+                    what: TargetPlace::File(PathBuf::from("/x")),
+                    urgency: Urgency::Live,
+                },
+                place: PendingPlace::File { path },
+                before: None,
+                reach: PendingReach::default(),
+                origin: PendingOrigin::default(),
+                delivered: false,
+                expected: vec![expected],
+            },
+            file: None,
+        }
+    }
+
+    #[test]
+    fn answers_come_in_order_or_not_at_all() {
+        let (mut flights, now) = (Flights::default(), Instant::now());
+        flights.push(flight(1, 0), now);
+        flights.push(flight(2, 0), now);
+        assert!(flights.answered(JobId(2), now).is_none());
+        assert!(flights.answered(JobId(7), now).is_none());
+        assert!(flights.answered(JobId(1), now).is_some());
+        assert!(flights.answered(JobId(1), now).is_none());
+        assert_eq!(flights.take().len(), 1);
+    }
+
+    #[test]
+    fn only_the_first_can_be_late_and_large_ones_get_more_time() {
+        let (mut flights, now) = (Flights::default(), Instant::now());
+        assert_eq!(flights.deadline(), None);
+        flights.push(flight(1, 100 * SLOWEST), now);
+        flights.push(flight(2, 0), now);
+        let patience = Duration::from_secs(100);
+        assert_eq!(flights.deadline(), Some(now + PATIENCE + patience));
+        let later = now + patience;
+        let _ = flights.answered(JobId(1), later);
+        assert_eq!(flights.deadline(), Some(later + PATIENCE));
+    }
+}

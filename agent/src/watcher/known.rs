@@ -1,0 +1,110 @@
+//! Which path holds findings under which name: raw on one side, clean on the other.
+//!
+//! A file that is gone cannot be opened, so its clean name cannot be asked of the detector again.
+//! This keeps, in memory only, the place of every path that holds findings. Raw names are never
+//! written anywhere, since they may hold secrets; after a restart the plain ones are derived from the
+//! ledger, and a name with a replacement in it is found again when its file is read.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use akwatch_ledger::PathKey;
+use akwatch_proto::place::{Place, SafeText};
+
+/// Paths kept. Stops: a host with millions of findings; beyond it, rescans decide.
+const PATHS: usize = 65_536;
+
+#[derive(Clone, Debug)]
+struct Entry {
+    place: Place,
+    /// The filesystem that it was last seen on, in this run.
+    device: Option<u64>,
+}
+
+/// The paths that hold findings.
+#[derive(Debug, Default)]
+pub struct Known {
+    by_path: HashMap<PathKey, Entry>,
+}
+
+impl Known {
+    /// From the places that the ledger holds.
+    #[must_use]
+    pub fn from_places<'a>(places: impl IntoIterator<Item = &'a Place>) -> Known {
+        let mut known = Known::default();
+        for place in places {
+            if let Some(path) = plain_path(place) {
+                known.insert(&path, place.outer(), None);
+            }
+        }
+        known
+    }
+
+    /// `path` is `place`, on the filesystem `device`.
+    pub fn insert(&mut self, path: &Path, place: Place, device: Option<u64>) {
+        let key = PathKey::of(path.as_os_str().as_bytes());
+        if self.by_path.len() < PATHS || self.by_path.contains_key(&key) {
+            self.by_path.insert(key, Entry { place, device });
+        }
+    }
+
+    /// The place of `path`, if it holds findings.
+    #[must_use]
+    pub fn place(&self, path: &Path) -> Option<&Place> {
+        let key = PathKey::of(path.as_os_str().as_bytes());
+        self.by_path.get(&key).map(|entry| &entry.place)
+    }
+
+    /// The filesystem that `path` was last seen on.
+    #[must_use]
+    pub fn device(&self, path: &Path) -> Option<u64> {
+        let key = PathKey::of(path.as_os_str().as_bytes());
+        self.by_path.get(&key)?.device
+    }
+
+    /// The paths below `directory` that hold findings, as far as their names are plain.
+    #[must_use]
+    pub fn below(&self, directory: &Path) -> Vec<PathBuf> {
+        self.by_path
+            .values()
+            .filter_map(|entry| plain_path(&entry.place))
+            .filter(|path| path.starts_with(directory))
+            .collect()
+    }
+}
+
+/// The path of a file or history whose name nothing was replaced or escaped in.
+#[must_use]
+pub fn plain_path(place: &Place) -> Option<PathBuf> {
+    let (Place::File { path, .. } | Place::History { path, .. }) = place else {
+        return None;
+    };
+    is_plain(path).then(|| PathBuf::from(path.as_str()))
+}
+
+fn is_plain(name: &SafeText) -> bool {
+    !name.as_str().contains(['‹', '›', '\\', '…'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> Place {
+        Place::File {
+            path: SafeText::try_from(path.to_owned()).unwrap(),
+            inside: vec![SafeText::from_program("member")],
+        }
+    }
+
+    #[test]
+    fn plain_names_are_found_again_after_a_restart_and_others_are_not_guessed() {
+        let places = [file("/srv/a"), file("/srv/‹aws.key›"), file("/srv/\\u{a}")];
+        let known = Known::from_places(&places);
+        assert_eq!(known.place(Path::new("/srv/a")), Some(&places[0].outer()));
+        assert_eq!(known.by_path.len(), 1);
+        assert_eq!(known.below(Path::new("/srv")), [PathBuf::from("/srv/a")]);
+        assert!(known.below(Path::new("/sr")).is_empty());
+    }
+}

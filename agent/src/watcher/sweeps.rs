@@ -1,0 +1,211 @@
+//! Which processes have been read, and when a sweep may therefore speak.
+//!
+//! A sweep says which processes live. It becomes a reading only when each of them has been read, or
+//! is known to be unreadable: before that, what none holds may be held by one that nobody has looked
+//! at. Instances that a sweep names and nobody has offered are asked for.
+
+use std::collections::{BTreeSet, HashMap};
+
+use akwatch_ledger::reading::{Extent, ProcessInstance, Reading, ReadingSubject};
+use akwatch_proto::finding::{UnknownWhy, WhyNew};
+
+use crate::sense::Sweep;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Named by a sensor, not read yet.
+    Waiting,
+    /// Read to the end.
+    Whole,
+    /// Looked at, and not readable.
+    Unread(UnknownWhy),
+}
+
+/// The live processes and what is known of each.
+#[derive(Debug, Default)]
+pub struct Sweeps {
+    looks: HashMap<ProcessInstance, Look>,
+    holders: BTreeSet<ProcessInstance>,
+    due: Option<Sweep>,
+    completed: u64,
+}
+
+impl Sweeps {
+    /// A sensor named it: new, or running another program.
+    pub fn named(&mut self, instance: ProcessInstance) {
+        self.looks.insert(instance, Look::Waiting);
+    }
+
+    /// It was read to the end; `holds` says whether anything was found in it.
+    pub fn read(&mut self, instance: ProcessInstance, holds: bool) {
+        self.looks.insert(instance, Look::Whole);
+        self.note(instance, holds);
+    }
+
+    /// It could not be read to the end.
+    pub fn unread(&mut self, instance: ProcessInstance, why: UnknownWhy, holds: bool) {
+        self.looks.insert(instance, Look::Unread(why));
+        if holds {
+            self.note(instance, true);
+        }
+    }
+
+    /// It has ended: nobody waits for it. A sweep that saw it alive still says so, since what it
+    /// started meanwhile is not in that sweep.
+    pub fn ended(&mut self, instance: ProcessInstance) {
+        self.looks.remove(&instance);
+        self.holders.remove(&instance);
+    }
+
+    fn note(&mut self, instance: ProcessInstance, holds: bool) {
+        if holds {
+            self.holders.insert(instance);
+        } else {
+            self.holders.remove(&instance);
+        }
+    }
+
+    /// A sweep ended; says which of its instances have to be asked for.
+    pub fn swept(&mut self, sweep: Sweep) -> Vec<ProcessInstance> {
+        let alive: BTreeSet<ProcessInstance> = sweep.alive.iter().copied().collect();
+        self.looks.retain(|instance, _| alive.contains(instance));
+        self.holders.retain(|instance| alive.contains(instance));
+        let unknown: Vec<ProcessInstance> = alive
+            .into_iter()
+            .filter(|instance| !self.looks.contains_key(instance))
+            .collect();
+        for instance in &unknown {
+            self.named(*instance);
+        }
+        self.due = Some(sweep);
+        unknown
+    }
+
+    /// The reading of the last sweep, once every instance in it has been looked at.
+    pub fn reading(&mut self, rules: &str) -> Option<Reading> {
+        let sweep = self.due.as_ref()?;
+        let waiting = |instance| self.looks.get(instance) == Some(&Look::Waiting);
+        if sweep.alive.iter().any(waiting) {
+            return None;
+        }
+        let sweep = self.due.take()?;
+        let unread = sweep
+            .alive
+            .iter()
+            .filter_map(|instance| match self.looks.get(instance) {
+                Some(Look::Unread(why)) => Some((*instance, *why)),
+                _ => None,
+            })
+            .collect();
+        self.completed += 1;
+        Some(Reading {
+            subject: ReadingSubject::Sweep {
+                alive: sweep.alive,
+                unread,
+            },
+            extent: Extent::Whole,
+            at: sweep.began,
+            rules: rules.to_owned(),
+            observed: Vec::new(),
+            too_many: false,
+            unread_inside: None,
+            why_new: WhyNew::PlaceChanged,
+        })
+    }
+
+    /// The instances in which something was found: their end is of interest.
+    #[must_use]
+    pub fn holders(&self) -> &BTreeSet<ProcessInstance> {
+        &self.holders
+    }
+
+    /// How many instances wait to be read.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.looks
+            .values()
+            .filter(|look| **look == Look::Waiting)
+            .count() as u64
+    }
+
+    /// Whether any sweep has spoken yet.
+    #[must_use]
+    pub fn any_completed(&self) -> bool {
+        self.completed > 0
+    }
+
+    /// Whether the instance has been looked at before.
+    #[must_use]
+    pub fn knows(&self, instance: &ProcessInstance) -> bool {
+        matches!(
+            self.looks.get(instance),
+            Some(Look::Whole | Look::Unread(_))
+        )
+    }
+
+    /// Everything has to be read again: other rules, another key.
+    pub fn read_again(&mut self) -> Vec<ProcessInstance> {
+        for look in self.looks.values_mut() {
+            *look = Look::Waiting;
+        }
+        self.looks.keys().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use akwatch_proto::time::Time;
+
+    use super::*;
+
+    fn one(pid: i32) -> ProcessInstance {
+        ProcessInstance { pid, started: 1 }
+    }
+
+    fn sweep(pids: &[i32]) -> Sweep {
+        Sweep {
+            began: Time(5),
+            alive: pids.iter().map(|pid| one(*pid)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_sweep_speaks_only_when_every_process_has_been_looked_at() {
+        let mut sweeps = Sweeps::default();
+        sweeps.named(one(1));
+        assert_eq!(sweeps.swept(sweep(&[1, 2])), [one(2)]);
+        assert_eq!(sweeps.reading("r"), None);
+        sweeps.read(one(1), true);
+        assert_eq!(sweeps.reading("r"), None);
+        sweeps.unread(one(2), UnknownWhy::Unreadable, false);
+        let reading = sweeps.reading("r").unwrap();
+        let expected = ReadingSubject::Sweep {
+            alive: vec![one(1), one(2)],
+            unread: vec![(one(2), UnknownWhy::Unreadable)],
+        };
+        assert_eq!((reading.subject, reading.at), (expected, Time(5)));
+        assert_eq!(sweeps.reading("r"), None);
+        assert_eq!(sweeps.holders().len(), 1);
+    }
+
+    #[test]
+    fn a_process_that_ends_while_it_waits_does_not_hold_the_sweep_up() {
+        let mut sweeps = Sweeps::default();
+        let _ = sweeps.swept(sweep(&[1]));
+        sweeps.ended(one(1));
+        assert!(sweeps.reading("r").is_some());
+    }
+
+    #[test]
+    fn another_program_in_the_same_process_is_waited_for_again() {
+        let mut sweeps = Sweeps::default();
+        sweeps.named(one(1));
+        sweeps.read(one(1), true);
+        sweeps.named(one(1));
+        assert!(sweeps.swept(sweep(&[1])).is_empty());
+        assert_eq!(sweeps.reading("r"), None);
+        sweeps.read(one(1), false);
+        assert!(sweeps.reading("r").is_some());
+        assert!(sweeps.holders().is_empty());
+    }
+}
