@@ -24,7 +24,6 @@ pub trait Credentials {
         &'a self,
         scope: &'a Scope,
         reference: &'a CredentialRef,
-        now: Time,
     ) -> Answer<'a, Option<CredentialDetail>>;
 
     /// Who holds the key with this id, references to it included.

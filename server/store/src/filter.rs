@@ -30,6 +30,18 @@ pub enum FilterError {
     },
 }
 
+/// Every kind, references included: what names no kind leaves those out.
+pub(crate) const EVERY_KIND: [Kind; 8] = [
+    Kind::AccessKeyPair,
+    Kind::SecretKey,
+    Kind::TemporaryCredential,
+    Kind::PrivateKey,
+    Kind::Token,
+    Kind::Password,
+    Kind::Reference,
+    Kind::Unknown,
+];
+
 /// How a list is cut into pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paging {

@@ -36,6 +36,7 @@ pub mod pepper;
 pub mod rules;
 pub mod scope;
 pub mod settings;
+pub mod sqlite;
 
 pub use access::{ApiTokens, FirstSignIns, People, Sessions};
 pub use audit::{Actor, Audit};
@@ -49,6 +50,7 @@ pub use pepper::PepperKey;
 pub use rules::Rules;
 pub use scope::Scope;
 pub use settings::Settings;
+pub use sqlite::Sqlite;
 
 /// What every method answers: a future that any handler may await.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -93,9 +95,9 @@ pub enum StoreError {
     )]
     NewerSchema {
         /// In the file.
-        found: i64,
+        found: usize,
         /// The newest that this program knows.
-        known: i64,
+        known: usize,
     },
     /// The file is a database of something else.
     #[error("the file is not an akwatch database: {0}")]

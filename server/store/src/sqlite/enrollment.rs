@@ -1,0 +1,242 @@
+//! Rows of enrollment tokens and certificates.
+
+use std::collections::HashSet;
+
+use akwatch_proto::agent::{HostId, TokenId};
+use akwatch_proto::people::EnrollmentToken;
+use akwatch_proto::time::Time;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Row as _};
+
+use super::hosts_write::host_line;
+use super::list::in_scope;
+use super::words::{Columns as _, bytes32, json};
+use super::writer::Tx;
+use super::{At as _, Sqlite, audit};
+use crate::audit::Actor;
+use crate::enrollment::{CertificateRecord, NewCertificate, NewToken, TokenRecord};
+use crate::{Answer, Certificates, EnrollmentTokens, Scope, StoreError};
+
+fn record(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
+    let id: String = row.value("id")?;
+    Ok(TokenRecord {
+        token: EnrollmentToken {
+            id: TokenId::parse(&id).map_err(|error| StoreError::Damaged {
+                what: "token id",
+                why: error.to_string(),
+            })?,
+            uses: row.small("uses")?,
+            used: row.small("used")?,
+            until: row.time("until")?,
+            labels: row.json("labels")?,
+            note: row.value("note")?,
+            created_by: row.value("created_by")?,
+            created: row.time("created")?,
+        },
+        secret_hash: bytes32("token hash", &row.value::<Vec<u8>>("secret_hash")?)?,
+    })
+}
+
+pub(crate) async fn token(
+    conn: &mut SqliteConnection,
+    id: &TokenId,
+) -> Result<Option<TokenRecord>, StoreError> {
+    sqlx::query("SELECT * FROM enrollment_token WHERE id = ?1")
+        .bind(id.to_string())
+        .fetch_optional(conn)
+        .await
+        .at("reading a token")?
+        .as_ref()
+        .map(record)
+        .transpose()
+}
+
+impl EnrollmentTokens for Sqlite {
+    fn create_token(
+        &self,
+        token: NewToken,
+        actor: Actor,
+        now: Time,
+    ) -> Answer<'_, EnrollmentToken> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO enrollment_token (id, secret_hash, uses, until, labels, note, \
+                     created_by, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )
+                .bind(token.id.to_string())
+                .bind(token.secret_hash.to_vec())
+                .bind(i64::from(token.uses))
+                .bind(token.until.0)
+                .bind(json(&token.labels))
+                .bind(token.note.clone())
+                .bind(actor.name.clone())
+                .bind(now.0)
+                .execute(&mut tx.conn)
+                .await
+                .at("storing a token")?;
+                let created_by = actor.name.clone();
+                let object = token.id.to_string();
+                audit::done(tx, actor, "create-enrollment-token", object, now).await?;
+                Ok(EnrollmentToken {
+                    id: token.id,
+                    uses: token.uses,
+                    used: 0,
+                    until: token.until,
+                    labels: token.labels,
+                    note: token.note,
+                    created_by,
+                    created: now,
+                })
+            })
+        }))
+    }
+
+    fn tokens<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<EnrollmentToken>> {
+        Box::pin(async move {
+            if *scope != Scope::All {
+                return Ok(Vec::new());
+            }
+            let rows = sqlx::query("SELECT * FROM enrollment_token ORDER BY created DESC, id")
+                .fetch_all(&self.readers)
+                .await
+                .at("reading tokens")?;
+            rows.iter().map(|row| Ok(record(row)?.token)).collect()
+        })
+    }
+
+    fn token<'a>(&'a self, scope: &'a Scope, id: &'a TokenId) -> Answer<'a, Option<TokenRecord>> {
+        Box::pin(async move {
+            if *scope != Scope::All {
+                return Ok(None);
+            }
+            let mut conn = self.readers.acquire().await.at("reading a token")?;
+            token(&mut conn, id).await
+        })
+    }
+
+    fn delete_token(&self, id: TokenId, actor: Actor, now: Time) -> Answer<'_, bool> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move {
+                let deleted = sqlx::query("DELETE FROM enrollment_token WHERE id = ?1")
+                    .bind(id.to_string())
+                    .execute(&mut tx.conn)
+                    .await
+                    .at("deleting a token")?;
+                if deleted.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                audit::done(tx, actor, "delete-enrollment-token", id.to_string(), now).await?;
+                Ok(true)
+            })
+        }))
+    }
+}
+
+pub(crate) async fn insert_certificate(
+    tx: &mut Tx,
+    host: i64,
+    certificate: &NewCertificate,
+    now: Time,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO certificate (serial, host_id, issued, until) VALUES (?1, ?2, ?3, ?4)")
+        .bind(certificate.serial.clone())
+        .bind(host)
+        .bind(now.0)
+        .bind(certificate.until.0)
+        .execute(&mut tx.conn)
+        .await
+        .at("storing a certificate")?;
+    Ok(())
+}
+
+impl Certificates for Sqlite {
+    fn add_certificate(
+        &self,
+        host: HostId,
+        certificate: NewCertificate,
+        now: Time,
+    ) -> Answer<'_, bool> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move {
+                let Some(line) = host_line(tx, host).await?.filter(|line| !line.retired) else {
+                    return Ok(false);
+                };
+                insert_certificate(tx, line.id, &certificate, now).await?;
+                let actor = Actor {
+                    name: format!("host:{host}"),
+                    from: None,
+                };
+                audit::done(tx, actor, "renew-certificate", certificate.serial, now).await?;
+                Ok(true)
+            })
+        }))
+    }
+
+    fn revoke_certificate(&self, serial: String, actor: Actor, now: Time) -> Answer<'_, bool> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move {
+                let revoked = sqlx::query(
+                    "UPDATE certificate SET revoked = ?2 WHERE serial = ?1 AND revoked IS NULL",
+                )
+                .bind(serial.clone())
+                .bind(now.0)
+                .execute(&mut tx.conn)
+                .await
+                .at("revoking a certificate")?;
+                if revoked.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                audit::done(tx, actor, "revoke-certificate", serial, now).await?;
+                Ok(true)
+            })
+        }))
+    }
+
+    fn certificate<'a>(
+        &'a self,
+        scope: &'a Scope,
+        serial: &'a str,
+    ) -> Answer<'a, Option<CertificateRecord>> {
+        Box::pin(async move {
+            let mut query = QueryBuilder::<sqlx::Sqlite>::new(
+                "SELECT h.uuid AS host, c.until, c.revoked IS NOT NULL OR h.retired AS revoked, \
+                 c.serial = (SELECT serial FROM certificate WHERE host_id = c.host_id \
+                 AND revoked IS NULL ORDER BY issued DESC, rowid DESC LIMIT 1) AS latest \
+                 FROM certificate AS c JOIN host AS h ON h.id = c.host_id WHERE ",
+            );
+            in_scope(&mut query, scope, "h.id");
+            query.push(" AND c.serial = ").push_bind(serial.to_owned());
+            let row = query
+                .build()
+                .fetch_optional(&self.readers)
+                .await
+                .at("reading a certificate")?;
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some(CertificateRecord {
+                host: row.host_id("host")?,
+                until: row.time("until")?,
+                revoked: row.value::<i64>("revoked")? != 0,
+                latest: row.value::<Option<i64>>("latest")? == Some(1),
+            }))
+        })
+    }
+
+    fn revoked<'a>(&'a self, scope: &'a Scope, now: Time) -> Answer<'a, HashSet<String>> {
+        Box::pin(async move {
+            let mut query = QueryBuilder::<sqlx::Sqlite>::new(
+                "SELECT serial FROM certificate WHERE revoked IS NOT NULL AND ",
+            );
+            in_scope(&mut query, scope, "host_id");
+            query.push(" AND until > ").push_bind(now.0);
+            let rows = query
+                .build()
+                .fetch_all(&self.readers)
+                .await
+                .at("reading revoked certificates")?;
+            rows.iter()
+                .map(|row| row.try_get(0).at("reading revoked certificates"))
+                .collect()
+        })
+    }
+}

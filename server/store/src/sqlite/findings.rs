@@ -1,0 +1,461 @@
+//! The findings list: every filter, keyset pages, causes joined.
+
+use std::collections::{BTreeSet, HashMap};
+
+use akwatch_proto::agent::Report;
+use akwatch_proto::finding::{Presence, PresenceState, UnknownWhy};
+use akwatch_proto::people::{FindingRow, Page, Score};
+use akwatch_proto::place::Location;
+use akwatch_proto::time::Time;
+use sqlx::QueryBuilder;
+use sqlx::sqlite::SqliteRow;
+
+use super::apply::apply;
+use super::list::{Kind, Order, and_among, anywhere, in_scope};
+use super::words::{
+    Body, Columns as _, confidence, credential_number, credential_ref, finding_ref, from_json,
+    presence, slug, state, unsigned,
+};
+use super::writer::Tx;
+use super::{At as _, Sqlite, tally};
+use crate::filter::{FindingFilter, FindingSort};
+use crate::findings::Applying;
+use crate::rules::{CauseCandidate, FindingFacts};
+use crate::{Answer, Findings, Scope, StoreError};
+
+/// Findings scored again in one transaction.
+const RESCORED_AT_ONCE: i64 = 1000;
+
+/// Presence as shown, as a number: what was present on a host that is not heard is unknown.
+pub(crate) const SHOWN: &str = "CASE WHEN h.retired AND f.state = 1 THEN 3 \
+    WHEN h.silent AND f.state = 1 THEN 3 ELSE f.state END";
+
+const COLUMNS: &str = "SELECT f.*, h.uuid AS host, h.name AS host_name, h.silent, h.retired, \
+    h.last_heard, c.access_id AS known_id";
+
+const FROM: &str = " FROM finding AS f JOIN host AS h ON h.id = f.host_id \
+    JOIN credential AS c ON c.id = f.credential_id";
+
+fn order(sort: FindingSort) -> Order {
+    match sort {
+        FindingSort::Score => Order {
+            name: "findings -score",
+            keys: &["f.score", "f.id"],
+            like: &[Kind::Number, Kind::Number],
+            descending: true,
+        },
+        FindingSort::FirstSeen => Order {
+            name: "findings -first_seen",
+            keys: &["f.agent_first_seen", "f.id"],
+            like: &[Kind::Number, Kind::Number],
+            descending: true,
+        },
+        FindingSort::LastVerified => Order {
+            name: "findings -last_verified",
+            keys: &["f.agent_last_verified", "f.id"],
+            like: &[Kind::Number, Kind::Number],
+            descending: true,
+        },
+        FindingSort::Host => Order {
+            name: "findings host",
+            keys: &["h.name", "h.id", "f.id"],
+            like: &[Kind::Text, Kind::Number, Kind::Number],
+            descending: false,
+        },
+        FindingSort::Path => Order {
+            name: "findings path",
+            keys: &["f.path", "f.id"],
+            like: &[Kind::Text, Kind::Number],
+            descending: false,
+        },
+    }
+}
+
+/// `FROM … WHERE …`; a count joins only what its conditions need.
+fn conditions(
+    query: &mut QueryBuilder<sqlx::Sqlite>,
+    scope: &Scope,
+    filter: &FindingFilter,
+    joined: bool,
+) {
+    let credential = filter.credential.is_some() || filter.id.is_some();
+    if joined {
+        query.push(FROM);
+    } else {
+        query.push(" FROM finding AS f");
+        if !filter.presence.is_empty() {
+            query.push(" JOIN host AS h ON h.id = f.host_id");
+        }
+        if credential {
+            query.push(" JOIN credential AS c ON c.id = f.credential_id");
+        }
+    }
+    query.push(" WHERE ");
+    in_scope(query, scope, "f.host_id");
+    and_among(
+        query,
+        SHOWN,
+        filter.presence.iter().map(|state| *state as i64),
+    );
+    match (filter.kinds.is_empty(), credential) {
+        (false, _) => and_among(query, "f.kind", filter.kinds.iter().map(slug)),
+        (true, false) => {
+            query.push(" AND f.kind <> 'reference'");
+        }
+        // Of a key whose secret nobody has seen, its references are all there is to show.
+        (true, true) => {
+            query.push(" AND (f.kind <> 'reference' OR c.f2 IS NULL)");
+        }
+    }
+    and_among(
+        query,
+        "f.provider",
+        filter.providers.iter().map(ToString::to_string),
+    );
+    and_among(
+        query,
+        "f.rule",
+        filter.rules.iter().map(ToString::to_string),
+    );
+    and_among(
+        query,
+        "f.place_type",
+        filter.place_types.iter().map(|place| *place as i64),
+    );
+    identities(query, filter);
+    if let Some(level) = filter.confidence {
+        query.push(" AND f.confidence >= ").push_bind(level as i64);
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND f.agent_first_seen >= ").push_bind(since.0);
+    }
+    if let Some(text) = &filter.text {
+        let like = anywhere(text);
+        query
+            .push(" AND (f.path LIKE ")
+            .push_bind(like.clone())
+            .push(" ESCAPE '\\' OR f.unit LIKE ")
+            .push_bind(like.clone())
+            .push(" ESCAPE '\\' OR f.owner LIKE ")
+            .push_bind(like)
+            .push(" ESCAPE '\\')");
+    }
+}
+
+/// Conditions on which host and which credential.
+fn identities(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &FindingFilter) {
+    if let Some(host) = filter.host {
+        query
+            .push(" AND f.host_id = (SELECT id FROM host WHERE uuid = ")
+            .push_bind(host.0.as_bytes().to_vec())
+            .push(")");
+    }
+    if let Some(reference) = &filter.credential {
+        // A reference that was not made here names nothing.
+        let id = credential_number(reference).unwrap_or(0);
+        query
+            .push(" AND f.credential_id = (SELECT coalesce(merged_into, id) FROM credential WHERE id = ")
+            .push_bind(id)
+            .push(")");
+    }
+    if let Some(id) = &filter.id {
+        query
+            .push(" AND f.credential_id IN (SELECT id FROM credential WHERE access_id = ")
+            .push_bind(id.to_string())
+            .push(")");
+    }
+}
+
+/// Presence as shown.
+fn shown(row: &SqliteRow) -> Result<Presence, StoreError> {
+    let code = state(row.value("state")?)?;
+    let heard = row.maybe_time("last_heard")?;
+    let since = row.time("since")?;
+    let unknown = |why| Presence::Unknown {
+        since: heard.unwrap_or(since),
+        why,
+    };
+    let (retired, silent) = (
+        row.value::<i64>("retired")? != 0,
+        row.value::<i64>("silent")? != 0,
+    );
+    if code == PresenceState::Present && retired {
+        return Ok(unknown(UnknownWhy::HostRetired));
+    }
+    if code == PresenceState::Present && silent {
+        return Ok(unknown(UnknownWhy::HostSilent));
+    }
+    presence(code, since, row.value("why")?)
+}
+
+fn finding_row(row: &SqliteRow) -> Result<FindingRow, StoreError> {
+    let body: Body = row.json("body")?;
+    let presence = shown(row)?;
+    let own: Option<String> = row.value("access_id")?;
+    Ok(FindingRow {
+        reference: finding_ref(row.value("id")?),
+        host: row.host_id("host")?,
+        host_name: row.value("host_name")?,
+        credential: credential_ref(row.value("credential_id")?),
+        rule: row.word("rule")?,
+        provider: row.word("provider")?,
+        kind: row.word("kind")?,
+        credential_id: match own {
+            Some(id) => Some(id),
+            None => row.value("known_id")?,
+        },
+        confidence: confidence(row.value("confidence")?),
+        preview: body.preview,
+        location: Location::of(&body.place, &body.spot, &body.origin),
+        reach: body.reach,
+        origin: body.origin,
+        state: presence.state(),
+        presence,
+        cause: None,
+        delivered: row.value::<i64>("delivered")? != 0,
+        score: row.small("score")?,
+        why_new: row.word("why_new")?,
+        returns: row.small("returns")?,
+        first_seen: row.time("agent_first_seen")?,
+        last_verified: row.time("agent_last_verified")?,
+        received: row.time("received")?,
+    })
+}
+
+impl Sqlite {
+    async fn findings_page(
+        &self,
+        scope: &Scope,
+        filter: &FindingFilter,
+    ) -> Result<Page<FindingRow>, StoreError> {
+        let order = order(filter.sort);
+        let mut query = QueryBuilder::new(COLUMNS);
+        order.select(&mut query);
+        conditions(&mut query, scope, filter, true);
+        order.after(&mut query, &filter.page)?;
+        order.order(&mut query, &filter.page);
+        let mut rows = query
+            .build()
+            .fetch_all(&self.readers)
+            .await
+            .at("listing findings")?;
+        let next = order.cut(&mut rows, &filter.page)?;
+        let total = if filter.page.count {
+            let mut query = QueryBuilder::new("SELECT count(*)");
+            conditions(&mut query, scope, filter, false);
+            let total = query
+                .build_query_scalar::<i64>()
+                .fetch_one(&self.readers)
+                .await
+                .at("counting findings")?;
+            unsigned("total", total)?
+        } else {
+            0
+        };
+        Ok(Page {
+            rows: self.with_causes(&rows).await?,
+            total,
+            next,
+        })
+    }
+
+    /// Findings of one credential: present before unknown before gone, the highest score first.
+    pub(crate) async fn places_of(
+        &self,
+        scope: &Scope,
+        credentials: &[i64],
+        references: bool,
+        limit: u32,
+    ) -> Result<Vec<FindingRow>, StoreError> {
+        let mut query = QueryBuilder::new(COLUMNS);
+        query.push(FROM).push(" WHERE ");
+        in_scope(&mut query, scope, "f.host_id");
+        and_among(&mut query, "f.credential_id", credentials.iter().copied());
+        if !references {
+            query.push(" AND f.kind <> 'reference'");
+        }
+        query
+            .push(" ORDER BY CASE (")
+            .push(SHOWN)
+            .push(") WHEN 1 THEN 0 WHEN 3 THEN 1 ELSE 2 END, f.score DESC, f.id LIMIT ")
+            .push_bind(i64::from(limit));
+        let rows = query
+            .build()
+            .fetch_all(&self.readers)
+            .await
+            .at("reading a credential's places")?;
+        self.with_causes(&rows).await
+    }
+
+    /// The rows, each process with the file that it has its credential from.
+    async fn with_causes(&self, rows: &[SqliteRow]) -> Result<Vec<FindingRow>, StoreError> {
+        let mut wanted: BTreeSet<(i64, i64)> = BTreeSet::new();
+        for row in rows {
+            if row.value::<i64>("place_type")? == 2 {
+                wanted.insert((row.value("host_id")?, row.value("credential_id")?));
+            }
+        }
+        let candidates = self.candidates(wanted).await?;
+        rows.iter()
+            .map(|row| {
+                let mut shown = finding_row(row)?;
+                let held = (row.value("host_id")?, row.value("credential_id")?);
+                if row.value::<i64>("place_type")? == 2
+                    && let Some(files) = candidates.get(&held)
+                {
+                    shown.cause = self.shared.rules.cause(&shown.origin.unit_files, files);
+                }
+                Ok(shown)
+            })
+            .collect()
+    }
+
+    async fn candidates(
+        &self,
+        wanted: BTreeSet<(i64, i64)>,
+    ) -> Result<HashMap<(i64, i64), Vec<CauseCandidate>>, StoreError> {
+        let mut candidates: HashMap<(i64, i64), Vec<CauseCandidate>> = HashMap::new();
+        let wanted: Vec<(i64, i64)> = wanted.into_iter().collect();
+        for chunk in wanted.chunks(100) {
+            let mut query = QueryBuilder::<sqlx::Sqlite>::new(
+                "SELECT host_id, credential_id, body FROM finding \
+                 WHERE place_type = 1 AND state = 1 AND (host_id, credential_id) IN (",
+            );
+            query.push_values(chunk, |mut row, (host, credential)| {
+                row.push_bind(*host).push_bind(*credential);
+            });
+            query.push(") LIMIT 10000");
+            let rows = query
+                .build()
+                .fetch_all(&self.readers)
+                .await
+                .at("looking for causes")?;
+            for row in rows {
+                let body: Body = row.json("body")?;
+                if let akwatch_proto::place::Place::File { path, .. } = body.place {
+                    candidates
+                        .entry((row.value("host_id")?, row.value("credential_id")?))
+                        .or_default()
+                        .push(CauseCandidate {
+                            path,
+                            line: body.spot.line,
+                        });
+                }
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// The score of the worst deciding finding on a host, explained.
+    pub(crate) async fn worst_on(&self, host: i64) -> Result<Score, StoreError> {
+        let row = sqlx::query(
+            "SELECT kind, confidence, delivered, state, scored, body FROM finding \
+             WHERE host_id = ?1 AND class = 0 ORDER BY score DESC, id LIMIT 1",
+        )
+        .bind(host)
+        .fetch_optional(&self.readers)
+        .await
+        .at("reading the worst finding")?;
+        row.as_ref()
+            .map_or(Ok(Score::default()), |row| self.explain(row))
+    }
+
+    /// The score of the worst deciding finding of a credential in scope, explained.
+    pub(crate) async fn worst_of(
+        &self,
+        scope: &Scope,
+        credential: i64,
+    ) -> Result<Score, StoreError> {
+        let mut query = QueryBuilder::<sqlx::Sqlite>::new(
+            "SELECT kind, confidence, delivered, state, scored, body FROM finding AS f WHERE ",
+        );
+        in_scope(&mut query, scope, "f.host_id");
+        query
+            .push(" AND class = 0 AND credential_id = ")
+            .push_bind(credential)
+            .push(" ORDER BY score DESC, id LIMIT 1");
+        let row = query
+            .build()
+            .fetch_optional(&self.readers)
+            .await
+            .at("reading the worst finding")?;
+        row.as_ref()
+            .map_or(Ok(Score::default()), |row| self.explain(row))
+    }
+
+    /// The score as it was computed, with its lines.
+    fn explain(&self, row: &SqliteRow) -> Result<Score, StoreError> {
+        score(&*self.shared.rules, row, row.time("scored")?)
+    }
+}
+
+fn score(rules: &dyn crate::Rules, row: &SqliteRow, now: Time) -> Result<Score, StoreError> {
+    let body: Body = from_json("finding", row.value("body")?)?;
+    Ok(rules.finding(&FindingFacts {
+        kind: row.word("kind")?,
+        confidence: confidence(row.value("confidence")?),
+        proof: &body.proof,
+        place: &body.place,
+        reach: &body.reach,
+        delivered: row.value::<i64>("delivered")? != 0,
+        presence: state(row.value("state")?)?,
+        now,
+    }))
+}
+
+/// Scores again what expired after it was scored.
+async fn rescore(tx: &mut Tx, now: Time) -> Result<u64, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, host_id, credential_id, class, kind, confidence, delivered, state, body \
+         FROM finding WHERE expires <= ?1 AND scored < expires LIMIT ?2",
+    )
+    .bind(now.0)
+    .bind(RESCORED_AT_ONCE)
+    .fetch_all(&mut tx.conn)
+    .await
+    .at("looking for expired credentials")?;
+    let mut touched: HashMap<i64, BTreeSet<i64>> = HashMap::new();
+    for row in &rows {
+        let value = match row.value::<i64>("class")? {
+            0 => score(&*tx.shared.rules, row, now)?.value,
+            _ => 0,
+        };
+        sqlx::query("UPDATE finding SET score = ?2, scored = ?3 WHERE id = ?1")
+            .bind(row.value::<i64>("id")?)
+            .bind(i64::from(value))
+            .bind(now.0)
+            .execute(&mut tx.conn)
+            .await
+            .at("scoring again")?;
+        touched
+            .entry(row.value("host_id")?)
+            .or_default()
+            .insert(row.value("credential_id")?);
+    }
+    for (host, credentials) in touched {
+        tally::recount(tx, host, &credentials).await?;
+        tally::rescore_host(tx, host).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+impl Findings for Sqlite {
+    fn apply(&self, report: Report, now: Time) -> Answer<'_, Applying> {
+        Box::pin(
+            self.writer
+                .decide(move |tx| Box::pin(apply(tx, report, now))),
+        )
+    }
+
+    fn findings<'a>(
+        &'a self,
+        scope: &'a Scope,
+        filter: &'a FindingFilter,
+    ) -> Answer<'a, Page<FindingRow>> {
+        Box::pin(self.findings_page(scope, filter))
+    }
+
+    fn rescore_expired(&self, now: Time) -> Answer<'_, u64> {
+        Box::pin(self.writer.decide(move |tx| Box::pin(rescore(tx, now))))
+    }
+}

@@ -1,0 +1,332 @@
+//! Reports: exactly once, in any order, and what follows from them.
+
+use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::finding::{Presence, PresenceState, UnknownWhy};
+use akwatch_proto::people::{PresenceCounts, Verdict};
+use akwatch_store::Scope;
+use akwatch_store::filter::{CredentialFilter, FindingFilter};
+use akwatch_store::findings::Applying;
+use akwatch_store::hosts::NotTaken;
+use uuid::Uuid;
+
+use crate::world::{
+    Agent, World, file, finding, fingerprint, gone, key_id, process, reference, safe, unknown,
+};
+
+fn counts(present: u64, gone: u64, unknown: u64) -> PresenceCounts {
+    PresenceCounts {
+        present,
+        gone,
+        unknown,
+    }
+}
+
+async fn check_digest(world: &World, agent: &mut Agent) {
+    assert_eq!(world.digest(agent).await, agent.digest());
+}
+
+#[tokio::test]
+async fn a_report_that_comes_twice_counts_once() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let report = agent.report(vec![finding(file("/etc/a"), 1), finding(file("/etc/b"), 1)]);
+    let first = world.report(report.clone()).await;
+    assert_eq!((first.upto, first.findings.len()), (2, 2));
+    let second = world.report(report).await;
+    assert_eq!((second.upto, second.findings.len()), (2, 0));
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows.len(), 2);
+    let page = world
+        .store
+        .credentials(&Scope::All, &CredentialFilter::default())
+        .await
+        .unwrap();
+    assert_eq!((page.total, page.rows[0].places), (1, counts(2, 0, 0)));
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
+async fn an_older_revision_changes_nothing() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let older = agent.report(vec![finding(file("/etc/a"), 1)]);
+    let newer = agent.report(vec![gone(finding(file("/etc/a"), 1))]);
+    assert_eq!(world.report(newer).await.findings.len(), 1);
+    assert_eq!(world.report(older).await.findings.len(), 0);
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows[0].state, PresenceState::Gone);
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
+async fn of_one_finding_named_twice_the_newer_state_stays() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let mut report = agent.report(vec![
+        finding(file("/etc/a"), 1),
+        gone(finding(file("/etc/a"), 1)),
+    ]);
+    report.findings.reverse();
+    assert_eq!(world.report(report).await.findings.len(), 1);
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows[0].state, PresenceState::Gone);
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
+async fn presence_moves_verdict_counters_and_timeline() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let place = || finding(file("/etc/a"), 1);
+    let steps = [
+        (place(), Verdict::Exposed, counts(1, 0, 0), "present"),
+        (
+            unknown(place()),
+            Verdict::NotVerified,
+            counts(0, 0, 1),
+            "unknown",
+        ),
+        (
+            gone(place()),
+            Verdict::GoneNotRotated,
+            counts(0, 1, 0),
+            "gone",
+        ),
+        (place(), Verdict::Exposed, counts(1, 0, 0), "present-again"),
+    ];
+    for (state, verdict, places, what) in steps {
+        let report = agent.report(vec![state]);
+        let applied = world.report(report).await;
+        let detail = world
+            .store
+            .credential(&Scope::All, &applied.credentials[0])
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(detail.credential.verdict, verdict);
+        assert_eq!(detail.credential.places, places);
+        assert_eq!(detail.timeline[0].what, what);
+        assert_eq!(
+            detail.timeline[0].place.as_ref().unwrap().as_str(),
+            "/etc/a"
+        );
+        check_digest(&world, &mut agent).await;
+    }
+}
+
+#[tokio::test]
+async fn another_state_directory_is_refused_and_changes_nothing() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let report = agent.report(vec![finding(file("/etc/a"), 1)]);
+    let _ = world.report(report).await;
+    let mut copy = agent.clone();
+    copy.instance = Uuid::from_u128(99);
+    let report = copy.report(vec![gone(finding(file("/etc/a"), 1))]);
+    let refused = world.store.apply(report, world.now).await.unwrap();
+    assert_eq!(
+        refused,
+        Applying::NotTaken(NotTaken::OtherInstance {
+            current: agent.instance
+        })
+    );
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows[0].state, PresenceState::Present);
+}
+
+#[tokio::test]
+async fn what_a_full_list_leaves_out_is_unknown_and_read_again() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let (a, b, c) = (
+        finding(file("/etc/a"), 1),
+        finding(file("/etc/b"), 2),
+        finding(file("/etc/c"), 3),
+    );
+    let all = agent.report(vec![a.clone(), b.clone(), c.clone()]);
+    let _ = world.report(all).await;
+    let first = agent.part(7, true, vec![a.clone()]);
+    assert!(world.report(first).await.reread.is_empty());
+    let last = agent.part(7, false, vec![b.clone()]);
+    let closed = world.report(last.clone()).await;
+    assert_eq!(closed.reread, [file("/etc/c")]);
+    agent.held.remove(&c.key);
+    check_digest(&world, &mut agent).await;
+    let filter = FindingFilter {
+        presence: vec![PresenceState::Unknown],
+        ..FindingFilter::default()
+    };
+    let rows = world.findings(&filter).await;
+    assert_eq!(rows.len(), 1);
+    assert!(matches!(
+        rows[0].presence,
+        Presence::Unknown {
+            why: UnknownWhy::NotListed,
+            ..
+        }
+    ));
+    // The answer was lost: the part comes again, and the place is named again.
+    assert_eq!(world.report(last).await.reread, [file("/etc/c")]);
+    // Read again, it is what the agent says.
+    let report = agent.report(vec![gone(c)]);
+    let _ = world.report(report).await;
+    assert!(world.findings(&filter).await.is_empty());
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
+async fn a_restored_ledger_is_believed_when_it_lists_everything() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    for _ in 0..5 {
+        let report = agent.report(vec![gone(finding(file("/etc/a"), 1))]);
+        let _ = world.report(report).await;
+    }
+    agent.revision = 1;
+    let list = agent.part(9, false, vec![finding(file("/etc/a"), 1)]);
+    let applied = world.report(list).await;
+    assert_eq!((applied.upto, applied.findings.len()), (2, 1));
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows[0].state, PresenceState::Present);
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
+async fn references_join_the_secret_whichever_comes_first() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let report = agent.report(vec![reference(file("/etc/r"), 1)]);
+    let lone = world.report(report).await.credentials[0].clone();
+    let report = agent.report(vec![finding(file("/etc/a"), 1)]);
+    let secret = world.report(report).await.credentials[0].clone();
+    assert_eq!(
+        lone, secret,
+        "the references' credential becomes the secret's"
+    );
+    let report = agent.report(vec![reference(file("/etc/s"), 1)]);
+    assert_eq!(world.report(report).await.credentials, [secret.clone()]);
+    let detail = world
+        .store
+        .credential(&Scope::All, &secret)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(detail.references, 2);
+    assert_eq!(detail.credential.kind, Kind::AccessKeyPair);
+    assert_eq!(detail.credential.places, counts(1, 0, 0));
+    assert_eq!(detail.places.len(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_gets_its_id_later_takes_the_references_over() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let mut nameless = finding(file("/etc/a"), 1);
+    nameless.credential_id = None;
+    nameless.kind = Kind::SecretKey;
+    nameless.confidence = Confidence::Contextual;
+    let report = agent.report(vec![nameless]);
+    let secret = world.report(report).await.credentials[0].clone();
+    let report = agent.report(vec![reference(file("/etc/r"), 1)]);
+    let lone = world.report(report).await.credentials[0].clone();
+    assert_ne!(lone, secret);
+    let report = agent.report(vec![finding(file("/etc/b"), 1)]);
+    let _ = world.report(report).await;
+    for link in [&secret, &lone] {
+        let detail = world
+            .store
+            .credential(&Scope::All, link)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(detail.credential.reference, secret, "an old link leads on");
+        assert_eq!(
+            detail.credential.credential_id.as_deref(),
+            Some(key_id(1).as_str())
+        );
+        assert_eq!(detail.credential.kind, Kind::AccessKeyPair);
+        assert_eq!((detail.references, detail.places.len()), (1, 2));
+    }
+    let mut every = CredentialFilter::default();
+    every.kinds = vec![Kind::Reference, Kind::AccessKeyPair, Kind::SecretKey];
+    let page = world.store.credentials(&Scope::All, &every).await.unwrap();
+    assert_eq!(page.total, 1);
+}
+
+#[tokio::test]
+async fn delivered_places_are_counted_apart() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let mut delivered = finding(file("/run/secrets/key"), 1);
+    delivered.delivered = true;
+    let report = agent.report(vec![delivered]);
+    let applied = world.report(report).await;
+    let detail = world
+        .store
+        .credential(&Scope::All, &applied.credentials[0])
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(detail.credential.verdict, Verdict::Closed);
+    assert_eq!(detail.credential.places, counts(0, 0, 0));
+    assert_eq!(detail.places.len(), 1, "it is shown in the blast radius");
+}
+
+#[tokio::test]
+async fn a_process_names_the_file_that_it_has_its_key_from() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let mut running = finding(process("payments.service"), 1);
+    running.origin.unit_files = vec![safe("/etc/payments/env")];
+    let report = agent.report(vec![
+        finding(file("/opt/other"), 1),
+        finding(file("/etc/payments/env"), 1),
+        running,
+    ]);
+    let _ = world.report(report).await;
+    let filter = FindingFilter {
+        place_types: vec![akwatch_store::filter::PlaceType::Process],
+        ..FindingFilter::default()
+    };
+    let rows = world.findings(&filter).await;
+    let cause = rows[0].cause.as_ref().unwrap();
+    assert_eq!((cause.path.as_str(), cause.line), ("/etc/payments/env", 3));
+}
+
+#[tokio::test]
+async fn who_holds_it_is_answered_by_id_and_by_secret() {
+    let mut world = World::new().await;
+    let mut holder = world.host(&[]).await;
+    let mut other = world.host(&[]).await;
+    let silent = world.host(&[]).await;
+    let report = holder.report(vec![
+        finding(file("/etc/a"), 1),
+        reference(file("/etc/r"), 1),
+    ]);
+    let _ = world.report(report).await;
+    let _ = world.digest(&mut holder).await;
+    let _ = world.digest(&mut other).await;
+    let _ = silent;
+    let by_id = world
+        .store
+        .holders_of_id(&Scope::All, &key_id(1))
+        .await
+        .unwrap();
+    let by_secret = world
+        .store
+        .holders_of_secret(&Scope::All, &[fingerprint(1), fingerprint(77)])
+        .await
+        .unwrap();
+    for holders in [by_id, by_secret] {
+        assert_eq!(holders.places.len(), 2);
+        assert_eq!((holders.hosts_without, holders.hosts_unknown), (1, 1));
+        assert!(holders.credential.is_some());
+    }
+    let nobody = world
+        .store
+        .holders_of_secret(&Scope::All, &[fingerprint(2)])
+        .await
+        .unwrap();
+    assert!(nobody.credential.is_none() && nobody.places.is_empty());
+    assert_eq!((nobody.hosts_without, nobody.hosts_unknown), (2, 1));
+}
