@@ -204,7 +204,10 @@ async fn references_join_the_secret_whichever_comes_first() {
         "the references' credential becomes the secret's"
     );
     let report = agent.report(vec![reference(file("/etc/s"), 1)]);
-    assert_eq!(world.report(report).await.credentials, [secret.clone()]);
+    assert_eq!(
+        world.report(report).await.credentials,
+        std::slice::from_ref(&secret)
+    );
     let detail = world
         .store
         .credential(&Scope::All, &secret)
@@ -247,8 +250,10 @@ async fn a_secret_that_gets_its_id_later_takes_the_references_over() {
         assert_eq!(detail.credential.kind, Kind::AccessKeyPair);
         assert_eq!((detail.references, detail.places.len()), (1, 2));
     }
-    let mut every = CredentialFilter::default();
-    every.kinds = vec![Kind::Reference, Kind::AccessKeyPair, Kind::SecretKey];
+    let every = CredentialFilter {
+        kinds: vec![Kind::Reference, Kind::AccessKeyPair, Kind::SecretKey],
+        ..CredentialFilter::default()
+    };
     let page = world.store.credentials(&Scope::All, &every).await.unwrap();
     assert_eq!(page.total, 1);
 }
