@@ -1,0 +1,74 @@
+// One row a place, for those who fix files and hunt noise. The opened row stands in the address.
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Drawer } from "antd";
+import { useTranslation } from "react-i18next";
+
+import { sinceInstant } from "../address/address";
+import { useAddress } from "../address/useAddress";
+import { ask } from "../api/queries";
+import type { FindingRow } from "../api/types";
+import { Confidence, Score } from "../parts/Badges";
+import { CredentialName } from "../parts/CredentialName";
+import { useChoices } from "../parts/choices";
+import { EmptyList, HostGaps } from "../parts/Gaps";
+import { HostText } from "../parts/HostText";
+import { ListPage } from "../parts/ListPage";
+import type { Column } from "../parts/DataTable";
+import { Place, Reach } from "../parts/Place";
+import { Presence } from "../parts/Presence";
+import { Ago } from "../parts/Time";
+import { FindingFacts } from "./finding/FindingFacts";
+import { HostName } from "./Hosts";
+
+export function Findings() {
+  const { t } = useTranslation();
+  const [address, set] = useAddress();
+  const choices = useChoices();
+  const columns = useFindingColumns();
+  const filters = [
+    choices.findingText, choices.presence, choices.provider, choices.kind, choices.confidence, choices.type,
+    choices.since, choices.host, choices.credential, choices.rule,
+  ];
+  const { presence = "present,unknown", provider, kind, confidence, type, rule, host, credential, q, sort } = address;
+  const since = sinceInstant(address["since"], Date.now());
+  const question = ask.findings({ presence, provider, kind, confidence, type, rule, host, credential, q, since, sort });
+  const rows = useInfiniteQuery(question).data?.pages.flatMap((page) => page.rows);
+  const open = rows?.find((row) => row.ref === address["row"]);
+  return (
+    <>
+      <ListPage<FindingRow>
+        noun="findings"
+        title={t("page.findings")}
+        head={address["presence"] === undefined ? <span className="tag">{t("presence.present")}, {t("presence.unknown")}</span> : null}
+        question={question}
+        columns={columns}
+        filters={filters}
+        defaultSort="-score"
+        rowKey={(row) => row.ref}
+        onOpen={(row) => set({ row: row.ref })}
+        touched={(event) => (event.event === "findings" ? event.findings : [])}
+        above={<HostGaps />}
+        empty={<EmptyList whole="findingsWhole" gaps="credentialsGaps" />}
+      />
+      <Drawer open={open !== undefined} onClose={() => set({ row: undefined })} title={t("finding.title")} size={560} destroyOnHidden>
+        {open !== undefined && <FindingFacts finding={open} />}
+      </Drawer>
+    </>
+  );
+}
+
+function useFindingColumns(): Array<Column<FindingRow>> {
+  const { t } = useTranslation();
+  return [
+    { key: "score", title: t("column.score"), width: 74, sort: "-score", render: (row) => <Score value={row.score} /> },
+    { key: "presence", title: t("column.presence"), width: 168, render: (row) => <Presence presence={row.presence} returns={row.returns} /> },
+    { key: "credential", title: t("column.credential"), width: 150, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
+    { key: "host", title: t("column.host"), width: 118, sort: "host", render: (row) => <HostName id={row.host} name={row.host_name} /> },
+    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} longest={44} copy={false} /> },
+    { key: "confidence", title: t("column.confidence"), width: 116, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
+    { key: "reach", title: t("column.reach"), width: 110, render: (row) => <Reach reach={row.reach} location={row.location} /> },
+    { key: "rule", title: t("column.rule"), width: 130, render: (row) => <HostText text={row.rule} cut /> },
+    { key: "first", title: t("column.firstSeen"), width: 104, sort: "-first_seen", render: (row) => <Ago time={row.first_seen} /> },
+    { key: "verified", title: t("column.verified"), width: 112, sort: "-last_verified", render: (row) => <Ago time={row.last_verified} /> },
+  ];
+}

@@ -1,0 +1,16 @@
+// A score's line in words. Its slug is translated; its reason is the collector's own sentence, shown
+// as it came where this console has no word of its own for it.
+import { useTranslation } from "react-i18next";
+
+import type { ScoreLine } from "../../api/types";
+import { visible } from "../../parts/places";
+import { en } from "../../words/en";
+
+export function useScoreWords() {
+  const { t } = useTranslation();
+  return {
+    what: (slug: string): string =>
+      Object.hasOwn(en.scoreLine, slug) ? t(`scoreLine.${slug as keyof typeof en.scoreLine}`) : visible(slug.replace(/[-_]/g, " ")),
+    because: (line: ScoreLine): string => visible(line.because),
+  };
+}

@@ -1,0 +1,84 @@
+// Everything that is known of one finding, and the next step for this kind of place.
+import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+
+import type { FindingRow } from "../../api/types";
+import { Confidence, Score } from "../../parts/Badges";
+import { CredentialName } from "../../parts/CredentialName";
+import { HostText } from "../../parts/HostText";
+import { Facts } from "../../parts/Page";
+import { Place, Reach } from "../../parts/Place";
+import { previewText, visible } from "../../parts/places";
+import { Presence } from "../../parts/Presence";
+import { At } from "../../parts/Time";
+import { useProvider } from "../../parts/why";
+import { HostName } from "../Hosts";
+
+export function FindingFacts({ finding }: { finding: FindingRow }) {
+  const { t } = useTranslation();
+  const provider = useProvider();
+  const { location, origin, reach } = finding;
+  const text = (value: string | null | undefined) => (value === undefined || value === null || value === "" ? undefined : <HostText text={value} />);
+  return (
+    <div className="stack" style={{ gap: 16 }}>
+      <div className="row"><Score value={finding.score} word /><Presence presence={finding.presence} returns={finding.returns} full /></div>
+      <p>
+        <span className="strong">{t("finding.next")}</span><br />
+        {t(`finding.${nextStep(finding)}`)}
+      </p>
+      <Facts
+        facts={[
+          [t("finding.credential"), <CredentialName key="c" named={finding} reference={finding.credential} kind={false} />],
+          [t("column.kind"), `${provider(finding.provider)} · ${t(`kind.${finding.kind}`)}`],
+          [t("finding.host"), <HostName key="h" id={finding.host} name={finding.host_name} />],
+          [t("finding.where"), <WholePlace key="w" finding={finding} />],
+          [t("column.confidence"), <Confidence key="k" confidence={finding.confidence} kind={finding.kind} />],
+          [t("credential.preview"), finding.preview === undefined || finding.preview === null ? undefined : <span key="p" className="code" title={t("secret.none")}>{previewText(finding.preview)}</span>],
+          [t("finding.reach"), <Reach key="r" reach={reach} location={location} />],
+          [t("finding.mode"), [reach.mode, reach.owner, reach.group].filter((word) => word !== undefined && word !== null).map((word) => visible(word ?? "")).join(" · ")],
+          [t("finding.cause"), finding.cause === undefined || finding.cause === null ? undefined : <span key="f" className="code"><HostText text={`${finding.cause.path}:${finding.cause.line}`} /></span>],
+          [t("finding.unit"), text(origin.unit)],
+          [t("finding.unitFiles"), (origin.unit_files ?? []).length === 0 ? undefined : (origin.unit_files ?? []).map((file) => <div key={file} className="code"><HostText text={file} /></div>)],
+          [t("finding.container"), text(origin.container)],
+          [t("finding.exe"), text(origin.exe)],
+          [t("finding.user"), text(origin.user)],
+          [t("finding.rule"), <Link key="u" to="/findings" search={{ rule: finding.rule }}><HostText text={finding.rule} /></Link>],
+          [t("whyNew.label"), t(`whyNew.${finding.why_new}`)],
+          [t("finding.firstSeen"), <At key="1" time={finding.first_seen} />],
+          [t("finding.verified"), <At key="2" time={finding.last_verified} />],
+          [t("finding.received"), <At key="3" time={finding.received} />],
+          [t("finding.returns"), finding.returns > 0 ? t("finding.times", { n: finding.returns }) : undefined],
+        ]}
+      />
+      <p className="caption">{t("secret.none")}</p>
+    </div>
+  );
+}
+
+/** In the drawer there is room: the path in one piece, wrapped where it must be. */
+function WholePlace({ finding }: { finding: FindingRow }) {
+  const { t } = useTranslation();
+  const { location } = finding;
+  const lines = location.line === 0 ? "" : location.end_line > location.line
+    ? t("finding.lines", { from: location.line, to: location.end_line }) : t("finding.line", { n: location.line });
+  return (
+    <div className="stack" style={{ gap: 2 }}>
+      {location.type === "process" ? <Place location={location} longest={400} /> : (
+        <span className="code"><HostText text={[location.path, ...(location.inside ?? [])].join(" ▸ ")} /></span>
+      )}
+      <span className="second">
+        {[location.type === "process" ? "" : lines, location.field ?? ""].filter((word) => word !== "").map((word) => visible(word)).join(" · ")}
+        {(location.encoding ?? []).length > 0 && <> · {t("place.encoded", { names: (location.encoding ?? []).join(" → ") })}</>}
+      </span>
+      {finding.delivered && <span>{t("place.delivered")}</span>}
+    </div>
+  );
+}
+
+function nextStep(finding: FindingRow) {
+  if (finding.presence.state === "unknown") return "nextUnknown" as const;
+  if (finding.presence.state === "gone") return "nextGone" as const;
+  if (finding.delivered) return "nextDelivered" as const;
+  if (finding.location.type === "process") return "nextProcess" as const;
+  return finding.location.type === "history" ? ("nextHistory" as const) : ("nextFile" as const);
+}

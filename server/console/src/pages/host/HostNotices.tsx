@@ -1,0 +1,29 @@
+// What makes this host's word less than whole: silence, retirement, a lower rung, a wrong clock.
+import { useTranslation } from "react-i18next";
+
+import type { HostDetail } from "../../api/types";
+import { visible } from "../../parts/places";
+import { Partial } from "../../parts/States";
+import { useTimeWords } from "../../parts/Time";
+
+/** A clock this far off is named: certificates and timelines suffer. */
+const CLOCK_OFF_MS = 60_000;
+
+export function HostNotices({ data }: { data: HostDetail }) {
+  const { t } = useTranslation();
+  const words = useTimeWords();
+  const { host, coverage } = data;
+  const off = data.clock_ahead_ms;
+  return (
+    <>
+      {host.state === "silent" && <Partial>{t("partial.silent", { time: host.last_heard === undefined || host.last_heard === null ? t("time.never") : words.short(host.last_heard) })}</Partial>}
+      {host.state === "retired" && <Partial>{t("partial.retired")}</Partial>}
+      {host.state === "pending" && <Partial>{t("partial.pending")}</Partial>}
+      {coverage !== undefined && coverage !== null && coverage.rung !== "full" && (
+        <Partial>{t("partial.budget", { rung: t(`rung.${coverage.rung}`) })}{coverage.rung_reason === undefined || coverage.rung_reason === null ? null : <bdi> ({visible(coverage.rung_reason)})</bdi>}</Partial>
+      )}
+      {data.unsent > 0 && <Partial>{t("partial.unsent", { n: data.unsent })}</Partial>}
+      {Math.abs(off) >= CLOCK_OFF_MS && <Partial>{t("partial.clock", { length: words.length(Math.abs(off)), direction: off > 0 ? "ahead" : "behind" })}</Partial>}
+    </>
+  );
+}
