@@ -213,13 +213,13 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Scan(_) => not_built("scan"),
+        Command::Scan(args) => crate::scan::run(args),
         Command::Run(_) => not_built("run"),
         Command::Role(_) => not_built("role"),
         Command::Enroll(_) => not_built("enroll"),
         Command::Status(_) => not_built("status"),
         Command::Doctor(_) => not_built("doctor"),
-        Command::Rules(RulesCommand::Check { .. }) => not_built("rules check"),
+        Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),
     }
 }
 

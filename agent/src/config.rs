@@ -256,6 +256,12 @@ impl Config {
         Config::from_texts(&files)
     }
 
+    /// What is watched where nothing is configured, without a collector: for the scan by hand.
+    #[must_use]
+    pub fn built_in() -> Config {
+        RawConfig::default().with_defaults(Vec::new())
+    }
+
     /// Reads files that are already in memory, the main one first.
     ///
     /// # Errors
@@ -303,7 +309,7 @@ impl RawConfig {
     }
 
     fn resolve(self, main: PathBuf) -> Result<Config, ConfigError> {
-        let urls = self.collector.urls.unwrap_or_default();
+        let urls = self.collector.urls.clone().unwrap_or_default();
         if urls.is_empty() {
             return Err(ConfigError::NoCollector { file: main });
         }
@@ -313,7 +319,11 @@ impl RawConfig {
                 limit: akwatch_proto::limits::LABELS,
             });
         }
-        Ok(Config {
+        Ok(self.with_defaults(urls))
+    }
+
+    fn with_defaults(self, urls: Vec<CollectorUrl>) -> Config {
+        Config {
             collector: Collector {
                 urls,
                 proxy: self.collector.proxy,
@@ -345,7 +355,7 @@ impl RawConfig {
                 paths: self.deny.paths.unwrap_or_default(),
                 hunts: self.deny.hunts.unwrap_or(false),
             },
-        })
+        }
     }
 }
 

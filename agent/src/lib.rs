@@ -19,5 +19,7 @@ pub mod link;
 pub mod open;
 pub mod redact;
 pub mod role;
+pub mod rule_check;
+pub mod scan;
 pub mod sense;
 pub mod watcher;

@@ -221,6 +221,21 @@ impl Opener {
         Ok((self.reopen(&name)?, stat))
     }
 
+    /// Opens a file that a person named: as [`regular_file`](Opener::regular_file), but a link at the
+    /// end of its path is followed.
+    ///
+    /// # Errors
+    /// When it is not to be opened or could not be.
+    pub fn named_file(&self, path: &Path) -> Result<(OwnedFd, Stat), Refusal> {
+        let name = self
+            .root
+            .open(path, OFlags::PATH)
+            .map_err(|errno| unreadable("open", errno))?;
+        let stat = rustix::fs::fstat(&name).map_err(|errno| unreadable("fstat", errno))?;
+        self.check_kind(&stat, name.as_fd())?;
+        Ok((self.reopen(&name)?, stat))
+    }
+
     /// Opens the regular file `name` of an open directory of a walk, which has just said that it is
     /// one: without the first, bare open, and checked afterwards.
     ///

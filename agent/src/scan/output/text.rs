@@ -1,0 +1,102 @@
+//! Findings for people: aligned, surest first, escaped, in colour only on a terminal.
+
+use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::text::escape;
+
+use super::{Line, word};
+
+/// The lines as a table; nothing at all when there are none.
+pub(super) fn table(mut lines: Vec<Line>, colour: bool) -> String {
+    lines.sort_by(|a, b| {
+        let order = |line: &Line| {
+            (
+                line.kind == Kind::Reference,
+                std::cmp::Reverse(line.confidence),
+            )
+        };
+        order(a)
+            .cmp(&order(b))
+            .then_with(|| a.location.path.cmp(&b.location.path))
+            .then_with(|| a.location.line.cmp(&b.location.line))
+    });
+    let rows: Vec<[String; 5]> = lines.iter().map(row).collect();
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for (line, row) in lines.iter().zip(&rows) {
+        if colour {
+            text.push_str(paint(line));
+        }
+        for (cell, width) in row.iter().zip(widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+        }
+        if colour {
+            text.push_str("\x1b[0m");
+        }
+        text.push_str(&row[4]);
+        text.push('\n');
+        for secret in line.secret.iter().chain(&line.secret_base64) {
+            text.push_str("    ");
+            text.push_str(&escape(secret.as_bytes()));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn paint(line: &Line) -> &'static str {
+    match (line.kind, line.confidence) {
+        (Kind::Reference, _) => "\x1b[2m",
+        (_, Confidence::Proven | Confidence::Paired) => "\x1b[31m",
+        (_, Confidence::Strong) => "\x1b[33m",
+        _ => "",
+    }
+}
+
+fn row(line: &Line) -> [String; 5] {
+    let sureness = match line.kind {
+        Kind::Reference => word(&line.kind),
+        _ => word(&line.confidence),
+    };
+    let id = line.credential_id.as_ref().map_or("-", |id| id.as_str());
+    [
+        sureness,
+        line.rule.to_string(),
+        id.to_owned(),
+        line.preview.clone().unwrap_or_else(|| "-".to_owned()),
+        place(line),
+    ]
+}
+
+fn place(line: &Line) -> String {
+    let location = &line.location;
+    let mut text = location.path.to_string();
+    for member in &location.inside {
+        text.push_str(" › ");
+        text.push_str(member.as_str());
+    }
+    if location.line > 0 {
+        text.push(':');
+        text.push_str(&location.line.to_string());
+    }
+    if let Some(field) = &location.field {
+        text.push_str("  ");
+        text.push_str(field.as_str());
+    }
+    if let Some(workload) = &location.workload {
+        text.push_str("  in ");
+        text.push_str(workload.as_str());
+    }
+    if let (Some(mode), Some(owner)) = (&line.reach.mode, &line.reach.owner) {
+        text.push_str("  ");
+        text.push_str(mode);
+        text.push(' ');
+        text.push_str(owner.as_str());
+    }
+    text
+}

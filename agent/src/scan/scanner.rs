@@ -1,0 +1,327 @@
+//! One opened place after another through the engine, and what it says to the output.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use akwatch_detect::{
+    Detector, Format, Match, Part, Position, Scan, Source, Unread, UnreadWhy, places,
+};
+use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::finding::Subject;
+use akwatch_proto::place::{Location, Origin, Place, Reach, SafeText};
+use rustix::fs::Stat;
+
+use super::output::{Line, Output};
+use super::sparse::Sparse;
+use super::tally::Tally;
+use crate::cli::MinConfidence;
+use crate::examine::{Bytes, format_of};
+use crate::host::{Root, reach};
+use crate::job::{
+    Content, Found, Job, Names, Pending, PendingOrigin, PendingPlace, Target, TargetPlace, Urgency,
+};
+use crate::open::is_delivered;
+use crate::redact::{FingerprintKey, Redactor};
+
+/// The engine, what it has counted, and where it writes.
+pub(super) struct Scanner<'a> {
+    root: Arc<Root>,
+    detector: Detector,
+    key: FingerprintKey,
+    output: Output<'a>,
+    tally: Tally<'a>,
+    lowest: Confidence,
+    /// Processes' findings said already: workers of one service share an environment.
+    said: HashSet<(Place, Subject)>,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(
+        root: Arc<Root>,
+        detector: Detector,
+        key: FingerprintKey,
+        output: Output<'a>,
+        tally: Tally<'a>,
+        lowest: MinConfidence,
+    ) -> Scanner<'a> {
+        Scanner {
+            root,
+            detector,
+            key,
+            output,
+            tally,
+            lowest: match lowest {
+                MinConfidence::Unknown => Confidence::Unknown,
+                MinConfidence::Contextual => Confidence::Contextual,
+                MinConfidence::Strong => Confidence::Strong,
+                MinConfidence::Paired => Confidence::Paired,
+                MinConfidence::Proven => Confidence::Proven,
+            },
+            said: HashSet::new(),
+        }
+    }
+
+    /// A name as it may be shown.
+    pub(super) fn clean(&mut self, name: &[u8]) -> SafeText {
+        Redactor::new(&mut self.detector, &self.key, &[]).name(name)
+    }
+
+    /// Counts something that is not read.
+    pub(super) fn refused(&mut self, path: &[u8], slug: &'static str) {
+        let (detector, key) = (&mut self.detector, &self.key);
+        self.tally
+            .not_read(slug, || Redactor::new(detector, key, &[]).name(path));
+    }
+
+    /// Examines an open file. Nothing is allocated for one in which nothing is found.
+    pub(super) fn file(
+        &mut self,
+        path: &[u8],
+        file: BorrowedFd<'_>,
+        stat: &Stat,
+    ) -> anyhow::Result<()> {
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        self.tally.files += 1;
+        self.tally.show();
+        if size == 0 {
+            return Ok(());
+        }
+        let sparse = Sparse::of(file, stat);
+        let whole;
+        let source: &dyn Source = if let Some(sparse) = &sparse {
+            sparse
+        } else {
+            whole = Bytes::file(file, 0, size);
+            &whole
+        };
+        let part = Part {
+            name: path,
+            format: Format::Guess,
+            start: Position::default(),
+            source,
+        };
+        let scan = self.detector.scan(std::slice::from_ref(&part));
+        let read = scan.read.first().copied().unwrap_or(0);
+        self.tally.bytes += read;
+        let expected = source.len().unwrap_or(size);
+        if read < expected || sparse.is_some_and(|sparse| !sparse.whole) {
+            self.refused(path, short_because(&scan));
+        }
+        self.count_unread(path, &scan);
+        if scan.matches.is_empty() {
+            return Ok(());
+        }
+        let (pending, names) = self.pending_file(path, file, stat);
+        self.say(&scan, &pending, &names)
+    }
+
+    fn pending_file(
+        &self,
+        path: &[u8],
+        file: BorrowedFd<'_>,
+        stat: &Stat,
+    ) -> (Pending, Vec<Vec<u8>>) {
+        let host_path = Path::new(OsStr::from_bytes(path));
+        let accounts = self.root.accounts();
+        let mut names = Names::default();
+        let name = names.add(path);
+        let place = if places::is_history(path).is_some() {
+            let user = accounts
+                .home_of(host_path)
+                .map_or_else(|| accounts.user(stat.st_uid), |home| home.user.clone());
+            PendingPlace::History {
+                path: name,
+                user: names.add(&user),
+            }
+        } else {
+            PendingPlace::File { path: name }
+        };
+        let reach = reach::of_file(&self.root, host_path, stat, Some(file), &mut names);
+        let pending = Pending {
+            target: Target {
+                what: TargetPlace::File(host_path.to_owned()),
+                urgency: Urgency::FirstScan,
+            },
+            place,
+            before: None,
+            reach,
+            origin: PendingOrigin::default(),
+            delivered: is_delivered(host_path),
+            expected: Vec::new(),
+        };
+        (pending, names.into_raw())
+    }
+
+    /// Examines a process's captures.
+    pub(super) fn process(&mut self, job: &Job, pending: &Pending) -> anyhow::Result<()> {
+        self.tally.processes += 1;
+        self.tally.show();
+        let sources: Vec<Bytes<'_>> = job
+            .header
+            .parts
+            .iter()
+            .zip(&job.contents)
+            .map(|(part, content)| Bytes::of(part, content))
+            .collect();
+        let parts: Vec<Part<'_>> = job
+            .header
+            .parts
+            .iter()
+            .zip(&sources)
+            .map(|(part, source)| Part {
+                name: job.header.names.get(part.name).map_or(b"", Vec::as_slice),
+                format: format_of(part.form),
+                start: Position::default(),
+                source,
+            })
+            .collect();
+        let scan = self.detector.scan(&parts);
+        for ((part, content), expected) in job
+            .header
+            .parts
+            .iter()
+            .zip(&job.contents)
+            .zip(&pending.expected)
+        {
+            let Content::Captured(captured) = content else {
+                continue;
+            };
+            let read = captured.0.len() as u64;
+            self.tally.bytes += read;
+            if read < *expected {
+                let slug = if read == 0 {
+                    "permission-denied"
+                } else {
+                    "read-short"
+                };
+                let name = job
+                    .header
+                    .names
+                    .get(part.name)
+                    .map_or(&b""[..], Vec::as_slice);
+                self.refused(name, slug);
+            }
+        }
+        if scan.matches.is_empty() {
+            return Ok(());
+        }
+        self.say(&scan, pending, &job.header.names)
+    }
+
+    fn count_unread(&mut self, path: &[u8], scan: &Scan) {
+        for unread in scan
+            .unread
+            .iter()
+            .filter(|unread| !unread.inside.is_empty())
+        {
+            self.refused(path, slug_of(unread));
+        }
+        if scan.too_many {
+            self.refused(path, "too-many-matches");
+        }
+    }
+
+    fn say(&mut self, scan: &Scan, pending: &Pending, raw: &[Vec<u8>]) -> anyhow::Result<()> {
+        let mut redactor = Redactor::new(&mut self.detector, &self.key, &scan.matches);
+        let names: Vec<SafeText> = raw.iter().map(|name| redactor.name(name)).collect();
+        let found: Vec<(Found, &Match)> = scan
+            .matches
+            .iter()
+            .filter_map(|one| redactor.found(one).map(|found| (found, one)))
+            .collect();
+        let exhausted = redactor.exhausted;
+        let reach = pending.reach(&names);
+        let origin = pending.origin(&names);
+        if exhausted && let Some(path) = raw.first() {
+            self.refused(path, "too-many-passwords");
+        }
+        let mut said = HashSet::new();
+        for (one, matched) in &found {
+            let Some(place) = pending.place(one.part, &one.inside, &names) else {
+                continue;
+            };
+            let key = (place, one.subject.clone());
+            let process = matches!(key.0, Place::Process { .. });
+            let again = if process {
+                self.said.contains(&key)
+            } else {
+                said.contains(&key)
+            };
+            if again || !self.wanted(one) || is_explained(one, &found) {
+                continue;
+            }
+            self.line(&key.0, one, matched, &reach, &origin)?;
+            if process {
+                self.said.insert(key);
+            } else {
+                said.insert(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, found: &Found) -> bool {
+        // A lone id is an inventory of use: it is not less sure for being harmless.
+        let confidence = match found.kind {
+            Kind::Reference => found.confidence.max(Confidence::Contextual),
+            _ => found.confidence,
+        };
+        confidence >= self.lowest
+    }
+
+    fn line(
+        &mut self,
+        place: &Place,
+        found: &Found,
+        matched: &Match,
+        reach: &Reach,
+        origin: &Origin,
+    ) -> anyhow::Result<()> {
+        if found.kind == Kind::Reference {
+            self.tally.references += 1;
+        } else {
+            self.tally.findings += 1;
+        }
+        let location = Location::of(place, &found.spot, origin);
+        let secret = matched.secret.as_ref();
+        self.output.write(Line::new(found, location, reach, secret))
+    }
+
+    /// Ends the output; gives the summary and the number of findings.
+    pub(super) fn finish(self) -> anyhow::Result<(String, u64)> {
+        self.output.finish()?;
+        let findings = self.tally.findings;
+        Ok((self.tally.finish(), findings))
+    }
+}
+
+/// A lone id beside the same id's pair in one place says nothing more.
+fn is_explained(one: &Found, all: &[(Found, &Match)]) -> bool {
+    let Subject::Reference(id) = &one.subject else {
+        return false;
+    };
+    all.iter().any(|(other, _)| {
+        matches!(other.subject, Subject::Secret(_)) && other.credential_id.as_ref() == Some(id)
+    })
+}
+
+fn short_because(scan: &Scan) -> &'static str {
+    scan.unread
+        .iter()
+        .find(|unread| unread.inside.is_empty())
+        .map_or("changed-while-read", slug_of)
+}
+
+fn slug_of(unread: &Unread) -> &'static str {
+    match unread.why {
+        UnreadWhy::Unreadable => "input-output-error",
+        UnreadWhy::Limit => "over-the-limit",
+        UnreadWhy::Encrypted => "encrypted",
+        UnreadWhy::Damaged => "damaged",
+        _ => "unsupported",
+    }
+}
