@@ -158,6 +158,8 @@ pub struct Redactor<'a> {
     windows: Windows,
     rules: Vec<RuleId>,
     slow_hashes: usize,
+    /// Members and keys repeat in a job: each is cleaned once.
+    cleaned: HashMap<Vec<u8>, SafeText>,
     /// A match was left out because the job's slow hashes were used up.
     pub exhausted: bool,
 }
@@ -184,6 +186,7 @@ impl<'a> Redactor<'a> {
             windows,
             rules: matches.iter().map(|found| found.rule.clone()).collect(),
             slow_hashes: SLOW_HASHES,
+            cleaned: HashMap::new(),
             exhausted: false,
         }
     }
@@ -251,6 +254,15 @@ impl<'a> Redactor<'a> {
     pub fn name(&mut self, raw: &[u8]) -> SafeText {
         // What is longer is cut below anyway; a hostile name must not cost more than it shows.
         let raw = &raw[..raw.len().min(2 * limits::SAFE_TEXT)];
+        if let Some(clean) = self.cleaned.get(raw) {
+            return clean.clone();
+        }
+        let clean = self.clean(raw);
+        self.cleaned.insert(raw.to_vec(), clean.clone());
+        clean
+    }
+
+    fn clean(&mut self, raw: &[u8]) -> SafeText {
         let mut hits: Vec<(Range<usize>, RuleId)> = self.detector.secrets_in_name(raw);
         for (range, index) in self.windows.in_name(raw) {
             if let Some(rule) = self.rules.get(index) {

@@ -44,12 +44,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(
-        found: &Found,
-        location: Location,
-        reach: &Reach,
-        secret: Option<&Secret>,
-    ) -> Line {
+    fn new(found: &Found, location: Location, reach: &Reach, secret: Option<&Secret>) -> Line {
         let fingerprint = match &found.subject {
             Subject::Secret(fingerprint) => Some(fingerprint.to_string()),
             Subject::Reference(_) => None,
@@ -106,12 +101,15 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes or keeps one finding.
-    pub(super) fn write(&mut self, mut line: Line) -> anyhow::Result<()> {
-        if !self.reveal {
-            line.secret = None;
-            line.secret_base64 = None;
-        }
+    /// Writes or keeps one finding; its secret is only looked at under `--reveal`.
+    pub(super) fn write(
+        &mut self,
+        found: &Found,
+        location: Location,
+        reach: &Reach,
+        secret: Option<&Secret>,
+    ) -> anyhow::Result<()> {
+        let line = Line::new(found, location, reach, secret.filter(|_| self.reveal));
         match self.format {
             OutputFormat::Text | OutputFormat::Sarif => {
                 self.kept.push(line);

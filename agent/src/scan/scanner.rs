@@ -15,7 +15,7 @@ use akwatch_proto::finding::Subject;
 use akwatch_proto::place::{Location, Origin, Place, Reach, SafeText};
 use rustix::fs::Stat;
 
-use super::output::{Line, Output};
+use super::output::Output;
 use super::sparse::Sparse;
 use super::tally::Tally;
 use crate::cli::MinConfidence;
@@ -288,7 +288,7 @@ impl<'a> Scanner<'a> {
         }
         let location = Location::of(place, &found.spot, origin);
         let secret = matched.secret.as_ref();
-        self.output.write(Line::new(found, location, reach, secret))
+        self.output.write(found, location, reach, secret)
     }
 
     /// Ends the output; gives the summary and the number of findings.
