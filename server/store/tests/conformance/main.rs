@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::tests_outside_test_module,
+    clippy::unwrap_used,
     reason = "the whole binary is a test"
 )]
 

@@ -1,0 +1,101 @@
+//! What each role may do: one table, asked by every handler.
+
+use akwatch_proto::people::Role;
+
+/// Something that a person may be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// See hosts, credentials, findings, counts and events.
+    Read,
+    /// See access key ids whole, not masked.
+    ReadIds,
+    /// Ask who holds a pasted secret.
+    AskWhoHolds,
+    /// Retire and rescan hosts.
+    ActOnHosts,
+    /// Make and delete enrollment tokens.
+    Enroll,
+    /// Make and change people.
+    ManagePeople,
+    /// Read the audit log.
+    ReadAudit,
+    /// Make, see and delete one's own API tokens.
+    OwnTokens,
+}
+
+/// Whether `role` may do `operation`. What is not named here is refused.
+#[must_use]
+pub fn may(role: Role, operation: Operation) -> bool {
+    use Operation as Op;
+    match role {
+        Role::Viewer => matches!(operation, Op::Read | Op::OwnTokens),
+        Role::Responder => matches!(
+            operation,
+            Op::Read | Op::ReadIds | Op::AskWhoHolds | Op::ActOnHosts | Op::OwnTokens
+        ),
+        Role::Admin => true,
+        Role::Auditor => matches!(operation, Op::ReadAudit | Op::OwnTokens),
+    }
+}
+
+/// Whether a person may make a token of role `asked`: it may do nothing that the person may not.
+#[must_use]
+pub fn may_grant(own: Role, asked: Role) -> bool {
+    EVERY
+        .iter()
+        .all(|operation| may(own, *operation) || !may(asked, *operation))
+}
+
+const EVERY: [Operation; 8] = [
+    Operation::Read,
+    Operation::ReadIds,
+    Operation::AskWhoHolds,
+    Operation::ActOnHosts,
+    Operation::Enroll,
+    Operation::ManagePeople,
+    Operation::ReadAudit,
+    Operation::OwnTokens,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLES: [Role; 4] = [Role::Viewer, Role::Responder, Role::Admin, Role::Auditor];
+
+    #[test]
+    fn each_operation_has_its_roles() {
+        let check = |operation, roles: &[Role]| {
+            for role in ROLES {
+                assert_eq!(
+                    may(role, operation),
+                    roles.contains(&role),
+                    "{operation:?} {role:?}"
+                );
+            }
+        };
+        check(
+            Operation::Read,
+            &[Role::Viewer, Role::Responder, Role::Admin],
+        );
+        check(Operation::ReadIds, &[Role::Responder, Role::Admin]);
+        check(Operation::AskWhoHolds, &[Role::Responder, Role::Admin]);
+        check(Operation::ActOnHosts, &[Role::Responder, Role::Admin]);
+        check(Operation::Enroll, &[Role::Admin]);
+        check(Operation::ManagePeople, &[Role::Admin]);
+        check(Operation::ReadAudit, &[Role::Admin, Role::Auditor]);
+        check(Operation::OwnTokens, &ROLES);
+    }
+
+    #[test]
+    fn a_token_never_does_more_than_its_person() {
+        for own in ROLES {
+            for asked in ROLES {
+                let expected = own == asked
+                    || own == Role::Admin
+                    || (own, asked) == (Role::Responder, Role::Viewer);
+                assert_eq!(may_grant(own, asked), expected, "{own:?} {asked:?}");
+            }
+        }
+    }
+}
