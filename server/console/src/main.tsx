@@ -11,8 +11,10 @@ import { createRoot } from "react-dom/client";
 import { cache } from "./api/queries";
 import { takeFirstSignInToken } from "./pages/firstSignInToken";
 import { router } from "./router";
+import { giveNonceToStyles } from "./theme/nonce";
 import { Theme } from "./theme/Theme";
 
+giveNonceToStyles();
 takeFirstSignInToken();
 // A one-time link opened in a tab that already shows the console changes only the part after `#`.
 window.addEventListener("hashchange", () => {

@@ -19,6 +19,7 @@ const LiveContext = createContext<Live>({ state: "connecting", lostAt: undefined
 const SubscribeContext = createContext<(listener: Listener) => () => void>(() => () => undefined);
 
 const RETRY_MS = 5000;
+const AGAIN_MS = 300;
 
 export function LiveEvents({ children }: { children: ReactNode }) {
   const [live, setLive] = useState<Live>({ state: "connecting", lostAt: undefined, retryAt: undefined });
@@ -27,6 +28,7 @@ export function LiveEvents({ children }: { children: ReactNode }) {
     let source: EventSource | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let wasLost = false;
+    let healthy = false;
     const tellAll = (event: Event) => listeners.current.forEach((listener) => listener(event));
     const heard = (message: MessageEvent<string>) => {
       const event = understand(message.data);
@@ -41,12 +43,16 @@ export function LiveEvents({ children }: { children: ReactNode }) {
         setLive({ state: "live", lostAt: undefined, retryAt: undefined });
         if (wasLost) tellAll({ event: "reload" });
         wasLost = false;
+        healthy = true;
       };
       source.onerror = () => {
         source?.close();
         wasLost = true;
-        setLive((now) => ({ state: "lost", lostAt: now.lostAt ?? Date.now(), retryAt: Date.now() + RETRY_MS }));
-        timer = setTimeout(open, RETRY_MS);
+        // The collector ends a healthy stream after ten minutes; that one is asked for again at once.
+        const wait = healthy ? AGAIN_MS : RETRY_MS;
+        setLive((now) => (healthy ? { ...now, lostAt: Date.now() } : { state: "lost", lostAt: now.lostAt ?? Date.now(), retryAt: Date.now() + wait }));
+        healthy = false;
+        timer = setTimeout(open, wait);
       };
     };
     open();

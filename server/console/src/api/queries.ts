@@ -1,10 +1,9 @@
 // What the pages ask, by noun: one function a question, so that a live event knows what to ask again.
 import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 
-import { call, statusOf, type Query } from "./client";
-import type {
-  CredentialDetail, CredentialRow, FindingRow, HostDetail, HostRow, Me, Overview, Page,
-} from "./types";
+import { answered, collector, statusOf } from "./client";
+import type { operations } from "./schema";
+import type { CredentialRow, FindingRow, HostRow, Page } from "./types";
 
 /** Rows fetched at a time. */
 export const PAGE = 200;
@@ -21,52 +20,62 @@ export const cache = new QueryClient({
   },
 });
 
+type HostFilter = NonNullable<operations["hosts"]["parameters"]["query"]>;
+type CredentialFilter = NonNullable<operations["credentials"]["parameters"]["query"]>;
+type FindingFilter = NonNullable<operations["findings"]["parameters"]["query"]>;
+
+/** A filter as an address has it: the collector says what of it is wrong. */
+export type Asked<Filter> = { [Key in keyof Filter]?: Filter[Key] | string | undefined };
+
 export const ask = {
   me: () =>
     queryOptions({
       queryKey: ["me"],
-      queryFn: ({ signal }) => call<Me>("GET", "/me", { signal }),
+      queryFn: ({ signal }) => answered(collector.GET("/api/v1/me", { signal })),
       staleTime: 5 * 60_000,
     }),
   overview: () =>
     queryOptions({
       queryKey: ["overview"],
-      queryFn: ({ signal }) => call<Overview>("GET", "/overview", { signal }),
+      queryFn: ({ signal }) => answered(collector.GET("/api/v1/overview", { signal })),
     }),
   host: (id: string) =>
     queryOptions({
       queryKey: ["host", id],
-      queryFn: ({ signal }) => call<HostDetail>("GET", `/hosts/${encodeURIComponent(id)}`, { signal }),
+      queryFn: ({ signal }) => answered(collector.GET("/api/v1/hosts/{id}", { params: { path: { id } }, signal })),
     }),
   credential: (reference: string) =>
     queryOptions({
       queryKey: ["credential", reference],
       queryFn: ({ signal }) =>
-        call<CredentialDetail>("GET", `/credentials/${encodeURIComponent(reference)}`, { signal }),
+        answered(collector.GET("/api/v1/credentials/{ref}", { params: { path: { ref: reference } }, signal })),
     }),
-  hosts: (query: Query) => list<HostRow>("hosts", query),
-  credentials: (query: Query) => list<CredentialRow>("credentials", query),
-  findings: (query: Query) => list<FindingRow>("findings", query),
+  hosts: (filter: Asked<HostFilter>) =>
+    list<HostRow>("hosts", filter, (query, signal) => answered(collector.GET("/api/v1/hosts", { params: { query }, signal }))),
+  credentials: (filter: Asked<CredentialFilter>) =>
+    list<CredentialRow>("credentials", filter, (query, signal) =>
+      answered(collector.GET("/api/v1/credentials", { params: { query }, signal }))),
+  findings: (filter: Asked<FindingFilter>) =>
+    list<FindingRow>("findings", filter, (query, signal) =>
+      answered(collector.GET("/api/v1/findings", { params: { query }, signal }))),
 };
 
-function list<Row>(noun: "hosts" | "credentials" | "findings", query: Query) {
+function list<Row>(noun: string, filter: object, page: (query: object, signal: AbortSignal) => Promise<Page<Row>>) {
   return infiniteQueryOptions({
-    queryKey: [noun, query],
-    queryFn: ({ signal, pageParam }) =>
-      call<Page<Row>>("GET", `/${noun}`, { query: { ...query, cursor: pageParam, limit: PAGE }, signal }),
+    queryKey: [noun, filter],
+    queryFn: ({ signal, pageParam }) => page({ ...filter, cursor: pageParam, limit: PAGE }, signal),
     initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page: Page<Row>) => page.next ?? undefined,
+    getNextPageParam: (last: Page<Row>) => last.next ?? undefined,
   });
 }
 
 /** What changes something, and never says a secret in an address. */
 export const tell = {
-  signIn: (body: { name: string; password: string }) => call<Me>("POST", "/sessions", { body }),
+  signIn: (body: { name: string; password: string }) => answered(collector.POST("/api/v1/sessions", { body })),
   firstSignIn: (body: { token: string; name: string; password: string }) =>
-    call<Me>("POST", "/first-sign-in", { body }),
-  signOut: () => call<void>("DELETE", "/sessions/current"),
-  rescan: (host: string) => call<void>("POST", `/hosts/${encodeURIComponent(host)}/rescan`),
-  retire: (host: string) => call<void>("POST", `/hosts/${encodeURIComponent(host)}/retire`),
-  whoHoldsId: (id: string) =>
-    call<{ credential?: CredentialRow | null }>("POST", "/who-holds", { body: { id } }),
+    answered(collector.POST("/api/v1/first-sign-in", { body })),
+  signOut: () => answered(collector.DELETE("/api/v1/sessions/current", {})),
+  rescan: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/rescan", { params: { path: { id } } })),
+  retire: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/retire", { params: { path: { id } } })),
+  whoHoldsId: (id: string) => answered(collector.POST("/api/v1/who-holds", { body: { id } })),
 };

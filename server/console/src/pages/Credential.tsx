@@ -44,7 +44,7 @@ export function CredentialPage() {
   const windowTitle = data === undefined ? t("column.credential") : `${nameOf(data.credential)} · ${t(`verdict.${data.credential.verdict}`)}`;
   return (
     <Page
-      title={<BackLink />}
+      back={<BackLink />}
       windowTitle={windowTitle}
       head={<Place reference={reference} go={go} />}
       actions={data === undefined ? null : <Commands data={data} />}
@@ -64,8 +64,9 @@ function Body({ data, tab, setTab }: { data: CredentialDetail; tab: Tab; setTab:
   return (
     <>
       <VerdictPanel data={data} openScore={() => setTab("score")} />
-      <div className="with-facts sided">
-        <div className="panel" style={{ minWidth: 0 }}>
+      <div className="with-facts">
+        <CredentialFacts data={data} />
+        <div className="panel main">
           <Tabs
             activeKey={tab}
             onChange={(key) => setTab(key as Tab)}
@@ -77,7 +78,6 @@ function Body({ data, tab, setTab }: { data: CredentialDetail; tab: Tab; setTab:
             ]}
           />
         </div>
-        <CredentialFacts data={data} />
       </div>
     </>
   );

@@ -47,13 +47,13 @@ export function useCredentialColumns(): Array<Column<CredentialRow>> {
   return [
     { key: "score", title: t("column.score"), width: 78, sort: "-score", render: (row) => <Score value={row.score} /> },
     { key: "credential", title: t("column.credential"), render: (row) => <CredentialName named={row} reference={row.ref} short /> },
-    { key: "verdict", title: t("column.verdict"), width: 168, render: (row) => <Verdict verdict={row.verdict} score={row.score} /> },
+    { key: "verdict", title: t("column.verdict"), width: 180, render: (row) => <Verdict verdict={row.verdict} score={row.score} /> },
     {
       key: "places", title: <span title={t("column.placesHint")}>{t("column.places")} <span aria-hidden="true" className="quiet">● ? ✓</span></span>,
       label: `${t("column.places")}: ${t("column.placesHint")}`, width: 200, sort: "-places", render: (row) => <PresenceBar places={row.places} />,
     },
     { key: "hosts", title: t("column.hosts"), width: 84, end: true, sort: "-hosts", render: (row) => <span className="number">{grouped(row.hosts)}</span> },
-    { key: "disposition", title: t("column.disposition"), width: 138, render: (row) => <Disposition disposition={row.disposition} /> },
+    { key: "disposition", title: t("column.disposition"), width: 142, render: (row) => <Disposition disposition={row.disposition} /> },
     { key: "first", title: t("column.firstSeen"), width: 118, sort: "first_seen", render: (row) => <Ago time={row.first_seen} /> },
     { key: "last", title: t("column.lastSeen"), width: 118, sort: "-last_seen", render: (row) => <Ago time={row.last_seen} /> },
   ];

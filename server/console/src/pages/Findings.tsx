@@ -61,14 +61,15 @@ function useFindingColumns(): Array<Column<FindingRow>> {
   const { t } = useTranslation();
   return [
     { key: "score", title: t("column.score"), width: 74, sort: "-score", render: (row) => <Score value={row.score} /> },
-    { key: "presence", title: t("column.presence"), width: 168, render: (row) => <Presence presence={row.presence} returns={row.returns} /> },
-    { key: "credential", title: t("column.credential"), width: 150, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
-    { key: "host", title: t("column.host"), width: 118, sort: "host", render: (row) => <HostName id={row.host} name={row.host_name} /> },
-    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} longest={44} copy={false} /> },
-    { key: "confidence", title: t("column.confidence"), width: 116, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
-    { key: "reach", title: t("column.reach"), width: 110, render: (row) => <Reach reach={row.reach} location={row.location} /> },
-    { key: "rule", title: t("column.rule"), width: 130, render: (row) => <HostText text={row.rule} cut /> },
-    { key: "first", title: t("column.firstSeen"), width: 104, sort: "-first_seen", render: (row) => <Ago time={row.first_seen} /> },
-    { key: "verified", title: t("column.verified"), width: 112, sort: "-last_verified", render: (row) => <Ago time={row.last_verified} /> },
+    { key: "presence", title: t("column.presence"), width: 152, render: (row) => <Presence presence={row.presence} returns={row.returns} /> },
+    { key: "credential", title: t("column.credential"), width: 146, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
+    { key: "host", title: t("column.host"), width: 124, sort: "host", render: (row) => <HostName id={row.host} name={row.host_name} /> },
+    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} longest={52} copy={false} /> },
+    { key: "confidence", title: t("column.confidence"), width: 112, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
+    { key: "reach", title: t("column.reach"), width: 126, render: (row) => <Reach reach={row.reach} location={row.location} /> },
+    { key: "rule", title: t("column.rule"), width: 150, wide: true, render: (row) => <HostText text={row.rule} cut /> },
+    { key: "why", title: t("column.whyNew"), width: 112, wide: true, render: (row) => t(`whyNew.${row.why_new}`) },
+    { key: "first", title: t("column.firstSeen"), width: 112, sort: "-first_seen", render: (row) => <Ago time={row.first_seen} /> },
+    { key: "verified", title: t("column.verified"), width: 122, sort: "-last_verified", wide: true, render: (row) => <Ago time={row.last_verified} /> },
   ];
 }

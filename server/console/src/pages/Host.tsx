@@ -49,7 +49,7 @@ export function HostPage() {
   const back = () => void navigate({ to: "/hosts", search: rememberedList("hosts")?.address ?? {} });
   return (
     <Page
-      title={<Link to="/hosts" search={rememberedList("hosts")?.address ?? {}}>← {t("host.back")}</Link>}
+      back={<Link to="/hosts" search={rememberedList("hosts")?.address ?? {}}>← {t("host.back")}</Link>}
       windowTitle={data === undefined ? t("column.host") : `${visible(data.host.name)} · ${t(`hostState.${data.host.state}`)}`}
       actions={data === undefined ? null : <Actions data={data} />}
       keys={{ back, previous: open(here?.previous), next: open(here?.next), tab: (number) => { const tab = tabs[number - 1]; if (tab !== undefined) setTab(tab); } }}
@@ -96,7 +96,7 @@ function Head({ data }: { data: HostDetail }) {
       <div className="row spread start">
         <div className="stack grow">
           <div className="row" style={{ gap: 16 }}>
-            <h2 className="cut" style={{ fontSize: 20, maxWidth: 480 }} title={t("host.claimedHint")}><HostText text={host.name} /></h2>
+            <h1 className="cut" style={{ maxWidth: 480 }} title={t("host.claimedHint")}><HostText text={host.name} /></h1>
             <HostState state={host.state} />
             <span className="second">{t("column.heard")}: <Ago time={host.last_heard} /></span>
             <Labels labels={host.labels} />

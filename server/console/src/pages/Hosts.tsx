@@ -64,7 +64,7 @@ export function useHostColumns(): Array<Column<HostRow>> {
       key: "unknown", title: t("column.notVerified"), width: 110, end: true,
       render: (row) => <span className={`number${row.places.unknown > 0 ? " m-unknown" : ""}`}>{grouped(row.places.unknown)}</span>,
     },
-    { key: "labels", title: t("column.labels"), width: 160, render: (row) => <span className="cut"><Labels labels={row.labels} /></span> },
+    { key: "labels", title: t("column.labels"), width: 190, render: (row) => <Labels labels={row.labels} line /> },
     { key: "os", title: t("column.os"), width: 150, render: (row) => <HostText text={row.os} cut /> },
     { key: "agent", title: t("column.agent"), width: 130, render: (row) => <HostText text={[row.agent, row.rules].filter((word) => word !== "").join(" · ")} cut /> },
     { key: "heard", title: t("column.heard"), width: 112, sort: "-last_heard", render: (row) => <Ago time={row.last_heard} /> },

@@ -10,9 +10,16 @@ import type { Event } from "../api/types";
 /** What an event counts as in a list: the names of the rows that it touches. */
 export type Touched = (event: Event) => string[];
 
-export function useChanges(touched: Touched, refresh: () => void, atOnce: boolean): { n: number; show: () => void } {
+export function useChanges(
+  touched: Touched, refresh: () => void, atOnce: boolean, differs: () => Promise<boolean>,
+): { n: number; show: () => void } {
   const [names, setNames] = useState<ReadonlySet<string>>(new Set());
   useEvents((event) => {
+    // The stream lost events, or was cut and came back: anything may have changed, or nothing.
+    if (event.event === "reload" && !atOnce) {
+      void differs().then((some) => { if (some) setNames((old) => new Set([...old, "*"])); }, () => undefined);
+      return;
+    }
     const rows = event.event === "reload" ? ["*"] : touched(event);
     if (rows.length === 0) return;
     if (atOnce) refresh();

@@ -45,9 +45,9 @@ export function CredentialName({ named, reference, kind = true, copy = true, sho
   const provider = useProvider();
   const nameOf = useCredentialName();
   const name = nameOf(named);
-  // In a table a whole id is cut like a masked one; the copy button says which one it gives.
-  const shown = short ? maskId(name) : name;
   const hasId = named.credential_id !== undefined && named.credential_id !== null && named.credential_id !== "";
+  // In a table a whole id is cut like a masked one; the copy button says which one it gives.
+  const shown = short && hasId ? maskId(name) : name;
   const text = <bdi className="code nowrap">{shown}</bdi>;
   return (
     <span className="identity" title={name}>

@@ -2,6 +2,7 @@
 // opens by click, by Enter and, through the link in its identity cell, in a new tab.
 import { Table } from "antd";
 import type { ColumnType } from "antd/es/table";
+import { useMedia } from "../theme/Theme";
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 
 export interface Column<Row> {
@@ -11,6 +12,8 @@ export interface Column<Row> {
   label?: string;
   width?: number | string;
   end?: boolean;
+  /** Shown only where the window is wide: 1600 px and more. */
+  wide?: boolean;
   /** The sort that a click on the header asks for; the API's own word. */
   sort?: string;
   render: (row: Row) => ReactNode;
@@ -35,11 +38,13 @@ export interface DataTableProps<Row> {
 const VIRTUAL = 200;
 
 export function DataTable<Row extends object>(props: DataTableProps<Row>) {
-  const { rows, columns, onOpen, rowKey } = props;
+  const { rows, onOpen, rowKey } = props;
+  const roomy = useMedia("(min-width: 1600px)");
+  const columns = props.columns.filter((column) => roomy || column.wide !== true);
   const wrap = useRef<HTMLDivElement>(null);
   const virtual = rows.length > VIRTUAL;
   const size = useRoom(wrap, virtual);
-  const built = columns.map((column, at) => build(column, at, props, virtual));
+  const built = columns.map((column) => build(column, props, virtual));
   return (
     <div
       ref={wrap}
@@ -94,7 +99,7 @@ const virtualHeader = {
   },
 };
 
-function build<Row>(column: Column<Row>, at: number, props: DataTableProps<Row>, virtual: boolean): ColumnType<Row> {
+function build<Row>(column: Column<Row>, props: DataTableProps<Row>, virtual: boolean): ColumnType<Row> {
   const order = column.sort === undefined ? null
     : (props.sort ?? props.defaultSort) === column.sort ? (column.sort.startsWith("-") ? "descend" : "ascend") : null;
   return {
@@ -106,7 +111,6 @@ function build<Row>(column: Column<Row>, at: number, props: DataTableProps<Row>,
     sortOrder: order,
     sortDirections: column.sort?.startsWith("-") === true ? ["descend"] : ["ascend"],
     render: (_value, row) => column.render(row),
-    rowScope: at === -1 ? "row" : undefined,
     onHeaderCell: () => (column.label === undefined ? {} : { "aria-label": column.label }),
     onCell: () => (virtual ? { role: "cell" } : {}),
   } as ColumnType<Row>;

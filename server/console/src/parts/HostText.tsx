@@ -25,10 +25,12 @@ export function HostText({ text, cut = false }: { text: string; cut?: boolean })
 }
 
 /** Labels as `key=value`, one tag each. */
-export function Labels({ labels }: { labels: Record<string, string> }) {
+export function Labels({ labels, line = false }: { labels: Record<string, string>; line?: boolean }) {
   const { t } = useTranslation();
   const all = Object.entries(labels);
   if (all.length === 0) return <span className="quiet">{t("host.noLabels")}</span>;
+  // In a table: one line of text, cut where the cell ends.
+  if (line) return <HostText cut text={all.map(([key, value]) => (value === "" ? key : `${key}:${value}`)).join("  ")} />;
   return (
     <span className="row" style={{ gap: 4 }}>
       {all.map(([key, value]) => (

@@ -43,7 +43,8 @@ export function ListPage<Row extends object>(props: ListPageProps<Row>) {
   const rows = useMemo(() => answer.data?.pages.flatMap((page) => page.rows) ?? [], [answer.data]);
   const total = answer.data?.pages[0]?.total ?? 0;
   const refresh = useCallback(() => void cache.invalidateQueries({ queryKey: [props.noun] }), [cache, props.noun]);
-  const changes = useChanges(props.touched, refresh, rows.length === 0);
+  const differs = useDiffers(props.question, answer.data?.pages[0]);
+  const changes = useChanges(props.touched, refresh, rows.length === 0, differs);
   useRemember(props, address, rows);
   const keys = props.filters.map((filter) => filter.key);
   const foot = (
@@ -112,6 +113,15 @@ interface Answer<Row> {
   isFetchingNextPage: boolean;
   fetchNextPage: () => Promise<unknown>;
   refetch: () => Promise<unknown>;
+}
+
+/** Whether the collector would now give another first page than the one shown. */
+function useDiffers(question: unknown, shown: unknown): () => Promise<boolean> {
+  const { queryFn } = question as { queryFn: (context: object) => Promise<unknown> };
+  return async () => {
+    const now = await queryFn({ signal: new AbortController().signal, pageParam: undefined });
+    return JSON.stringify(now) !== JSON.stringify(shown);
+  };
 }
 
 /** Keeps the list for "back" and "next", and puts the focus back on the row that was opened. */

@@ -4,8 +4,8 @@ import { useTranslation } from "react-i18next";
 
 import { usePageKeys, type PageKeys } from "./keys";
 
-export function Page({ title, windowTitle, head, actions, keys, children }: {
-  title: ReactNode; windowTitle: string; head?: ReactNode; actions?: ReactNode; keys?: PageKeys; children: ReactNode;
+export function Page({ title, back, windowTitle, head, actions, keys, children }: {
+  title?: ReactNode; back?: ReactNode; windowTitle: string; head?: ReactNode; actions?: ReactNode; keys?: PageKeys; children: ReactNode;
 }) {
   const { t } = useTranslation();
   useEffect(() => {
@@ -15,7 +15,8 @@ export function Page({ title, windowTitle, head, actions, keys, children }: {
   return (
     <>
       <header className="page-head">
-        <h1>{title}</h1>
+        {title !== undefined && <h1>{title}</h1>}
+        {back}
         {head}
         <span className="grow" />
         {actions}

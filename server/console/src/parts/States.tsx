@@ -33,7 +33,7 @@ export function Failed({ fault, retry, thing = "page" }: {
   const { t } = useTranslation();
   const me = useQuery(ask.me());
   const refusal = fault instanceof Refusal ? fault : undefined;
-  const request = refusal?.body.request ?? undefined;
+  const request = refusal?.body?.request ?? undefined;
   const role = me.data?.role ?? "viewer";
   const said =
     refusal?.status === 0 ? t("error.unreachable")
@@ -48,7 +48,7 @@ export function Failed({ fault, retry, thing = "page" }: {
         <span className="m-high" style={{ lineHeight: "22px" }}><Shape name="high" /></span>
         <div className="stack">
           <p>{said}</p>
-          {refusal?.status === 400 && <p className="second"><bdi>{visible(refusal.body.message)}</bdi></p>}
+          {refusal?.status === 400 && <p className="second"><bdi>{visible(refusal.message)}</bdi></p>}
         </div>
       </div>
       <div className="row">

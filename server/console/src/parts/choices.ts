@@ -23,13 +23,9 @@ export function useChoices() {
     presence: many("presence", t("presence.label"), (["present", "unknown", "gone"] as const).map((value) => ({ value, label: t(`presence.${value}`) }))),
     type: many("type", t("filter.type"), (["file", "process", "history"] as const).map((value) => ({ value, label: t(`placeType.${value}`) }))),
     state: many("state", t("hostState.label"), (["pending", "live", "silent", "retired"] as const).map((value) => ({ value, label: t(`hostState.${value}`) }))),
-    covered: {
-      key: "covered", label: t("covered.label"), sort: "one",
-      options: [
-        { value: "", label: t("filter.any") }, { value: "whole", label: t("covered.whole") },
-        { value: "partly", label: t("covered.partly") }, { value: "unknown", label: t("covered.hostUnknown") },
-      ],
-    } satisfies Filter,
+    covered: many("covered", t("covered.label"), [
+      { value: "whole", label: t("covered.whole") }, { value: "partly", label: t("covered.partly") }, { value: "unknown", label: t("covered.hostUnknown") },
+    ]),
     score: {
       key: "score", label: t("filter.score"), sort: "one", say: (value: string) => `${t("filter.score")}: ${value}`,
       options: [

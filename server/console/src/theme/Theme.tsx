@@ -5,10 +5,12 @@ import enUS from "antd/locale/en_US";
 import zhCN from "antd/locale/zh_CN";
 import { useLayoutEffect, useMemo, useSyncExternalStore, type ReactNode } from "react";
 
+import { nonce } from "./nonce";
 import { usePreferences } from "./preferences";
 import { antdTheme, writeVariables, type Palette } from "./tokens";
 
-function useMedia(query: string): boolean {
+/** Whether a media query holds, and a new rendering when that changes. */
+export function useMedia(query: string): boolean {
   const media = useMemo(() => window.matchMedia(query), [query]);
   return useSyncExternalStore(
     (listener) => {
@@ -26,17 +28,12 @@ export function usePalette(): Palette {
   return theme === "system" ? (systemDark ? "dark" : "light") : theme;
 }
 
-function nonce(): string | undefined {
-  const content = document.querySelector('meta[name="csp-nonce"]')?.getAttribute("content");
-  return content === null || content === "" ? undefined : content;
-}
-
 export function Theme({ children }: { children: ReactNode }) {
   const palette = usePalette();
   const { language } = usePreferences();
   const reducedMotion = useMedia("(prefers-reduced-motion: reduce)");
   const config = useMemo(() => antdTheme(palette, reducedMotion), [palette, reducedMotion]);
-  const csp = useMemo(() => ({ nonce: nonce() }), []);
+  const csp = useMemo(() => ({ nonce }), []);
   useLayoutEffect(() => writeVariables(palette), [palette]);
   useLayoutEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";

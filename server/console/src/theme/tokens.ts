@@ -108,7 +108,9 @@ export function antdTheme(palette: Palette, reducedMotion: boolean): ThemeConfig
       Statistic: { contentFontSize: 28 },
       Table: { cellFontSizeSM: 13, cellPaddingBlockSM: 7, cellPaddingInlineSM: 10,
         headerBg: own.colorBgLayout, headerSplitColor: "transparent",
-        borderColor: own.colorBorderSecondary, rowHoverBg: own.controlItemBgHover },
+        borderColor: own.colorBorderSecondary, rowHoverBg: own.controlItemBgHover,
+        headerSortActiveBg: own.colorBgLayout, headerSortHoverBg: own.controlItemBgHover,
+        bodySortBg: own.colorBgContainer },
       Tabs: { itemSelectedColor: own.colorLink, itemHoverColor: own.colorLinkHover },
     },
   };

@@ -126,7 +126,7 @@ export const en = {
   },
   reach: {
     all: "all users", group: "group {name}", owner: "{name} only", ownerUnknown: "owner only",
-    notKnown: "not known", acl: "widened by ACL", same: "same user's processes ({name})",
+    notKnown: "not known", acl: "widened by ACL", same: "{name}'s processes",
   },
   place: {
     env: "env", arguments: "arguments", pid: "pid {pid}", replaced: "Replaced on the host: this part looked like a secret.",
@@ -179,7 +179,7 @@ export const en = {
   },
   empty: {
     noHosts: "No host is watched yet, so nothing can be said about exposure.",
-    noHostsNext: "Enroll the first host: create a token with akwatch-server enroll-token, then start the agent with it.",
+    noHostsNext: "Enroll the first host: create a token with akwatch-server enrollment-token create, then start the agent with it.",
     firstScan: "First scan: {n, plural, one {# place} other {# places}} of {hosts, plural, one {# host} other {# hosts}} still to be read. Counts will rise until it ends.",
     credentialsWhole: "No open credentials on {n, plural, one {# host} other {# hosts}}; all are read whole.",
     credentialsGaps: "None found in what was read. {n, plural, one {# host} other {# hosts}} could not be read whole; they may hold keys.",
@@ -251,12 +251,12 @@ export const en = {
     rescan: "Rescan now", rescanned: "Asked to read everything again. What it says arrives here.", retire: "Retire host",
     retireAsk: "Retire {name}? Its {n, plural, one {# finding closes} other {# findings close}} as not verified, not as gone.",
     retireDo: "Retire 1 host", cancel: "Cancel", retired: "{name} is retired.", claimed: "claimed", claimedHint: "The name that the host itself claims.",
-    cost: "Cost since start", cpu: "CPU", cpuValue: "{percent} of one core", memory: "Peak memory", network: "Network", bytesRead: "Read from places", over: "over {length}",
+    cost: "Cost", cpu: "CPU", cpuValue: "{percent} of one core", memory: "Peak memory", network: "Network", bytesRead: "Read from places", over: "over {length}",
     hostname: "Host name", address: "Addresses", peer: "Address seen by the collector", kernel: "Kernel", architecture: "Architecture",
     os: "System", zone: "Time zone", cloud: "Cloud", account: "Account", region: "Region", instance: "Instance", machine: "Machine (hash)",
     agent: "Agent", rules: "Rules", enrolled: "Enrolled", certificate: "Certificate until", labels: "Labels", selfLabels: "Labels the host claims",
     unsent: "Still to send", walls: "Missing walls", notRead: "{n} not read: {why}", overflows: "{n, plural, one {queue overflowed once} other {queue overflowed # times}}, re-read after each",
-    raced: "{n, plural, one {# ended or changed} other {# ended or changed}} before it was read", read: "read", example: "for example",
+    raced: "{n, plural, one {# ended or changed before it was read} other {# ended or changed before they were read}}", read: "read", example: "for example",
     noLabels: "none", noneCost: "not reported yet",
   },
   scoreLine: {

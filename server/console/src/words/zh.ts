@@ -101,7 +101,7 @@ export const zh: Words = {
   },
   reach: {
     all: "所有用户", group: "用户组 {name}", owner: "仅 {name}", ownerUnknown: "仅所有者",
-    notKnown: "未知", acl: "ACL 放宽", same: "同一用户的进程（{name}）",
+    notKnown: "未知", acl: "ACL 放宽", same: "{name} 的进程",
   },
   place: {
     env: "环境变量", arguments: "命令行参数", pid: "pid {pid}", replaced: "已在主机上替换：这部分内容疑似密钥。",
@@ -148,7 +148,7 @@ export const zh: Words = {
   },
   empty: {
     noHosts: "尚未监测任何主机，因此无法判断暴露情况。",
-    noHostsNext: "请先接入第一台主机：用 akwatch-server enroll-token 创建令牌，再用它启动 Agent。",
+    noHostsNext: "请先接入第一台主机：用 akwatch-server enrollment-token create 创建令牌，再用它启动 Agent。",
     firstScan: "首次扫描中：{hosts} 台主机上还有 {n} 个位置尚待读取，结束前数字会继续上升。",
     credentialsWhole: "{n} 台主机均已完整读取，没有未闭环的凭据。",
     credentialsGaps: "已读取范围内未发现凭据，但有 {n} 台主机未能完整读取，可能仍存有密钥。",
@@ -213,7 +213,7 @@ export const zh: Words = {
     rescan: "立即重扫", rescanned: "已要求主机重新读取全部内容，结果将显示在此处。", retire: "下线主机",
     retireAsk: "下线 {name}？其 {n} 个泄露点将按“未核实”关闭，不计为已消除。",
     retireDo: "下线 1 台主机", cancel: "取消", retired: "{name} 已下线。", claimed: "自称", claimedHint: "主机自称的名称，未经核实。",
-    cost: "启动以来的开销", cpu: "CPU", cpuValue: "单核的 {percent}", memory: "内存峰值", network: "网络", bytesRead: "读取数据量", over: "统计时长 {length}",
+    cost: "开销", cpu: "CPU", cpuValue: "单核的 {percent}", memory: "内存峰值", network: "网络", bytesRead: "读取数据量", over: "统计时长 {length}",
     hostname: "主机名", address: "地址", peer: "收集端看到的地址", kernel: "内核", architecture: "架构",
     os: "操作系统", zone: "时区", cloud: "云平台", account: "账号", region: "地域", instance: "实例", machine: "机器标识（哈希）",
     agent: "Agent", rules: "规则", enrolled: "接入时间", certificate: "证书有效期至", labels: "标签", selfLabels: "主机自称的标签",

@@ -22,7 +22,7 @@ export function VerdictPanel({ data, openScore }: { data: CredentialDetail; open
       <div className="row spread start">
         <div className="stack grow">
           <div className="row" style={{ gap: 16 }}>
-            <Verdict verdict={credential.verdict} score={credential.score} big />
+            <h1><Verdict verdict={credential.verdict} score={credential.score} big /></h1>
             <CredentialName named={credential} />
           </div>
           <p>
