@@ -10,10 +10,18 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+mod judge;
+mod name;
+mod pair;
 pub mod places;
 pub mod rule;
+pub mod sample;
 pub mod scan;
+mod sieve;
+mod syntax;
+mod unwrap;
+mod window;
 
 pub use content::{Format, Part, Position, Secret, Source, Unreadable};
-pub use rule::{RuleFault, RulePack, RuleSet, RulesVersion};
+pub use rule::{RuleDescription, RuleFault, RulePack, RuleSet, RulesVersion};
 pub use scan::{Detector, Limits, Match, RawSpot, Scan, Unread, UnreadWhy};

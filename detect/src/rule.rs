@@ -1,7 +1,22 @@
 //! Rules as data and the set that they compile to.
+//!
+//! A rule names a credential, the shapes of its parts and the words that go with it; it can refuse
+//! nothing and decide nothing. The floors that keep a malicious pack from reading files out (the
+//! shortest secret, how much of a shape must be fixed or random, matches per KiB) are code here and
+//! in `judge`, never data.
 
+mod name;
+mod pack;
+pub(crate) mod pattern;
+
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use akwatch_proto::credential::{Kind, Provider, PublicPrefix, RuleId};
+
+pub(crate) use name::{Names, Role};
+pub(crate) use pattern::Pattern;
 
 /// A distributable bundle of rules: TOML text with a name.
 #[derive(Clone, Debug)]
@@ -33,33 +48,297 @@ impl fmt::Display for RulesVersion {
     }
 }
 
+/// Which half of a credential a shape describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Half {
+    Id,
+    Secret,
+    Token,
+}
+
+/// The shape of one half.
+#[derive(Debug, Default)]
+pub(crate) struct Shape {
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) names: Vec<String>,
+}
+
+impl Shape {
+    pub(crate) fn is_whole(&self, value: &[u8]) -> bool {
+        self.patterns.iter().any(|pattern| pattern.is_whole(value))
+    }
+}
+
+/// What can be proven offline about a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProofKind {
+    AwsAccount,
+    Crc32Base62,
+    Crc32Hex,
+    Jwt,
+    Volcengine,
+}
+
+/// What the engine itself finds for a rule that has no shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Engine {
+    NamedPassword,
+    NamedSecret,
+    NamedToken,
+    PrivateKey,
+    UrlPassword,
+}
+
+/// One compiled rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: RuleId,
+    pub(crate) provider: Provider,
+    pub(crate) kind: Kind,
+    pub(crate) words: Vec<String>,
+    pub(crate) proof: Option<ProofKind>,
+    pub(crate) public: Shape,
+    pub(crate) secret: Shape,
+    pub(crate) token: Shape,
+    /// What every secret of the rule begins with, when it is not the id that has the prefix.
+    pub(crate) prefix: Option<PublicPrefix>,
+    pub(crate) remedy: String,
+    pub(crate) about: String,
+    pub(crate) source: String,
+    pub(crate) examples: Vec<String>,
+    pub(crate) look_alikes: Vec<String>,
+}
+
+impl Rule {
+    pub(crate) fn is_pair(&self) -> bool {
+        !self.public.patterns.is_empty()
+    }
+
+    pub(crate) fn shape(&self, half: Half) -> &Shape {
+        match half {
+            Half::Id => &self.public,
+            Half::Secret => &self.secret,
+            Half::Token => &self.token,
+        }
+    }
+}
+
+/// A shape that begins with a literal: found by its first three bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Anchor {
+    pub(crate) rule: u16,
+    pub(crate) half: Half,
+    pub(crate) pattern: u16,
+}
+
 /// A compiled set of rules.
 #[derive(Debug)]
 pub struct RuleSet {
     version: RulesVersion,
+    rules: Vec<Rule>,
+    engines: HashMap<Engine, u16>,
+    names: Names,
+    anchors: HashMap<[u8; 3], Vec<Anchor>>,
+    /// One bit for each hash of three bytes: what the sieve asks before the table.
+    gate: Box<[u64; GATE_WORDS]>,
+    markers: Vec<(Vec<u8>, u16)>,
 }
 
+const GATE_WORDS: usize = 1024;
+
+/// Changes whenever matching changes for the same rule text.
+const MATCHING: &str = "1";
+
 impl RuleSet {
-    /// Compiles the packs; a bad rule is set aside by name and never silences the others.
+    /// Compiles the rules that come with this program and then `packs`; a pack's rule replaces an
+    /// earlier one of the same id. A bad rule is set aside by name and never silences the others.
     #[must_use]
-    pub fn compile(_packs: &[RulePack]) -> (RuleSet, Vec<RuleFault>) {
-        (
-            RuleSet {
-                version: RulesVersion("0".to_owned()),
-            },
-            Vec::new(),
-        )
+    pub fn compile(packs: &[RulePack]) -> (RuleSet, Vec<RuleFault>) {
+        let mut faults = Vec::new();
+        let mut hash = Fnv::new();
+        hash.add(env!("CARGO_PKG_VERSION").as_bytes());
+        hash.add(MATCHING.as_bytes());
+        hash.add(pack::NAMES.as_bytes());
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut engines = HashMap::new();
+        let mut markers = Vec::new();
+        let builtin = pack::BUILTIN.iter().map(|&(name, toml)| (name, toml, true));
+        let added = packs
+            .iter()
+            .map(|pack| (pack.name.as_str(), pack.toml.as_str(), false));
+        for (name, toml, trusted) in builtin.chain(added) {
+            hash.add(toml.as_bytes());
+            for compiled in pack::read(name, toml, trusted, &mut faults) {
+                let at = match rules.iter().position(|rule| rule.id == compiled.rule.id) {
+                    Some(at) => at,
+                    None if rules.len() < MOST_RULES => rules.len(),
+                    None => {
+                        faults.push(RuleFault {
+                            pack: name.to_owned(),
+                            rule: Some(compiled.rule.id.to_string()),
+                            why: format!("more than {MOST_RULES} rules"),
+                        });
+                        continue;
+                    }
+                };
+                let number = u16::try_from(at).expect("invariant: at most MOST_RULES rules");
+                if let Some(engine) = compiled.engine {
+                    engines.insert(engine, number);
+                }
+                markers.retain(|(_, rule)| *rule != number);
+                markers.extend(compiled.marker.map(|marker| (marker.into_bytes(), number)));
+                if at == rules.len() {
+                    rules.push(compiled.rule);
+                } else {
+                    rules[at] = compiled.rule;
+                }
+            }
+        }
+        let mut names = pack::names();
+        for rule in &rules {
+            names.extend(Role::Id, &rule.public.names);
+            names.extend(Role::Secret, &rule.secret.names);
+            names.extend(Role::Token, &rule.token.names);
+        }
+        let mut set = RuleSet {
+            version: RulesVersion(format!("{:016x}", hash.0)),
+            rules,
+            engines,
+            names,
+            anchors: HashMap::new(),
+            gate: Box::new([0; GATE_WORDS]),
+            markers,
+        };
+        set.index();
+        (set, faults)
     }
 
-    /// The rules that come with this program.
+    fn index(&mut self) {
+        for (number, rule) in self.rules.iter().enumerate() {
+            for half in [Half::Id, Half::Secret, Half::Token] {
+                for (pattern, shape) in rule.shape(half).patterns.iter().enumerate() {
+                    let Some(key) = shape.anchor().first_chunk::<3>().copied() else {
+                        continue;
+                    };
+                    let hash = gate_hash(key);
+                    self.gate[hash >> 6] |= 1 << (hash & 63);
+                    self.anchors.entry(key).or_default().push(Anchor {
+                        rule: u16::try_from(number).unwrap_or(u16::MAX),
+                        half,
+                        pattern: u16::try_from(pattern).unwrap_or(u16::MAX),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The rules that come with this program, compiled once.
     #[must_use]
     pub fn builtin() -> Arc<RuleSet> {
-        Arc::new(RuleSet::compile(&[]).0)
+        static SET: OnceLock<Arc<RuleSet>> = OnceLock::new();
+        Arc::clone(SET.get_or_init(|| Arc::new(RuleSet::compile(&[]).0)))
     }
 
     /// Names this set.
     #[must_use]
     pub fn version(&self) -> &RulesVersion {
         &self.version
+    }
+
+    /// The ids of the rules in force.
+    pub fn ids(&self) -> impl Iterator<Item = &RuleId> {
+        self.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// What the documentation says of each rule, in the set's order.
+    pub fn describe(&self) -> impl Iterator<Item = RuleDescription<'_>> {
+        self.rules.iter().map(|rule| RuleDescription {
+            id: &rule.id,
+            provider: &rule.provider,
+            kind: rule.kind,
+            about: &rule.about,
+            source: &rule.source,
+            remedy: &rule.remedy,
+        })
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub(crate) fn rule(&self, number: u16) -> &Rule {
+        &self.rules[usize::from(number)]
+    }
+
+    pub(crate) fn engine(&self, engine: Engine) -> Option<u16> {
+        self.engines.get(&engine).copied()
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) fn markers(&self) -> &[(Vec<u8>, u16)] {
+        &self.markers
+    }
+
+    /// Whether some shape may begin with these three bytes.
+    pub(crate) fn may_begin(&self, key: [u8; 3]) -> bool {
+        let hash = gate_hash(key);
+        self.gate[hash >> 6] >> (hash & 63) & 1 == 1
+    }
+
+    pub(crate) fn anchored(&self, key: [u8; 3]) -> &[Anchor] {
+        self.anchors
+            .get(&key)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+}
+
+/// What the documentation says of one rule.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleDescription<'a> {
+    /// Its name.
+    pub id: &'a RuleId,
+    /// Who issues the credential.
+    pub provider: &'a Provider,
+    /// What sort.
+    pub kind: Kind,
+    /// What it is, in a sentence.
+    pub about: &'a str,
+    /// Where its form comes from.
+    pub source: &'a str,
+    /// Key of the advice for it.
+    pub remedy: &'a str,
+}
+
+/// Rules of one set: what bounds the table, and a pack that is a bomb.
+const MOST_RULES: usize = 4096;
+
+fn gate_hash(key: [u8; 3]) -> usize {
+    let word = u32::from_le_bytes([key[0], key[1], key[2], 0]);
+    (word.wrapping_mul(0x9E37_79B1) >> 16) as usize
+}
+
+/// FNV-1a, 64 bits: names a set, protects nothing.
+pub(crate) struct Fnv(pub(crate) u64);
+
+impl Fnv {
+    pub(crate) fn new() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        self.0 = (self.0 ^ 0xff).wrapping_mul(0x0100_0000_01b3);
+    }
+
+    pub(crate) fn of(bytes: &[u8]) -> u64 {
+        let mut hash = Fnv::new();
+        hash.add(bytes);
+        hash.0
     }
 }

@@ -1,6 +1,7 @@
 //! The detector and what it answers.
 
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use akwatch_proto::credential::{
@@ -9,8 +10,14 @@ use akwatch_proto::credential::{
 use akwatch_proto::finding::Proof;
 use akwatch_proto::place::Encoding;
 
-use crate::content::{Part, Secret};
+use crate::content::{Format, Part, Secret, Source};
+use crate::judge::MemberName;
+use crate::pair::pair;
 use crate::rule::RuleSet;
+use crate::syntax::Scopes;
+use crate::unwrap::stream;
+use crate::window::{LineBase, Region, Scanner};
+use crate::{name, places};
 
 /// Bounds of one scan, in bytes and counts, never in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,18 +129,23 @@ pub enum UnreadWhy {
     Unsupported,
 }
 
-/// Scans parts with a rule set. One per thread; keeps its buffers between scans.
+/// Scans parts with a rule set. One per thread.
 #[derive(Debug)]
 pub struct Detector {
     rules: Arc<RuleSet>,
     limits: Limits,
+    window: usize,
 }
 
 impl Detector {
     /// A detector for `rules` within `limits`.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>, limits: Limits) -> Detector {
-        Detector { rules, limits }
+        Detector {
+            rules,
+            limits,
+            window: stream::WINDOW,
+        }
     }
 
     /// The rules in force.
@@ -144,16 +156,103 @@ impl Detector {
 
     /// Scans `parts` as one object: pairs are made across the parts of one call, never further.
     pub fn scan(&mut self, parts: &[Part<'_>]) -> Scan {
-        let _ = self.limits;
+        let mut scanner = Scanner {
+            rules: &self.rules,
+            limits: self.limits,
+            scopes: Scopes::new(),
+            candidates: Vec::new(),
+            unread: Vec::new(),
+            too_many: false,
+            work: 0,
+            unwrapped: 0,
+            window: self.window,
+        };
+        let read = parts
+            .iter()
+            .enumerate()
+            .map(|(number, part)| read_part(&mut scanner, number, part))
+            .collect();
+        let candidates = std::mem::take(&mut scanner.candidates);
+        let mut matches = pair(candidates, &scanner.scopes, &self.rules);
+        let too_many = scanner.too_many || matches.len() > self.limits.matches;
+        matches.truncate(self.limits.matches);
         Scan {
-            read: vec![0; parts.len()],
-            ..Scan::default()
+            matches,
+            unread: scanner.unread,
+            too_many,
+            work: scanner.work,
+            read,
         }
     }
 
     /// Finds what a rule would match inside a *name* (a path, a variable's name, a unit): ranges
-    /// to be replaced, in order, not overlapping.
-    pub fn secrets_in_name(&mut self, _name: &[u8]) -> Vec<(Range<usize>, RuleId)> {
-        Vec::new()
+    /// to be replaced, in order, not overlapping. Prefers to clean too much: beside an id, any
+    /// random run as long as a secret counts.
+    pub fn secrets_in_name(&mut self, name: &[u8]) -> Vec<(Range<usize>, RuleId)> {
+        name::secrets(name, &self.rules)
+    }
+}
+
+/// Reads one part; answers how many bytes of it were read without a gap.
+fn read_part(scanner: &mut Scanner<'_>, number: usize, part: &Part<'_>) -> u64 {
+    let format = match part.format {
+        Format::Guess => places::format_of(part.name),
+        format => format,
+    };
+    let scope = scanner.scopes.child(Scopes::ROOT);
+    let region = Region {
+        member: Rc::new(MemberName {
+            part: number,
+            inside: Vec::new(),
+            name: part.name.to_vec(),
+        }),
+        encoding: Vec::new(),
+        path: Vec::new(),
+        scope,
+        depth: 0,
+        format,
+        line: match format {
+            Format::Environ | Format::Argv => LineBase::Fixed(1),
+            _ => LineBase::Counted(part.start.lines),
+        },
+        offset: part.start.offset,
+        code: stream::is_code(part.name),
+    };
+    let mut input = SourceReader {
+        source: part.source,
+        at: 0,
+        limit: scanner.limits.bytes,
+    };
+    stream::read(scanner, &region, &mut input, None);
+    input.at
+}
+
+/// A source as a stream, up to the limit of bytes.
+struct SourceReader<'a> {
+    source: &'a dyn Source,
+    at: u64,
+    limit: u64,
+}
+
+impl std::io::Read for SourceReader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let rest = usize::try_from(self.limit - self.at).unwrap_or(usize::MAX);
+        if rest == 0 {
+            // Only a further byte tells the end from the limit.
+            return match self.source.read_at(self.at, &mut [0]) {
+                Ok(0) => Ok(0),
+                Ok(_) => Err(std::io::ErrorKind::QuotaExceeded.into()),
+                Err(_) => Err(std::io::ErrorKind::Other.into()),
+            };
+        }
+        let room = into.len().min(rest);
+        match self.source.read_at(self.at, &mut into[..room]) {
+            Ok(count) => {
+                let count = count.min(room);
+                self.at += count as u64;
+                Ok(count)
+            }
+            Err(_) => Err(std::io::ErrorKind::Other.into()),
+        }
     }
 }

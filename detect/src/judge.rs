@@ -1,0 +1,434 @@
+//! Decides what a field is: which half of which credential, how sure, proven or not.
+//!
+//! Rules say shapes; this says what counts. It reports candidates, which [`pair`](crate::pair)
+//! links. A failed proof lowers confidence and never deletes; a placeholder, a reference or a
+//! vendor's example is nothing.
+
+pub(crate) mod key;
+pub(crate) mod proof;
+pub(crate) mod quiet;
+
+use std::rc::Rc;
+
+use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::finding::Proof;
+use akwatch_proto::limits;
+use akwatch_proto::place::Encoding;
+use zeroize::Zeroizing;
+
+use crate::rule::{Engine, Half, Role, Rule, RuleSet};
+use crate::sieve::{self, Token};
+use crate::syntax::ScopeId;
+use crate::unwrap::inline;
+
+/// What a candidate is to a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Id,
+    Secret,
+    /// A value without a telling name that has a secret's shape: only ever half of a pair.
+    Anonymous,
+    /// A session token.
+    Token,
+    /// When a temporary credential ends.
+    Expiry,
+    /// A finding by itself.
+    Single,
+}
+
+/// Something that may become a match.
+pub(crate) struct Candidate {
+    pub(crate) part: Part,
+    pub(crate) value: Zeroizing<Vec<u8>>,
+    /// Rules that it may belong to, surest first.
+    pub(crate) rules: Vec<u16>,
+    /// Whether its own beginning says whose it is.
+    pub(crate) prefixed: bool,
+    /// Whether its name says what it is.
+    pub(crate) named: bool,
+    /// Rules whose words stand in its path or file name.
+    pub(crate) hinted: Vec<u16>,
+    pub(crate) path: Vec<u8>,
+    pub(crate) stem: Vec<u8>,
+    pub(crate) scope: ScopeId,
+    pub(crate) line: u32,
+    pub(crate) end_line: u32,
+    pub(crate) member: Rc<MemberName>,
+    pub(crate) encoding: Vec<Encoding>,
+    pub(crate) order: u64,
+    pub(crate) confidence: Confidence,
+    pub(crate) proofs: Vec<Proof>,
+    pub(crate) kind: Option<Kind>,
+}
+
+/// Which part of the scan, and which member inside it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MemberName {
+    pub(crate) part: usize,
+    pub(crate) inside: Vec<Vec<u8>>,
+    /// The file's own name: its words say providers.
+    pub(crate) name: Vec<u8>,
+}
+
+/// A value to be judged, with where it stands.
+pub(crate) struct Value<'a> {
+    pub(crate) path: &'a [u8],
+    pub(crate) bytes: &'a [u8],
+    pub(crate) scope: ScopeId,
+    pub(crate) encoding: &'a [Encoding],
+    /// Whether there is no doubt where the value ends, or the text is configuration.
+    pub(crate) sure: bool,
+    pub(crate) order: u64,
+    /// First line of the value's byte at an offset.
+    pub(crate) line: &'a dyn Fn(usize) -> u32,
+    pub(crate) member: &'a Rc<MemberName>,
+}
+
+/// Judges values with one rule set.
+pub(crate) struct Judge<'r> {
+    pub(crate) rules: &'r RuleSet,
+    /// Machine-made values without a name are looked at only where an id is near.
+    pub(crate) anonymous: bool,
+}
+
+/// Values longer than this are not looked into as a whole, only for tokens.
+const LONGEST_NAMED: usize = 4096;
+
+impl Judge<'_> {
+    /// What `value` is; candidates are added to `out`.
+    pub(crate) fn value(&self, value: &Value<'_>, out: &mut Vec<Candidate>) {
+        let bytes = value.bytes.trim_ascii();
+        if bytes.len() < limits::SHORTEST_PASSWORD || bytes.len() > limits::LONGEST_SECRET {
+            return;
+        }
+        let offset = value.bytes.len() - value.bytes.trim_ascii_start().len();
+        let tokens = sieve::tokens(bytes, self.rules);
+        let mut whole = false;
+        for token in &tokens {
+            whole |= token.start == 0 && token.end == bytes.len();
+            self.token(value, bytes, offset, token, out);
+        }
+        if quiet::is_reference(bytes) {
+            return;
+        }
+        if memchr::memmem::find(bytes, b"://").is_some() {
+            self.url(value, bytes, offset, out);
+        }
+        if !whole && bytes.len() <= LONGEST_NAMED && !bytes.contains(&b'\n') {
+            self.named(value, bytes, offset, !tokens.is_empty(), out);
+        }
+    }
+
+    fn candidate(&self, value: &Value<'_>, part: Part, bytes: &[u8], at: usize) -> Candidate {
+        let line = (value.line)(at);
+        let inner = bytes.iter().filter(|&&b| b == b'\n').count();
+        Candidate {
+            part,
+            value: Zeroizing::new(bytes.to_vec()),
+            rules: Vec::new(),
+            prefixed: false,
+            named: false,
+            hinted: Vec::new(),
+            path: value.path.to_vec(),
+            stem: Vec::new(),
+            scope: value.scope,
+            line,
+            end_line: line.saturating_add(u32::try_from(inner).unwrap_or(u32::MAX)),
+            member: Rc::clone(value.member),
+            encoding: value.encoding.to_vec(),
+            order: value.order + at as u64,
+            confidence: Confidence::Contextual,
+            proofs: Vec::new(),
+            kind: None,
+        }
+    }
+
+    /// A token of a rule's shape inside the value.
+    fn token(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        token: &Token,
+        out: &mut Vec<Candidate>,
+    ) {
+        let text = &bytes[token.start..token.end];
+        if quiet::is_placeholder(text) {
+            return;
+        }
+        let rule = self.rules.rule(token.rule);
+        let part = match token.half {
+            Half::Id if quiet::entropy(&text[4.min(text.len())..]) < 2.5 => return,
+            Half::Id => Part::Id,
+            Half::Secret if rule.is_pair() => Part::Secret,
+            Half::Secret => Part::Single,
+            Half::Token => Part::Token,
+        };
+        let mut found = self.candidate(value, part, text, offset + token.start);
+        found.rules = vec![token.rule];
+        found.prefixed = true;
+        found.confidence = Confidence::Strong;
+        if let Some(named) = self.rules.names().role_of(value.path) {
+            found.stem = named.stem;
+            found.named = true;
+        }
+        if part == Part::Single && quiet::entropy(text) < 2.8 {
+            return;
+        }
+        if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
+            match proof::prove(kind, text, &mut found.proofs) {
+                proof::Verdict::Holds => found.confidence = Confidence::Proven,
+                proof::Verdict::Fails => found.confidence = Confidence::Unknown,
+                proof::Verdict::Silent => {}
+            }
+        }
+        out.push(found);
+    }
+
+    /// The value as a whole, by its name.
+    fn named(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        has_tokens: bool,
+        out: &mut Vec<Candidate>,
+    ) {
+        let names = self.rules.names();
+        let named = names
+            .role_of(value.path)
+            .or_else(|| names.role_within(value.path));
+        let role = named.as_ref().map(|named| named.role);
+        if has_tokens && !matches!(role, Some(Role::Password)) {
+            return;
+        }
+        let mut found = self.candidate(value, Part::Anonymous, bytes, offset);
+        found.named = named.is_some();
+        found.stem = named.map(|named| named.stem).unwrap_or_default();
+        let printable = bytes.iter().all(u8::is_ascii_graphic);
+        match role {
+            Some(Role::Expiry) => {
+                found.part = Part::Expiry;
+                found.proofs.extend(proof::expires(bytes));
+                if !found.proofs.is_empty() {
+                    out.push(found);
+                }
+            }
+            Some(Role::Token) if printable && bytes.len() >= 60 => {
+                found.part = Part::Token;
+                found.rules = self.fitting(bytes, Half::Token);
+                out.push(found);
+            }
+            Some(role @ (Role::Id | Role::Secret | Role::IdOrSecret)) if printable => {
+                self.half(role, bytes, found, value, out);
+            }
+            Some(Role::Bearer | Role::Token) if printable => self.bearer(bytes, found, value, out),
+            Some(Role::Password) => self.password(bytes, found, value, out),
+            None if printable && self.anonymous && !quiet::is_hex(bytes) => {
+                found.rules = self.fitting(bytes, Half::Secret);
+                if !found.rules.is_empty() && quiet::is_random(bytes, 3.8) {
+                    out.push(found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A value whose name says id, secret, or either.
+    fn half(
+        &self,
+        role: Role,
+        bytes: &[u8],
+        mut found: Candidate,
+        value: &Value<'_>,
+        out: &mut Vec<Candidate>,
+    ) {
+        found.hinted = self.hinted(value);
+        if matches!(role, Role::Id | Role::IdOrSecret) && bytes.len() <= limits::CREDENTIAL_ID {
+            let rules = self.fitting(bytes, Half::Id);
+            if !rules.is_empty() && !quiet::is_placeholder(bytes) && quiet::entropy(bytes) >= 2.5 {
+                let mut id = self.candidate(value, Part::Id, bytes, 0);
+                id.named = true;
+                id.rules = rules;
+                id.stem.clone_from(&found.stem);
+                id.hinted.clone_from(&found.hinted);
+                out.push(id);
+            }
+        }
+        if role == Role::Id || bytes.len() < limits::SHORTEST_SECRET {
+            return;
+        }
+        found.part = Part::Secret;
+        found.rules = self.fitting(bytes, Half::Secret);
+        let hex_only = quiet::is_hex(bytes);
+        found.rules.retain(|&rule| {
+            let rule = self.rules.rule(rule);
+            !hex_only
+                || bytes.len() != 40
+                || !rule.secret.patterns.iter().all(|p| p.shortest() == 40)
+        });
+        if (!found.rules.is_empty() || bytes.len() <= 128)
+            && value.sure
+            && quiet::is_random(bytes, 3.0)
+        {
+            out.push(found);
+        }
+    }
+
+    fn bearer(
+        &self,
+        bytes: &[u8],
+        mut found: Candidate,
+        value: &Value<'_>,
+        out: &mut Vec<Candidate>,
+    ) {
+        let Some(rule) = self.rules.engine(Engine::NamedToken) else {
+            return;
+        };
+        let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
+        let fits = (limits::SHORTEST_SECRET + 4..=512).contains(&bytes.len())
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:".contains(b))
+            && digits >= 2
+            && value.sure
+            && quiet::is_random(bytes, 3.3);
+        // It may also be the second half of a pair: `token = "…"` beside an id.
+        if fits {
+            found.rules = self.fitting(bytes, Half::Secret);
+            found.rules.push(rule);
+            found.part = Part::Single;
+            found.kind = Some(Kind::Token);
+            out.push(found);
+        }
+    }
+
+    fn password(
+        &self,
+        bytes: &[u8],
+        mut found: Candidate,
+        value: &Value<'_>,
+        out: &mut Vec<Candidate>,
+    ) {
+        let Some(rule) = self.rules.engine(Engine::NamedPassword) else {
+            return;
+        };
+        if value.sure && quiet::is_password(bytes) {
+            found.part = Part::Single;
+            found.rules = vec![rule];
+            found.kind = Some(Kind::Password);
+            out.push(found);
+        }
+    }
+
+    /// `scheme://user:password@host`.
+    fn url(&self, value: &Value<'_>, bytes: &[u8], offset: usize, out: &mut Vec<Candidate>) {
+        let Some(rule) = self.rules.engine(Engine::UrlPassword) else {
+            return;
+        };
+        for at in memchr::memmem::find_iter(bytes, b"://").take(64) {
+            let start = at + 3;
+            let rest = &bytes[start..];
+            let stop = rest
+                .iter()
+                .take(512)
+                .position(|&b| {
+                    b.is_ascii_whitespace()
+                        || matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>')
+                })
+                .unwrap_or(rest.len().min(512));
+            let Some(host) = memchr::memrchr(b'@', &rest[..stop]) else {
+                continue;
+            };
+            let Some(colon) = memchr::memchr(b':', &rest[..host]) else {
+                continue;
+            };
+            let password = &rest[colon + 1..host];
+            let own_rule = sieve::tokens(password, self.rules)
+                .iter()
+                .any(|token| token.start == 0);
+            if password.len() < limits::SHORTEST_PASSWORD
+                || own_rule
+                || quiet::is_reference(password)
+                || quiet::is_placeholder(password)
+                || !quiet::is_password(password)
+                || rest[host..stop].starts_with(b"@example.")
+            {
+                continue;
+            }
+            let mut found =
+                self.candidate(value, Part::Single, password, offset + start + colon + 1);
+            found.rules = vec![rule];
+            found.kind = Some(Kind::Password);
+            out.push(found);
+        }
+    }
+
+    /// Pair rules of which `half` may be `bytes`, by shapes that have no beginning of their own.
+    fn fitting(&self, bytes: &[u8], half: Half) -> Vec<u16> {
+        let mut fitting = Vec::new();
+        for (number, rule) in (0_u16..).zip(self.rules.rules()) {
+            let fits = rule.is_pair()
+                && rule
+                    .shape(half)
+                    .patterns
+                    .iter()
+                    .any(|pattern| pattern.anchor().is_empty() && pattern.is_whole(bytes));
+            if fits {
+                fitting.push(number);
+            }
+        }
+        fitting
+    }
+
+    /// Rules whose words stand in the value's path or file name.
+    fn hinted(&self, value: &Value<'_>) -> Vec<u16> {
+        let text = [value.path, b"/", value.member.name.as_slice()]
+            .concat()
+            .to_ascii_lowercase();
+        (0_u16..)
+            .zip(self.rules.rules())
+            .filter(|(_, rule)| rule.is_pair() && has_word(&text, rule))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Whether decoding `bytes` gives text that is worth judging instead; the text, if so.
+    pub(crate) fn unwrapped(&self, bytes: &[u8]) -> Option<(Encoding, Vec<u8>)> {
+        let bytes = bytes.trim_ascii();
+        if bytes.len() < limits::SHORTEST_SECRET || bytes.len() > 1 << 20 {
+            return None;
+        }
+        if memchr::memchr(b'%', bytes).is_some() {
+            let decoded = inline::percent(bytes)?;
+            return Some((Encoding::Url, decoded));
+        }
+        if quiet::is_hex(bytes) && bytes.len() >= 32 {
+            return inline::hex(bytes)
+                .filter(|decoded| inline::is_texty(decoded))
+                .map(|decoded| (Encoding::Hex, decoded));
+        }
+        let alphabet = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-\r\n ".contains(b);
+        if !bytes.iter().all(alphabet) {
+            return None;
+        }
+        inline::base64(bytes)
+            .filter(|decoded| decoded.len() >= 8 && inline::is_texty(decoded))
+            .filter(|decoded| !proof::is_volcengine_half(decoded))
+            .map(|decoded| (Encoding::Base64, decoded))
+    }
+}
+
+/// Whether one of the rule's words stands in `text` (lower case): short ones as whole words.
+fn has_word(text: &[u8], rule: &Rule) -> bool {
+    rule.words.iter().any(|word| {
+        let word = word.as_bytes();
+        memchr::memmem::find_iter(text, word).any(|at| {
+            let before = at == 0 || !text[at - 1].is_ascii_alphanumeric();
+            let after = text
+                .get(at + word.len())
+                .is_none_or(|b| !b.is_ascii_alphabetic());
+            word.len() >= 5 || !word.is_ascii() || (before && after)
+        })
+    })
+}

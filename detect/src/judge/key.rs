@@ -1,0 +1,122 @@
+//! Private keys in PEM, OpenSSH and PGP armour.
+
+use akwatch_proto::credential::Confidence;
+use akwatch_proto::finding::Proof;
+use akwatch_proto::limits;
+
+use crate::unwrap::inline;
+
+/// A private key found at the start of a text.
+pub(crate) struct PrivateKey {
+    /// Its lines without indentation or carriage returns: equal keys are equal text.
+    pub(crate) text: Vec<u8>,
+    /// Bytes that it took.
+    pub(crate) length: usize,
+    pub(crate) confidence: Confidence,
+    pub(crate) proofs: Vec<Proof>,
+}
+
+/// Body characters below which it is a stub: the smallest real ones (Ed25519) have 64.
+const SHORTEST_BODY: usize = 48;
+
+/// Reads the private key whose `-----BEGIN` is at the start of `text`.
+pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
+    let text = &text[..text.len().min(limits::LONGEST_SECRET)];
+    let rest = text.strip_prefix(b"-----BEGIN ")?;
+    let label = &rest[..memchr::memmem::find(&rest[..rest.len().min(64)], b"-----")?];
+    if !label.ends_with(b"PRIVATE KEY") && label != b"PGP PRIVATE KEY BLOCK" {
+        return None;
+    }
+    let head = 11 + label.len() + 5;
+    let body_length = memchr::memmem::find(&text[head..], b"-----")?;
+    let footer = &text[head + body_length..];
+    let footer_length = 9 + label.len() + 5;
+    if !footer.starts_with(b"-----END ") || footer.len() < footer_length {
+        return None;
+    }
+    let length = head + body_length + footer_length;
+    let Armour {
+        lines,
+        mut body,
+        encrypted,
+    } = armour(&text[..length]);
+    let mut encrypted = encrypted || label.starts_with(b"ENCRYPTED");
+    if body.is_empty() {
+        // All on one line.
+        let inner = text[head..head + body_length].iter().copied();
+        body.extend(inner.filter(|&b| inline::is_base64(b) || b == b'='));
+    }
+    if body.len() < SHORTEST_BODY {
+        return None;
+    }
+    let whole = body.len() / 4 * 4;
+    let decoded = inline::base64(&body[..whole]);
+    if let Some(decoded) = &decoded {
+        encrypted |= openssh_encrypted(decoded);
+    }
+    let holds = encrypted
+        || decoded.is_some_and(|bytes| {
+            bytes.starts_with(&[0x30])
+                || bytes.starts_with(b"openssh-key-v1\0")
+                || label.starts_with(b"PGP")
+        });
+    let mut proofs = vec![Proof::Structure { holds }];
+    if encrypted {
+        proofs.push(Proof::Encrypted);
+    }
+    Some(PrivateKey {
+        text: lines,
+        length,
+        confidence: if holds {
+            Confidence::Proven
+        } else {
+            Confidence::Contextual
+        },
+        proofs,
+    })
+}
+
+struct Armour {
+    lines: Vec<u8>,
+    body: Vec<u8>,
+    encrypted: bool,
+}
+
+/// The lines of an armoured key, trimmed, and the base64 between its headers and footer.
+fn armour(text: &[u8]) -> Armour {
+    let mut armour = Armour {
+        lines: Vec::with_capacity(text.len()),
+        body: Vec::new(),
+        encrypted: false,
+    };
+    for line in text.split(|&b| b == b'\n') {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        if !armour.lines.is_empty() {
+            armour.lines.push(b'\n');
+        }
+        armour.lines.extend_from_slice(line);
+        let header = memchr::memchr(b':', line).is_some();
+        armour.encrypted |= header && memchr::memmem::find(line, b"ENCRYPTED").is_some();
+        if !header && !line.starts_with(b"-----") && !line.starts_with(b"=") {
+            let inner = line.iter().copied();
+            armour
+                .body
+                .extend(inner.filter(|&b| inline::is_base64(b) || b == b'='));
+        }
+    }
+    armour
+}
+
+/// OpenSSH's container names its cipher first.
+fn openssh_encrypted(decoded: &[u8]) -> bool {
+    decoded
+        .strip_prefix(b"openssh-key-v1\0\0\0\0")
+        .and_then(|rest| rest.split_first())
+        .is_some_and(|(&length, rest)| {
+            rest.get(..usize::from(length))
+                .is_some_and(|name| name != b"none")
+        })
+}

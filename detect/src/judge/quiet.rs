@@ -1,0 +1,321 @@
+//! What is not a credential although it stands where one would: references, placeholders,
+//! ciphertexts, vendors' examples, words.
+
+use crate::rule::Fnv;
+
+/// FNV-1a of values that vendors publish in their documents and that do not say EXAMPLE: the
+/// Huawei Cloud signing example's two halves.
+const PUBLISHED: [u64; 2] = [0x6ff2_63e1_7aa4_4992, 0x4d46_5e90_6ad6_28ad];
+
+/// Beginnings of values that name a secret kept elsewhere, or hold one that is encrypted.
+const REFERENCES: [&[u8]; 44] = [
+    b"$",
+    b"{{",
+    b"<",
+    b"%(",
+    b"%{",
+    b"#{",
+    b"@@",
+    b"ENC(",
+    b"ENC[",
+    b"DEC(",
+    b"vault:",
+    b"vault(",
+    b"arn:",
+    b"AQICAH",
+    b"AQECAH",
+    b"ref+",
+    b"op://",
+    b"ssm:",
+    b"secretsmanager:",
+    b"projects/",
+    b"env.",
+    b"env:",
+    b"env(",
+    b"process.env",
+    b"os.environ",
+    b"os.getenv",
+    b"os.Getenv",
+    b"getenv",
+    b"ENV[",
+    b"System.getenv",
+    b"config.",
+    b"self.",
+    b"this.",
+    b"!Ref",
+    b"!Sub",
+    b"!vault",
+    b"{cipher}",
+    b"{encrypted}",
+    b"age1",
+    b"gcp:secretmanager",
+    b"azurekeyvault",
+    b"file:",
+    b"lookup(",
+    b"var.",
+];
+
+/// Pieces of values that people put where a key will be, lower case.
+const PLACEHOLDERS: [&[u8]; 22] = [
+    b"example",
+    b"your",
+    b"xxxx",
+    b"****",
+    b"placeholder",
+    b"changeme",
+    b"change-me",
+    b"change_me",
+    b"replaceme",
+    b"replace-me",
+    b"replace_me",
+    b"dummy",
+    b"redacted",
+    b"insert-",
+    b"insert_",
+    b"notreal",
+    b"not-a-real",
+    b"goes-here",
+    b"goes_here",
+    b"......",
+    b"${",
+    b"{{",
+];
+
+/// Whole passwords and tokens that are no secret, folded.
+const WORDS: [&[u8]; 40] = [
+    b"password",
+    b"passwd",
+    b"secret",
+    b"changeit",
+    b"changeme",
+    b"none",
+    b"null",
+    b"undefined",
+    b"required",
+    b"optional",
+    b"disabled",
+    b"enabled",
+    b"string",
+    b"hidden",
+    b"masked",
+    b"default",
+    b"testtest",
+    b"testpassword",
+    b"mypassword",
+    b"mysecret",
+    b"mysecretkey",
+    b"mytoken",
+    b"mysecretpassword",
+    b"secretpassword",
+    b"secretkey",
+    b"accesskey",
+    b"apikey",
+    b"token",
+    b"password1",
+    b"passw0rd",
+    b"password123",
+    b"username",
+    b"examplepassword",
+    b"foobar",
+    b"foobarbaz",
+    b"notasecret",
+    b"supersecret",
+    b"topsecret",
+    b"somepassword",
+    b"unspecified",
+];
+
+/// Whether the value only says where a secret is.
+pub(crate) fn is_reference(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    REFERENCES.iter().any(|start| value.starts_with(start))
+        || memchr::memmem::find(value, b"${").is_some()
+        || memchr::memmem::find(value, b"{{").is_some()
+        || memchr::memmem::find(value, b"$(").is_some()
+}
+
+/// Whether a machine-made value is a stand-in.
+pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+    let lower = value.to_ascii_lowercase();
+    PLACEHOLDERS
+        .iter()
+        .any(|word| memchr::memmem::find(&lower, word).is_some())
+        || PUBLISHED.contains(&Fnv::of(value))
+        || is_monotone(value)
+}
+
+/// One byte repeated, a counting-up, or an alphabet of a few characters.
+fn is_monotone(value: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    let mut distinct = 0;
+    for &byte in value {
+        if !std::mem::replace(&mut seen[usize::from(byte)], true) {
+            distinct += 1;
+        }
+    }
+    let pairs = || value.windows(2);
+    let same = pairs().filter(|pair| pair[0] == pair[1]).count();
+    let up = pairs()
+        .filter(|pair| pair[1] == pair[0].wrapping_add(1))
+        .count();
+    let longest = value
+        .chunk_by(|a, b| a == b)
+        .map(<[u8]>::len)
+        .max()
+        .unwrap_or(0);
+    (value.len() >= 16 && distinct < 6)
+        || longest >= 8
+        || (value.len() >= 8 && (same + up) * 5 >= value.len() * 3)
+}
+
+/// Bits of Shannon entropy per byte.
+pub(crate) fn entropy(value: &[u8]) -> f32 {
+    let mut counts = [0_u16; 256];
+    for &byte in value.iter().take(4096) {
+        counts[usize::from(byte)] += 1;
+    }
+    let total = value.len().clamp(1, 4096) as f32;
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| {
+            let share = f32::from(count) / total;
+            -share * share.log2()
+        })
+        .sum()
+}
+
+/// Whether a value beside a secret's name looks made by a machine.
+pub(crate) fn is_random(value: &[u8], floor: f32) -> bool {
+    entropy(value) >= floor && !is_placeholder(value) && !is_wordy(value)
+}
+
+/// Whether every byte is a lower-case or upper-case hexadecimal digit.
+pub(crate) fn is_hex(value: &[u8]) -> bool {
+    value.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Identifiers, paths and sentences: letters in runs with few changes of kind.
+fn is_wordy(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let kind = |b: u8| match b {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let changes = value
+        .windows(2)
+        .filter(|pair| kind(pair[0]) != kind(pair[1]))
+        .count();
+    (digits == 0 && changes * 4 < value.len()) || vowels(value)
+}
+
+/// Letters that read like words: vowels where a language puts them.
+fn vowels(value: &[u8]) -> bool {
+    let letters: Vec<u8> = value
+        .iter()
+        .map(u8::to_ascii_lowercase)
+        .filter(u8::is_ascii_lowercase)
+        .collect();
+    if letters.len() * 10 < value.len() * 9 || letters.len() < 8 {
+        return false;
+    }
+    let count = letters
+        .iter()
+        .filter(|b| matches!(b, b'a' | b'e' | b'i' | b'o' | b'u'))
+        .count();
+    let share = count * 100 / letters.len();
+    (28..=52).contains(&share)
+}
+
+/// Whether a password beside its name is worth telling.
+pub(crate) fn is_password(value: &[u8]) -> bool {
+    if value.len() < akwatch_proto::limits::SHORTEST_PASSWORD || value.len() > 256 {
+        return false;
+    }
+    let folded: Vec<u8> = value
+        .iter()
+        .filter(|b| b.is_ascii_alphanumeric())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    let lower = value.to_ascii_lowercase();
+    let odd = value
+        .iter()
+        .any(|&b| b.is_ascii_whitespace() || b.is_ascii_control());
+    let code = value.starts_with(b"/")
+        || value.ends_with(b"()")
+        || value.ends_with(b";")
+        || value.contains(&b'(');
+    let letters = value.iter().any(u8::is_ascii_alphabetic);
+    let others = value.iter().any(|b| !b.is_ascii_alphabetic());
+    let crypt = value.starts_with(b"$2")
+        || value.starts_with(b"{SSHA}")
+        || value.starts_with(b"*") && is_hex(&value[1..]);
+    !(odd
+        || code
+        || crypt
+        || WORDS.contains(&folded.as_slice())
+        || is_placeholder(value)
+        || memchr::memmem::find(&lower, b"password").is_some()
+        || memchr::memmem::find(&lower, b"passwd").is_some()
+        || memchr::memmem::find(&lower, b"://").is_some())
+        && letters
+        && others
+        && !is_identifier(value)
+        && entropy(value) >= 2.5
+}
+
+/// `some_variable`, `some.property.name`, `SomeType::Name`, `a-flag-name`, `file.ext`: words.
+fn is_identifier(value: &[u8]) -> bool {
+    value
+        .split(|b| {
+            matches!(
+                b,
+                b'_' | b'.' | b'-' | b':' | b'/' | b',' | b'[' | b']' | b'>' | b'@'
+            )
+        })
+        .all(|word| word.iter().all(u8::is_ascii_alphabetic) || word.len() <= 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stand_ins_are_known() {
+        for value in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "your-access-key",
+            "xxxxxxxxxxxxxxxxxxxx",
+            "12345678901234567890",
+            "abcdefghijklmnopqrstuvwxyz",
+            "aaaaaaaaaaaaaaaaaaaaend",
+        ] {
+            assert!(is_placeholder(value.as_bytes()), "{value}");
+        }
+        for value in [
+            "${KEY}",
+            "{{ key }}",
+            "ENC(abc)",
+            "vault:secret/x",
+            "arn:aws:x",
+            "pre${x}",
+        ] {
+            assert!(is_reference(value.as_bytes()), "{value}");
+        }
+        for value in ["Tr0ub4dor&3x", "hunter2222", "k9!sPq2z"] {
+            assert!(is_password(value.as_bytes()), "{value}");
+        }
+        for value in [
+            "changeme",
+            "some_variable",
+            "get_password()",
+            "short1",
+            "/etc/pass.txt",
+            "com.acme.Type",
+        ] {
+            assert!(!is_password(value.as_bytes()), "{value}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Links the halves that belong together, by scope and name, never by the nearest line.
+//!
+//! From the innermost scope outwards: where a scope holds both ids and secrets that are not linked
+//! yet, the best candidates of each other are linked. What stays tied is linked in order and says
+//! *ambiguous*, with the number of candidates. A temporary credential takes its token and expiry
+//! from the same scope.
+
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+
+use akwatch_proto::credential::{Confidence, CredentialId, Kind, PublicPrefix, Scheme};
+use akwatch_proto::finding::Proof;
+use akwatch_proto::limits;
+
+use crate::content::Secret;
+use crate::judge::{Candidate, MemberName, Part, proof};
+use crate::rule::{Engine, ProofKind, RuleSet};
+use crate::scan::{Match, RawSpot};
+use crate::syntax::{ScopeId, Scopes};
+
+/// Pairs of one scope that are compared. Stops: thousands of ids beside thousands of secrets.
+const MOST_COMPARED: usize = 400_000;
+
+/// Turns candidates into matches, in order of part and position.
+pub(crate) fn pair(mut candidates: Vec<Candidate>, scopes: &Scopes, rules: &RuleSet) -> Vec<Match> {
+    candidates.sort_by_key(|found| (found.member.part, found.order));
+    let mut pairing = Pairing {
+        links: vec![None; candidates.len()],
+        ambiguous: vec![0; candidates.len()],
+        candidates,
+        scopes,
+        rules,
+    };
+    pairing.link();
+    pairing.matches()
+}
+
+/// What has been told of each place: member and value.
+type Told = HashSet<(Rc<MemberName>, Vec<u8>)>;
+
+fn key_of(found: &Candidate) -> (Rc<MemberName>, Vec<u8>) {
+    (Rc::clone(&found.member), found.value.to_vec())
+}
+
+struct Pairing<'a> {
+    candidates: Vec<Candidate>,
+    /// For an id its secret, for a secret its id; and the scope that held both.
+    links: Vec<Option<(usize, ScopeId, u16)>>,
+    ambiguous: Vec<u32>,
+    scopes: &'a Scopes,
+    rules: &'a RuleSet,
+}
+
+impl Pairing<'_> {
+    /// Scopes from the innermost to the root: a child's number is always larger than its parent's.
+    fn link(&mut self) {
+        let mut open: BTreeMap<ScopeId, Vec<usize>> = BTreeMap::new();
+        for (at, found) in self.candidates.iter().enumerate() {
+            let pairs = matches!(found.part, Part::Id | Part::Secret | Part::Anonymous)
+                || (found.part == Part::Single
+                    && found.kind == Some(Kind::Token)
+                    && found.rules.len() > 1);
+            if pairs {
+                open.entry(found.scope).or_default().push(at);
+            }
+        }
+        while let Some((scope, members)) = open.pop_last() {
+            self.link_scope(scope, &members);
+            let rest: Vec<usize> = members
+                .into_iter()
+                .filter(|&at| self.links[at].is_none() && self.climbs(at))
+                .collect();
+            if scope != Scopes::ROOT && !rest.is_empty() {
+                let parent = open.entry(self.scopes.parent(scope)).or_default();
+                parent.extend(rest);
+                parent.sort_unstable();
+            }
+        }
+    }
+
+    /// Values without a name belong to their own scope only.
+    fn climbs(&self, at: usize) -> bool {
+        matches!(self.candidates[at].part, Part::Id | Part::Secret)
+    }
+
+    fn link_scope(&mut self, scope: ScopeId, members: &[usize]) {
+        let ids: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|&at| self.candidates[at].part == Part::Id)
+            .collect();
+        let secrets: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|&at| self.candidates[at].part != Part::Id)
+            .collect();
+        if ids.is_empty() || secrets.is_empty() || ids.len() * secrets.len() > MOST_COMPARED {
+            return;
+        }
+        let mut scores: Vec<(u32, usize, usize, u16)> = Vec::new();
+        for &id in &ids {
+            for &secret in &secrets {
+                if let Some((score, rule)) = self.score(id, secret) {
+                    scores.push((score, id, secret, rule));
+                }
+            }
+        }
+        scores.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let mut start = 0;
+        while start < scores.len() {
+            let level = scores[start].0;
+            let end = start
+                + scores[start..]
+                    .iter()
+                    .take_while(|entry| entry.0 == level)
+                    .count();
+            self.link_level(scope, &scores[start..end]);
+            start = end;
+        }
+    }
+
+    /// Links what is mutually unique among equals first, then the tied in their order.
+    fn link_level(&mut self, scope: ScopeId, level: &[(u32, usize, usize, u16)]) {
+        for tied in [false, true] {
+            let mut by_id: BTreeMap<usize, HashSet<&[u8]>> = BTreeMap::new();
+            let mut by_secret: BTreeMap<usize, HashSet<&[u8]>> = BTreeMap::new();
+            for &(_, id, secret, _) in level {
+                if self.links[id].is_none() && self.links[secret].is_none() {
+                    let value = |at: usize| self.candidates[at].value.as_slice();
+                    by_id.entry(id).or_default().insert(value(secret));
+                    by_secret.entry(secret).or_default().insert(value(id));
+                }
+            }
+            let counts: Vec<(usize, usize)> = level
+                .iter()
+                .map(|&(_, id, secret, _)| {
+                    (
+                        by_id.get(&id).map_or(0, HashSet::len),
+                        by_secret.get(&secret).map_or(0, HashSet::len),
+                    )
+                })
+                .collect();
+            for (&(_, id, secret, rule), &(of_id, of_secret)) in level.iter().zip(&counts) {
+                let free = self.links[id].is_none() && self.links[secret].is_none();
+                let unique = of_id == 1 && of_secret == 1;
+                if !free || !(unique || tied) {
+                    continue;
+                }
+                self.links[id] = Some((secret, scope, rule));
+                self.links[secret] = Some((id, scope, rule));
+                if !unique && of_id > 1 {
+                    self.ambiguous[id] = u32::try_from(of_id).unwrap_or(u32::MAX);
+                }
+            }
+        }
+    }
+
+    /// How well an id and a secret go together, and by which rule.
+    fn score(&self, id: usize, secret: usize) -> Option<(u32, u16)> {
+        let (public, hidden) = (&self.candidates[id], &self.candidates[secret]);
+        if public.value == hidden.value {
+            return None;
+        }
+        let mut best: Option<(u32, u16)> = None;
+        for &rule in &public.rules {
+            if !hidden.rules.contains(&rule) {
+                continue;
+            }
+            let hint = public.hinted.contains(&rule) || hidden.hinted.contains(&rule);
+            let generic = self.rules.rule(rule).provider.as_str() == "generic";
+            // Halves without a beginning of their own need names, and a provider's word.
+            if !public.prefixed {
+                let named = public.named && hidden.named && hidden.part == Part::Secret;
+                if !named || !(hint || generic) {
+                    continue;
+                }
+            }
+            let mut score = 0;
+            score += 64 * u32::from(public.stem == hidden.stem && hidden.part == Part::Secret);
+            score += 32 * u32::from(hidden.part == Part::Secret);
+            score += 16 * u32::from(hint && !generic);
+            score += 8 * u32::from(public.prefixed);
+            score += 4 * u32::from(hidden.part == Part::Anonymous && hidden.path.is_empty());
+            score += u32::from(!generic);
+            score += 2 * u32::from(public.member == hidden.member);
+            if best.is_none_or(|(known, _)| score > known) {
+                best = Some((score, rule));
+            }
+        }
+        best
+    }
+
+    fn matches(mut self) -> Vec<Match> {
+        let mut matches = Vec::new();
+        let mut told = Told::new();
+        // Pairs first: what they tell is not told again.
+        for at in 0..self.candidates.len() {
+            if self.candidates[at].part == Part::Id && self.links[at].is_some() {
+                let order = self.candidates[at].order;
+                matches.extend(self.linked(at, &mut told).map(|found| (order, found)));
+            }
+        }
+        for at in 0..self.candidates.len() {
+            let order = self.candidates[at].order;
+            if self.links[at].is_none() {
+                matches.extend(self.alone(at, &mut told).map(|found| (order, found)));
+            }
+        }
+        matches.sort_by_key(|(order, found)| (found.part, *order));
+        matches.into_iter().map(|(_, found)| found).collect()
+    }
+
+    /// The match of a linked id.
+    fn linked(&mut self, id: usize, told: &mut Told) -> Option<Match> {
+        let (secret, scope, rule) = self.links[id]?;
+        let part = self.candidates[secret].member.part;
+        let public =
+            CredentialId::parse(std::str::from_utf8(&self.candidates[id].value).ok()?).ok()?;
+        told.insert(key_of(&self.candidates[id]));
+        if !told.insert(key_of(&self.candidates[secret])) {
+            return None;
+        }
+        let known = self.rules.rule(rule);
+        let mut proofs = std::mem::take(&mut self.candidates[id].proofs);
+        let mut confidence = Confidence::Paired;
+        if known.proof == Some(ProofKind::Volcengine) {
+            let holds =
+                proof::volcengine(&self.candidates[id].value, &self.candidates[secret].value);
+            proofs.push(Proof::Structure { holds });
+            confidence = if holds {
+                Confidence::Proven
+            } else {
+                Confidence::Contextual
+            };
+        }
+        if self.ambiguous[id] > 1 {
+            proofs.push(Proof::Ambiguous {
+                candidates: self.ambiguous[id],
+            });
+            confidence = Confidence::Strong;
+        }
+        let (token, expiry) = self.beside(id, secret, scope);
+        let mut also = Vec::new();
+        if let Some(token) = token {
+            let value = self.candidates[token].value.to_vec();
+            told.insert(key_of(&self.candidates[token]));
+            also.push(Secret::new(value));
+            if let Some(Proof::Expires { at }) = expiry {
+                proofs.push(Proof::Expires { at });
+            }
+        }
+        let rule = match (also.is_empty(), known.kind) {
+            (false, Kind::AccessKeyPair) => self.temporary_of(rule),
+            _ => rule,
+        };
+        let known = self.rules.rule(rule);
+        let kind = if also.is_empty() {
+            known.kind
+        } else {
+            Kind::TemporaryCredential
+        };
+        proofs.truncate(limits::PROOFS_PER_FINDING);
+        Some(Match {
+            rule: known.id.clone(),
+            provider: known.provider.clone(),
+            kind,
+            also,
+            id: Some(public),
+            confidence,
+            proof: proofs,
+            prefix: None,
+            scheme: Scheme::Hmac,
+            part,
+            spot: self.spot(secret),
+            secret: Some(Secret::new(self.candidates[secret].value.to_vec())),
+        })
+    }
+
+    /// The rule for the temporary form of a pair, where the provider has one.
+    fn temporary_of(&self, rule: u16) -> u16 {
+        let provider = &self.rules.rule(rule).provider;
+        (0_u16..)
+            .zip(self.rules.rules())
+            .find(|(_, other)| {
+                other.provider == *provider && other.kind == Kind::TemporaryCredential
+            })
+            .map_or(rule, |(number, _)| number)
+    }
+
+    /// A session token and an expiry in the pair's own scope or, for tokens, just around it.
+    fn beside(&self, id: usize, secret: usize, scope: ScopeId) -> (Option<usize>, Option<Proof>) {
+        let inner = [
+            self.candidates[id].scope,
+            self.candidates[secret].scope,
+            scope,
+        ];
+        let near = |found: &Candidate| {
+            inner.contains(&found.scope)
+                || inner.contains(&self.scopes.parent(found.scope))
+                || inner[..2]
+                    .iter()
+                    .any(|&one| self.scopes.parent(one) == found.scope && one != scope)
+        };
+        let stem = &self.candidates[secret].stem;
+        let token = (0..self.candidates.len())
+            .filter(|&at| {
+                let found = &self.candidates[at];
+                found.part == Part::Token && self.links[at].is_none() && near(found)
+            })
+            .max_by_key(|&at| {
+                (
+                    self.candidates[at].stem == *stem,
+                    self.candidates[at].prefixed,
+                )
+            });
+        let expiry = self
+            .candidates
+            .iter()
+            .find(|found| {
+                found.part == Part::Expiry
+                    && (near(found) || found.scope == self.scopes.parent(scope))
+            })
+            .and_then(|found| found.proofs.first().cloned());
+        (token, expiry)
+    }
+
+    fn spot(&mut self, at: usize) -> RawSpot {
+        let found = &mut self.candidates[at];
+        let path = std::mem::take(&mut found.path);
+        RawSpot {
+            line: found.line,
+            end_line: found.end_line,
+            field: (!path.is_empty()).then_some(path),
+            inside: found.member.inside.clone(),
+            encoding: found.encoding.clone(),
+        }
+    }
+
+    /// What an unlinked candidate is by itself, if anything.
+    fn alone(&mut self, at: usize, told: &mut Told) -> Option<Match> {
+        let found = &self.candidates[at];
+        let (rule, kind) = match found.part {
+            Part::Id if found.prefixed => (*found.rules.first()?, Kind::Reference),
+            Part::Single => (*found.rules.last()?, found.kind.unwrap_or(Kind::Token)),
+            Part::Token if found.prefixed => (*found.rules.first()?, Kind::Token),
+            Part::Secret => self.lone_secret(found)?,
+            _ => return None,
+        };
+        let rule = self.rules.rule(rule);
+        let kind = if found.part == Part::Single && found.kind.is_none() {
+            rule.kind
+        } else {
+            kind
+        };
+        if !told.insert(key_of(found)) {
+            return None;
+        }
+        let id = match kind {
+            Kind::Reference => {
+                Some(CredentialId::parse(std::str::from_utf8(&found.value).ok()?).ok()?)
+            }
+            _ => None,
+        };
+        let floor = if kind == Kind::Password {
+            limits::SHORTEST_PASSWORD
+        } else {
+            limits::SHORTEST_SECRET
+        };
+        if id.is_none() && found.value.len() < floor {
+            return None;
+        }
+        let prefix: Option<PublicPrefix> = rule.prefix.clone().filter(|_| id.is_none());
+        Some(Match {
+            rule: rule.id.clone(),
+            provider: rule.provider.clone(),
+            kind,
+            secret: id.is_none().then(|| Secret::new(found.value.to_vec())),
+            also: Vec::new(),
+            id,
+            confidence: found.confidence,
+            proof: found.proofs.clone(),
+            prefix,
+            scheme: if kind == Kind::Password {
+                Scheme::ArgonHmac
+            } else {
+                Scheme::Hmac
+            },
+            part: found.member.part,
+            spot: self.spot(at),
+        })
+    }
+
+    /// The rule of a secret without an id: its provider's, if a word or its beginning tells it, else
+    /// the one for secrets by name.
+    fn lone_secret(&self, found: &Candidate) -> Option<(u16, Kind)> {
+        if found.prefixed {
+            return Some((*found.rules.first()?, Kind::SecretKey));
+        }
+        let own = found.rules.iter().copied().find(|rule| {
+            found.hinted.contains(rule) && self.rules.rule(*rule).provider.as_str() != "generic"
+        });
+        let rule = own.or_else(|| self.rules.engine(Engine::NamedSecret))?;
+        Some((rule, Kind::SecretKey))
+    }
+}

@@ -1,0 +1,263 @@
+//! Reads rule packs: TOML in, compiled rules and named faults out.
+//!
+//! Here stand the floors that a pack cannot lower: a shape needs either a fixed part that says what
+//! it is or a name beside it, and a secret is never shorter than the protocol allows.
+
+use akwatch_proto::credential::{Kind, Provider, PublicPrefix, RuleId};
+use akwatch_proto::limits;
+use serde::Deserialize;
+
+use super::name::{Names, RawNames};
+use super::{Engine, Pattern, ProofKind, Rule, RuleFault, Shape};
+
+pub(super) const NAMES: &str = include_str!("../../rules/names.toml");
+pub(super) const BUILTIN: [(&str, &str); 3] = [
+    ("cloud.toml", include_str!("../../rules/cloud.toml")),
+    ("tokens.toml", include_str!("../../rules/tokens.toml")),
+    ("keys.toml", include_str!("../../rules/keys.toml")),
+];
+
+/// Bytes of one pack: a pack is compiled in the detector's memory.
+const LARGEST_PACK: usize = 1 << 20;
+/// Fixed bytes that a shape needs to be found without a name, and random positions beside them.
+const FEWEST_LITERAL_BYTES: usize = 2;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPack {
+    #[serde(default)]
+    rule: Vec<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawRule {
+    id: String,
+    provider: String,
+    kind: Kind,
+    about: String,
+    source: String,
+    remedy: String,
+    #[serde(default)]
+    words: Vec<String>,
+    #[serde(default)]
+    proof: Option<String>,
+    #[serde(default)]
+    engine: Option<String>,
+    #[serde(default)]
+    marker: Option<String>,
+    #[serde(default)]
+    id_part: RawShape,
+    #[serde(default)]
+    secret_part: RawShape,
+    #[serde(default)]
+    token_part: RawShape,
+    #[serde(default)]
+    examples: Vec<String>,
+    #[serde(default)]
+    look_alikes: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawShape {
+    #[serde(default)]
+    patterns: Vec<String>,
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+/// A rule and what the set keeps beside it.
+pub(super) struct Compiled {
+    pub(super) rule: Rule,
+    pub(super) engine: Option<Engine>,
+    pub(super) marker: Option<String>,
+}
+
+/// The words for names that come with this program.
+pub(super) fn names() -> Names {
+    let raw: RawNames = toml::from_str(NAMES).expect("invariant: the embedded names are tested");
+    Names::new(&raw)
+}
+
+/// Reads one pack. Only a `trusted` one, which is part of this program, may name an engine.
+pub(super) fn read(
+    name: &str,
+    text: &str,
+    trusted: bool,
+    faults: &mut Vec<RuleFault>,
+) -> Vec<Compiled> {
+    let mut fault = |rule: Option<String>, why: String| {
+        faults.push(RuleFault {
+            pack: name.to_owned(),
+            rule,
+            why,
+        });
+    };
+    if text.len() > LARGEST_PACK {
+        fault(
+            None,
+            format!(
+                "the pack has {} bytes; {LARGEST_PACK} are allowed",
+                text.len()
+            ),
+        );
+        return Vec::new();
+    }
+    let pack: RawPack = match toml::from_str(text) {
+        Ok(pack) => pack,
+        Err(error) => {
+            fault(
+                None,
+                format!(
+                    "the pack is not TOML of the documented form: {}",
+                    error.message()
+                ),
+            );
+            return Vec::new();
+        }
+    };
+    let mut compiled = Vec::new();
+    for value in pack.rule {
+        let id = value
+            .get("id")
+            .and_then(toml::Value::as_str)
+            .map(str::to_owned);
+        let rule = RawRule::deserialize(value)
+            .map_err(|error| error.message().to_owned())
+            .and_then(|raw| compile(raw, trusted));
+        match rule {
+            Ok(rule) => compiled.push(rule),
+            Err(why) => fault(id, why),
+        }
+    }
+    compiled
+}
+
+fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
+    let id = RuleId::parse(&raw.id).map_err(|error| error.to_string())?;
+    let provider = Provider::parse(&raw.provider).map_err(|error| error.to_string())?;
+    let engine = raw.engine.as_deref().map(engine_named).transpose()?;
+    if engine.is_some() && !trusted {
+        return Err("only the program's own rules name an engine".to_owned());
+    }
+    let proof = raw.proof.as_deref().map(proof_named).transpose()?;
+    let public = shape(&raw.id_part)?;
+    let secret = shape(&raw.secret_part)?;
+    let token = shape(&raw.token_part)?;
+    if raw
+        .marker
+        .as_ref()
+        .is_some_and(|marker| marker.len() < FEWEST_LITERAL_BYTES)
+    {
+        return Err(format!(
+            "a marker has at least {FEWEST_LITERAL_BYTES} bytes"
+        ));
+    }
+    if engine.is_none() {
+        if secret.patterns.is_empty() {
+            return Err("the rule has no pattern for its secret".to_owned());
+        }
+        check_secret(&secret, public.patterns.is_empty(), raw.marker.as_deref())?;
+    }
+    let prefix = if public.patterns.is_empty() {
+        common_anchor(&secret)
+    } else {
+        None
+    };
+    Ok(Compiled {
+        engine,
+        marker: raw.marker,
+        rule: Rule {
+            id,
+            provider,
+            kind: raw.kind,
+            words: raw.words,
+            proof,
+            public,
+            secret,
+            token,
+            prefix,
+            remedy: raw.remedy,
+            about: raw.about,
+            source: raw.source,
+            examples: raw.examples,
+            look_alikes: raw.look_alikes,
+        },
+    })
+}
+
+/// The floor: no shape may fit short or arbitrary text.
+fn check_secret(secret: &Shape, alone: bool, marker: Option<&str>) -> Result<(), String> {
+    for pattern in &secret.patterns {
+        if pattern.shortest() < limits::SHORTEST_SECRET {
+            return Err(format!(
+                "a secret has at least {} characters; write a longer shape",
+                limits::SHORTEST_SECRET
+            ));
+        }
+        if pattern.longest() > limits::LONGEST_SECRET {
+            return Err(format!(
+                "a secret has at most {} bytes",
+                limits::LONGEST_SECRET
+            ));
+        }
+        if alone
+            && (pattern.literal_bytes() < FEWEST_LITERAL_BYTES
+                || (pattern.anchor().len() < FEWEST_LITERAL_BYTES && marker.is_none()))
+        {
+            return Err(format!(
+                "a secret without an id needs a fixed beginning of {FEWEST_LITERAL_BYTES} characters or a marker"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn shape(raw: &RawShape) -> Result<Shape, String> {
+    Ok(Shape {
+        patterns: raw
+            .patterns
+            .iter()
+            .map(|text| Pattern::parse(text))
+            .collect::<Result<_, _>>()?,
+        names: raw.names.clone(),
+    })
+}
+
+/// The beginning that all shapes of a secret share, if it is worth showing.
+fn common_anchor(shape: &Shape) -> Option<PublicPrefix> {
+    let first = shape.patterns.first()?.anchor();
+    let common = shape.patterns.iter().fold(first.len(), |length, pattern| {
+        let same = first
+            .iter()
+            .zip(pattern.anchor())
+            .take_while(|(a, b)| a == b)
+            .count();
+        length.min(same)
+    });
+    let text = std::str::from_utf8(&first[..common.min(limits::PREVIEW_PREFIX)]).ok()?;
+    PublicPrefix::parse(text).ok()
+}
+
+fn engine_named(name: &str) -> Result<Engine, String> {
+    Ok(match name {
+        "named-password" => Engine::NamedPassword,
+        "named-secret" => Engine::NamedSecret,
+        "named-token" => Engine::NamedToken,
+        "private-key" => Engine::PrivateKey,
+        "url-password" => Engine::UrlPassword,
+        _ => return Err(format!("no engine is called `{name}`")),
+    })
+}
+
+fn proof_named(name: &str) -> Result<ProofKind, String> {
+    Ok(match name {
+        "aws-account" => ProofKind::AwsAccount,
+        "crc32-base62" => ProofKind::Crc32Base62,
+        "crc32-hex" => ProofKind::Crc32Hex,
+        "jwt" => ProofKind::Jwt,
+        "volcengine" => ProofKind::Volcengine,
+        _ => return Err(format!("no proof is called `{name}`")),
+    })
+}

@@ -1,0 +1,245 @@
+//! Generated credentials of a rule's shape, and the rules' own examples run against them.
+//!
+//! No literal that looks like a live key is ever written down: examples hold `{id}`, `{secret}` and
+//! `{token}`, or a class such as `{hex:32}`, and a seeded generator fills them in.
+
+use std::sync::Arc;
+
+use akwatch_proto::credential::{Confidence, Kind, RuleId};
+
+use crate::content::{Format, Part, Position};
+use crate::judge::proof;
+use crate::rule::{Half, Pattern, ProofKind, Rule, RuleFault, RuleSet};
+use crate::scan::{Detector, Limits};
+
+/// One generated credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The public half; empty if the rule has none.
+    pub id: String,
+    /// The secret half.
+    pub secret: String,
+    /// The session token; empty if the rule has none.
+    pub token: String,
+}
+
+/// A linear congruential generator: the same seed gives the same sample everywhere.
+#[derive(Clone, Debug)]
+pub struct Seed(pub u64);
+
+impl Seed {
+    /// The next number.
+    pub fn next_number(&mut self) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 ^ self.0 >> 29
+    }
+}
+
+impl Sample {
+    /// A credential of the rule called `rule`; none if there is no such rule or it has no shape.
+    #[must_use]
+    pub fn of(rules: &RuleSet, rule: &str, seed: &mut Seed) -> Option<Sample> {
+        let rule = rules
+            .rules()
+            .iter()
+            .find(|known| known.id.as_str() == rule)?;
+        Sample::generate(rule, seed)
+    }
+
+    fn generate(rule: &Rule, seed: &mut Seed) -> Option<Sample> {
+        let mut one = |half: Half| {
+            let pattern = rule.shape(half).patterns.first()?;
+            Some(text(pattern.generate(&mut || seed.next_number())))
+        };
+        let mut sample = Sample {
+            id: one(Half::Id).unwrap_or_default(),
+            secret: one(Half::Secret)?,
+            token: one(Half::Token).unwrap_or_default(),
+        };
+        match rule.proof {
+            Some(ProofKind::Crc32Base62) => {
+                let body = sample.secret.len() - 6;
+                let sum = proof::crc32(&sample.secret.as_bytes()[body - 30..body]);
+                sample.secret.replace_range(body.., &base62(sum));
+            }
+            Some(ProofKind::Crc32Hex) => {
+                let body = sample.secret.len() - 9;
+                let sum = proof::crc32(&sample.secret.as_bytes()[..body]);
+                sample
+                    .secret
+                    .replace_range(body + 1.., &format!("{sum:08x}"));
+            }
+            Some(ProofKind::Volcengine) => volcengine(&mut sample, seed),
+            _ => {}
+        }
+        Some(sample)
+    }
+}
+
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Sample(id {} bytes, secret {} bytes)",
+            self.id.len(),
+            self.secret.len()
+        )
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn base62(mut number: u32) -> String {
+    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut tail = [b'0'; 6];
+    for place in tail.iter_mut().rev() {
+        *place = DIGITS[(number % 62) as usize];
+        number /= 62;
+    }
+    text(tail.to_vec())
+}
+
+fn volcengine(sample: &mut Sample, seed: &mut Seed) {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+    let mut uuid = || format!("{:016x}{:016x}", seed.next_number(), seed.next_number());
+    let tail = STANDARD_NO_PAD.encode(uuid());
+    sample.id.replace_range(4.., &tail);
+    sample.secret = STANDARD.encode(STANDARD_NO_PAD.encode(uuid()));
+}
+
+impl RuleSet {
+    /// Runs every rule's own examples and look-alikes; a fault for each that is not as it says.
+    #[must_use]
+    pub fn check_examples(self: &Arc<RuleSet>, seed: u64) -> Vec<RuleFault> {
+        let mut detector = Detector::new(Arc::clone(self), Limits::default());
+        let mut seed = Seed(seed);
+        let mut faults = Vec::new();
+        for rule in self.rules() {
+            let Some(sample) = Sample::generate(rule, &mut seed).or_else(|| {
+                Some(Sample {
+                    id: String::new(),
+                    secret: String::new(),
+                    token: String::new(),
+                })
+            }) else {
+                continue;
+            };
+            let mut fault = |number: usize, what: &str, why: &str| {
+                faults.push(RuleFault {
+                    pack: "examples".to_owned(),
+                    rule: Some(rule.id.to_string()),
+                    why: format!("{what} {number}: {why}"),
+                });
+            };
+            for (number, example) in rule.examples.iter().enumerate() {
+                let filled = fill(example, &sample, &mut seed);
+                if !tells(&mut detector, &filled, rule, &sample) {
+                    fault(number + 1, "example", "no match with its secret and id");
+                }
+            }
+            for (number, example) in rule.look_alikes.iter().enumerate() {
+                let filled = fill(example, &sample, &mut seed);
+                let told = scan(&mut detector, &filled)
+                    .iter()
+                    .any(|(id, kind, ..)| *id == rule.id && *kind != Kind::Reference);
+                if told {
+                    fault(number + 1, "look-alike", "it matches");
+                }
+            }
+        }
+        faults
+    }
+}
+
+type Told = (RuleId, Kind, Vec<u8>, Option<String>);
+
+fn scan(detector: &mut Detector, text: &str) -> Vec<Told> {
+    let bytes = text.as_bytes().to_vec();
+    let part = Part {
+        name: b"example.conf",
+        format: Format::Guess,
+        start: Position::default(),
+        source: &bytes,
+    };
+    detector
+        .scan(&[part])
+        .matches
+        .into_iter()
+        .filter(|found| found.confidence > Confidence::Unknown)
+        .map(|found| {
+            let secret = found
+                .secret
+                .map(|secret| secret.expose().to_vec())
+                .unwrap_or_default();
+            (
+                found.rule,
+                found.kind,
+                secret,
+                found.id.map(|id| id.to_string()),
+            )
+        })
+        .collect()
+}
+
+fn tells(detector: &mut Detector, text: &str, rule: &Rule, sample: &Sample) -> bool {
+    scan(detector, text).iter().any(|(id, _, secret, public)| {
+        *id == rule.id
+            && *secret == sample.secret.as_bytes()
+            && public.as_deref().unwrap_or_default() == sample.id
+    })
+}
+
+/// Fills `{id}`, `{secret}`, `{token}` and classes such as `{hex:32}`; other braces stay.
+fn fill(example: &str, sample: &Sample, seed: &mut Seed) -> String {
+    let mut out = String::new();
+    let mut rest = example;
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let close = rest.find('}').map_or(rest.len(), |at| at + 1);
+        let inner = &rest[..close];
+        let filled = match inner {
+            "{id}" => Some(sample.id.clone()),
+            "{secret}" => Some(sample.secret.clone()),
+            "{token}" => Some(sample.token.clone()),
+            _ if inner.contains(':') && !inner.contains(['"', ' ']) => Pattern::parse(inner)
+                .ok()
+                .map(|pattern| text(pattern.generate(&mut || seed.next_number()))),
+            _ => None,
+        };
+        match filled {
+            Some(filled) => {
+                out.push_str(&filled);
+                rest = &rest[close..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_rules_compile_and_keep_their_examples() {
+        let (set, faults) = RuleSet::compile(&[]);
+        assert_eq!(faults, []);
+        let set = Arc::new(set);
+        for seed in 0..12 {
+            let faults = set.check_examples(seed);
+            assert!(faults.is_empty(), "seed {seed}: {faults:#?}");
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! The one pass over each window: what could be a credential, and nothing else.
+//!
+//! Sixty-four bytes at a time are classified by arithmetic that the compiler turns into vector
+//! code. Where a run of letters and digits begins, three bytes are looked up in a bitmap of all
+//! rules' beginnings; where a separator stands, the end of the name before it is looked up. The cost
+//! does not depend on the number of rules, and no byte is looked at more than a bounded number of
+//! times, whatever the input.
+
+use std::ops::Range;
+
+use crate::rule::pattern::{ALNUM, JOINED};
+use crate::rule::{Half, Role, RuleSet};
+use crate::unwrap::inline;
+
+/// Something worth reading the syntax for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hit {
+    /// A whole token of a rule's shape.
+    Token(Token),
+    /// The separator after a name that says secret.
+    Name(usize),
+    /// `://user:password@`, by its colon.
+    Url(usize),
+    /// `-----BEGIN`, by its first dash.
+    Pem(usize),
+    /// A long run that decodes to text.
+    Wrapped(Range<usize>),
+}
+
+impl Hit {
+    pub(crate) fn at(&self) -> usize {
+        match self {
+            Hit::Token(token) => token.start,
+            Hit::Name(at) | Hit::Url(at) | Hit::Pem(at) => *at,
+            Hit::Wrapped(range) => range.start,
+        }
+    }
+}
+
+/// A token of a rule's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) rule: u16,
+    pub(crate) half: Half,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// Hits of one window that are kept. Stops: a window that is nothing but names. What is beyond is
+/// reported as *too many*.
+pub(crate) const MOST_HITS: usize = 200_000;
+
+/// Sifts `text`; hits come in order of position, but for markers, which come last. Answers whether
+/// there were more than are kept.
+pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
+    let mut sieve = Sieve {
+        text,
+        rules,
+        hits,
+        wrapped_until: 0,
+        token_until: 0,
+    };
+    let mut carry = false;
+    let mut previous = 0_u64;
+    let mut base = 0;
+    let mut padded = [0_u8; 64];
+    while base < text.len() {
+        let block: &[u8; 64] = match text[base..].first_chunk() {
+            Some(block) => block,
+            None => {
+                padded[..text.len() - base].copy_from_slice(&text[base..]);
+                &padded
+            }
+        };
+        let [alnum, separators, base64] = masks(block);
+        let starts = alnum & !(alnum << 1 | u64::from(carry));
+        carry = alnum >> 63 == 1;
+        sieve.block(base, starts, separators);
+        if let Some(end) = long_run(previous, base64) {
+            sieve.wrapped(base + end);
+        }
+        previous = base64;
+        base += 64;
+        if sieve.hits.len() > MOST_HITS {
+            sieve.hits.truncate(MOST_HITS);
+            return true;
+        }
+    }
+    sieve.markers();
+    false
+}
+
+/// The tokens inside one value, in order, not overlapping.
+pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
+    let mut hits = Vec::new();
+    let mut sieve = Sieve {
+        text: value,
+        rules,
+        hits: &mut hits,
+        wrapped_until: usize::MAX,
+        token_until: 0,
+    };
+    let mut inside = false;
+    for (at, &byte) in value.iter().enumerate() {
+        let is = ALNUM.has(byte);
+        if is && !inside {
+            sieve.start(at);
+        }
+        inside = is;
+    }
+    sieve.markers();
+    hits.into_iter()
+        .filter_map(|hit| match hit {
+            Hit::Token(token) => Some(token),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Bitmaps of one block: letters and digits; separators and escapes; base64's alphabet.
+#[inline]
+fn masks(block: &[u8; 64]) -> [u64; 3] {
+    let mut alnum = [0_u8; 64];
+    let mut separators = [0_u8; 64];
+    let mut base64 = [0_u8; 64];
+    for at in 0..64 {
+        let byte = block[at];
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let either = letter | digit;
+        alnum[at] = u8::from(either);
+        base64[at] = u8::from(either | (byte == b'+') | (byte == b'/'));
+        let separator = (byte == b'=')
+            | (byte == b':')
+            | (byte == b'(')
+            | (byte == b',')
+            | (byte == b'<')
+            | (byte == b'>')
+            | (byte == b'\\')
+            | (byte == b'%');
+        separators[at] = u8::from(separator);
+    }
+    [pack(&alnum), pack(&separators), pack(&base64)]
+}
+
+/// Sixty-four zeros and ones to sixty-four bits.
+#[inline]
+fn pack(bytes: &[u8; 64]) -> u64 {
+    let mut bits = 0_u64;
+    for (at, chunk) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits |= word << (at * 8);
+    }
+    bits
+}
+
+/// Whether a run of at least thirty-two ends in the block `now`; where, if so.
+#[inline]
+fn long_run(before: u64, now: u64) -> Option<usize> {
+    let mut bits = u128::from(now) << 64 | u128::from(before);
+    for shift in [1, 2, 4, 8, 16] {
+        bits &= bits << shift;
+    }
+    let ends = (bits >> 64) as u64;
+    (ends != 0).then(|| ends.trailing_zeros() as usize)
+}
+
+struct Sieve<'a> {
+    text: &'a [u8],
+    rules: &'a RuleSet,
+    hits: &'a mut Vec<Hit>,
+    wrapped_until: usize,
+    token_until: usize,
+}
+
+impl Sieve<'_> {
+    #[inline]
+    fn block(&mut self, base: usize, mut starts: u64, mut separators: u64) {
+        while starts != 0 {
+            self.start(base + starts.trailing_zeros() as usize);
+            starts &= starts - 1;
+        }
+        while separators != 0 {
+            self.separator(base + separators.trailing_zeros() as usize);
+            separators &= separators - 1;
+        }
+    }
+
+    #[inline]
+    fn start(&mut self, at: usize) {
+        let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk::<3>) else {
+            return;
+        };
+        if self.rules.may_begin(key) {
+            self.token(at, key);
+        } else if key == *b"BEG" && self.text[..at].ends_with(b"-----") {
+            self.hits.push(Hit::Pem(at - 5));
+        }
+    }
+
+    fn token(&mut self, at: usize, key: [u8; 3]) {
+        if at < self.token_until || !begins(self.text, at) {
+            return;
+        }
+        let mut best: Option<Token> = None;
+        for anchor in self.rules.anchored(key) {
+            let rule = self.rules.rule(anchor.rule);
+            let pattern = &rule.shape(anchor.half).patterns[usize::from(anchor.pattern)];
+            let Some(end) = pattern
+                .end_at(self.text, at)
+                .filter(|&end| ends(self.text, end))
+            else {
+                continue;
+            };
+            if best.is_none_or(|best| end > best.end) {
+                best = Some(Token {
+                    rule: anchor.rule,
+                    half: anchor.half,
+                    start: at,
+                    end,
+                });
+            }
+        }
+        if let Some(token) = best {
+            self.token_until = token.end;
+            self.hits.push(Hit::Token(token));
+        }
+    }
+
+    fn separator(&mut self, at: usize) {
+        let text = self.text;
+        match text[at] {
+            // After an escape a token may begin that no run shows: `\nAKID…`, `%3DAKID…`.
+            b'\\' => {
+                if matches!(text.get(at + 1), Some(b'n' | b't' | b'r')) {
+                    self.escaped(at + 2);
+                }
+            }
+            b'%' => self.escaped(at + 3),
+            b':' if text[at..].starts_with(b"://") => {
+                let rest = &text[at + 3..text.len().min(at + 256)];
+                let stop = rest.iter().position(|&b| {
+                    b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'@' | b'<')
+                });
+                if stop.is_some_and(|stop| rest[stop] == b'@' && rest[..stop].contains(&b':')) {
+                    self.hits.push(Hit::Url(at));
+                }
+            }
+            b'(' | b','
+                if !matches!(
+                    text[at + 1..].trim_ascii_start_limited().first(),
+                    Some(b'"' | b'\'' | b'`')
+                ) => {}
+            _ => {
+                if names_secret(text, at, self.rules) {
+                    self.hits.push(Hit::Name(at));
+                }
+            }
+        }
+    }
+
+    fn escaped(&mut self, at: usize) {
+        let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk::<3>) else {
+            return;
+        };
+        if at >= self.token_until
+            && self.rules.may_begin(key)
+            && !self.rules.anchored(key).is_empty()
+        {
+            self.hits.push(Hit::Name(at - 1));
+        }
+    }
+
+    /// A long run ends its thirty-second byte at `at`.
+    fn wrapped(&mut self, at: usize) {
+        if at < self.wrapped_until {
+            return;
+        }
+        let start = self.text[self.wrapped_until..at]
+            .iter()
+            .rposition(|&b| !inline::is_base64(b))
+            .map_or(self.wrapped_until, |n| self.wrapped_until + n + 1);
+        let end = inline::wrapped_end(self.text, start);
+        self.wrapped_until = end.max(at + 1);
+        if inline::looks_wrapped(&self.text[start..end]) {
+            self.hits.push(Hit::Wrapped(start..end));
+        }
+    }
+
+    fn markers(&mut self) {
+        for (marker, rule) in self.rules.markers() {
+            let shape = &self.rules.rule(*rule).secret;
+            for found in memchr::memmem::find_iter(self.text, marker).take(MOST_HITS) {
+                for pattern in &shape.patterns {
+                    let Some(start) = pattern.offset_of(marker).and_then(|n| found.checked_sub(n))
+                    else {
+                        continue;
+                    };
+                    let end = pattern
+                        .end_at(self.text, start)
+                        .filter(|&end| ends(self.text, end));
+                    if let Some(end) = end.filter(|_| begins(self.text, start)) {
+                        self.hits.push(Hit::Token(Token {
+                            rule: *rule,
+                            half: Half::Secret,
+                            start,
+                            end,
+                        }));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+trait TrimLimited {
+    fn trim_ascii_start_limited(&self) -> &[u8];
+}
+
+impl TrimLimited for [u8] {
+    /// Skips up to four blanks: no more are looked at.
+    fn trim_ascii_start_limited(&self) -> &[u8] {
+        let skip = self
+            .iter()
+            .take(4)
+            .take_while(|b| b.is_ascii_whitespace())
+            .count();
+        &self[skip..]
+    }
+}
+
+/// Whether the name before the separator at `at` says that a secret follows.
+fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
+    let mut end = at;
+    let floor = at.saturating_sub(8);
+    while end > floor && !ALNUM.has(text[end - 1]) && text[end - 1] < 0x80 && text[end - 1] != b'\n'
+    {
+        end -= 1;
+    }
+    let mut last = end;
+    while last > floor && text[last - 1].is_ascii_digit() {
+        last -= 1;
+    }
+    let mut ending = [0_u8; 2];
+    let mut found = 0;
+    while last > at.saturating_sub(12) && found < 2 {
+        last -= 1;
+        let byte = text[last];
+        if ALNUM.has(byte) || byte >= 0x80 {
+            ending[1 - found] = byte.to_ascii_lowercase();
+            found += 1;
+        } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
+            return false;
+        }
+    }
+    if found < 2 || (!rules.names().may_end(ending) && ending != *b"ue") {
+        return false;
+    }
+    let floor = at.saturating_sub(64);
+    let part = |byte: u8| {
+        ALNUM.has(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' ') || byte >= 0x80
+    };
+    let mut begin = end;
+    while begin > floor && part(text[begin - 1]) {
+        begin -= 1;
+    }
+    let key = &text[begin..end];
+    if ending == *b"ue" {
+        return key.len() <= 6 && key.ends_with(b"value");
+    }
+    rules
+        .names()
+        .role_of(key)
+        .is_some_and(|named| !matches!(named.role, Role::Id | Role::Expiry))
+}
+
+/// Whether a token may begin at `at`: what stands before it does not make it a piece of something.
+fn begins(text: &[u8], at: usize) -> bool {
+    let Some(&before) = at.checked_sub(1).and_then(|n| text.get(n)) else {
+        return true;
+    };
+    if before == b'/' {
+        // A path or a URL, but not a longer base64 text.
+        let piece = text[..at - 1]
+            .iter()
+            .rev()
+            .take(24)
+            .take_while(|&&b| ALNUM.has(b) || b == b'+')
+            .count();
+        return piece < 16;
+    }
+    // Flags carry values without a blank: `-iHPUA…`, `--sk-…` do not begin here, `-p` does.
+    !JOINED.has(before)
+}
+
+/// Whether a token may end at `end`.
+fn ends(text: &[u8], end: usize) -> bool {
+    let Some(&after) = text.get(end) else {
+        return true;
+    };
+    if after == b'/' {
+        let piece = text[end + 1..]
+            .iter()
+            .take(24)
+            .take_while(|&&b| ALNUM.has(b) || b == b'+')
+            .count();
+        return piece < 16;
+    }
+    !JOINED.has(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[(&str, usize)]) {
+        let rules = RuleSet::builtin();
+        let mut hits = Vec::new();
+        sift(text.as_bytes(), &rules, &mut hits);
+        let found: Vec<(&str, usize)> = hits
+            .iter()
+            .map(|hit| match hit {
+                Hit::Token(token) => (rules.rule(token.rule).id.as_str(), token.start),
+                Hit::Name(at) => ("name", *at),
+                Hit::Url(at) => ("url", *at),
+                Hit::Pem(at) => ("pem", *at),
+                Hit::Wrapped(range) => ("wrapped", range.start),
+            })
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn tokens_are_whole_or_nothing() {
+        let (short, long) = ("a1B2".repeat(8), "a1B2".repeat(16));
+        check(
+            &format!("x={}{short}", "AKID"),
+            &[("tencent.access-key", 2)],
+        );
+        check(
+            &format!("x={}{long}", "AKID"),
+            &[("tencent.temporary-credential", 2)],
+        );
+        check(&format!("x={}{short}_", "AKID"), &[]);
+        check(&format!("xAKID{short}"), &[]);
+        check(&format!("abcdefghijklmnopqrstu/AKID{short}"), &[]);
+        check(
+            &format!("https://x/AKID{short}/2024"),
+            &[("tencent.access-key", 10)],
+        );
+    }
+
+    #[test]
+    fn names_that_say_secret_are_seen() {
+        check("secretKey: x", &[("name", 9)]);
+        check("\"secret_key\" : x", &[("name", 13)]);
+        check("disk: x", &[]);
+        check("name: x", &[]);
+        check("postgres://a:b@c", &[("url", 8)]);
+        check("-----BEGIN PRIVATE KEY-----", &[("pem", 0)]);
+    }
+
+    #[test]
+    fn long_runs_are_seen_wherever_blocks_end() {
+        for pad in 0..130 {
+            let text = format!(
+                "{}{}",
+                " ".repeat(pad),
+                "c2VjcmV0S2V5OiBhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg"
+            );
+            check(&text, &[("wrapped", pad)]);
+        }
+    }
+}

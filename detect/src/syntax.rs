@@ -1,0 +1,240 @@
+//! Reads the syntax around candidates: fields with their key paths, exact ranges and scopes.
+//!
+//! Parsers here are tolerant on purpose: configuration on a server is cut, templated and half
+//! edited, and a key in a broken file is as usable as in a valid one. None of them can fail; what
+//! they do not understand is read line by line by [`text`]. None of them judges a value.
+
+pub(crate) mod argv;
+pub(crate) mod flow;
+pub(crate) mod history;
+pub(crate) mod keyed;
+pub(crate) mod refine;
+pub(crate) mod shell;
+pub(crate) mod text;
+pub(crate) mod xml;
+pub(crate) mod yaml;
+
+use std::ops::Range;
+
+use crate::content::Format;
+
+/// Names a scope: an object, section, block, command line.
+pub(crate) type ScopeId = u32;
+
+/// The tree of scopes of one scan, by parent. Pairs are made inside one of them.
+#[derive(Debug, Default)]
+pub(crate) struct Scopes {
+    parents: Vec<ScopeId>,
+}
+
+impl Scopes {
+    /// The root, which is its own parent.
+    pub(crate) const ROOT: ScopeId = 0;
+
+    pub(crate) fn new() -> Scopes {
+        Scopes { parents: vec![0] }
+    }
+
+    pub(crate) fn child(&mut self, parent: ScopeId) -> ScopeId {
+        let id = u32::try_from(self.parents.len()).unwrap_or(u32::MAX);
+        if id == u32::MAX {
+            return parent;
+        }
+        self.parents.push(parent);
+        id
+    }
+
+    pub(crate) fn parent(&self, scope: ScopeId) -> ScopeId {
+        self.parents
+            .get(scope as usize)
+            .copied()
+            .unwrap_or(Scopes::ROOT)
+    }
+
+    /// How many there are; with [`forget`](Scopes::forget), drops those of a window without
+    /// candidates.
+    pub(crate) fn len(&self) -> usize {
+        self.parents.len()
+    }
+
+    pub(crate) fn forget(&mut self, length: usize) {
+        self.parents.truncate(length.max(1));
+    }
+}
+
+/// One named value.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// The key path, `cos.secretKey`; empty for a bare value.
+    pub(crate) path: Vec<u8>,
+    /// The value's range in the text, quotes excluded.
+    pub(crate) raw: Range<usize>,
+    /// The value with its escapes undone, where that differs.
+    pub(crate) decoded: Option<Vec<u8>>,
+    /// The innermost scope.
+    pub(crate) scope: ScopeId,
+    /// Whether the value was quoted, or its format leaves no doubt where it ends.
+    pub(crate) quoted: bool,
+}
+
+impl Field {
+    pub(crate) fn value<'a>(&'a self, text: &'a [u8]) -> &'a [u8] {
+        self.decoded.as_deref().unwrap_or(&text[self.raw.clone()])
+    }
+}
+
+/// What parsers write into.
+pub(crate) struct Fields<'s> {
+    pub(crate) fields: Vec<Field>,
+    pub(crate) scopes: &'s mut Scopes,
+}
+
+impl Fields<'_> {
+    pub(crate) fn add(&mut self, path: &[u8], raw: Range<usize>, scope: ScopeId, quoted: bool) {
+        if raw.start < raw.end {
+            self.fields.push(Field {
+                path: path.to_vec(),
+                raw,
+                decoded: None,
+                scope,
+                quoted,
+            });
+        }
+    }
+
+    pub(crate) fn add_decoded(
+        &mut self,
+        path: &[u8],
+        raw: Range<usize>,
+        decoded: Option<Vec<u8>>,
+        scope: ScopeId,
+    ) {
+        if raw.start < raw.end {
+            self.fields.push(Field {
+                path: path.to_vec(),
+                raw,
+                decoded,
+                scope,
+                quoted: true,
+            });
+        }
+    }
+}
+
+/// Deepest nesting of scopes that a parser follows. Stops: a megabyte of `[`.
+pub(crate) const DEEPEST: usize = 96;
+
+/// Parses `text[range]` as `format` into `fields`. [`Format::Text`] and what is not understood
+/// yield nothing here: the caller reads the lines of its hits with [`text`].
+pub(crate) fn parse(
+    text: &[u8],
+    range: Range<usize>,
+    format: Format,
+    root: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    let first = fields.fields.len();
+    match format {
+        Format::Environ => argv::environ(text, range, root, fields),
+        Format::Argv => argv::arguments(text, range, root, fields),
+        Format::Dotenv => keyed::parse(text, range, keyed::Style::DOTENV, root, fields),
+        Format::Ini => keyed::parse(text, range, keyed::Style::INI, root, fields),
+        Format::Properties => keyed::parse(text, range, keyed::Style::PROPERTIES, root, fields),
+        Format::Toml => keyed::parse(text, range, keyed::Style::TOML, root, fields),
+        Format::Yaml => yaml::parse(text, range, root, fields),
+        Format::Json => flow::parse(text, range, b"", root, fields),
+        Format::Xml => xml::parse(text, range, root, fields),
+        Format::Shell => shell::script(text, range, root, fields),
+        Format::BashHistory => history::bash(text, range, root, fields),
+        Format::ZshHistory => history::zsh(text, range, root, fields),
+        Format::FishHistory => history::fish(text, range, root, fields),
+        Format::Guess | Format::Text => {}
+    }
+    refine::refine(text, first, fields);
+}
+
+/// Whether a format's fields are wanted even when the sieve saw nothing: flags and names there do
+/// not stand before `=` or `:`.
+pub(crate) fn always(format: Format) -> bool {
+    matches!(
+        format,
+        Format::Environ
+            | Format::Argv
+            | Format::Shell
+            | Format::BashHistory
+            | Format::ZshHistory
+            | Format::FishHistory
+    )
+}
+
+/// Decides a format from the first bytes of a text whose name says nothing.
+pub(crate) fn sniff(head: &[u8]) -> Format {
+    let head = &head[..head.len().min(4096)];
+    let start = head
+        .iter()
+        .position(|byte| !byte.is_ascii_whitespace())
+        .map_or(&[][..], |at| &head[at..]);
+    if start.starts_with(b"#!") {
+        let line = start.split(|&b| b == b'\n').next().unwrap_or_default();
+        let shell = [&b"sh"[..], b"bash", b"zsh", b"ksh", b"dash"];
+        let is_shell = line
+            .split(|&b| b == b'/' || b == b' ')
+            .any(|word| shell.contains(&word.trim_ascii()));
+        return if is_shell {
+            Format::Shell
+        } else {
+            Format::Text
+        };
+    }
+    if start.starts_with(b"<?xml") || start.starts_with(b"<!DOCTYPE") {
+        return Format::Xml;
+    }
+    let follows = start
+        .get(1..)
+        .unwrap_or_default()
+        .trim_ascii_start()
+        .first();
+    match (start.first(), follows) {
+        (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b'"')) => return Format::Json,
+        _ => {}
+    }
+    sniff_lines(head)
+}
+
+/// Counts what the lines look like.
+fn sniff_lines(head: &[u8]) -> Format {
+    let (mut equals, mut colons, mut sections, mut others) = (0, 0, 0, 0);
+    for line in head.split(|&b| b == b'\n').take(60) {
+        let line = line.trim_ascii();
+        let line = line.strip_prefix(b"export ").unwrap_or(line);
+        match line.first() {
+            None | Some(b'#' | b';') => continue,
+            Some(b'[') if line.ends_with(b"]") => {
+                sections += 1;
+                continue;
+            }
+            _ => {}
+        }
+        let key = line
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
+            .count();
+        match line.get(key) {
+            Some(b'=') if key > 0 => equals += 1,
+            Some(b':') if key > 0 && matches!(line.get(key + 1), None | Some(b' ' | b'\r')) => {
+                colons += 1;
+            }
+            _ if line.starts_with(b"- ") || line == b"---" => colons += 1,
+            _ => others += 1,
+        }
+    }
+    if sections > 0 && equals + colons + sections > others {
+        Format::Ini
+    } else if equals > others && equals >= colons {
+        Format::Dotenv
+    } else if colons > others + equals {
+        Format::Yaml
+    } else {
+        Format::Text
+    }
+}

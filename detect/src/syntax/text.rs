@@ -1,0 +1,240 @@
+//! Lines of anything: source code, logs, comments, formats without a parser.
+//!
+//! Only the lines near a hit are read. A name left of `=`, `:`, `=>`, `(` or `,` and the value right
+//! of it make a field; brackets that open or close a line, blank lines and names that come back
+//! bound the scopes.
+
+use std::ops::Range;
+
+use super::{DEEPEST, Fields, ScopeId};
+use crate::rule::Fnv;
+
+/// Tracks the block that a line belongs to.
+pub(crate) struct Blocks {
+    stack: Vec<ScopeId>,
+    seen: Vec<u64>,
+    block: ScopeId,
+    used: bool,
+}
+
+impl Blocks {
+    pub(crate) fn new(root: ScopeId, fields: &mut Fields<'_>) -> Blocks {
+        let block = fields.scopes.child(root);
+        Blocks {
+            stack: vec![root],
+            seen: Vec::new(),
+            block,
+            used: false,
+        }
+    }
+
+    fn top(&self) -> ScopeId {
+        self.stack.last().copied().unwrap_or(super::Scopes::ROOT)
+    }
+
+    fn fresh(&mut self, fields: &mut Fields<'_>) {
+        if self.used {
+            self.block = fields.scopes.child(self.top());
+            self.used = false;
+        }
+        self.seen.clear();
+    }
+
+    /// Called with every line, near a hit or not: what it opens and closes.
+    pub(crate) fn line(&mut self, line: &[u8], fields: &mut Fields<'_>) {
+        let trimmed = line.trim_ascii();
+        match trimmed.first() {
+            None => self.fresh(fields),
+            Some(b'}' | b']' | b')') => {
+                if self.stack.len() > 1 {
+                    self.stack.pop();
+                }
+                self.used = true;
+                self.fresh(fields);
+            }
+            _ => {}
+        }
+        if matches!(trimmed.last(), Some(b'{' | b'[' | b'(')) && self.stack.len() < DEEPEST {
+            let inner = fields.scopes.child(self.top());
+            self.stack.push(inner);
+            self.used = true;
+            self.fresh(fields);
+        }
+    }
+
+    fn scope_for(&mut self, name: &[u8], fields: &mut Fields<'_>) -> ScopeId {
+        let hash = Fnv::of(name);
+        if self.seen.contains(&hash) {
+            self.fresh(fields);
+        }
+        if self.seen.len() < 64 {
+            self.seen.push(hash);
+        }
+        self.used = true;
+        self.block
+    }
+
+    /// The block for values without a name.
+    pub(crate) fn scope(&mut self) -> ScopeId {
+        self.used = true;
+        self.block
+    }
+}
+
+/// Pairs of one line that are read. Stops: a line of a megabyte of `a=b`.
+const MOST_PAIRS: usize = 4096;
+
+/// Reads the pairs of the line `text[range]`.
+pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
+    let mut at = range.start;
+    let mut pairs = 0;
+    while at < range.end && pairs < MOST_PAIRS {
+        let rest = &text[at..range.end];
+        let Some(found) = rest
+            .iter()
+            .position(|b| matches!(b, b'=' | b':' | b'(' | b',' | b'>'))
+        else {
+            return;
+        };
+        let separator = at + found;
+        at = separator + 1;
+        let Some(value) = value_after(text, separator, range.end) else {
+            continue;
+        };
+        let Some(name) = name_before(text, range.start, separator) else {
+            continue;
+        };
+        pairs += 1;
+        let scope = blocks.scope_for(&text[name.clone()], fields);
+        let (raw, decoded, quoted) = value;
+        at = at.max(raw.start);
+        if quoted {
+            at = raw.end;
+            fields.add_decoded(&text[name], raw, decoded, scope);
+        } else {
+            fields.add(&text[name], raw, scope, false);
+        }
+    }
+}
+
+type Value = (Range<usize>, Option<Vec<u8>>, bool);
+
+fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
+    let byte = text[separator];
+    let mut at = separator + 1;
+    if byte == b'=' || byte == b':' {
+        while at < end && matches!(text[at], b'=' | b'>' | b':') {
+            at += 1;
+        }
+    }
+    while at < end && matches!(text[at], b' ' | b'\t') {
+        at += 1;
+    }
+    // Prefixes of string literals: b"", r"", @"", L"".
+    if at + 1 < end && matches!(text[at], b'b' | b'r' | b'@' | b'L' | b'u') && text[at + 1] == b'"'
+    {
+        at += 1;
+    }
+    match text[..end].get(at)? {
+        // An escaped quote: a string inside a string.
+        b'\\' if matches!(text[..end].get(at + 1), Some(b'"' | b'\'')) => {
+            let start = at + 2;
+            let length = memchr::memchr(b'\\', &text[start..end])?;
+            Some((start..start + length, None, true))
+        }
+        &quote @ (b'"' | b'\'' | b'`') => {
+            let (raw, decoded) = super::flow::quoted(&text[..end], at + 1, quote);
+            (!raw.is_empty()).then_some((raw, decoded, true))
+        }
+        _ if matches!(byte, b'(' | b',') => None,
+        _ => {
+            let stop = |b: &u8| {
+                b.is_ascii_whitespace()
+                    || matches!(b, b',' | b';' | b'"' | b'\'' | b'`' | b'<' | b'>')
+                    || matches!(
+                        b,
+                        b'(' | b')' | b'{' | b'}' | b'[' | b']' | b'|' | b'\\' | b'&'
+                    )
+            };
+            let length = text[at..end].iter().position(stop).unwrap_or(end - at);
+            (length > 0).then_some((at..at + length, None, false))
+        }
+    }
+}
+
+/// The name left of a separator: quoted, or a dotted identifier, with the words before it.
+fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usize>> {
+    let floor = start.max(separator.saturating_sub(96));
+    let mut end = separator;
+    if text[separator] == b'>' {
+        // `=>` is handled at its `=`; `<name>` here.
+        if separator > floor && text[separator - 1] == b'=' {
+            return None;
+        }
+    }
+    let skip = |byte: u8| {
+        matches!(
+            byte,
+            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b'?' | b':' | b')'
+        )
+    };
+    while end > floor && skip(text[end - 1]) {
+        end -= 1;
+    }
+    let quoted = end < separator && matches!(text[end], b'"' | b'\'' | b'`');
+    if text[separator] == b',' && !quoted {
+        return None;
+    }
+    let part = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$') || byte >= 0x80
+    };
+    let mut begin = end;
+    while begin > floor && part(text[begin - 1]) {
+        begin -= 1;
+    }
+    if begin == end {
+        return None;
+    }
+    // `secret key: …` in prose: one more word.
+    if !quoted && end - begin <= 6 && begin > floor + 1 && text[begin - 1] == b' ' {
+        let mut word = begin - 1;
+        while word > floor && part(text[word - 1]) {
+            word -= 1;
+        }
+        begin = word.min(begin);
+    }
+    Some(begin..end)
+}
+
+/// The pieces of a line that could be a half of a key: what is left when the rest is cut away.
+pub(crate) fn pieces(text: &[u8], range: Range<usize>, with_slash: bool) -> Vec<Range<usize>> {
+    let inside = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'+' | b'=' | b'_' | b'-')
+            || (with_slash && byte == b'/')
+    };
+    let mut pieces = Vec::new();
+    let mut at = range.start;
+    while at < range.end && pieces.len() < 256 {
+        let Some(begin) = text[at..range.end].iter().position(|&b| inside(b)) else {
+            break;
+        };
+        let begin = at + begin;
+        let length = text[begin..range.end].iter().position(|&b| !inside(b));
+        let end = length.map_or(range.end, |length| begin + length);
+        // `key=value` keeps the value; `==` at the end is padding.
+        let piece = &text[begin..end];
+        let equals = piece.iter().rposition(|&b| b == b'=');
+        let padding = piece.iter().rev().take_while(|&&b| b == b'=').count();
+        let body = piece.len() - padding;
+        let start = match equals.and_then(|_| piece[..body].iter().rposition(|&b| b == b'=')) {
+            Some(equals) => begin + equals + 1,
+            None => begin,
+        };
+        if end - start >= 16 {
+            pieces.push(start..end);
+        }
+        at = end;
+    }
+    pieces
+}

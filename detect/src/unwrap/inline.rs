@@ -1,0 +1,233 @@
+//! Encodings inside a text: base64, hexadecimal, percent and backslash escapes, UTF-16.
+//!
+//! Each answers with the decoded bytes or nothing; what comes out is judged like any other text.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Whether `byte` belongs to the standard alphabet without padding.
+pub(crate) fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
+}
+
+/// Where the base64 text that begins at `start` ends: padding included, and lines that go on at the
+/// same width joined.
+pub(crate) fn wrapped_end(text: &[u8], start: usize) -> usize {
+    let run = |at: usize| {
+        text[at..]
+            .iter()
+            .position(|&b| !is_base64(b))
+            .map_or(text.len(), |n| at + n)
+    };
+    let mut end = run(start);
+    let width = end - start;
+    loop {
+        if text[end..].starts_with(b"=") {
+            let padding = text[end..]
+                .iter()
+                .take(2)
+                .take_while(|&&b| b == b'=')
+                .count();
+            return end + padding;
+        }
+        let mut next = end;
+        let blank = text[next..]
+            .iter()
+            .take(64)
+            .take_while(|b| b.is_ascii_whitespace())
+            .count();
+        if !(60..=80).contains(&width) || !text[next..next + blank].contains(&b'\n') {
+            return end;
+        }
+        next += blank;
+        let line = run(next);
+        if line == next
+            || line - next > width
+            || !matches!(text.get(line), None | Some(b'\n' | b'\r' | b'='))
+        {
+            return end;
+        }
+        end = line;
+        if line - next < width && !text[end..].starts_with(b"=") {
+            return end;
+        }
+    }
+}
+
+/// Whether a long run decodes to text or to a container, judged by its beginning.
+pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
+    let head = &run[..run.len().min(48) / 4 * 4];
+    if head.iter().all(u8::is_ascii_hexdigit) {
+        return hex(head).is_some_and(|bytes| is_texty(&bytes));
+    }
+    STANDARD
+        .decode(head)
+        .is_ok_and(|bytes| is_texty(&bytes) || is_container(&bytes))
+}
+
+fn is_container(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b, 8]) || bytes.starts_with(b"PK\x03\x04")
+}
+
+/// Printable in nine of ten bytes and not a run of one byte: what names and values are made of.
+pub(crate) fn is_texty(bytes: &[u8]) -> bool {
+    if bytes.is_empty() {
+        return false;
+    }
+    let odd = bytes
+        .iter()
+        .filter(|&&b| !(b.is_ascii_graphic() || matches!(b, b' ' | b'\n' | b'\r' | b'\t')))
+        .count();
+    if odd == 0 {
+        return true;
+    }
+    // Text in another script, or UTF-16.
+    let high = bytes.iter().filter(|&&b| b >= 0x80).count();
+    let nul = bytes.iter().filter(|&&b| b == 0).count();
+    (odd == high && std::str::from_utf8(&bytes[..bytes.len() - bytes.len().min(3)]).is_ok())
+        || (nul * 2 >= bytes.len() - 2 && odd == nul)
+}
+
+/// Decodes base64 of either alphabet, padded or not, blanks ignored.
+pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let clean: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    if clean.len() < 8 || clean.len() % 4 == 1 {
+        return None;
+    }
+    let url = clean.iter().any(|b| matches!(b, b'-' | b'_'));
+    if url {
+        URL.decode(&clean).ok()
+    } else {
+        STANDARD.decode(&clean).ok()
+    }
+}
+
+/// Decodes hexadecimal of either case.
+pub(crate) fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() % 2 == 1 || text.len() < 8 {
+        return None;
+    }
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|n| u8::try_from(n).ok())
+    };
+    text.chunks(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
+}
+
+/// Undoes percent-encoding; nothing if there is none.
+pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    let mut any = false;
+    while at < text.len() {
+        let byte = (text[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+                any = true;
+            }
+            None => {
+                out.push(text[at]);
+                at += 1;
+            }
+        }
+    }
+    any.then_some(out)
+}
+
+/// Undoes backslash escapes of JSON and its kin; an unknown one keeps its character.
+pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        let Some(backslash) = memchr::memchr(b'\\', &text[at..]) else {
+            out.extend_from_slice(&text[at..]);
+            break;
+        };
+        out.extend_from_slice(&text[at..at + backslash]);
+        at += backslash + 1;
+        let Some(&kind) = text.get(at) else {
+            break;
+        };
+        at += 1;
+        match kind {
+            b'n' => out.push(b'\n'),
+            b't' => out.push(b'\t'),
+            b'r' => out.push(b'\r'),
+            b'u' => at += unicode(text, at, &mut out),
+            b'x' => match code(text, at, 2) {
+                Some(byte) => {
+                    out.extend(u8::try_from(byte));
+                    at += 2;
+                }
+                None => out.push(b'x'),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Writes the character whose digits are at `at`; answers how many bytes they took.
+fn unicode(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    let Some(first) = code(text, at, 4) else {
+        out.push(b'u');
+        return 0;
+    };
+    let low = (0xd800..0xdc00)
+        .contains(&first)
+        .then(|| text.get(at + 4..at + 6).filter(|next| next == b"\\u"))
+        .flatten()
+        .and_then(|_| code(text, at + 6, 4))
+        .filter(|low| (0xdc00..0xe000).contains(low));
+    let (scalar, taken) = match low {
+        Some(low) => (0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00), 10),
+        None => (first, 4),
+    };
+    let character = char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    taken
+}
+
+fn code(text: &[u8], at: usize, digits: usize) -> Option<u32> {
+    let digits = std::str::from_utf8(text.get(at..at + digits)?).ok()?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(
+            unescape(br"a\nb\u0041\x42\\c\/\ud83d\ude00\"),
+            "a\nbAB\\c/\u{1f600}".as_bytes()
+        );
+        assert_eq!(percent(b"a%2Bb%3d"), Some(b"a+b=".to_vec()));
+        assert_eq!(percent(b"plain"), None);
+        assert_eq!(hex(b"4142434445"), Some(b"ABCDE".to_vec()));
+        assert_eq!(base64(b"QUJD REVG\nR0hJ"), Some(b"ABCDEFGHI".to_vec()));
+        assert_eq!(base64(b"QUJDRA"), None);
+        assert_eq!(base64(b"QUJDREVGRw"), Some(b"ABCDEFG".to_vec()));
+    }
+}

@@ -1,0 +1,342 @@
+//! Reads streams of any length through windows, and opens what they are wrapped in.
+//!
+//! One buffer of a window's size for each level of nesting, whatever the size of the source: gzip
+//! and tar are read as they flow. Overlap between windows is whole lines, so that a key or a pair
+//! that a boundary cuts is whole in the next window.
+
+use std::io::{Cursor, ErrorKind, Read};
+use std::rc::Rc;
+
+use akwatch_proto::place::Encoding;
+use flate2::read::MultiGzDecoder;
+
+use super::archive;
+use crate::content::Format;
+use crate::judge::MemberName;
+use crate::scan::UnreadWhy;
+use crate::syntax;
+use crate::window::{LineBase, Region, Scanner};
+
+/// Bytes of a window.
+pub(crate) const WINDOW: usize = 512 * 1024;
+/// Bytes that the next window repeats, at most: what a pair may span.
+const OVERLAP: usize = 32 * 1024;
+
+/// Whether `bytes` begin like a container that is opened.
+pub(crate) fn is_container(bytes: &[u8]) -> bool {
+    is_gzip(bytes) || archive::is_zip(bytes) || archive::is_tar(bytes)
+}
+
+fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b, 8])
+}
+
+/// Containers that this program knows and cannot open: said, never skipped in silence.
+fn is_unsupported(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+        || bytes.starts_with(b"BZh")
+        || bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
+        || bytes.starts_with(b"7z\xbc\xaf\x27\x1c")
+        || bytes.starts_with(b"Rar!\x1a\x07")
+}
+
+/// The byte order of UTF-16, by its mark or by its NULs.
+pub(crate) fn utf16_order(head: &[u8]) -> Option<bool> {
+    if head.starts_with(&[0xff, 0xfe]) {
+        return Some(true);
+    }
+    if head.starts_with(&[0xfe, 0xff]) {
+        return Some(false);
+    }
+    let head = &head[..head.len().min(512) / 2 * 2];
+    if head.len() < 16 {
+        return None;
+    }
+    let nuls = |from: usize| head[from..].iter().step_by(2).filter(|&&b| b == 0).count();
+    let (even, odd) = (nuls(0), nuls(1));
+    let most = head.len() / 2 * 9 / 10;
+    if odd >= most && even == 0 {
+        Some(true)
+    } else if even >= most && odd == 0 {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Reads a nested text or container that lies in memory.
+pub(crate) fn nested(scanner: &mut Scanner<'_>, region: &Region, bytes: &[u8]) {
+    let mut input: &[u8] = bytes;
+    let mut region = region.clone();
+    region.format = Format::Guess;
+    let line = region.line;
+    read(scanner, &region, &mut input, Some(line));
+}
+
+/// Reads a stream to its end or its bounds. Answers how many bytes of it were read.
+///
+/// `inline` is the line of an outer text that all of it stands on.
+pub(crate) fn read(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    input: &mut dyn Read,
+    inline: Option<LineBase>,
+) -> u64 {
+    let mut buffer = vec![0_u8; scanner.window];
+    let (filled, end) = fill(scanner, region, input, &mut buffer, 0);
+    let head = &buffer[..filled];
+    let explicit = matches!(region.format, Format::Environ | Format::Argv);
+    if !explicit && is_unsupported(head) {
+        scanner.skipped(&region.member, UnreadWhy::Unsupported);
+        return 0;
+    }
+    let opens = !explicit && (is_container(head) || utf16_order(head).is_some());
+    if opens {
+        if region.depth >= scanner.limits.depth {
+            scanner.skipped(&region.member, UnreadWhy::Limit);
+            return 0;
+        }
+        let counted = &mut Counted { input, count: 0 };
+        open(scanner, region, head, end, counted);
+        return filled as u64 + counted.count;
+    }
+    let mut region = region.clone();
+    if region.format == Format::Guess {
+        region.format = guess(head);
+    }
+    if let Some(line) = inline {
+        region.line = line;
+    }
+    windows(scanner, &mut region, input, buffer, filled, end)
+}
+
+/// A format for bytes whose name says none; binary data are read as text for their tokens.
+fn guess(head: &[u8]) -> Format {
+    if memchr::memchr(0, &head[..head.len().min(1024)]).is_some() {
+        Format::Text
+    } else {
+        syntax::sniff(head)
+    }
+}
+
+fn open(scanner: &mut Scanner<'_>, region: &Region, head: &[u8], end: bool, rest: &mut dyn Read) {
+    let mut inner = region.clone();
+    inner.depth += 1;
+    if is_gzip(head) {
+        inner.encoding.push(Encoding::Compressed);
+        inner.format = match region.format {
+            Format::Guess => crate::places::format_of(trim_gz(&region.member.name)),
+            format => format,
+        };
+        let mut decoder = MultiGzDecoder::new(Cursor::new(head).chain(rest));
+        read(
+            scanner,
+            &inner,
+            &mut Budget {
+                input: &mut decoder,
+            },
+            None,
+        );
+    } else if archive::is_tar(head) {
+        archive::tar(scanner, region, &mut Cursor::new(head).chain(rest));
+    } else if archive::is_zip(head) {
+        archive::zip(scanner, region, head, end, rest);
+    } else if let Some(little) = utf16_order(head) {
+        inner.encoding.push(Encoding::Utf16);
+        inner.format = match region.format {
+            Format::Guess => Format::Guess,
+            format => format,
+        };
+        let mut decoder = Utf16 {
+            input: Cursor::new(head).chain(rest),
+            little,
+            ready: Vec::new(),
+            at: 0,
+        };
+        read(scanner, &inner, &mut decoder, None);
+    }
+}
+
+fn trim_gz(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b".gz")
+        .or_else(|| name.strip_suffix(b".GZ"))
+        .unwrap_or(name)
+}
+
+/// Marks a stream whose bytes count against the budget of unwrapped ones.
+struct Budget<'a> {
+    input: &'a mut dyn Read,
+}
+
+impl Read for Budget<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.input.read(into)
+    }
+}
+
+struct Counted<'a> {
+    input: &'a mut dyn Read,
+    count: u64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(into)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+}
+
+/// Fills the buffer from `from`; answers how much is filled and whether the stream has ended. What
+/// ends it early is noted.
+fn fill(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    input: &mut dyn Read,
+    buffer: &mut [u8],
+    from: usize,
+) -> (usize, bool) {
+    let mut filled = from;
+    let nested = region.depth > 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => return (filled, true),
+            Ok(count) => {
+                filled += count;
+                if nested {
+                    scanner.unwrapped += count as u64;
+                    if scanner.unwrapped > scanner.limits.unwrapped {
+                        scanner.skipped(&region.member, UnreadWhy::Limit);
+                        return (filled, true);
+                    }
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                let why = match error.kind() {
+                    ErrorKind::QuotaExceeded => UnreadWhy::Limit,
+                    _ if nested => UnreadWhy::Damaged,
+                    _ => UnreadWhy::Unreadable,
+                };
+                scanner.skipped(&region.member, why);
+                return (filled, true);
+            }
+        }
+    }
+    (filled, false)
+}
+
+/// Reads the text of a stream whose first bytes are in `buffer`.
+fn windows(
+    scanner: &mut Scanner<'_>,
+    region: &mut Region,
+    input: &mut dyn Read,
+    mut buffer: Vec<u8>,
+    mut filled: usize,
+    mut end: bool,
+) -> u64 {
+    let mut total = filled as u64;
+    loop {
+        if end {
+            scanner.text(region, &buffer[..filled], false);
+            break;
+        }
+        // A window ends with a line where it can; the next repeats its last lines.
+        let overlap = OVERLAP.min(buffer.len() / 4);
+        let line_end = memchr::memrchr(b'\n', &buffer[filled - overlap..filled])
+            .map(|at| filled - overlap + at + 1);
+        let stop = line_end.unwrap_or(filled);
+        scanner.text(region, &buffer[..stop], line_end.is_none());
+        let keep = stop - overlap.min(stop);
+        let keep = match memchr::memchr(b'\n', &buffer[keep..stop]) {
+            Some(at) if keep + at + 1 < stop => keep + at + 1,
+            _ => keep,
+        };
+        if let LineBase::Counted(lines) = &mut region.line {
+            let passed = memchr::memchr_iter(b'\n', &buffer[..keep]).count();
+            *lines = lines.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
+        }
+        region.offset += keep as u64;
+        buffer.copy_within(keep..filled, 0);
+        let left = filled - keep;
+        (filled, end) = fill(scanner, region, input, &mut buffer, left);
+        total += (filled - left) as u64;
+    }
+    zeroize::Zeroize::zeroize(&mut buffer);
+    total
+}
+
+/// The region of a member inside a container.
+pub(crate) fn member(scanner: &mut Scanner<'_>, region: &Region, name: &[u8]) -> Region {
+    let mut inside = region.member.inside.clone();
+    inside.push(name[..name.len().min(4096)].to_vec());
+    let scope = scanner.scopes.child(region.scope);
+    Region {
+        member: Rc::new(MemberName {
+            part: region.member.part,
+            inside,
+            name: name.to_vec(),
+        }),
+        encoding: region.encoding.clone(),
+        path: Vec::new(),
+        scope,
+        depth: region.depth + 1,
+        format: crate::places::format_of(name),
+        line: LineBase::Counted(0),
+        offset: 0,
+        code: is_code(name),
+    }
+}
+
+/// Whether a file's name says source code.
+pub(crate) fn is_code(name: &[u8]) -> bool {
+    const CODE: [&[u8]; 26] = [
+        b"py", b"go", b"java", b"js", b"ts", b"jsx", b"tsx", b"php", b"rb", b"rs", b"c", b"h",
+        b"cpp", b"cc", b"hpp", b"cs", b"kt", b"scala", b"lua", b"pl", b"pm", b"swift", b"vue",
+        b"groovy", b"mjs", b"map",
+    ];
+    let extension = name.rsplit(|&b| b == b'.').next().unwrap_or_default();
+    extension.len() < name.len() && CODE.contains(&extension)
+}
+
+/// UTF-16 to UTF-8, as it flows.
+struct Utf16<R> {
+    input: R,
+    little: bool,
+    ready: Vec<u8>,
+    at: usize,
+}
+
+impl<R: Read> Read for Utf16<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.ready.len() {
+            self.ready.clear();
+            self.at = 0;
+            let mut raw = [0_u8; 4096];
+            let mut filled = 0;
+            while filled < raw.len() {
+                match self.input.read(&mut raw[filled..])? {
+                    0 => break,
+                    count => filled += count,
+                }
+            }
+            let units = raw[..filled].as_chunks::<2>().0.iter().map(|pair| {
+                if self.little {
+                    u16::from_le_bytes(*pair)
+                } else {
+                    u16::from_be_bytes(*pair)
+                }
+            });
+            let mut text = [0_u8; 4];
+            for unit in char::decode_utf16(units.filter(|&unit| unit != 0xfeff)) {
+                let character = unit.unwrap_or(char::REPLACEMENT_CHARACTER);
+                self.ready
+                    .extend_from_slice(character.encode_utf8(&mut text).as_bytes());
+            }
+        }
+        let count = into.len().min(self.ready.len() - self.at);
+        into[..count].copy_from_slice(&self.ready[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}

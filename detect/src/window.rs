@@ -1,0 +1,606 @@
+//! Reads one window of text: sieve, syntax around what it saw, judgement.
+//!
+//! A window is a text that lies in memory as a whole: up to a megabyte of a file, or what an
+//! encoding inside it held. Nothing here reads a source, and nothing is remembered between windows
+//! but scopes and candidates.
+
+use std::rc::Rc;
+
+use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::place::Encoding;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::content::Format;
+use crate::judge::{Candidate, Judge, MemberName, Part, Value, key};
+use crate::rule::{Engine, Half, RuleSet};
+use crate::scan::{Limits, Unread, UnreadWhy};
+use crate::sieve::{self, Hit};
+use crate::syntax::{self, Field, Fields, ScopeId, Scopes, text::Blocks};
+use crate::unwrap::{inline, stream};
+
+/// What one scan gathers.
+pub(crate) struct Scanner<'r> {
+    pub(crate) rules: &'r RuleSet,
+    pub(crate) limits: Limits,
+    pub(crate) scopes: Scopes,
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) unread: Vec<Unread>,
+    pub(crate) too_many: bool,
+    pub(crate) work: u64,
+    pub(crate) unwrapped: u64,
+    /// Bytes of a window; a parameter so that tests can put a boundary anywhere.
+    pub(crate) window: usize,
+}
+
+/// Candidates of one scan. Stops: a file of generated keys that fills memory.
+const MOST_CANDIDATES: usize = 8192;
+/// Lines around an id of which all values are read.
+const NEAR: usize = 10;
+/// Lines longer than this are read around their hits only.
+const LONG_LINE: usize = 8192;
+
+/// Where a window's text stands.
+#[derive(Clone)]
+pub(crate) struct Region {
+    pub(crate) member: Rc<MemberName>,
+    pub(crate) encoding: Vec<Encoding>,
+    pub(crate) path: Vec<u8>,
+    pub(crate) scope: ScopeId,
+    pub(crate) depth: u32,
+    pub(crate) format: Format,
+    pub(crate) line: LineBase,
+    pub(crate) offset: u64,
+    /// Source code: only quoted values are passwords.
+    pub(crate) code: bool,
+}
+
+/// How lines of a text are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineBase {
+    /// So many lines come before.
+    Counted(u32),
+    /// All of it stands on this line of the outer text.
+    Fixed(u32),
+}
+
+/// Line starts of a window, found once.
+struct Lines {
+    starts: Vec<u32>,
+    base: LineBase,
+}
+
+impl Lines {
+    fn of(text: &[u8], base: LineBase) -> Lines {
+        let next = |at: usize| u32::try_from(at + 1).unwrap_or(u32::MAX);
+        Lines {
+            starts: std::iter::once(0)
+                .chain(memchr::memchr_iter(b'\n', text).map(next))
+                .collect(),
+            base,
+        }
+    }
+
+    fn index(&self, at: usize) -> usize {
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        self.starts
+            .partition_point(|&start| start <= at)
+            .saturating_sub(1)
+    }
+
+    fn number(&self, at: usize) -> u32 {
+        match self.base {
+            LineBase::Fixed(line) => line,
+            LineBase::Counted(before) => before
+                .saturating_add(u32::try_from(self.index(at)).unwrap_or(u32::MAX))
+                .saturating_add(1),
+        }
+    }
+
+    fn range(&self, line: usize, text: &[u8]) -> std::ops::Range<usize> {
+        let start = self.starts[line] as usize;
+        let end = self
+            .starts
+            .get(line + 1)
+            .map_or(text.len(), |&next| next as usize - 1);
+        start..end
+    }
+}
+
+/// Which stretches of a text have become fields.
+struct Cover {
+    starts: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+impl Cover {
+    fn of(fields: &[Field]) -> Cover {
+        let mut ranges: Vec<(usize, usize)> = fields
+            .iter()
+            .filter(|f| !f.raw.is_empty())
+            .map(|f| (f.raw.start, f.raw.end))
+            .collect();
+        ranges.sort_unstable();
+        let mut furthest = 0;
+        let (starts, ends) = ranges
+            .into_iter()
+            .map(|(start, end)| {
+                furthest = end.max(furthest);
+                (start, furthest)
+            })
+            .unzip();
+        Cover { starts, ends }
+    }
+
+    fn holds(&self, start: usize, end: usize) -> bool {
+        let before = self.starts.partition_point(|&at| at <= start);
+        before > 0 && self.ends[before - 1] >= end
+    }
+
+    /// Whether a value begins between `at` and `end`.
+    fn begins(&self, at: usize, end: usize) -> bool {
+        self.starts
+            .get(self.starts.partition_point(|&start| start < at))
+            .is_some_and(|&s| s <= end)
+    }
+}
+
+impl Scanner<'_> {
+    /// Notes that something was not read.
+    pub(crate) fn skipped(&mut self, member: &MemberName, why: UnreadWhy) {
+        let unread = Unread {
+            part: member.part,
+            inside: member.inside.clone(),
+            why,
+        };
+        if self.unread.len() < 256 && !self.unread.contains(&unread) {
+            self.unread.push(unread);
+        }
+    }
+
+    /// Reads `text`. When it is `cut`, more follows: a token that touches its end is left to the
+    /// next window.
+    pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
+        self.work += text.len() as u64;
+        let mut hits = Vec::new();
+        self.too_many |= sieve::sift(text, self.rules, &mut hits);
+        if cut {
+            hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
+        }
+        if hits.is_empty() && !syntax::always(region.format) {
+            return;
+        }
+        let lines = Lines::of(text, region.line);
+        let scopes_before = self.scopes.len();
+        let found_before = self.candidates.len();
+        let mut fields = Fields {
+            fields: Vec::new(),
+            scopes: &mut self.scopes,
+        };
+        syntax::parse(
+            text,
+            0..text.len(),
+            region.format,
+            region.scope,
+            &mut fields,
+        );
+        around_hits(text, region, &lines, &hits, &mut fields, self.rules);
+        let fields = std::mem::take(&mut fields.fields);
+        self.work += text.len() as u64;
+        let rules = self.rules;
+        let judge = Judge {
+            rules,
+            anonymous: hits
+                .iter()
+                .any(|hit| matches!(hit, Hit::Token(token) if token.half == Half::Id)),
+        };
+        for mut field in fields {
+            if !(cut && field.raw.end == text.len()) {
+                self.field(region, text, &field, &lines, &judge);
+            }
+            field.decoded.zeroize();
+        }
+        self.keys(region, text, &hits, &lines);
+        self.wrapped(region, text, &hits, &lines, found_before);
+        self.settle(found_before, scopes_before);
+    }
+
+    /// Drops what was seen twice, and the scopes of a window without candidates.
+    fn settle(&mut self, found_before: usize, scopes_before: usize) {
+        let mut fresh: Vec<Candidate> = self.candidates.drain(found_before..).collect();
+        fresh.sort_by(|a, b| {
+            (a.order, a.part, !a.named, a.path.is_empty()).cmp(&(
+                b.order,
+                b.part,
+                !b.named,
+                b.path.is_empty(),
+            ))
+        });
+        fresh.dedup_by(|b, a| a.order == b.order && a.part == b.part && a.value == b.value);
+        self.candidates.append(&mut fresh);
+        if self.candidates.len() == found_before {
+            self.scopes.forget(scopes_before);
+        }
+        if self.candidates.len() > MOST_CANDIDATES {
+            self.candidates.truncate(MOST_CANDIDATES);
+            self.too_many = true;
+        }
+    }
+
+    fn field(
+        &mut self,
+        region: &Region,
+        text: &[u8],
+        field: &Field,
+        lines: &Lines,
+        judge: &Judge<'_>,
+    ) {
+        let bytes = field.value(text);
+        let in_place = field.decoded.is_none();
+        let start = field.raw.start;
+        let line = |at: usize| lines.number(if in_place { start + at } else { start });
+        let path = join(&region.path, &field.path);
+        let value = Value {
+            path: &path,
+            bytes,
+            scope: field.scope,
+            encoding: &region.encoding,
+            sure: field.quoted || !region.code,
+            order: region.offset + start as u64,
+            line: &line,
+            member: &region.member,
+        };
+        self.value(region, &value, judge, !in_place);
+    }
+
+    /// Judges a value, and what is wrapped inside it.
+    fn value(&mut self, region: &Region, value: &Value<'_>, judge: &Judge<'_>, escaped: bool) {
+        let bytes = value.bytes;
+        let begins = bytes.trim_ascii_start().first().copied();
+        let document = bytes.len() >= 24
+            && (matches!(begins, Some(b'{' | b'['))
+                && bytes.contains(&b'"')
+                && bytes.contains(&b':')
+                || escaped && bytes.contains(&b'\n'));
+        if document && region.depth < self.limits.depth {
+            let mut inner = self.inside(region, value, 0, escaped.then_some(Encoding::Escaped));
+            inner.format = syntax::sniff(bytes);
+            return self.text(&inner, bytes, false);
+        }
+        if let Some((encoding, decoded)) = judge.unwrapped(bytes) {
+            let decoded = Zeroizing::new(decoded);
+            if encoding != Encoding::Url || decoded.as_slice() != bytes {
+                return self.decoded(region, value, judge, encoding, &decoded);
+            }
+        }
+        judge.value(value, &mut self.candidates);
+    }
+
+    /// A text that an encoding held.
+    fn decoded(
+        &mut self,
+        region: &Region,
+        value: &Value<'_>,
+        judge: &Judge<'_>,
+        encoding: Encoding,
+        decoded: &[u8],
+    ) {
+        self.unwrapped += decoded.len() as u64;
+        self.work += decoded.len() as u64;
+        if region.depth >= self.limits.depth || self.unwrapped > self.limits.unwrapped {
+            self.skipped(&region.member, UnreadWhy::Limit);
+            return;
+        }
+        let inner = self.inside(region, value, 0, Some(encoding));
+        if stream::is_container(decoded) || stream::utf16_order(decoded).is_some() {
+            return stream::nested(self, &inner, decoded);
+        }
+        let plain = decoded.iter().all(|b| !matches!(b, b'\n' | b'=' | b'{'))
+            || (encoding == Encoding::Url && !decoded.contains(&b'\n'))
+            || decoded
+                .trim_ascii_end()
+                .iter()
+                .rposition(|&b| b != b'=')
+                .is_some_and(|last| {
+                    !decoded[..last]
+                        .iter()
+                        .any(|b| matches!(b, b'\n' | b'=' | b'{' | b':'))
+                });
+        if plain {
+            let line = |_| (value.line)(0);
+            let again = Value {
+                bytes: decoded,
+                encoding: &inner.encoding,
+                line: &line,
+                sure: true,
+                ..*value
+            };
+            return self.value(&inner, &again, judge, false);
+        }
+        let mut inner = inner;
+        inner.format = syntax::sniff(decoded);
+        self.text(&inner, decoded, false);
+    }
+
+    /// The region of what is wrapped inside a value.
+    fn inside(
+        &self,
+        region: &Region,
+        value: &Value<'_>,
+        at: usize,
+        encoding: Option<Encoding>,
+    ) -> Region {
+        Region {
+            encoding: region.encoding.iter().copied().chain(encoding).collect(),
+            path: value.path.to_vec(),
+            scope: value.scope,
+            depth: region.depth + 1,
+            format: Format::Text,
+            line: LineBase::Fixed((value.line)(at)),
+            offset: value.order,
+            code: false,
+            member: Rc::clone(&region.member),
+        }
+    }
+
+    /// Private keys, wherever they stand.
+    fn keys(&mut self, region: &Region, text: &[u8], hits: &[Hit], lines: &Lines) {
+        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
+            return;
+        };
+        for hit in hits {
+            let Hit::Pem(at) = *hit else { continue };
+            let mut unescaped = Vec::new();
+            let limit = text.len().min(at + akwatch_proto::limits::LONGEST_SECRET);
+            let stop = memchr::memmem::find(&text[at..limit], b"-----END ").map_or(at, |n| at + n);
+            let escaped = memchr::memmem::find(&text[at..stop], b"\\n").is_some();
+            if escaped {
+                unescaped = inline::unescape(&text[at..(stop + 80).min(text.len())]);
+            }
+            let found = key::read(if escaped { &unescaped } else { &text[at..] });
+            unescaped.zeroize();
+            let Some(found) = found else { continue };
+            let first = lines.number(at);
+            let last = if escaped {
+                first
+            } else {
+                lines.number(at + found.length - 1)
+            };
+            let mut encoding = region.encoding.clone();
+            encoding.extend(escaped.then_some(Encoding::Escaped));
+            self.candidates.push(Candidate {
+                part: Part::Single,
+                value: Zeroizing::new(found.text),
+                rules: vec![rule],
+                prefixed: false,
+                named: false,
+                hinted: Vec::new(),
+                path: region.path.clone(),
+                stem: Vec::new(),
+                scope: region.scope,
+                line: first,
+                end_line: last,
+                member: Rc::clone(&region.member),
+                encoding,
+                order: region.offset + at as u64,
+                confidence: found.confidence.max(Confidence::Contextual),
+                proofs: found.proofs,
+                kind: Some(Kind::PrivateKey),
+            });
+        }
+    }
+
+    /// Long encoded runs that no field led to.
+    fn wrapped(
+        &mut self,
+        region: &Region,
+        text: &[u8],
+        hits: &[Hit],
+        lines: &Lines,
+        before: usize,
+    ) {
+        for hit in hits {
+            let Hit::Wrapped(range) = hit else { continue };
+            let order = region.offset + range.start as u64;
+            let end = region.offset + range.end as u64;
+            let seen = self.candidates[before..]
+                .iter()
+                .any(|c| (order..end).contains(&c.order));
+            if seen {
+                continue;
+            }
+            let judge = Judge {
+                rules: self.rules,
+                anonymous: false,
+            };
+            let bytes = &text[range.clone()];
+            let line = |_| lines.number(range.start);
+            let value = Value {
+                path: &region.path,
+                bytes,
+                scope: region.scope,
+                encoding: &region.encoding,
+                sure: false,
+                order,
+                line: &line,
+                member: &region.member,
+            };
+            let (encoding, decoded) = match judge.unwrapped(bytes) {
+                Some(found) => found,
+                None => match inline::base64(bytes) {
+                    Some(decoded) if stream::is_container(&decoded) => (Encoding::Base64, decoded),
+                    _ => continue,
+                },
+            };
+            let decoded = Zeroizing::new(decoded);
+            self.decoded(region, &value, &judge, encoding, &decoded);
+        }
+    }
+}
+
+fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() {
+        return name.to_vec();
+    }
+    if name.is_empty() {
+        return path.to_vec();
+    }
+    [path, b".", name].concat()
+}
+
+/// Reads, line by line, what no parser has made a field of.
+fn around_hits(
+    text: &[u8],
+    region: &Region,
+    lines: &Lines,
+    hits: &[Hit],
+    fields: &mut Fields<'_>,
+    rules: &RuleSet,
+) {
+    let cover = Cover::of(&fields.fields);
+    let plain = matches!(region.format, Format::Text | Format::Guess);
+    let mut wanted: Vec<(usize, usize)> = Vec::new();
+    for hit in hits {
+        let at = hit.at();
+        let line = lines.index(at);
+        let range = lines.range(line, text);
+        let covered = match hit {
+            Hit::Token(token) => cover.holds(token.start, token.end),
+            Hit::Name(at) => cover.begins(*at, range.end + 1) || cover.holds(*at, *at + 1),
+            Hit::Url(at) => cover.holds(*at, *at + 3),
+            Hit::Pem(_) | Hit::Wrapped(_) => !plain,
+        };
+        if covered {
+            continue;
+        }
+        let is_id = matches!(hit, Hit::Token(token) if token.half == Half::Id);
+        let near = if plain && is_id { NEAR } else { 0 };
+        wanted.push((line.saturating_sub(near), line + near));
+    }
+    if wanted.is_empty() {
+        return;
+    }
+    wanted.sort_unstable();
+    let mut reader = LineReader {
+        text,
+        hits,
+        rules,
+        fields,
+    };
+    let root = region.scope;
+    let mut blocks = Blocks::new(root, reader.fields);
+    let mut next = 0;
+    let mut done = 0;
+    for &(first, last) in &wanted {
+        let last = last.min(lines.starts.len() - 1);
+        if plain {
+            // Brackets and blank lines in between bound the blocks.
+            while next < first {
+                blocks.line(&text[lines.range(next, text)], reader.fields);
+                next += 1;
+            }
+        } else if first > next {
+            blocks = Blocks::new(
+                scope_before(reader.fields, lines.starts[first] as usize, root),
+                reader.fields,
+            );
+        }
+        for line in first.max(done)..=last {
+            let range = lines.range(line, text);
+            blocks.line(&text[range.clone()], reader.fields);
+            reader.line(range, &mut blocks);
+            next = line + 1;
+            done = line + 1;
+        }
+    }
+}
+
+/// The scope of the last field that begins before `at`.
+fn scope_before(fields: &Fields<'_>, at: usize, root: ScopeId) -> ScopeId {
+    fields
+        .fields
+        .iter()
+        .filter(|field| field.raw.start < at)
+        .max_by_key(|field| field.raw.start)
+        .map_or(root, |field| field.scope)
+}
+
+struct LineReader<'a, 'f, 's> {
+    text: &'a [u8],
+    hits: &'a [Hit],
+    rules: &'a RuleSet,
+    fields: &'f mut Fields<'s>,
+}
+
+impl LineReader<'_, '_, '_> {
+    fn line(&mut self, range: std::ops::Range<usize>, blocks: &mut Blocks) {
+        let from = self.hits.partition_point(|hit| hit.at() < range.start);
+        let here: Vec<&Hit> = self.hits[from..]
+            .iter()
+            .take_while(|hit| hit.at() < range.end)
+            .take(4096)
+            .collect();
+        if range.len() <= LONG_LINE {
+            self.stretch(range, &here, blocks);
+            return;
+        }
+        let mut done = range.start;
+        for hit in &here {
+            let start = hit.at().saturating_sub(256).max(done);
+            let end = range.end.min(hit.at() + 4096);
+            if start < end {
+                let inside: Vec<&Hit> = here
+                    .iter()
+                    .copied()
+                    .filter(|hit| (start..end).contains(&hit.at()))
+                    .take(64)
+                    .collect();
+                self.stretch(start..end, &inside, blocks);
+                done = end;
+            }
+        }
+    }
+
+    fn stretch(&mut self, range: std::ops::Range<usize>, hits: &[&Hit], blocks: &mut Blocks) {
+        let first = self.fields.fields.len();
+        syntax::text::line(self.text, range.clone(), blocks, self.fields);
+        let named = Cover::of(&self.fields.fields[first..]);
+        let mut id = None;
+        for hit in hits {
+            match hit {
+                Hit::Token(token) => {
+                    if !named.holds(token.start, token.end) {
+                        let scope = blocks.scope();
+                        self.fields.add(b"", token.start..token.end, scope, true);
+                    }
+                    if token.half == Half::Id {
+                        id = id.or(Some(token));
+                    }
+                }
+                Hit::Url(at) if !named.holds(*at, *at + 3) => {
+                    let start = self.text[range.start..*at]
+                        .iter()
+                        .rposition(|b| !b.is_ascii_alphanumeric() && *b != b'+')
+                        .map_or(range.start, |n| range.start + n + 1);
+                    let end = self.text[*at..range.end]
+                        .iter()
+                        .position(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`'))
+                        .map_or(range.end, |n| at + n);
+                    let scope = blocks.scope();
+                    self.fields.add(b"", start..end, scope, true);
+                }
+                _ => {}
+            }
+        }
+        if let Some(id) = id {
+            let slash = self.rules.rule(id.rule).secret.is_whole(&[b'/'; 40]);
+            let near = id.start.saturating_sub(512).max(range.start)..range.end.min(id.end + 512);
+            let named = Cover::of(&self.fields.fields[first..]);
+            for piece in syntax::text::pieces(self.text, near, slash) {
+                if !named.holds(piece.start, piece.end) {
+                    let scope = blocks.scope();
+                    self.fields.add(b"", piece, scope, true);
+                }
+            }
+        }
+    }
+}
