@@ -55,3 +55,28 @@ fn check(name: &str, toml: String) -> (String, bool) {
     }
     (report, faults.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_rule_file_says_so() {
+        let (report, sound) = check("mine.toml", "rule = \x1b[".to_owned());
+        assert!(
+            !sound && report.starts_with("mine.toml: the file: set aside:"),
+            "{report}"
+        );
+        assert!(!report.contains('\x1b'), "{report}");
+    }
+
+    #[test]
+    fn a_missing_file_is_trouble() {
+        let missing = tempfile::tempdir().unwrap().path().join("none.toml");
+        let message = format!("{:#}", run(&missing).unwrap_err());
+        assert!(
+            message.contains("none.toml") && message.contains("cannot read"),
+            "{message}"
+        );
+    }
+}
