@@ -216,7 +216,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Scan(args) => crate::scan::run(args),
         Command::Run(_) => not_built("run"),
         Command::Role(_) => not_built("role"),
-        Command::Enroll(_) => not_built("enroll"),
+        Command::Enroll(args) => crate::enroll::command(args),
         Command::Status(_) => not_built("status"),
         Command::Doctor(_) => not_built("doctor"),
         Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),
