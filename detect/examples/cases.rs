@@ -24,12 +24,12 @@ fn main() {
     }
 }
 
-fn scan(detector: &mut Detector, name: &str, bytes: Vec<u8>) -> Vec<Match> {
+fn scan(detector: &mut Detector, name: &str, bytes: &Vec<u8>) -> Vec<Match> {
     let part = Part {
         name: name.as_bytes(),
         format: Format::Guess,
         start: Position::default(),
-        source: &bytes,
+        source: bytes,
     };
     detector
         .scan(&[part])
@@ -100,7 +100,7 @@ fn cases(arguments: &[String]) {
                 .decode(word("base64"))
                 .unwrap_or_default(),
         };
-        let matches = scan(&mut detector, &word("name"), bytes);
+        let matches = scan(&mut detector, &word("name"), &bytes);
         let tally = tallies.entry(word("tier")).or_default();
         if case["expect"].is_null() {
             tally.negatives += 1;
@@ -143,10 +143,14 @@ fn cases(arguments: &[String]) {
             println!("MISS {} {} {value}", word("id"), word("kind"));
         }
     }
+    report(&kinds, &tallies);
+}
+
+fn report(kinds: &BTreeMap<String, (u32, u32)>, tallies: &BTreeMap<String, Tally>) {
     for (kind, (found, missed)) in kinds.iter().filter(|(_, (_, missed))| *missed > 0) {
         println!("kind {kind}: {found} found, {missed} missed");
     }
-    for (tier, tally) in &tallies {
+    for (tier, tally) in tallies {
         println!(
             "{tier}: found {} missed {} false {} of {} negatives; recall {:.3}",
             tally.found,
@@ -211,7 +215,7 @@ fn tree(roots: &[String]) {
             files += 1;
             bytes += content.len() as u64;
             let start = Instant::now();
-            let matches = scan(&mut detector, &path.to_string_lossy(), content);
+            let matches = scan(&mut detector, &path.to_string_lossy(), &content);
             let took = start.elapsed();
             spent += took;
             if took.as_millis() > 2000 {

@@ -93,6 +93,8 @@ pub(crate) struct Judge<'r> {
 
 /// Values longer than this are not looked into as a whole, only for tokens.
 const LONGEST_NAMED: usize = 4096;
+/// The shortest session token that vendors hand out.
+const SHORTEST_SESSION: usize = 60;
 
 impl Judge<'_> {
     /// What `value` is; candidates are added to `out`.
@@ -214,7 +216,7 @@ impl Judge<'_> {
                     out.push(found);
                 }
             }
-            Some(Role::Token) if printable && bytes.len() >= 60 => {
+            Some(Role::Token) if printable && bytes.len() >= SHORTEST_SESSION => {
                 found.part = Part::Token;
                 found.rules = self.fitting(bytes, Half::Token);
                 out.push(found);
@@ -286,7 +288,7 @@ impl Judge<'_> {
             return;
         };
         let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-        let fits = (limits::SHORTEST_SECRET + 4..=512).contains(&bytes.len())
+        let fits = (limits::SHORTEST_SECRET + 4..=LONGEST_NAMED).contains(&bytes.len())
             && bytes
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:".contains(b))
@@ -299,6 +301,11 @@ impl Judge<'_> {
             found.rules.push(rule);
             found.part = Part::Single;
             found.kind = Some(Kind::Token);
+            // `Token` beside a temporary pair is its session token.
+            if bytes.len() >= SHORTEST_SESSION {
+                found.part = Part::Token;
+                found.rules = vec![rule];
+            }
             out.push(found);
         }
     }

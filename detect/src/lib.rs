@@ -19,6 +19,8 @@ pub mod sample;
 pub mod scan;
 mod sieve;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod unwrap;
 mod window;
 

@@ -342,7 +342,9 @@ impl Pairing<'_> {
         let (rule, kind) = match found.part {
             Part::Id if found.prefixed => (*found.rules.first()?, Kind::Reference),
             Part::Single => (*found.rules.last()?, found.kind.unwrap_or(Kind::Token)),
-            Part::Token if found.prefixed => (*found.rules.first()?, Kind::Token),
+            Part::Token if found.prefixed || found.kind.is_some() => {
+                (*found.rules.first()?, Kind::Token)
+            }
             Part::Secret => self.lone_secret(found)?,
             _ => return None,
         };

@@ -148,6 +148,13 @@ impl Detector {
         }
     }
 
+    /// The same with windows of `bytes`, so that a test can put a boundary anywhere.
+    #[cfg(test)]
+    pub(crate) fn with_window(mut self, bytes: usize) -> Detector {
+        self.window = bytes;
+        self
+    }
+
     /// The rules in force.
     #[must_use]
     pub fn rules(&self) -> &RuleSet {
