@@ -71,7 +71,7 @@ fn base64_is_found_at_every_alignment() {
         let text = [before.as_bytes(), SECRET, b"zz"].concat();
         let encoded = data_encoding::BASE64.encode(&text);
         let clean = cleaned(SECRET, format!("/p/{encoded}/x").as_bytes());
-        assert!(clean.contains("‹demo.key~"), "{clean}");
+        assert!(clean.contains('‹'), "{clean}");
         assert_clean(&clean, SECRET);
     }
 }

@@ -4,6 +4,8 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
+mod found;
+
 fn args(root: &Path) -> ScanArgs {
     ScanArgs {
         root: Some(root.to_owned()),
