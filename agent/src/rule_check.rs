@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use akwatch_detect::{RulePack, RuleSet};
 use akwatch_proto::text::escape;
@@ -13,8 +14,11 @@ use anyhow::{Context, bail};
 
 /// Bytes of a rule file, as of a signed pack.
 const PACK: usize = akwatch_proto::limits::SIGNED_PAYLOAD;
+/// Fills the examples: the same every time, so that a fault can be looked at again.
+const SEED: u64 = 1;
 
-/// Compiles `file` and says which of its rules were set aside. Exit 0 when none was, else 1.
+/// Compiles `file`, runs its rules' examples and look-alikes and says what is not as it should be.
+/// Exit 0 when nothing is, else 1.
 ///
 /// # Errors
 /// When the file cannot be read or is too large.
@@ -39,17 +43,26 @@ fn check(name: &str, toml: String) -> (String, bool) {
         name: name.to_owned(),
         toml,
     };
-    let (rules, faults) = RuleSet::compile(&[pack]);
+    let (rules, mut faults) = RuleSet::compile(&[pack]);
+    let rules = Arc::new(rules);
+    let set_aside = faults.len();
+    faults.extend(rules.check_examples(SEED));
     let mut report = String::new();
-    for fault in &faults {
+    for (number, fault) in faults.iter().enumerate() {
         let rule = fault.rule.as_deref().map_or("the file", |rule| rule);
         let (rule, why) = (escape(rule.as_bytes()), escape(fault.why.as_bytes()));
-        let _ = writeln!(report, "{name}: {rule}: set aside: {why}");
+        let verdict = if number < set_aside {
+            "set aside: "
+        } else {
+            ""
+        };
+        let _ = writeln!(report, "{name}: {rule}: {verdict}{why}");
     }
     if faults.is_empty() {
+        let count = rules.ids().count();
         let _ = writeln!(
             report,
-            "{name}: sound; compiled as version {}",
+            "{name}: {count} rules, every example as it says; version {}",
             rules.version()
         );
     }
@@ -68,6 +81,25 @@ mod tests {
             "{report}"
         );
         assert!(!report.contains('\x1b'), "{report}");
+    }
+
+    #[test]
+    fn the_programs_own_rules_are_sound() {
+        let own = include_str!("../../detect/rules/cloud.toml");
+        let (report, sound) = check("cloud.toml", own.to_owned());
+        assert!(
+            sound && report.contains("every example as it says"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn an_example_that_does_not_match_is_named() {
+        let own = include_str!("../../detect/rules/cloud.toml");
+        let (_, rest) = own.split_once("examples = [").unwrap();
+        let wrong = own.replacen(rest, &format!("\"nothing\\n\",{rest}"), 1);
+        let (report, sound) = check("mine.toml", wrong);
+        assert!(!sound && report.contains("example 1: no match"), "{report}");
     }
 
     #[test]

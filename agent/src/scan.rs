@@ -38,6 +38,9 @@ use walk::{Choice, Visit, Walk};
 /// Bytes of one file that are looked at. Holes of sparse files do not count.
 const FILE: u64 = 1 << 40;
 
+/// Matches of one place that are said: more than the agent keeps, since nothing is stored here.
+const MATCHES: usize = 1 << 16;
+
 /// Runs `scan` and returns its exit code: 0 clean, 1 findings, 2 trouble.
 ///
 /// # Errors
@@ -90,6 +93,7 @@ pub fn scan<'a>(
     let nothing = GlobSet::new([], &[]).expect("invariant: no pattern compiles");
     let limits = Limits {
         bytes: FILE,
+        matches: MATCHES,
         ..Limits::default()
     };
     let scanner = Scanner::new(

@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
+use akwatch_detect::sample::{Sample, Seed};
 use akwatch_detect::{Limits, RuleSet};
 use akwatch_proto::agent::FleetKey;
-use akwatch_proto::credential::Epoch;
+use akwatch_proto::credential::{Confidence, Epoch};
+use proptest::prelude::*;
 
 use super::*;
 use crate::job::{Captured, JobId};
+use crate::redact::tests::{assert_clean, worked_in};
 
 fn examined(contents: &[Content], expected: &[u64], from: u64) -> Examined {
     let mut detector = Detector::new(RuleSet::builtin(), Limits::default());
@@ -93,4 +96,77 @@ fn a_header_that_does_not_fit_reads_nothing() {
     let answer = examined(&[], &[5], 0);
     assert_eq!(answer.read, [0]);
     assert!(answer.found.is_empty());
+}
+
+fn captured(text: &[u8]) -> Content {
+    Content::Captured(Captured(zeroize::Zeroizing::new(text.to_vec())))
+}
+
+/// Examines one environment with `names` beside it.
+fn examined_environ(environ: &[u8], names: Vec<Vec<u8>>) -> Examined {
+    let mut detector = Detector::new(RuleSet::builtin(), Limits::default());
+    let key = FleetKey::new(Epoch::parse("1").unwrap(), &[1; 32]);
+    let key = FingerprintKey::of_fleet(&key).unwrap();
+    let part = PartHeader {
+        name: 0,
+        form: PartForm::Environ,
+        from: 0,
+        lines_before: 0,
+        expected: environ.len() as u64,
+    };
+    let header = JobHeader {
+        id: JobId(9),
+        parts: vec![part],
+        names,
+    };
+    examine(&mut detector, &key, &header, &[captured(environ)])
+}
+
+#[test]
+fn a_pair_in_an_environment_is_found_and_said() {
+    let mut seed = Seed(7);
+    let pair = Sample::of(&RuleSet::builtin(), "tencent.access-key", &mut seed).unwrap();
+    let (id, secret) = (&pair.id, &pair.secret);
+    let environ = format!("PATH=/bin\0COS_SECRET_ID={id}\0COS_SECRET_KEY={secret}\0");
+    let answer = examined_environ(environ.as_bytes(), vec![b"/proc/7/environ".to_vec()]);
+    assert_eq!(answer.found.len(), 1, "{answer:?}");
+    let found = &answer.found[0];
+    assert_eq!(found.credential_id.as_ref().unwrap().as_str(), id.as_str());
+    assert_eq!(
+        found.spot.field.as_ref().unwrap().as_str(),
+        "COS_SECRET_KEY"
+    );
+    assert!(found.confidence >= Confidence::Paired);
+    assert_eq!(answer.read, [environ.len() as u64]);
+    assert!(!answer.too_many && answer.unread_inside.is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn no_window_of_what_the_engine_finds_leaves(
+        id in "AKID[A-Za-z0-9]{32}",
+        secret in "[A-Za-z0-9]{32}",
+        rest in "[A-Za-z0-9_=/.-]{0,40}",
+        names in proptest::collection::vec(
+            ("[ -~]{0,10}", 0_u8..7, 0_usize..33, 0_usize..33, "[ -~]{0,10}"), 1..6),
+    ) {
+        let names: Vec<Vec<u8>> = names
+            .iter()
+            .map(|(before, how, from, to, after)| {
+                let middle = worked_in(secret.as_bytes(), *how, *from, *to);
+                [before.as_bytes(), &middle, after.as_bytes()].concat()
+            })
+            .collect();
+        let named = String::from_utf8_lossy(&names[0]).replace(['=', '\0'], "_");
+        let environ = format!(
+            "A={rest}\0TENCENT_SECRET_ID={id}\0TENCENT_SECRET_KEY={secret}\0X{named}={secret}\0"
+        );
+        let answer = examined_environ(environ.as_bytes(), names);
+        let json = serde_json::to_string(&answer).unwrap();
+        // What the engine holds for a placeholder is no secret, and is not found.
+        if answer.found.iter().any(|found| found.preview.is_some()) {
+            assert_clean(&json, secret.as_bytes());
+        }
+    }
 }

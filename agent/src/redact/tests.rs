@@ -144,12 +144,15 @@ fn slow_hashes_are_remembered_and_bounded() {
     assert_eq!((first.scheme, budget), (Scheme::ArgonHmac, 0));
     assert_eq!(key.slow(b"Summer2024!", &mut budget), Some(first));
     assert_eq!(key.slow(b"Winter2024!", &mut budget), None);
+    let forgotten = FingerprintKey::local().unwrap();
+    let made = forgotten.slow(b"Winter2024!", &mut budget);
+    assert_eq!(made, Some(forgotten.quick(b"Winter2024!")));
 }
 
 /// Fails when an eight-byte window of `secret` is in `text`, plain, folded, in hex, base64 or
 /// percent-encoded.
 #[track_caller]
-fn assert_clean(text: &str, secret: &[u8]) {
+pub(crate) fn assert_clean(text: &str, secret: &[u8]) {
     let lower = text.to_ascii_lowercase();
     let unescaped = percent_decoded(text);
     for window in secret.windows(8) {
@@ -208,7 +211,7 @@ fn the_searcher_finds_what_it_must() {
 }
 
 /// How a secret is worked into a name.
-fn worked_in(secret: &[u8], how: u8, from: usize, to: usize) -> Vec<u8> {
+pub(crate) fn worked_in(secret: &[u8], how: u8, from: usize, to: usize) -> Vec<u8> {
     let part = &secret[from.min(to)..from.max(to)];
     match how {
         0 => part.to_vec(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use akwatch_detect::{
     Detector, Format, Match, Part, Position, Scan, Source, Unread, UnreadWhy, places,
 };
-use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::credential::{Confidence, CredentialId, Kind};
 use akwatch_proto::finding::Subject;
 use akwatch_proto::place::{Location, Origin, Place, Reach, SafeText};
 use rustix::fs::Stat;
@@ -239,6 +239,11 @@ impl<'a> Scanner<'a> {
         if exhausted && let Some(path) = raw.first() {
             self.refused(path, "too-many-passwords");
         }
+        let paired: HashSet<_> = found
+            .iter()
+            .filter(|(one, _)| matches!(one.subject, Subject::Secret(_)))
+            .filter_map(|(one, _)| one.credential_id.as_ref())
+            .collect();
         let mut said = HashSet::new();
         for (one, matched) in &found {
             let Some(place) = pending.place(one.part, &one.inside, &names) else {
@@ -251,7 +256,7 @@ impl<'a> Scanner<'a> {
             } else {
                 said.contains(&key)
             };
-            if again || !self.wanted(one) || is_explained(one, &found) {
+            if again || !self.wanted(one) || is_explained(one, &paired) {
                 continue;
             }
             self.line(&key.0, one, matched, &reach, &origin)?;
@@ -300,13 +305,8 @@ impl<'a> Scanner<'a> {
 }
 
 /// A lone id beside the same id's pair in one place says nothing more.
-fn is_explained(one: &Found, all: &[(Found, &Match)]) -> bool {
-    let Subject::Reference(id) = &one.subject else {
-        return false;
-    };
-    all.iter().any(|(other, _)| {
-        matches!(other.subject, Subject::Secret(_)) && other.credential_id.as_ref() == Some(id)
-    })
+fn is_explained(one: &Found, paired: &HashSet<&CredentialId>) -> bool {
+    matches!(&one.subject, Subject::Reference(id) if paired.contains(id))
 }
 
 fn short_because(scan: &Scan) -> &'static str {
