@@ -214,8 +214,12 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(args) => crate::scan::run(args),
-        Command::Run(_) => not_built("run"),
-        Command::Role(_) => not_built("role"),
+        Command::Run(RunArgs { paths }) => {
+            crate::supervise::run(&paths.config, &paths.state, &paths.runtime)
+        }
+        Command::Role(RoleArgs { role, paths }) => {
+            crate::role::enter((*role).into(), &paths.config, &paths.state, &paths.runtime)
+        }
         Command::Enroll(args) => crate::enroll::command(args),
         Command::Status(_) => not_built("status"),
         Command::Doctor(_) => not_built("doctor"),

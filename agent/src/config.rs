@@ -248,12 +248,21 @@ impl Config {
     /// # Errors
     /// With the file, line and key that is wrong.
     pub fn load(main: &Path) -> Result<Config, ConfigError> {
+        Config::from_texts(&Config::texts(main)?)
+    }
+
+    /// The texts of `main` and `agent.d/*.toml` beside it: for who must pass them on to a role that
+    /// cannot reach them.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn texts(main: &Path) -> Result<Vec<(PathBuf, String)>, ConfigError> {
         let mut files = vec![(main.to_owned(), read_file(main)?)];
         for drop_in in drop_ins(main)? {
             let text = read_file(&drop_in)?;
             files.push((drop_in, text));
         }
-        Config::from_texts(&files)
+        Ok(files)
     }
 
     /// What is watched where nothing is configured, without a collector: for the scan by hand.

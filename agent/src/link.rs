@@ -144,10 +144,9 @@ pub enum FromMarker {
     },
     /// A filesystem is marked.
     Marked {
-        /// Its root, or any directory of it, open (`O_PATH` will not do): what handles of its events
-        /// are resolved with.
-        mount: OwnedFd,
-        /// Where it is mounted, raw.
+        /// A directory of it that can be opened to resolve the handles of its events. The watcher
+        /// opens it when it must and closes it again: an open directory would keep an operator from
+        /// unmounting the filesystem. A mark does not.
         at: Vec<u8>,
         /// Its filesystem id as events say it.
         fsid: [i32; 2],
@@ -607,13 +606,10 @@ impl Message for FromMarker {
                     missing_walls: missing_walls.clone(),
                 }
             }
-            FromMarker::Marked { mount, at, fsid } => {
-                descriptors.push(mount.as_fd());
-                MarkerWire::Marked {
-                    at: at.clone(),
-                    fsid: *fsid,
-                }
-            }
+            FromMarker::Marked { at, fsid } => MarkerWire::Marked {
+                at: at.clone(),
+                fsid: *fsid,
+            },
             FromMarker::NotMarked { at, fs_type, errno } => MarkerWire::NotMarked {
                 at: at.clone(),
                 fs_type: fs_type.clone(),
@@ -643,11 +639,7 @@ impl Message for FromMarker {
             }
             MarkerWire::Marked { at, fsid } => {
                 bounded(FROM_MARKER, at.len() <= PATH)?;
-                FromMarker::Marked {
-                    mount: descriptors.next().ok_or_else(malformed)?,
-                    at,
-                    fsid,
-                }
+                FromMarker::Marked { at, fsid }
             }
             MarkerWire::NotMarked { at, fs_type, errno } => {
                 bounded(

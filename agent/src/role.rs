@@ -4,11 +4,27 @@
 //! supervisor or by systemd; it then shuts its own doors before it looks at anything from outside.
 //! What a host cannot give is a *missing wall*, reported by slug and never passed over in silence.
 
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
 use akwatch_sys::capability::{Capabilities, Capability};
+use akwatch_sys::launch::FIRST_INHERITED;
+use akwatch_sys::link::{Channel, LinkError};
 use akwatch_sys::seccomp::{self, Table};
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::cli::RoleName;
+use crate::config::Config;
+use crate::link::{self, Link};
+use crate::{detector, marker};
+
 pub mod links;
+mod report;
+pub mod users;
+pub mod walls;
 
 pub use links::{Arrivals, FromWatcher, Handover, Linked, Links, LinksError, Requests, knock};
 
@@ -24,6 +40,23 @@ pub enum Role {
     /// Talks to the collector; nothing else.
     Reporter,
 }
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Role {
+        match name {
+            RoleName::Watcher => Role::Watcher,
+            RoleName::Marker => Role::Marker,
+            RoleName::Detector => Role::Detector,
+            RoleName::Reporter => Role::Reporter,
+        }
+    }
+}
+
+/// Set for a role that the supervisor started: what it needs comes over its first descriptor.
+pub const SUPERVISED: &str = "AKWATCH_SUPERVISED";
+
+/// How long the supervisor may take to say what a role needs, and the watcher to listen.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Below the state directory: the watcher's, with ledger and fleet key. Mode 0700.
 pub const WATCHER_DIRECTORY: &str = "watcher";
@@ -86,4 +119,170 @@ impl Role {
             Role::Detector | Role::Reporter => Capabilities::NONE,
         }
     }
+}
+
+/// The supervisor's first and only words to a role. Beside them: for the watcher nothing, since the
+/// channel itself stays its control; for the others their end of the link to the watcher, and for the
+/// reporter its identity directory, which it may not be able to reach by its path.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Begin {
+    /// The texts of the configuration.
+    pub(crate) config: Vec<(PathBuf, String)>,
+    /// The role runs as the same user as the others.
+    pub(crate) shared_user: bool,
+}
+
+pub(crate) const BEGIN: &str = "first message of the supervisor";
+
+/// Runs a role, as the supervisor or systemd has started it, until it ends.
+///
+/// # Errors
+/// When it could not begin, or ended in another way than it should; the detector never says why.
+pub fn enter(role: Role, config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<ExitCode> {
+    if role == Role::Detector {
+        detector::be_silent();
+        return Ok(detect(config, runtime).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
+    }
+    start_log();
+    match role {
+        Role::Watcher => watch(config, state, runtime)?,
+        Role::Marker => mark(config, runtime)?,
+        Role::Reporter => report(config, state, runtime)?,
+        Role::Detector => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a role begins with.
+struct Begun {
+    config: Config,
+    shared_user: bool,
+    /// Its link to the watcher; the watcher's own is its control channel.
+    channel: Channel,
+    /// Further descriptors.
+    descriptors: Vec<OwnedFd>,
+}
+
+/// What the supervisor says; `None` when there is no supervisor.
+fn supervised() -> anyhow::Result<Option<(Begin, Channel, Vec<OwnedFd>)>> {
+    if std::env::var_os(SUPERVISED).is_none() {
+        return Ok(None);
+    }
+    let mut control = Channel::inherited(FIRST_INHERITED).context("taking the supervisor's end")?;
+    let frame = control
+        .recv(Some(PATIENCE))?
+        .context("the supervisor said nothing")?;
+    let begin: Begin = link::from_json(BEGIN, &frame.body)?;
+    Ok(Some((begin, control, frame.descriptors)))
+}
+
+/// What a role other than the watcher begins with.
+fn begin(role: Role, config: &Path, runtime: &Path) -> anyhow::Result<Begun> {
+    if let Some((begin, _control, descriptors)) = supervised()? {
+        let mut descriptors = descriptors.into_iter();
+        let link = descriptors.next().context("the supervisor gave no link")?;
+        return Ok(Begun {
+            config: Config::from_texts(&begin.config)?,
+            shared_user: begin.shared_user,
+            channel: Channel::over(link)?,
+            descriptors: descriptors.collect(),
+        });
+    }
+    let config = Config::load(config)?;
+    let users = users::Users::of_units(&config)?;
+    let watcher = users.of(Role::Watcher).uid;
+    Ok(Begun {
+        shared_user: users.of(role).uid == watcher,
+        channel: knock_until_open(runtime, role, watcher)?,
+        descriptors: Vec::new(),
+        config,
+    })
+}
+
+/// Waits until the watcher listens: the units are started together.
+fn knock_until_open(runtime: &Path, role: Role, watcher: u32) -> anyhow::Result<Channel> {
+    let deadline = Instant::now() + PATIENCE;
+    let (_never, waiting) = crossbeam_channel::bounded::<()>(0);
+    loop {
+        match knock(runtime, role, watcher) {
+            Ok(Some(channel)) => return Ok(channel),
+            Ok(None) if Instant::now() < deadline => {
+                let _ = waiting.recv_timeout(Duration::from_millis(50));
+            }
+            Ok(None) => bail!(
+                "no watcher listens in {}; is akwatch-agent.service running?",
+                runtime.display()
+            ),
+            Err(LinkError::Closed) => bail!(
+                "who listens in {} is not the watcher's user",
+                runtime.display()
+            ),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn detect(config: &Path, runtime: &Path) -> anyhow::Result<()> {
+    let begun = begin(Role::Detector, config, runtime)?;
+    let mut walls = walls::Walls::raise(Role::Detector, begun.shared_user);
+    // Refused only where something else already made it wait.
+    let _ = akwatch_sys::process::run_when_idle();
+    walls.no_files();
+    let missing = walls.close();
+    Ok(detector::run(Link::over(begun.channel), &missing)?)
+}
+
+fn mark(config: &Path, runtime: &Path) -> anyhow::Result<()> {
+    let begun = begin(Role::Marker, config, runtime)?;
+    let walls = walls::Walls::raise(Role::Marker, begun.shared_user);
+    let missing = walls.close();
+    Ok(marker::run(Link::over(begun.channel), missing)?)
+}
+
+fn report(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
+    let begun = begin(Role::Reporter, config, runtime)?;
+    let mut walls = walls::Walls::raise(Role::Reporter, begun.shared_user);
+    let identity = match begun.descriptors.into_iter().next() {
+        Some(directory) => directory,
+        None => akwatch_sys::fanotify::open_directory(&state.join(IDENTITY_DIRECTORY))?,
+    };
+    // From here on the directory is `.`, whoever may traverse the way to it.
+    nix::unistd::fchdir(identity.as_fd()).context("entering the identity directory")?;
+    walls.reporters_files(identity.as_fd(), &begun.config);
+    let missing = walls.close();
+    let link = Link::over(begun.channel);
+    Ok(report::run(link, begun.config.collector, missing)?)
+}
+
+fn watch(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
+    let (config, links) = match supervised()? {
+        Some((begin, control, _)) => {
+            let walls = walls::Walls::raise(Role::Watcher, begin.shared_user);
+            let config = Config::from_texts(&begin.config)?;
+            (config, Links::supervised(control, walls.close()))
+        }
+        None => {
+            let config = Config::load(config)?;
+            let users = users::Users::of_units(&config)?;
+            let doors = [Role::Detector, Role::Reporter, Role::Marker]
+                .map(|role| (role, users.of(role).uid));
+            let walls = walls::Walls::raise(Role::Watcher, users.are_shared());
+            let mut links = Links::listening(runtime, &doors, Vec::new())?;
+            links.missing_walls = walls.close();
+            (config, links)
+        }
+    };
+    let _ = (config, state, links);
+    bail!("the watcher is not built into this version")
+}
+
+/// Writes events to standard error, one line each. Never in the detector.
+pub(crate) fn start_log() {
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .finish();
+    // A test may have installed one already.
+    let _ = tracing::subscriber::set_global_default(log);
 }

@@ -158,7 +158,8 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(out))
 }
 
-fn kind_skipped(kind: &[u8]) -> Option<SkipWhy> {
+/// Why a filesystem of this type is not walked.
+pub(crate) fn kind_skipped(kind: &[u8]) -> Option<SkipWhy> {
     Some(match kind {
         b"proc" | b"sysfs" | b"devpts" | b"devtmpfs" | b"cgroup" | b"cgroup2" | b"securityfs"
         | b"debugfs" | b"tracefs" | b"pstore" | b"bpf" | b"configfs" | b"efivarfs" | b"fusectl"

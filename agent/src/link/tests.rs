@@ -195,7 +195,6 @@ fn the_markers_group_and_mounts_arrive() {
             missing_walls: vec!["marker.seccomp".to_owned()],
         },
         FromMarker::Marked {
-            mount: file(),
             at: b"/".to_vec(),
             fsid: [1, -2],
         },

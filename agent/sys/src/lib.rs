@@ -9,7 +9,6 @@
 
 pub mod capability;
 pub mod fanotify;
-pub mod files;
 pub mod landlock;
 pub mod launch;
 pub mod link;

@@ -1,0 +1,311 @@
+//! The role that may mark filesystems: it does so, hands the group to the watcher, and follows the
+//! mount table. It opens no file but mount points and the table, and never reads an event.
+//!
+//! A filesystem that cannot be marked (a btrfs subvolume, an overlay, a mount point that only its
+//! owner may read) is told with the kernel's reason: the watcher then watches it in another way and
+//! says so in its coverage.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use akwatch_sys::SysError;
+use akwatch_sys::fanotify::{FilesystemId, Group, open_directory};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::host::mounts::{Mount, Mounts, SkipWhy, kind_skipped};
+use crate::link::{FromMarker, Inlet, Link, Nothing, Outlet, TalkError};
+
+/// How long the watcher may take to accept one message.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of the mount table. Stops: a container host with a runaway number of mounts.
+const TABLE: u64 = 32 << 20;
+/// Mount points of one filesystem that are tried.
+const ATTEMPTS: usize = 8;
+
+/// Why the marker ended, other than with its link.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkerError {
+    /// The link broke.
+    #[error("the watcher's link")]
+    Talk(#[from] TalkError),
+    /// The mount table could not be followed.
+    #[error("{step} the mount table")]
+    Table {
+        /// What was tried.
+        step: &'static str,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The group could not be passed on.
+    #[error("duplicating the group's descriptor")]
+    Group(#[source] std::io::Error),
+}
+
+/// Marks what is mounted now and later, until the link ends.
+///
+/// # Errors
+/// When it ended in any other way than by the watcher closing it.
+pub fn run(link: Link<FromMarker, Nothing>, missing_walls: Vec<String>) -> Result<(), MarkerError> {
+    let (mut outlet, inlet) = link.split();
+    let ended = match Group::new() {
+        Ok(group) => follow(group, &mut outlet, &inlet, missing_walls),
+        Err(error) => refused(&error, &mut outlet, inlet, missing_walls),
+    };
+    match ended {
+        Err(MarkerError::Talk(error)) if error.is_end() => Ok(()),
+        other => other,
+    }
+}
+
+/// Says that there is nothing to be had, and stays, so that nobody starts it again and again.
+fn refused(
+    error: &SysError,
+    outlet: &mut Outlet<FromMarker>,
+    mut inlet: Inlet<Nothing>,
+    missing_walls: Vec<String>,
+) -> Result<(), MarkerError> {
+    let why = format!("{error}: {}", error.source);
+    let message = FromMarker::Refused { why, missing_walls };
+    outlet.say(&message, PATIENCE)?;
+    loop {
+        inlet.hear(None)?;
+    }
+}
+
+fn follow(
+    group: Group,
+    outlet: &mut Outlet<FromMarker>,
+    inlet: &Inlet<Nothing>,
+    missing_walls: Vec<String>,
+) -> Result<(), MarkerError> {
+    let passed = group.as_fd().try_clone_to_owned();
+    outlet.say(
+        &FromMarker::Group {
+            group: passed.map_err(MarkerError::Group)?,
+            missing_walls,
+        },
+        PATIENCE,
+    )?;
+    let mut table = Table::open()?;
+    let mut marks = Marks {
+        group,
+        known: BTreeMap::new(),
+    };
+    marks.update(&table.read()?, outlet)?;
+    outlet.say(&FromMarker::Settled, PATIENCE)?;
+    while table.changed(inlet)? {
+        marks.update(&table.read()?, outlet)?;
+    }
+    Ok(())
+}
+
+/// A filesystem by its device number, and where it is mounted.
+type Filesystems = BTreeMap<Vec<u8>, Mounted>;
+
+#[derive(Debug)]
+struct Mounted {
+    fs_type: String,
+    /// Widest first: the mount of the filesystem's own root before those of directories in it.
+    at: Vec<PathBuf>,
+}
+
+/// /proc/self/mountinfo, kept open: it tells of changes to whoever polls it.
+struct Table(File);
+
+impl Table {
+    fn open() -> Result<Table, MarkerError> {
+        File::open("/proc/self/mountinfo")
+            .map(Table)
+            .map_err(|source| MarkerError::Table {
+                step: "opening",
+                source,
+            })
+    }
+
+    fn read(&mut self) -> Result<Filesystems, MarkerError> {
+        let failed = |source| MarkerError::Table {
+            step: "reading",
+            source,
+        };
+        let mut text = Vec::new();
+        self.0.rewind().map_err(failed)?;
+        (&self.0)
+            .take(TABLE)
+            .read_to_end(&mut text)
+            .map_err(failed)?;
+        Ok(by_filesystem(Mounts::parse(&text).all()))
+    }
+
+    /// Waits for a change; false when the link has ended.
+    fn changed(&self, inlet: &Inlet<Nothing>) -> Result<bool, MarkerError> {
+        let mut waiting = [
+            PollFd::new(self.0.as_fd(), PollFlags::POLLPRI),
+            PollFd::new(inlet.as_fd(), PollFlags::empty()),
+        ];
+        match poll(&mut waiting, PollTimeout::NONE) {
+            Ok(_) => Ok(waiting[1].revents().is_none_or(|events| events.is_empty())),
+            Err(nix::errno::Errno::EINTR) => Ok(true),
+            Err(errno) => Err(MarkerError::Table {
+                step: "waiting for",
+                source: errno.into(),
+            }),
+        }
+    }
+}
+
+/// The local filesystems of a mount table. A merged overlay is among them: it cannot be marked, and
+/// where it is the root that has to be said.
+fn by_filesystem(mounts: &[Mount]) -> Filesystems {
+    let mut found: BTreeMap<&[u8], Vec<&Mount>> = BTreeMap::new();
+    for mount in mounts {
+        if matches!(kind_skipped(&mount.kind), None | Some(SkipWhy::Overlay)) {
+            found.entry(&mount.device).or_default().push(mount);
+        }
+    }
+    found
+        .into_iter()
+        .map(|(device, mut at)| {
+            at.sort_by_key(|mount| (mount.root.as_os_str().len(), &mount.point));
+            let mounted = Mounted {
+                fs_type: at.first().map_or_else(String::new, |mount| {
+                    String::from_utf8_lossy(&mount.kind).into_owned()
+                }),
+                at: at
+                    .into_iter()
+                    .map(|mount| mount.point.clone())
+                    .take(ATTEMPTS)
+                    .collect(),
+            };
+            (device.to_vec(), mounted)
+        })
+        .collect()
+}
+
+/// What was tried: the filesystem's id where it is marked.
+struct Marks {
+    group: Group,
+    known: BTreeMap<Vec<u8>, Option<FilesystemId>>,
+}
+
+impl Marks {
+    /// Marks what is new and forgets what is gone.
+    fn update(
+        &mut self,
+        mounted: &Filesystems,
+        outlet: &mut Outlet<FromMarker>,
+    ) -> Result<(), MarkerError> {
+        let gone: Vec<Vec<u8>> = self
+            .known
+            .keys()
+            .filter(|device| !mounted.contains_key(*device))
+            .cloned()
+            .collect();
+        for device in gone {
+            if let Some(Some(FilesystemId(fsid))) = self.known.remove(&device) {
+                outlet.say(&FromMarker::Unmounted { fsid }, PATIENCE)?;
+            }
+        }
+        for (device, filesystem) in mounted {
+            if self.known.contains_key(device) {
+                continue;
+            }
+            let (message, id) = self.mark(filesystem);
+            outlet.say(&message, PATIENCE)?;
+            self.known.insert(device.clone(), id);
+        }
+        Ok(())
+    }
+
+    /// Marks one filesystem through the first of its mount points that allows it.
+    fn mark(&self, filesystem: &Mounted) -> (FromMarker, Option<FilesystemId>) {
+        let mut errno = 0;
+        for path in &filesystem.at {
+            let marked = open_directory(path).and_then(|directory: OwnedFd| {
+                self.group.mark_filesystem(directory.as_fd())?;
+                FilesystemId::of(directory.as_fd())
+            });
+            match marked {
+                Ok(id) => {
+                    let at = path.as_os_str().as_bytes().to_vec();
+                    let FilesystemId(fsid) = id;
+                    return (FromMarker::Marked { at, fsid }, Some(id));
+                }
+                Err(error) => errno = error.errno().unwrap_or(errno),
+            }
+        }
+        let at = filesystem
+            .at
+            .first()
+            .map(|path| path.as_os_str().as_bytes());
+        let message = FromMarker::NotMarked {
+            at: at.unwrap_or_default().to_vec(),
+            fs_type: filesystem.fs_type.clone(),
+            errno,
+        };
+        (message, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Option<Duration> = Some(Duration::from_secs(60));
+
+    fn table(text: &str) -> Filesystems {
+        by_filesystem(Mounts::parse(text.as_bytes()).all())
+    }
+
+    #[test]
+    fn a_filesystem_is_tried_at_its_own_root_first() {
+        let mounted = table(
+            "30 1 8:1 /var/lib/a /mnt/a rw - ext4 /dev/sda1 rw\n\
+             31 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+             32 31 0:5 / /proc rw - proc proc rw\n\
+             33 31 0:44 / /mnt/nfs rw - nfs4 host:/ rw\n\
+             34 31 0:50 / /dev/shm rw - tmpfs tmpfs rw\n",
+        );
+        let devices: Vec<&[u8]> = mounted.keys().map(Vec::as_slice).collect();
+        assert_eq!(devices, [&b"0:50"[..], b"8:1"]);
+        assert_eq!(
+            mounted[&b"8:1"[..]].at,
+            [PathBuf::from("/"), PathBuf::from("/mnt/a")]
+        );
+    }
+
+    #[test]
+    fn the_watcher_gets_a_group_and_a_word_on_every_filesystem() {
+        let (marker, mut watcher) = Link::<FromMarker, Nothing>::pair().unwrap();
+        let thread = std::thread::spawn(move || run(marker, Vec::new()));
+        let mut told = 0;
+        let group = watcher.inlet.hear(WAIT).unwrap().unwrap();
+        if let FromMarker::Group { .. } = group {
+            loop {
+                match watcher.inlet.hear(WAIT).unwrap().unwrap() {
+                    FromMarker::Settled => break,
+                    FromMarker::Marked { at, .. } => {
+                        assert!(at.starts_with(b"/"));
+                        told += 1;
+                    }
+                    FromMarker::NotMarked { errno, .. } => {
+                        assert_ne!(errno, 0);
+                        told += 1;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            let mounted = Table::open().unwrap().read().unwrap();
+            assert_eq!(told, mounted.len());
+        } else {
+            assert!(matches!(group, FromMarker::Refused { .. }));
+        }
+        drop(watcher);
+        thread.join().unwrap().unwrap();
+    }
+}
