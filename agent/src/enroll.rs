@@ -11,7 +11,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,14 +28,8 @@ use crate::cli::EnrollArgs;
 use crate::config::{Config, ConfigError, UserRef};
 use crate::identity::{self, HostRecord, Identity, IdentityError, PendingKey};
 use crate::reporter::{CallError, Caller, Clock, Roots, Seen, address, as_anybody};
+use crate::role::{FLEET_KEY_FILE, IDENTITY_DIRECTORY, Role, WATCHER_DIRECTORY};
 
-/// Below the state directory: the watcher's own. Mode 0700.
-pub const WATCHER_DIRECTORY: &str = "watcher";
-/// In [`WATCHER_DIRECTORY`]: the key for fingerprints, which the reporter never sees. Mode 0600.
-pub const FLEET_KEY_FILE: &str = "fleet-key.json";
-/// Users of the roles where the package made them.
-const WATCHER_USER: &str = "akwatch-agent";
-const REPORTER_USER: &str = "akwatch-reporter";
 /// For the exchange with one collector.
 const TIME: Duration = Duration::from_secs(60);
 
@@ -155,7 +149,7 @@ pub fn enroll(
     state: &Path,
     bootstrap_file: Option<&Path>,
 ) -> Result<Enrollment, EnrollError> {
-    let identity_directory = state.join(identity::DIRECTORY);
+    let identity_directory = state.join(IDENTITY_DIRECTORY);
     identity::absent(&identity_directory)?;
     let bootstrap = match bootstrap_file {
         Some(path) => read_file(path)?,
@@ -312,11 +306,12 @@ fn keep(
         heartbeat_seconds: enrolled.heartbeat_seconds,
         enrolled: enrolled.time,
     };
+    state_directory(state)?;
     let watcher = state.join(WATCHER_DIRECTORY);
     identity::private_directory(&watcher)?;
     write_fleet_key(&watcher, &enrolled.fleet_key)?;
     identity::write_record(&watcher, &record)?;
-    let directory = state.join(identity::DIRECTORY);
+    let directory = state.join(IDENTITY_DIRECTORY);
     Identity::found(
         &directory,
         &record,
@@ -324,8 +319,30 @@ fn keep(
         &enrolled.certificate,
         &enrolled.authorities,
     )?;
-    give(&watcher, config.roles.watcher.as_ref(), WATCHER_USER)?;
-    give(&directory, config.roles.reporter.as_ref(), REPORTER_USER)
+    give(
+        &watcher,
+        config.roles.watcher.as_ref(),
+        Role::Watcher.user(),
+    )?;
+    give(
+        &directory,
+        config.roles.reporter.as_ref(),
+        Role::Reporter.user(),
+    )
+}
+
+/// Makes the state directory, which every role must be able to pass through.
+fn state_directory(state: &Path) -> Result<(), IdentityError> {
+    if state.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(state)
+        .and_then(|()| std::fs::set_permissions(state, PermissionsExt::from_mode(0o755)))
+        .map_err(|source| IdentityError::File {
+            step: "making",
+            path: state.to_owned(),
+            source,
+        })
 }
 
 fn write_fleet_key(directory: &Path, key: &FleetKey) -> Result<(), IdentityError> {

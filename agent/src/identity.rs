@@ -27,9 +27,7 @@ use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-/// Below the state directory: the reporter's own. Mode 0700.
-pub const DIRECTORY: &str = "identity";
-/// In [`DIRECTORY`], and a copy in the watcher's: what the host is called.
+/// In the reporter's directory, and a copy in the watcher's: what the host is called.
 pub const HOST_FILE: &str = "host.json";
 const KEY_FILE: &str = "key.pem";
 const NEXT_KEY_FILE: &str = "key.next.pem";

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Collector;
 use crate::identity::IdentityError;
-use crate::link::{Answer, FromReporter, Outage, Outgoing};
+use crate::link::{Answer, FromReporter, Inlet, Link, Outage, Outgoing, Outlet, ToReporter};
 
 mod call;
 mod clock;
@@ -41,6 +41,8 @@ pub(crate) use trust::{Roots, Seen, as_anybody};
 const CALL_TIME: Duration = Duration::from_secs(60);
 /// Beyond what a check-in may be held, for its answer to travel.
 const HELD_TIME: Duration = Duration::from_secs(30);
+/// How long the watcher may take to accept one message.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages of one sort that may wait: a newer one replaces an older one.
 const WAITING: usize = 4;
 
@@ -79,13 +81,86 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A reporter of this configuration and state directory.
+    /// A reporter of this configuration and identity directory, which may be `.`.
     #[must_use]
-    pub fn new(collector: Collector, state: &Path) -> Setup {
+    pub fn new(collector: Collector, identity: &Path) -> Setup {
         Setup {
             collector,
-            identity: state.join(crate::identity::DIRECTORY),
+            identity: identity.to_owned(),
             patience: Patience::default(),
+        }
+    }
+}
+
+/// Serves the watcher over `link` until it ends the link. The first message says which walls this
+/// process lacks.
+///
+/// # Errors
+/// When this host is not enrolled or the system refuses what is needed; what goes wrong later is
+/// told over the link.
+pub fn run(
+    link: Link<FromReporter, ToReporter>,
+    missing_walls: Vec<String>,
+    setup: Setup,
+) -> Result<(), ReporterError> {
+    let (outlet, inlet) = link.split();
+    let (say, said) = mpsc::unbounded_channel();
+    let (ask, asked) = mpsc::channel(WAITING);
+    let start = |step| move |source| ReporterError::Start { step, source };
+    // Nobody listens yet whom a failure could be told; the next step finds out.
+    let _ = say.send(FromReporter::Started { missing_walls });
+    let telling = thread("tell", move || tell(outlet, said)).map_err(start("a thread"))?;
+    let reporter = Reporter::open(setup, say)?;
+    thread("hear", move || hear(inlet, &ask)).map_err(start("a thread"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2) // names are resolved on them
+        .build()
+        .map_err(start("an event loop"))?;
+    runtime.block_on(reporter.serve(asked));
+    // A name that is being resolved may take longer than anybody waits.
+    runtime.shutdown_background();
+    // What was answered last still reaches the watcher, if it listens.
+    let _ = telling.join();
+    Ok(())
+}
+
+fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+}
+
+/// Says everything to the watcher, until there is nothing more to say or it does not listen.
+fn tell(mut outlet: Outlet<FromReporter>, mut said: mpsc::UnboundedReceiver<FromReporter>) {
+    while let Some(message) = said.blocking_recv() {
+        if let Err(why) = outlet.say(&message, PATIENCE) {
+            tracing::warn!(%why, "the watcher does not listen");
+            outlet.close();
+            return;
+        }
+    }
+}
+
+/// Hears the watcher until it ends the link.
+fn hear(mut inlet: Inlet<ToReporter>, ask: &mpsc::Sender<Outgoing>) {
+    loop {
+        match inlet.hear(None) {
+            Ok(None) => {}
+            Ok(Some(ToReporter::Send(message))) => {
+                if ask.blocking_send(message).is_err() {
+                    return;
+                }
+            }
+            Err(why) => {
+                if !why.is_end() {
+                    tracing::error!(%why, "the watcher's link is of no use any more");
+                }
+                return;
+            }
         }
     }
 }

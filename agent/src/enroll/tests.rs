@@ -63,7 +63,7 @@ fn failure(urls: &[String], bootstrap: &Bootstrap) -> EnrollError {
     let (state, file) = prepared(bootstrap);
     let error = enroll(&config(urls), state.path(), Some(&file)).unwrap_err();
     assert!(file.exists(), "it can be tried again");
-    assert!(!state.path().join(identity::DIRECTORY).exists());
+    assert!(!state.path().join(IDENTITY_DIRECTORY).exists());
     assert!(!format!("{error:?} {error}").contains(bootstrap.secret.expose()));
     error
 }
@@ -83,7 +83,7 @@ fn a_host_is_enrolled_and_the_string_is_gone() {
     assert_eq!(call.path, "/v1/enroll");
     assert_eq!(call.body["secret"], bootstrap.secret.expose());
     assert_eq!(call.body["facts"]["labels"]["env"], "test");
-    let identity = Identity::open(&state.path().join(identity::DIRECTORY)).unwrap();
+    let identity = Identity::open(&state.path().join(IDENTITY_DIRECTORY)).unwrap();
     assert_eq!(identity.record.heartbeat_seconds, 30);
     let watchers = identity::record(&state.path().join(WATCHER_DIRECTORY)).unwrap();
     assert_eq!(watchers, identity.record);

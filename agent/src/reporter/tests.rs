@@ -548,3 +548,23 @@ fn without_an_identity_it_says_what_to_do() {
     let error = Reporter::open(setup, say).unwrap_err().to_string();
     assert!(error.contains("akwatch-agent enroll"), "{error}");
 }
+
+#[test]
+fn it_serves_the_watcher_over_a_link_and_ends_with_it() {
+    let authority = Authority::new();
+    let collector = TestCollector::start(&authority, accepting);
+    let (directory, _identity) = enrolled(&authority);
+    let (watchers, own): (crate::link::ReporterLink, _) = Link::pair().unwrap();
+    let setup = Setup::new(collector_of(&[collector.url()], None), directory.path());
+    let serving = std::thread::spawn(move || run(own, vec!["landlock".to_owned()], setup));
+    let (mut outlet, mut inlet) = watchers.split();
+    let long = Duration::from_secs(30);
+    let first = inlet.hear(Some(long)).unwrap().unwrap();
+    let missing_walls = vec!["landlock".to_owned()];
+    assert_eq!(first, FromReporter::Started { missing_walls });
+    outlet.say(&ToReporter::Send(report(7)), long).unwrap();
+    let answer = inlet.hear(Some(long)).unwrap().unwrap();
+    assert_eq!(answer, FromReporter::Answered(Answer::Report(reported(7))));
+    outlet.close();
+    serving.join().unwrap().unwrap();
+}
