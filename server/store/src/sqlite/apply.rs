@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use akwatch_proto::agent::Report;
-use akwatch_proto::digest::SetDigest;
+use akwatch_proto::digest::{SetDigest, is_listed};
 use akwatch_proto::finding::{Finding, PresenceState};
 use akwatch_proto::limits;
 use akwatch_proto::people::Event;
@@ -342,7 +342,7 @@ impl Searchable {
     }
 }
 
-/// Moves the host's digest from the old states to the new.
+/// Moves the host's digest from the old states to the new. What is gone is no element of it.
 fn remember_elements(
     tx: &Tx,
     host: &mut HostLine,
@@ -353,18 +353,18 @@ fn remember_elements(
     for one in newer {
         if let Some((known, masked)) = known
             .get(&one.identity)
+            .filter(|known| is_listed(known.state))
             .and_then(|known| Some((known, known.element?)))
         {
             let bytes = pepper.mask_element(&one.identity, known.state, masked);
             host.digest
                 .remove(akwatch_proto::digest::Element::from_bytes(bytes));
         }
-        let (element, _) = pepper.masked_element(
-            &one.identity,
-            &one.finding.key,
-            one.finding.presence.state(),
-        );
-        host.digest.add(element);
+        let state = one.finding.presence.state();
+        if is_listed(state) {
+            let (element, _) = pepper.masked_element(&one.identity, &one.finding.key, state);
+            host.digest.add(element);
+        }
     }
 }
 

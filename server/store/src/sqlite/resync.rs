@@ -3,6 +3,7 @@
 //! It is a question about what the collector has too much: what the list does not name becomes
 //! unknown, leaves the digest, and its place is sent back to be read again. A list whose revisions
 //! start below what was acknowledged comes from a restored ledger: its word is newer all the same.
+//! What is gone stays gone: an agent forgets it after a time, and it is no element of the digest.
 
 use std::collections::BTreeSet;
 
@@ -96,11 +97,13 @@ pub(crate) async fn close(
         let rows = sqlx::query(
             "SELECT id, identity, credential_id, state, why, element, kind, confidence, \
              delivered, body FROM finding \
-             WHERE host_id = ?1 AND listed <> ?2 AND id > ?3 ORDER BY id LIMIT 500",
+             WHERE host_id = ?1 AND listed <> ?2 AND id > ?3 AND state <> ?4 \
+             ORDER BY id LIMIT 500",
         )
         .bind(host.id)
         .bind(host.resync_serial)
         .bind(after)
+        .bind(i64::from(PresenceState::Gone as u8))
         .fetch_all(&mut tx.conn)
         .await
         .at("looking for what the full list left out")?;

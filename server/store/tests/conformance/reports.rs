@@ -174,6 +174,23 @@ async fn what_a_full_list_leaves_out_is_unknown_and_read_again() {
     check_digest(&world, &mut agent).await;
 }
 
+/// An agent forgets what has been gone for long; that must not make it unknown here.
+#[tokio::test]
+async fn what_is_gone_stays_gone_when_a_full_list_leaves_it_out() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let a = finding(file("/etc/a"), 1);
+    for state in [a.clone(), gone(a.clone())] {
+        let report = agent.report(vec![state]);
+        let _ = world.report(report).await;
+    }
+    let list = agent.part(7, false, Vec::new());
+    assert!(world.report(list).await.reread.is_empty());
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows[0].state, PresenceState::Gone);
+    check_digest(&world, &mut agent).await;
+}
+
 #[tokio::test]
 async fn a_restored_ledger_is_believed_when_it_lists_everything() {
     let mut world = World::new().await;

@@ -10,7 +10,7 @@ use akwatch_proto::credential::{
     Confidence, CredentialId, Epoch, Fingerprint, Kind, LengthClass, Preview, Provider, RuleId,
     Scheme,
 };
-use akwatch_proto::digest::{Element, SetDigest};
+use akwatch_proto::digest::{Element, SetDigest, is_listed};
 use akwatch_proto::finding::{
     Cause, Finding, FindingKey, GoneProof, Presence, PresenceState, Subject, UnknownWhy, WhyNew,
 };
@@ -274,7 +274,7 @@ impl Agent {
 
     pub(crate) fn digest(&self) -> SetDigest {
         let mut digest = SetDigest::default();
-        for (key, state) in &self.held {
+        for (key, state) in self.held.iter().filter(|(_, state)| is_listed(**state)) {
             digest.add(Element::of(key, *state));
         }
         digest
