@@ -10,6 +10,7 @@ pub mod agenda;
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod coverage;
 pub mod detector;
 pub mod enroll;

@@ -1,5 +1,394 @@
-//! The one loop.
+//! The one loop: sensors name what may have changed, the detector says what it holds, the ledger
+//! remembers, the reporter is told.
+//!
+//! Everything that can happen is an [`Event`], and one thread handles them all; the others only wait
+//! for the kernel or for a link and speak into a bounded channel. The watcher opens everything and
+//! reads no content; what comes back from the detector is hostile until [`answer`] has judged it. A
+//! reading counts when the ledger has made it durable, not before, and only then is anything sent.
+//! No path is logged: a raw name may hold a secret.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use akwatch_ledger::{Ledger, LedgerError};
+use akwatch_proto::agent::{FleetKey, HostId};
+use akwatch_proto::credential::InvalidWord;
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use ed25519_dalek::VerifyingKey;
+
+use crate::agenda::Agenda;
+use crate::budget::Governor;
+use crate::control;
+use crate::coverage::{Counts, Source};
+use crate::host::Root;
+use crate::link::{FromDetector, FromReporter, MarkerLink, TalkError};
+use crate::open::Opener;
+use crate::role::{Linked, Links, Requests};
+use crate::sense::files::FilesError;
+use crate::sense::processes::Interest;
+use crate::sense::scan::{Ask, Walked};
+use crate::sense::watch_set::WatchSet;
+use crate::sense::{Sensed, Stop};
+
 pub mod answer;
+mod courier;
+mod detecting;
 pub mod flights;
 pub mod known;
+mod sensing;
 pub mod sweeps;
+mod telling;
+mod threads;
+
+use courier::Courier;
+use detecting::Detecting;
+use known::Known;
+use sensing::Scans;
+use sweeps::Sweeps;
+
+/// Batches of targets between sensors and the loop. Full, it makes sensors wait, and the kernel's
+/// own queue says when that was too long.
+const SENSED: usize = 256;
+
+/// Messages of links and of the control socket between their threads and the loop. More than all
+/// jobs out at once, so that no reader ever waits while the loop waits for its peer.
+const MESSAGES: usize = 1024;
+
+/// How often the host's pressure is looked at and what is due is done.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Everything that can happen.
+#[derive(Debug)]
+enum Event {
+    /// A sensor spoke.
+    Sensed(Sensed),
+    /// The walk has the next file, or ended.
+    Walked(Walked),
+    /// A role came, came again, or the watcher is to end.
+    Linked(Linked),
+    /// No role can come any more.
+    Unlinked,
+    /// The detector of this generation spoke or ended.
+    Detector(u64, Result<FromDetector, TalkError>),
+    /// The reporter of this generation spoke or ended.
+    Reporter(u64, Result<FromReporter, TalkError>),
+    /// Somebody on this host asks.
+    Control(control::Request),
+    /// Time to stop.
+    Stop,
+    /// Nothing happened, and something is due.
+    Tick,
+}
+
+/// Who this host is to its collector.
+pub struct Identity {
+    /// Its name there.
+    pub host: HostId,
+    /// The key for fingerprints.
+    pub key: FleetKey,
+    /// Who may sign directives.
+    pub directive_keys: Vec<VerifyingKey>,
+    /// Time between heartbeats, until the collector says another.
+    pub heartbeat: Duration,
+}
+
+/// What the watcher does, as configured.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether histories are read.
+    pub histories: bool,
+    /// Whether processes are read.
+    pub processes: bool,
+    /// Whether a new host is read once as a whole.
+    pub first_scan: bool,
+    /// Bytes that a live event reads of one file at most.
+    pub max_file_bytes: u64,
+    /// Watches of the inotify rung.
+    pub watches: usize,
+    /// The host's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Rule packs beyond the built-in ones: name and TOML.
+    pub packs: Vec<(String, String)>,
+    /// The watcher's own directory, where it notes what must outlast it.
+    pub directory: PathBuf,
+}
+
+/// Everything that the watcher works with.
+pub struct Setup {
+    /// The host.
+    pub host: Arc<Root>,
+    /// What opens its places.
+    pub opener: Opener,
+    /// What is watched.
+    pub set: WatchSet,
+    /// What is remembered.
+    pub ledger: Ledger,
+    /// The other roles.
+    pub links: Links,
+    /// Who this host is.
+    pub identity: Identity,
+    /// What is done.
+    pub options: Options,
+    /// Where people on this host ask.
+    pub control: Option<control::Listener>,
+    /// Ends the watcher when asked.
+    pub stop: Stop,
+}
+
+/// Why the watcher ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WatcherError {
+    /// A sensor could not start.
+    #[error("the file sensor could not start")]
+    Files(#[from] FilesError),
+    /// The kernel refused a descriptor.
+    #[error("the kernel refused an event descriptor")]
+    Descriptor(#[from] nix::errno::Errno),
+    /// The ledger could not be read.
+    #[error("the ledger could not be read")]
+    Ledger(#[from] LedgerError),
+    /// A thread could not be started.
+    #[error("a thread could not be started")]
+    Thread(#[source] std::io::Error),
+    /// The fleet key is none.
+    #[error("the fleet key is damaged; enroll this host again")]
+    Key(#[from] InvalidWord),
+    /// The supervisor is gone.
+    #[error("no role can be linked any more")]
+    Unlinked,
+}
+
+/// The channels of the loop.
+struct Channels {
+    sensed: Receiver<Sensed>,
+    walked: Receiver<Walked>,
+    messages: Receiver<Event>,
+    say: Sender<Event>,
+    /// Never ready: stands in for the walk while it has to wait.
+    closed: Receiver<Walked>,
+}
+
+/// The loop and all that it knows.
+struct Watcher {
+    host: Arc<Root>,
+    opener: Opener,
+    set: WatchSet,
+    ledger: Ledger,
+    identity: Identity,
+    options: Options,
+    agenda: Agenda,
+    governor: Governor,
+    counts: Counts,
+    known: Known,
+    sweeps: Sweeps,
+    scans: Scans,
+    detecting: Detecting,
+    courier: Courier,
+    interest: Interest,
+    requests: Requests,
+    /// Kept, so that a marker that came lives on.
+    marker: Option<MarkerLink>,
+    channels: Channels,
+    walls: BTreeMap<&'static str, Vec<String>>,
+    own: BTreeMap<&'static str, i32>,
+    began: Instant,
+    bytes_read: u64,
+    ticked: Instant,
+    ending: bool,
+}
+
+/// Watches until told to stop.
+///
+/// # Errors
+/// When it cannot start, or when nothing is left to work with.
+pub fn run(setup: Setup) -> Result<(), WatcherError> {
+    let stop = setup.stop.clone();
+    let result = Watcher::start(setup).and_then(Watcher::watch);
+    stop.ask(); // sensors end with the loop, however it ended
+    result
+}
+
+impl Watcher {
+    fn start(setup: Setup) -> Result<Watcher, WatcherError> {
+        let Setup {
+            host,
+            opener,
+            set,
+            mut ledger,
+            links,
+            identity,
+            options,
+            control,
+            stop,
+        } = setup;
+        let (sense, sensed) = bounded(SENSED);
+        let (walk, walked) = bounded(crate::sense::scan::AHEAD);
+        let (say, messages) = bounded(MESSAGES);
+        let (ask, asks) = bounded::<Ask>(4);
+        let interest = Interest::new()?;
+        let known = telling::known(&mut ledger)?;
+        telling::put_in_force(&mut ledger, &set, &identity, &options);
+        let parts = threads::Parts {
+            host: &host,
+            set: &set,
+            options: &options,
+            stop: &stop,
+        };
+        threads::sensors(&parts, &interest, sense)?;
+        threads::scan(&parts, asks, walk)?;
+        threads::arrivals(links.arrivals, say.clone())?;
+        threads::stop(stop.clone(), say.clone())?;
+        if let Some(listener) = control {
+            threads::control(listener, stop.clone(), say.clone())?;
+        }
+        let now = Instant::now();
+        let facts = crate::facts::read(std::path::Path::new("/"), options.labels.clone());
+        let mut watcher = Watcher {
+            courier: Courier::new(&identity, facts, &options.directory, now),
+            scans: Scans::new(ask, &options),
+            counts: Counts::of(&sources(&options)),
+            walls: [("watcher", links.missing_walls)].into(),
+            own: [("watcher", own_pid())].into(),
+            requests: links.requests,
+            marker: None,
+            channels: Channels {
+                sensed,
+                walked,
+                messages,
+                say,
+                closed: never(),
+            },
+            agenda: Agenda::new(),
+            governor: Governor::default(),
+            sweeps: Sweeps::default(),
+            detecting: Detecting::default(),
+            began: now,
+            bytes_read: 0,
+            ticked: now,
+            ending: false,
+            host,
+            opener,
+            set,
+            ledger,
+            identity,
+            options,
+            known,
+            interest,
+        };
+        watcher.leave_out_own();
+        watcher.begin_scan();
+        Ok(watcher)
+    }
+
+    fn watch(mut self) -> Result<(), WatcherError> {
+        loop {
+            let event = self.next_event();
+            self.handle(event)?;
+            let now = Instant::now();
+            if now.saturating_duration_since(self.ticked) >= TICK {
+                self.ticked = now;
+                self.tick(now);
+            }
+            self.replace_if_late(now);
+            self.examine_next(now);
+            self.commit_if_due(now);
+            self.deliver(now);
+            if self.ending && self.courier.has_taken_leave(now) {
+                self.detecting.close();
+                self.courier.close();
+                return Ok(());
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), WatcherError> {
+        let now = Instant::now();
+        match event {
+            Event::Sensed(sensed) => self.take_sensed(sensed, now),
+            Event::Walked(walked) => self.take_walked(walked, now),
+            Event::Linked(Linked::End) | Event::Stop => self.end(now),
+            Event::Linked(linked) => self.take_link(linked)?,
+            Event::Unlinked if self.ending => {}
+            Event::Unlinked => return Err(WatcherError::Unlinked),
+            Event::Detector(generation, said) => self.take_answer(generation, said, now)?,
+            Event::Reporter(generation, said) => self.take_reporter(generation, said, now),
+            Event::Control(request) => self.answer_control(request),
+            Event::Tick => {}
+        }
+        Ok(())
+    }
+
+    /// Waits for the next event, no longer than until something is due.
+    fn next_event(&self) -> Event {
+        let now = Instant::now();
+        let walked = if self.may_walk(now) {
+            &self.channels.walked
+        } else {
+            &self.channels.closed
+        };
+        let wait = self.next_due(now).saturating_duration_since(now);
+        select! {
+            recv(self.channels.messages) -> event => event.unwrap_or(Event::Unlinked),
+            recv(self.channels.sensed) -> sensed => sensed.map_or(Event::Tick, Event::Sensed),
+            recv(walked) -> walked => walked.map_or(Event::Tick, Event::Walked),
+            default(wait) => Event::Tick,
+        }
+    }
+
+    fn next_due(&self, now: Instant) -> Instant {
+        let mut due = self.ticked + TICK;
+        let others = [
+            self.agenda.next_due(),
+            self.detecting.commit_due(),
+            self.detecting.flights.deadline(),
+            self.scans.next_walk(&self.governor),
+        ];
+        for other in others.into_iter().flatten() {
+            due = due.min(other);
+        }
+        due.max(now)
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let own: Vec<i32> = self.own.values().copied().collect();
+        let before = self.governor.rung();
+        let rung = self
+            .governor
+            .observe(crate::budget::Pressure::measure(&own), now);
+        if rung != before {
+            let reason = self.governor.reason().unwrap_or("the host is calm");
+            tracing::info!(?rung, reason, "the rung changed");
+        }
+        self.scan_when_due(now);
+        self.revisit_when_due(now);
+    }
+
+    fn end(&mut self, now: Instant) {
+        if !self.ending {
+            self.ending = true;
+            self.commit_now(now);
+            self.courier.take_leave(now);
+        }
+    }
+
+    fn leave_out_own(&self) {
+        self.interest
+            .leave_out(self.own.values().copied().collect());
+    }
+}
+
+fn own_pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+fn sources(options: &Options) -> Vec<Source> {
+    let mut sources = vec![Source::Files];
+    sources.extend(options.processes.then_some(Source::Processes));
+    sources.extend(options.histories.then_some(Source::Histories));
+    sources
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,10 +41,12 @@ impl Known {
         known
     }
 
-    /// `path` is `place`, on the filesystem `device`.
+    /// `path` is `place`, on the filesystem `device`; without one, where it was before.
     pub fn insert(&mut self, path: &Path, place: Place, device: Option<u64>) {
         let key = PathKey::of(path.as_os_str().as_bytes());
-        if self.by_path.len() < PATHS || self.by_path.contains_key(&key) {
+        let before = self.by_path.get(&key);
+        if before.is_some() || self.by_path.len() < PATHS {
+            let device = device.or_else(|| before?.device);
             self.by_path.insert(key, Entry { place, device });
         }
     }

@@ -26,6 +26,7 @@ enum Look {
 pub struct Sweeps {
     looks: HashMap<ProcessInstance, Look>,
     holders: BTreeSet<ProcessInstance>,
+    told: BTreeSet<ProcessInstance>,
     due: Option<Sweep>,
     completed: u64,
 }
@@ -113,10 +114,14 @@ impl Sweeps {
         })
     }
 
-    /// The instances in which something was found: their end is of interest.
-    #[must_use]
-    pub fn holders(&self) -> &BTreeSet<ProcessInstance> {
-        &self.holders
+    /// The instances in which something was found, when they are others than at the last call: their
+    /// end is of interest.
+    pub fn changed_holders(&mut self) -> Option<BTreeSet<ProcessInstance>> {
+        if self.holders == self.told {
+            return None;
+        }
+        self.told.clone_from(&self.holders);
+        Some(self.told.clone())
     }
 
     /// How many instances wait to be read.
@@ -126,6 +131,16 @@ impl Sweeps {
             .values()
             .filter(|look| **look == Look::Waiting)
             .count() as u64
+    }
+
+    /// The instances that wait to be read.
+    #[must_use]
+    pub fn still_waiting(&self) -> Vec<ProcessInstance> {
+        let waiting = self
+            .looks
+            .iter()
+            .filter(|(_, look)| **look == Look::Waiting);
+        waiting.map(|(instance, _)| *instance).collect()
     }
 
     /// Whether any sweep has spoken yet.
@@ -185,7 +200,7 @@ mod tests {
         };
         assert_eq!((reading.subject, reading.at), (expected, Time(5)));
         assert_eq!(sweeps.reading("r"), None);
-        assert_eq!(sweeps.holders().len(), 1);
+        assert_eq!(sweeps.changed_holders().unwrap().len(), 1);
     }
 
     #[test]
@@ -206,6 +221,6 @@ mod tests {
         assert_eq!(sweeps.reading("r"), None);
         sweeps.read(one(1), false);
         assert!(sweeps.reading("r").is_some());
-        assert!(sweeps.holders().is_empty());
+        assert!(sweeps.changed_holders().is_none());
     }
 }

@@ -1,0 +1,311 @@
+//! What is under way to the collector, and what is to be sent next: the state of the conversation,
+//! without its content.
+//!
+//! Reports and heartbeats take turns, so that a heartbeat's digest is never compared with a set that
+//! a report is just changing. The check-in is held open beside them. The reporter itself tries again
+//! what can be tried again; only what it gives up comes back here.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use akwatch_proto::agent::{
+    CheckIn, CostReceipt, Heartbeat, HeartbeatAnswer, HostFacts, HostId, Leaving, Outcome, Report,
+};
+use akwatch_proto::coverage::Coverage;
+use akwatch_proto::digest::SetDigest;
+use akwatch_proto::limits;
+use akwatch_proto::time::Time;
+use uuid::Uuid;
+
+use super::Identity;
+use crate::link::{Outage, Outgoing, Outlet, TalkError, ToReporter};
+
+/// How long the reporter may take to accept a message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the collector may hold a check-in, in seconds.
+const CHECK_IN_SECONDS: u32 = 50;
+
+/// Wait after the reporter gave a message up: a refusal does not pass by asking at once.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// How long a good-bye may take.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// The shortest and the longest time between heartbeats that a collector may ask for.
+const HEARTBEATS: std::ops::RangeInclusive<u64> = 1..=3600;
+
+/// Holds the highest serial that was opened, over restarts.
+const SERIAL: &str = "directive-serial";
+
+/// Which sort of message takes its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Free,
+    Report,
+    Heartbeat,
+}
+
+/// What a heartbeat says that the courier does not know itself.
+pub(super) struct State {
+    pub(super) instance: Uuid,
+    pub(super) counter: u64,
+    pub(super) coverage: Coverage,
+    pub(super) digest: SetDigest,
+    pub(super) acknowledged: u64,
+    pub(super) unsent: u64,
+    pub(super) cost: CostReceipt,
+}
+
+/// The conversation with the collector.
+pub(super) struct Courier {
+    host: HostId,
+    outlet: Option<Outlet<ToReporter>>,
+    pub(super) generation: u64,
+    turn: Turn,
+    report_not_before: Instant,
+    heartbeat_due: Instant,
+    every: Duration,
+    checking_in: bool,
+    check_in_not_before: Instant,
+    facts: HostFacts,
+    facts_told: bool,
+    outcomes: VecDeque<Outcome>,
+    serial: u64,
+    serial_file: PathBuf,
+    leaving: Option<Instant>,
+    left: bool,
+    /// When the collector last answered.
+    pub(super) answered: Option<Time>,
+    /// The last outage, until something is answered.
+    pub(super) outage: Option<String>,
+}
+
+impl Courier {
+    pub(super) fn new(
+        identity: &Identity,
+        facts: HostFacts,
+        directory: &Path,
+        now: Instant,
+    ) -> Courier {
+        let serial_file = directory.join(SERIAL);
+        let serial = std::fs::read_to_string(&serial_file).unwrap_or_default();
+        Courier {
+            host: identity.host,
+            outlet: None,
+            generation: 0,
+            turn: Turn::Free,
+            report_not_before: now,
+            heartbeat_due: now,
+            every: identity.heartbeat,
+            checking_in: false,
+            check_in_not_before: now,
+            facts,
+            facts_told: false,
+            outcomes: VecDeque::new(),
+            serial: serial.trim().parse().unwrap_or(0),
+            serial_file,
+            leaving: None,
+            left: false,
+            answered: None,
+            outage: None,
+        }
+    }
+
+    /// A reporter came; whatever an earlier one had is forgotten and sent again.
+    pub(super) fn link(&mut self, outlet: Outlet<ToReporter>) -> u64 {
+        self.unlink();
+        self.outlet = Some(outlet);
+        self.generation
+    }
+
+    /// The reporter is gone.
+    pub(super) fn unlink(&mut self) {
+        self.generation += 1;
+        self.outlet = None;
+        self.turn = Turn::Free;
+        self.checking_in = false;
+    }
+
+    /// Ends the link, and with it the reporter.
+    pub(super) fn close(&mut self) {
+        if let Some(outlet) = self.outlet.take() {
+            outlet.close();
+        }
+    }
+
+    pub(super) fn is_linked(&self) -> bool {
+        self.outlet.is_some()
+    }
+
+    pub(super) fn wants_report(&self, now: Instant) -> bool {
+        self.outlet.is_some()
+            && self.turn == Turn::Free
+            && self.leaving.is_none()
+            && now >= self.report_not_before
+    }
+
+    pub(super) fn wants_heartbeat(&self, now: Instant) -> bool {
+        let due = now >= self.heartbeat_due || (self.leaving.is_some() && !self.left);
+        self.outlet.is_some() && self.turn == Turn::Free && due
+    }
+
+    pub(super) fn wants_check_in(&self, now: Instant) -> bool {
+        self.outlet.is_some()
+            && !self.checking_in
+            && self.leaving.is_none()
+            && self.answered.is_some()
+            && now >= self.check_in_not_before
+    }
+
+    pub(super) fn report(&mut self, report: Report) -> Result<(), TalkError> {
+        self.turn = Turn::Report;
+        self.say(Outgoing::Report(report))
+    }
+
+    pub(super) fn heartbeat(&mut self, state: State, now: Instant) -> Result<(), TalkError> {
+        self.turn = Turn::Heartbeat;
+        self.heartbeat_due = now + self.every;
+        let leaving = self.leaving.map(|_| Leaving::Stopped);
+        self.left = leaving.is_some();
+        let heartbeat = Heartbeat {
+            host: self.host,
+            instance: state.instance,
+            counter: state.counter,
+            time: crate::sense::now(),
+            facts: (!self.facts_told).then(|| self.facts.clone()),
+            coverage: state.coverage,
+            digest: state.digest,
+            acknowledged: state.acknowledged,
+            unsent: state.unsent,
+            cost: state.cost,
+            leaving,
+        };
+        self.say(Outgoing::Heartbeat(heartbeat))
+    }
+
+    pub(super) fn check_in(&mut self) -> Result<(), TalkError> {
+        self.checking_in = true;
+        let check_in = CheckIn {
+            host: self.host,
+            serial: self.serial,
+            wait_seconds: CHECK_IN_SECONDS,
+            outcomes: self.outcomes.iter().cloned().collect(),
+        };
+        self.say(Outgoing::CheckIn(check_in))
+    }
+
+    fn say(&mut self, outgoing: Outgoing) -> Result<(), TalkError> {
+        let Some(outlet) = &mut self.outlet else {
+            return Ok(());
+        };
+        let said = outlet.say(&ToReporter::Send(outgoing), PATIENCE);
+        if said.is_err() {
+            self.unlink();
+        }
+        said
+    }
+
+    /// A report was answered: the next may follow at once.
+    pub(super) fn reported(&mut self) {
+        self.note_answer();
+        if self.turn == Turn::Report {
+            self.turn = Turn::Free;
+        }
+    }
+
+    /// The ledger or the collector is not ready for the next report.
+    pub(super) fn pause_reports(&mut self, now: Instant) {
+        self.report_not_before = now + REFUSED;
+    }
+
+    pub(super) fn heart_beaten(&mut self, answer: &HeartbeatAnswer, now: Instant) {
+        self.note_answer();
+        if self.turn == Turn::Heartbeat {
+            self.turn = Turn::Free;
+        }
+        self.facts_told = !answer.want_facts;
+        let seconds = u64::from(answer.next_seconds).clamp(*HEARTBEATS.start(), *HEARTBEATS.end());
+        self.every = Duration::from_secs(seconds);
+        self.heartbeat_due = self.heartbeat_due.min(now + self.every);
+        if answer.want_facts {
+            self.heartbeat_due = now + Duration::from_secs(1);
+        }
+    }
+
+    /// A check-in was answered: what it carried is told.
+    pub(super) fn checked_in(&mut self) {
+        self.note_answer();
+        self.checking_in = false;
+        self.outcomes.clear();
+    }
+
+    /// What became of a directive; a higher serial is noted before the directive is carried out.
+    pub(super) fn note_outcome(&mut self, outcome: Outcome) {
+        if self.outcomes.len() < limits::DIRECTIVES {
+            self.outcomes.push_back(outcome);
+        }
+    }
+
+    /// Notes durably that `serial` was opened; false when it was before, or cannot be noted.
+    pub(super) fn advance(&mut self, serial: u64) -> bool {
+        if serial <= self.serial {
+            return false;
+        }
+        let next = self.serial_file.with_extension("next");
+        let written = std::fs::write(&next, serial.to_string())
+            .and_then(|()| std::fs::File::open(&next)?.sync_all())
+            .and_then(|()| std::fs::rename(&next, &self.serial_file));
+        if let Err(why) = &written {
+            tracing::error!(%why, "a directive is refused because its serial cannot be noted");
+            return false;
+        }
+        self.serial = serial;
+        true
+    }
+
+    /// Something did not arrive. What the reporter gave up may be sent anew after a while.
+    pub(super) fn note_outage(&mut self, outage: &Outage, now: Instant) {
+        self.outage = Some(format!("{}: {}", outage.call, outage.why));
+        if outage.retry_ms.is_some() {
+            return; // the reporter goes on trying
+        }
+        match outage.call.as_str() {
+            "report" if self.turn == Turn::Report => {
+                self.turn = Turn::Free;
+                self.report_not_before = now + REFUSED;
+            }
+            "heartbeat" if self.turn == Turn::Heartbeat => {
+                self.turn = Turn::Free;
+                self.heartbeat_due = now + REFUSED.max(self.every);
+            }
+            "check-in" => {
+                self.checking_in = false;
+                self.check_in_not_before = now + REFUSED;
+            }
+            _ => {}
+        }
+    }
+
+    fn note_answer(&mut self) {
+        self.answered = Some(crate::sense::now());
+        self.outage = None;
+    }
+
+    pub(super) fn take_leave(&mut self, now: Instant) {
+        self.leaving = Some(now);
+    }
+
+    pub(super) fn has_taken_leave(&self, now: Instant) -> bool {
+        let over = |since: Instant| now.saturating_duration_since(since) >= LEAVE;
+        self.outlet.is_none()
+            || (self.left && self.turn == Turn::Free)
+            || self.leaving.is_some_and(over)
+    }
+
+    /// The highest serial that was opened.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+}

@@ -1,0 +1,783 @@
+//! From the agenda to the ledger: open, send, judge, commit.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use akwatch_ledger::reading::{Extent, FileState, Reading, ReadingSubject};
+use akwatch_ledger::{Need, PathKey, ProcessInstance, Remembered};
+use akwatch_proto::coverage::Rung;
+use akwatch_proto::credential::RuleId;
+use akwatch_proto::finding::UnknownWhy;
+use akwatch_proto::place::Place;
+
+use super::answer::{Ended, Hostile, Terms, reading};
+use super::flights::{Flight, Flights, OUT};
+use super::{Event, Watcher, WatcherError, threads};
+use crate::coverage::{Source, slug};
+use crate::job::{Content, Examined, Job, JobId, Target, TargetPlace, Urgency};
+use crate::link::{DetectorLink, FromDetector, Outlet, TalkError, ToDetector};
+use crate::open::{Refusal, state_now};
+use crate::role::Role;
+use crate::sense::watch_set::{Covered, is_history};
+
+/// How long the detector may take to accept a message.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of captures in one message; a frame holds twice as much.
+const CAPTURES: usize = 8 * 1024 * 1024;
+
+/// Readings in one commit.
+const COMMIT: usize = 32;
+
+/// How long a reading waits for others to share its commit.
+const COMMIT_WITHIN: Duration = Duration::from_millis(20);
+
+/// Readings that wait while the ledger fails; beyond it nothing more is opened.
+const UNCOMMITTED: usize = 256;
+
+/// Time between two attempts of a commit that failed.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// A file whose ctime is this young may be written again without its state changing: the kernel's
+/// clock for files has a grain. It is not remembered as read.
+const YOUNG_NS: i64 = 50_000_000;
+
+/// What a place that changed while it was read costs at least, so that it cools down.
+const CHANGED_COST: u64 = 512 * 1024;
+
+/// How often a place may end the detector before it is set aside.
+const DEATHS: u32 = 2;
+
+/// The detector as the watcher sees it, and what is between it and the ledger.
+#[derive(Default)]
+pub(super) struct Detecting {
+    generation: u64,
+    outlet: Option<Outlet<ToDetector>>,
+    /// Whether more may be heard of this generation: its last answers come before its end.
+    hearing: bool,
+    /// A detector that came before the end of the one before it was heard.
+    next: Option<DetectorLink>,
+    terms: Option<Terms>,
+    /// Version of the rules that places were last read by in this run.
+    read_by: Option<String>,
+    pub(super) flights: Flights,
+    done: Vec<Done>,
+    done_since: Option<Instant>,
+    failing: bool,
+    next_job: u64,
+    deaths: HashMap<TargetPlace, u32>,
+    /// Rules that the detector set aside: name and reason.
+    pub(super) faults: Vec<(String, String)>,
+}
+
+impl Detecting {
+    pub(super) fn is_ready(&self) -> bool {
+        self.terms.is_some() && self.outlet.is_some()
+    }
+
+    /// Ends the link, and with it the detector.
+    pub(super) fn close(&mut self) {
+        if let Some(outlet) = self.outlet.take() {
+            outlet.close();
+        }
+    }
+
+    /// Version of the rules in force, once they are known.
+    pub(super) fn rules(&self) -> Option<&str> {
+        self.terms.as_ref().map(|terms| terms.rules.as_str())
+    }
+
+    pub(super) fn commit_due(&self) -> Option<Instant> {
+        let wait = if self.failing {
+            COMMIT_AGAIN
+        } else {
+            COMMIT_WITHIN
+        };
+        self.done_since.map(|since| since + wait)
+    }
+
+    fn push(&mut self, done: Done, now: Instant) {
+        self.done_since.get_or_insert(now);
+        self.done.push(done);
+    }
+}
+
+/// A reading, and what to note once it is durable.
+struct Done {
+    reading: Reading,
+    note: Note,
+}
+
+enum Note {
+    /// A file was read.
+    File {
+        target: TargetPlace,
+        state: FileState,
+        lines: u32,
+        ended: Ended,
+    },
+    /// A file is not there, or could not be read.
+    Closed,
+    /// A process was read.
+    Process {
+        instance: ProcessInstance,
+        ended: Ended,
+    },
+    /// A sweep spoke.
+    Sweep,
+}
+
+impl Watcher {
+    /// A detector came: it gets the key and the rules; what another one had is sent again.
+    pub(super) fn take_detector(&mut self, link: DetectorLink) -> Result<(), WatcherError> {
+        if self.detecting.hearing {
+            self.detecting.close();
+            self.detecting.next = Some(link);
+            return Ok(());
+        }
+        self.send_again();
+        self.detecting.generation += 1;
+        self.detecting.hearing = true;
+        let generation = self.detecting.generation;
+        let (mut outlet, inlet) = link.split();
+        threads::hear("detector", inlet, self.channels.say.clone(), move |said| {
+            Event::Detector(generation, said)
+        })?;
+        let start = ToDetector::Start {
+            key: self.identity.key.clone(),
+            packs: self.options.packs.clone(),
+        };
+        self.detecting.terms = None;
+        self.detecting.outlet = match outlet.say(&start, PATIENCE) {
+            Ok(()) => Some(outlet),
+            Err(why) => {
+                tracing::warn!(%why, "the detector did not take its start");
+                None
+            }
+        };
+        Ok(())
+    }
+
+    pub(super) fn take_answer(
+        &mut self,
+        generation: u64,
+        said: Result<FromDetector, TalkError>,
+        now: Instant,
+    ) -> Result<(), WatcherError> {
+        if generation != self.detecting.generation {
+            return Ok(()); // of a detector that was replaced
+        }
+        match said {
+            Ok(FromDetector::Ready {
+                rules,
+                rule_ids,
+                faults,
+                missing_walls,
+            }) => {
+                self.walls.insert("detector", missing_walls);
+                self.take_ready(&rules, &rule_ids, faults, now);
+            }
+            Ok(FromDetector::Read(examined)) => self.take_examined(&examined, now),
+            Err(why) => {
+                if self.ending {
+                    return Ok(());
+                }
+                if why.is_end() {
+                    tracing::warn!("the detector ended; another one takes over its jobs");
+                } else {
+                    tracing::error!(%why, "the detector broke its protocol and is replaced");
+                }
+                self.lose_detector(now, !why.is_end());
+            }
+        }
+        if self.detecting.hearing {
+            return Ok(());
+        }
+        self.detecting
+            .next
+            .take()
+            .map_or(Ok(()), |link| self.take_detector(link))
+    }
+
+    fn take_ready(
+        &mut self,
+        rules: &str,
+        rule_ids: &[String],
+        faults: Vec<(String, String)>,
+        now: Instant,
+    ) {
+        let ids = || rule_ids.iter().filter_map(|id| RuleId::parse(id).ok());
+        self.ledger.in_force().add_rules(rules, ids());
+        tracing::info!(%rules, count = rule_ids.len(), set_aside = faults.len(), "the detector is ready");
+        self.detecting.terms = Some(Terms {
+            rules: rules.to_owned(),
+            rule_ids: ids().collect(),
+            epoch: Some(self.identity.key.epoch.clone()),
+        });
+        self.detecting.faults = faults;
+        let before = self.detecting.read_by.replace(rules.to_owned());
+        if before.as_deref() != Some(rules) {
+            self.look_again(before.is_some(), now);
+        }
+    }
+
+    /// Opens and sends what is next, as much as the detector may have at once.
+    pub(super) fn examine_next(&mut self, now: Instant) {
+        if !self.detecting.is_ready() || self.ending || self.detecting.done.len() >= UNCOMMITTED {
+            return;
+        }
+        let (mut jobs, mut flights, mut captured) = (Vec::new(), Vec::new(), 0);
+        while self.detecting.flights.len() + jobs.len() < OUT && captured < CAPTURES {
+            if self.governor.rung() == Rung::HeartbeatOnly {
+                break;
+            }
+            let Some(target) = self.agenda.next(now) else {
+                break;
+            };
+            let Some((job, flight)) = self.open(&target, now) else {
+                continue;
+            };
+            captured += bytes_captured(&job);
+            jobs.push(job);
+            flights.push(flight);
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        for flight in flights {
+            self.detecting.flights.push(flight, now);
+        }
+        let Some(outlet) = &mut self.detecting.outlet else {
+            return;
+        };
+        if let Err(why) = outlet.say(&ToDetector::Examine(jobs), PATIENCE) {
+            // What it answered before it ended is still to be heard: its end comes after that.
+            self.detecting.outlet = None;
+            if !why.is_end() {
+                tracing::warn!(%why, "the detector takes no jobs and is replaced");
+                self.lose_detector(now, true);
+            }
+        }
+    }
+
+    /// Opens one target; none when there is nothing to examine, which has then been dealt with.
+    fn open(&mut self, target: &Target, now: Instant) -> Option<(Job, Flight)> {
+        if let TargetPlace::File(path) = &target.what
+            && self.covers(path) != Covered::Yes
+        {
+            self.turn_away(target, path.clone().as_path(), now);
+            return None;
+        }
+        self.detecting.next_job += 1;
+        let id = JobId(self.detecting.next_job);
+        match self.opener.open(target, id) {
+            Ok((job, pending)) => {
+                if let (TargetPlace::File(path), Some(state)) = (&target.what, pending.before)
+                    && self.is_settled(target, path, &state, now)
+                {
+                    return None;
+                }
+                let file = job.contents.iter().find_map(own_descriptor);
+                let header = job.header.clone();
+                Some((
+                    job,
+                    Flight {
+                        header,
+                        pending,
+                        file,
+                    },
+                ))
+            }
+            Err(refusal) => {
+                self.take_refusal(target, &refusal, now);
+                None
+            }
+        }
+    }
+
+    /// Whether an open file need not be examined, or not now.
+    fn is_settled(
+        &mut self,
+        target: &Target,
+        path: &Path,
+        state: &FileState,
+        now: Instant,
+    ) -> bool {
+        let again = matches!(target.urgency, Urgency::Revisit | Urgency::Hunt);
+        let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+        let rules = self.detecting.rules().unwrap_or_default();
+        if !again && self.ledger.need(key, state, rules) == Need::Skip {
+            self.agenda.done(&target.what, 0, now);
+            return true;
+        }
+        if target.urgency == Urgency::Live && state.size > self.options.max_file_bytes {
+            self.agenda.done(&target.what, 0, now);
+            let later = Target {
+                what: target.what.clone(),
+                urgency: Urgency::Rescan,
+            };
+            self.offer(later, now);
+            return true;
+        }
+        false
+    }
+
+    /// A path that policy does not cover: nobody can say any more what is in it.
+    fn turn_away(&mut self, target: &Target, path: &Path, now: Instant) {
+        if let Some(place) = self.known.place(path).cloned() {
+            self.push_closed(place, Extent::Unread(UnknownWhy::PathExcluded), now);
+        }
+        self.agenda.done(&target.what, 0, now);
+    }
+
+    fn take_refusal(&mut self, target: &Target, refusal: &Refusal, now: Instant) {
+        match &target.what {
+            TargetPlace::File(path) => self.take_refused_file(path, refusal, now),
+            TargetPlace::Process(instance) => match refusal {
+                Refusal::Ended | Refusal::Absent { .. } => {
+                    if !self.sweeps.knows(instance) {
+                        self.counts.raced(Source::Processes);
+                    }
+                    self.counts.forget(Source::Processes, &target.what);
+                    self.sweeps.ended(*instance);
+                }
+                _ => {
+                    self.counts
+                        .not_read(Source::Processes, &target.what, refusal.slug());
+                    self.sweeps.unread(*instance, UnknownWhy::Unreadable, false);
+                }
+            },
+        }
+        self.agenda.done(&target.what, 0, now);
+        self.speak_of_sweep(now);
+    }
+
+    fn take_refused_file(&mut self, path: &Path, refusal: &Refusal, now: Instant) {
+        let target = TargetPlace::File(path.to_owned());
+        let source = source_of(path);
+        let known = self
+            .known
+            .place(path)
+            .cloned()
+            .or_else(|| self.held_place(path));
+        match refusal {
+            Refusal::Absent { device } => {
+                self.counts.forget(source, &target);
+                self.ledger
+                    .forget(PathKey::of(path.as_os_str().as_encoded_bytes()));
+                let Some(place) = known else { return };
+                let extent = if self.is_unmounted(path, *device) {
+                    Extent::Unread(UnknownWhy::Unreadable)
+                } else {
+                    Extent::Absent
+                };
+                self.push_closed(place, extent, now);
+            }
+            Refusal::SymbolicLink | Refusal::NotAFile { .. } if known.is_none() => {}
+            _ => {
+                self.counts.not_read(source, &target, refusal.slug());
+                if let Some(place) = known {
+                    self.push_closed(place, refusal.extent(), now);
+                }
+            }
+        }
+    }
+
+    /// The place of a path with a plain name, if the ledger holds it: for names that this run has
+    /// not read yet.
+    fn held_place(&mut self, path: &Path) -> Option<Place> {
+        let text = akwatch_proto::place::SafeText::try_from(path.to_str()?.to_owned()).ok()?;
+        let place = Place::File {
+            path: text,
+            inside: Vec::new(),
+        };
+        let query = akwatch_ledger::Query {
+            place: Some(place.clone()),
+            limit: 1,
+            ..Default::default()
+        };
+        let held = self.ledger.holding(&query).unwrap_or_default();
+        (!held.is_empty()).then_some(place)
+    }
+
+    /// Whether the filesystem that held the path is not mounted: then nobody can say whether the
+    /// file is gone.
+    fn is_unmounted(&self, path: &Path, nearest: u64) -> bool {
+        match self.known.device(path) {
+            Some(device) => device != nearest,
+            None => {
+                let table = self
+                    .host
+                    .read(Path::new("/etc/fstab"), 1 << 20)
+                    .unwrap_or_default();
+                let mounts = self.host.mounts();
+                let mounted = |point: &Path| mounts.all().iter().any(|mount| mount.point == point);
+                fstab_points(&table).any(|point| path.starts_with(&point) && !mounted(&point))
+            }
+        }
+    }
+
+    fn push_closed(&mut self, place: Place, extent: Extent, now: Instant) {
+        let reading = self.reading_of(ReadingSubject::Place(place), extent);
+        self.detecting.push(
+            Done {
+                reading,
+                note: Note::Closed,
+            },
+            now,
+        );
+    }
+
+    fn reading_of(&self, subject: ReadingSubject, extent: Extent) -> Reading {
+        Reading {
+            subject,
+            extent,
+            at: crate::sense::now(),
+            rules: self.detecting.rules().unwrap_or_default().to_owned(),
+            observed: Vec::new(),
+            too_many: false,
+            unread_inside: None,
+            why_new: akwatch_proto::finding::WhyNew::PlaceChanged,
+        }
+    }
+
+    fn take_examined(&mut self, examined: &Examined, now: Instant) {
+        let Some(flight) = self.detecting.flights.answered(examined.id, now) else {
+            tracing::error!("the detector answered what it was not asked and is replaced");
+            self.lose_detector(now, true);
+            return;
+        };
+        let after = flight.file.as_ref().and_then(|file| state_now(file).ok());
+        let terms = self.detecting.terms.clone().unwrap_or_default();
+        let at = crate::sense::now();
+        match reading(&flight.header, &flight.pending, examined, after, &terms, at) {
+            Ok((reading, ended)) => self.take_reading(&flight, examined, reading, ended, now),
+            Err(why) => self.take_hostile(&flight, why, now),
+        }
+    }
+
+    fn take_reading(
+        &mut self,
+        flight: &Flight,
+        examined: &Examined,
+        reading: Reading,
+        ended: Ended,
+        now: Instant,
+    ) {
+        let target = &flight.pending.target.what;
+        self.detecting.deaths.remove(target);
+        self.bytes_read = self.bytes_read.saturating_add(examined.work);
+        let lines = examined.lines.first().copied().unwrap_or(0);
+        let note = match (target, flight.pending.before) {
+            (TargetPlace::Process(instance), _) => Note::Process {
+                instance: *instance,
+                ended,
+            },
+            (target, Some(state)) => Note::File {
+                target: target.clone(),
+                state,
+                lines,
+                ended,
+            },
+            (TargetPlace::File(_), None) => Note::Closed,
+        };
+        self.detecting.push(Done { reading, note }, now);
+        let work = if ended == Ended::Changed {
+            examined.work.max(CHANGED_COST)
+        } else {
+            examined.work
+        };
+        self.agenda.done(target, work, now);
+        if ended == Ended::Changed {
+            self.counts.raced(source_of_target(target));
+            let again = Target {
+                what: target.clone(),
+                urgency: flight.pending.target.urgency,
+            };
+            self.offer(again, now);
+        }
+    }
+
+    fn take_hostile(&mut self, flight: &Flight, why: Hostile, now: Instant) {
+        tracing::error!(%why, "the detector's answer does not fit its job; it is replaced");
+        self.set_aside(&flight.pending.target, now);
+        self.lose_detector(now, true);
+    }
+
+    fn set_aside(&mut self, target: &Target, now: Instant) {
+        self.detecting.deaths.remove(&target.what);
+        self.agenda
+            .set_aside(&target.what, UnknownWhy::SetAside, now);
+        self.counts.not_read(
+            source_of_target(&target.what),
+            &target.what,
+            slug(UnknownWhy::SetAside),
+        );
+        match &target.what {
+            TargetPlace::File(path) => {
+                if let Some(place) = self.known.place(path).cloned() {
+                    self.push_closed(place, Extent::Unread(UnknownWhy::SetAside), now);
+                }
+            }
+            TargetPlace::Process(instance) => {
+                self.sweeps.unread(*instance, UnknownWhy::SetAside, false);
+                self.speak_of_sweep(now);
+            }
+        }
+    }
+
+    pub(super) fn replace_if_late(&mut self, now: Instant) {
+        if self
+            .detecting
+            .flights
+            .deadline()
+            .is_none_or(|deadline| now < deadline)
+        {
+            return;
+        }
+        tracing::error!(
+            "a job is past its deadline: its place is set aside, the detector replaced"
+        );
+        let mut flights = self.detecting.flights.take().into_iter();
+        if let Some(first) = flights.next() {
+            self.set_aside(&first.pending.target, now);
+        }
+        for flight in flights {
+            self.detecting.flights.push(flight, now);
+        }
+        self.lose_detector(now, true);
+    }
+
+    /// Gives the detector up; `ask` says whether it has to be ended.
+    fn lose_detector(&mut self, now: Instant, ask: bool) {
+        if let Some(outlet) = self.detecting.outlet.take() {
+            outlet.close();
+        }
+        self.detecting.generation += 1;
+        self.detecting.hearing = false;
+        self.detecting.terms = None;
+        let suspect = self.detecting.flights.iter().next();
+        if let Some(target) = suspect.map(|flight| flight.pending.target.clone()) {
+            let deaths = self
+                .detecting
+                .deaths
+                .entry(target.what.clone())
+                .or_default();
+            *deaths += 1;
+            if *deaths >= DEATHS {
+                let _ = self.detecting.flights.answered(self.first_job(), now);
+                self.set_aside(&target, now);
+            }
+        }
+        self.send_again();
+        if ask && let Err(why) = self.requests.replace(Role::Detector) {
+            tracing::error!(%why, "the supervisor cannot be asked for another detector");
+        }
+    }
+
+    fn first_job(&self) -> JobId {
+        self.detecting
+            .flights
+            .iter()
+            .next()
+            .map_or(JobId(0), |flight| flight.header.id)
+    }
+
+    /// Puts what the detector had back on the agenda.
+    fn send_again(&mut self) {
+        let now = Instant::now();
+        for flight in self.detecting.flights.take() {
+            let target = flight.pending.target;
+            self.agenda.done(&target.what, 0, now);
+            self.offer(target, now);
+        }
+    }
+
+    /// Lets the last sweep speak, once everything that it saw has been read.
+    pub(super) fn speak_of_sweep(&mut self, now: Instant) {
+        let Some(rules) = self.detecting.rules().map(str::to_owned) else {
+            return;
+        };
+        let uncommitted = self.detecting.done.iter();
+        if uncommitted
+            .into_iter()
+            .any(|done| matches!(done.note, Note::Process { .. }))
+        {
+            return; // they are noted after their commit, which comes back here
+        }
+        if let Some(reading) = self.sweeps.reading(&rules) {
+            self.detecting.push(
+                Done {
+                    reading,
+                    note: Note::Sweep,
+                },
+                now,
+            );
+        }
+    }
+
+    pub(super) fn commit_if_due(&mut self, now: Instant) {
+        let due = self.detecting.commit_due().is_some_and(|due| now >= due);
+        let idle = self.channels.messages.is_empty() && self.channels.sensed.is_empty();
+        let enough = self.detecting.done.len() >= COMMIT || idle;
+        if due || (enough && !self.detecting.failing) {
+            self.commit_now(now);
+        }
+    }
+
+    pub(super) fn commit_now(&mut self, now: Instant) {
+        while !self.detecting.done.is_empty() {
+            let count = self.detecting.done.len().min(COMMIT);
+            let batch: Vec<Done> = self.detecting.done.drain(..count).collect();
+            let (readings, notes): (Vec<Reading>, Vec<Note>) = batch
+                .into_iter()
+                .map(|done| (done.reading, done.note))
+                .unzip();
+            match self.ledger.commit(&readings) {
+                Ok(_) => {
+                    self.detecting.failing = false;
+                    for (reading, note) in readings.iter().zip(notes) {
+                        self.note(reading, note);
+                    }
+                }
+                Err(why) => {
+                    if !self.detecting.failing {
+                        tracing::error!(%why, source = ?std::error::Error::source(&why), "readings could not be committed");
+                    }
+                    self.detecting.failing = true;
+                    self.detecting.done_since = Some(now);
+                    let again = readings.into_iter().zip(notes);
+                    let again = again.map(|(reading, note)| Done { reading, note });
+                    self.detecting.done.splice(0..0, again);
+                    return;
+                }
+            }
+        }
+        self.detecting.done_since = None;
+        self.interest_in_holders();
+        self.speak_of_sweep(now);
+    }
+
+    /// Notes what a commit made durable.
+    fn note(&mut self, reading: &Reading, note: Note) {
+        let holds = !reading.observed.is_empty();
+        match note {
+            Note::File {
+                target,
+                state,
+                lines,
+                ended,
+            } => {
+                self.note_file(reading, &target, &state, lines, ended);
+            }
+            Note::Process {
+                instance,
+                ended: Ended::Whole,
+            } => {
+                let target = TargetPlace::Process(instance);
+                self.counts.read(Source::Processes, &target, reading.at);
+                self.sweeps.read(instance, holds);
+            }
+            Note::Process { instance, .. } => {
+                let target = TargetPlace::Process(instance);
+                let why = UnknownWhy::ReadShort;
+                self.counts
+                    .not_read(Source::Processes, &target, "permission-denied");
+                self.sweeps.unread(instance, why, holds);
+            }
+            Note::Closed | Note::Sweep => {}
+        }
+    }
+
+    fn note_file(
+        &mut self,
+        reading: &Reading,
+        target: &TargetPlace,
+        state: &FileState,
+        lines: u32,
+        ended: Ended,
+    ) {
+        let (TargetPlace::File(path), ReadingSubject::Place(place)) = (target, &reading.subject)
+        else {
+            return;
+        };
+        let source = source_of(path);
+        if !reading.observed.is_empty() || self.known.place(path).is_some() {
+            self.known.insert(path, place.outer(), Some(state.dev));
+        }
+        match ended {
+            Ended::Whole => self.counts.read(source, target, reading.at),
+            Ended::Short => self
+                .counts
+                .not_read(source, target, slug(UnknownWhy::ReadShort)),
+            Ended::Changed => return,
+        }
+        let young = reading
+            .at
+            .0
+            .saturating_mul(1_000_000)
+            .saturating_sub(state.ctime_ns)
+            < YOUNG_NS;
+        if ended == Ended::Whole && !young {
+            let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+            let remembered = Remembered {
+                state: *state,
+                rules_version: &reading.rules,
+                lines,
+                tail: None,
+            };
+            self.ledger.remember(key, &remembered);
+        }
+    }
+
+    fn interest_in_holders(&mut self) {
+        if let Some(holders) = self.sweeps.changed_holders() {
+            self.interest.wait_for(holders);
+        }
+    }
+}
+
+fn own_descriptor(content: &Content) -> Option<OwnedFd> {
+    match content {
+        Content::File(file) => file.as_fd().try_clone_to_owned().ok(),
+        Content::Captured(_) => None,
+    }
+}
+
+fn bytes_captured(job: &Job) -> usize {
+    let captured = |content: &Content| match content {
+        Content::File(_) => 0,
+        Content::Captured(captured) => captured.0.len(),
+    };
+    job.contents.iter().map(captured).sum()
+}
+
+fn source_of(path: &Path) -> Source {
+    if is_history(path) {
+        Source::Histories
+    } else {
+        Source::Files
+    }
+}
+
+fn source_of_target(target: &TargetPlace) -> Source {
+    match target {
+        TargetPlace::File(path) => source_of(path),
+        TargetPlace::Process(_) => Source::Processes,
+    }
+}
+
+/// The mount points that fstab names but for the root.
+fn fstab_points(table: &[u8]) -> impl Iterator<Item = std::path::PathBuf> {
+    let text = String::from_utf8_lossy(table).into_owned();
+    let points: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter(|point| point.len() > 1 && point.starts_with('/'))
+        .map(std::path::PathBuf::from)
+        .collect();
+    points.into_iter()
+}

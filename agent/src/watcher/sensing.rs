@@ -1,0 +1,374 @@
+//! What sensors and walks say becomes work: targets on the agenda, scans that are owed.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use akwatch_ledger::{FileState, Need, PathKey};
+use crossbeam_channel::Sender;
+
+use super::{Options, Watcher};
+use crate::agenda::{Offered, Owner};
+use crate::budget::Governor;
+use crate::coverage::Source;
+use crate::job::{Target, TargetPlace, Urgency};
+use crate::sense::scan::{Ask, Walk, Walked};
+use crate::sense::watch_set::{Covered, is_history};
+use crate::sense::{Sensed, Sweep};
+
+/// Time between rescans while every directory has a watch.
+const RESCAN: Duration = Duration::from_secs(24 * 3600);
+
+/// Time between rescans while some directory has none.
+const RESCAN_UNWATCHED: Duration = Duration::from_secs(3600);
+
+/// The shortest time between two rescans that overflows make necessary.
+const RESCAN_SHORTEST: Duration = Duration::from_secs(10);
+
+/// How long a known finding's place goes unread before it is read again without any event.
+const REVISIT_AFTER_MS: i64 = 24 * 3600 * 1000;
+
+/// Time between two looks for such places, and how many are taken at once.
+const REVISIT_EVERY: Duration = Duration::from_secs(300);
+const REVISIT_AT_ONCE: usize = 256;
+
+/// Notes that the first scan came to its end.
+const SCANNED: &str = "first-scan-done";
+
+/// The walks.
+pub(super) struct Scans {
+    ask: Sender<Ask>,
+    /// Why the walk that is under way was asked for.
+    pub(super) running: Option<Urgency>,
+    /// Whether the host was read as a whole once.
+    pub(super) first_done: bool,
+    owed: bool,
+    unwatched: bool,
+    ended: Option<Instant>,
+    last_file: Option<Instant>,
+    revisited: Option<Instant>,
+    /// Files that the walk under way has named.
+    pub(super) files: u64,
+    /// What the last whole walk saw.
+    pub(super) last: Option<Walk>,
+}
+
+impl Scans {
+    pub(super) fn new(ask: Sender<Ask>, options: &Options) -> Scans {
+        Scans {
+            ask,
+            running: None,
+            first_done: options.directory.join(SCANNED).exists(),
+            owed: false,
+            unwatched: false,
+            ended: None,
+            last_file: None,
+            revisited: None,
+            files: 0,
+            last: None,
+        }
+    }
+
+    /// When the walk may give the next file, while it has to pause.
+    pub(super) fn next_walk(&self, governor: &Governor) -> Option<Instant> {
+        self.running?;
+        Some(self.last_file? + governor.scan_pause()).filter(|due| *due > Instant::now())
+    }
+
+    fn walk(&mut self, urgency: Urgency) -> bool {
+        let ask = Ask {
+            trees: Vec::new(),
+            urgency,
+        };
+        if self.running.is_some() || self.ask.try_send(ask).is_err() {
+            return false;
+        }
+        self.running = Some(urgency);
+        self.files = 0;
+        true
+    }
+}
+
+impl Watcher {
+    /// The first scan of a new host; of a host that was read before, what changed meanwhile.
+    pub(super) fn begin_scan(&mut self) {
+        if !self.options.first_scan {
+            return;
+        }
+        let done = self.scans.first_done;
+        self.scans.walk(if done {
+            Urgency::Rescan
+        } else {
+            Urgency::FirstScan
+        });
+    }
+
+    pub(super) fn may_walk(&self, now: Instant) -> bool {
+        let waiting =
+            self.agenda.waiting(Urgency::FirstScan) + self.agenda.waiting(Urgency::Rescan);
+        let paused = self
+            .scans
+            .next_walk(&self.governor)
+            .is_some_and(|due| due > now);
+        waiting < self.governor.scans_at_once() && !paused && self.detecting.is_ready()
+    }
+
+    pub(super) fn take_sensed(&mut self, sensed: Sensed, now: Instant) {
+        match sensed {
+            Sensed::Targets(targets) => {
+                for target in targets {
+                    self.offer(target, now);
+                }
+            }
+            Sensed::Left(directory) => {
+                for path in self.known.below(&directory) {
+                    let what = TargetPlace::File(path);
+                    self.offer(
+                        Target {
+                            what,
+                            urgency: Urgency::Live,
+                        },
+                        now,
+                    );
+                }
+            }
+            Sensed::Overflowed => {
+                tracing::warn!("the kernel's queue of file events overflowed; a rescan follows");
+                self.counts.overflowed(Source::Files);
+                self.scans.owed = true;
+            }
+            Sensed::Status(status) => {
+                if status.source == "files" {
+                    self.scans.unwatched = !status.not_watched.is_empty();
+                    self.counts.status(Source::Histories, &status);
+                    self.counts.status(Source::Files, &status);
+                } else {
+                    self.counts.status(Source::Processes, &status);
+                }
+            }
+            Sensed::Swept(sweep) => self.take_sweep(sweep, now),
+        }
+    }
+
+    fn take_sweep(&mut self, sweep: Sweep, now: Instant) {
+        for instance in self.sweeps.swept(sweep) {
+            self.offer_process(instance, Urgency::Live, now);
+        }
+        self.speak_of_sweep(now);
+    }
+
+    /// Puts a target on the agenda.
+    pub(super) fn offer(&mut self, mut target: Target, now: Instant) {
+        if let TargetPlace::Process(instance) = target.what {
+            if !self.options.processes {
+                return;
+            }
+            self.sweeps.named(instance);
+            if !self.sweeps.any_completed() {
+                // What ran before the agent did is inventory, not news.
+                target.urgency = Urgency::FirstScan;
+            }
+            self.offer_process(instance, target.urgency, now);
+            return;
+        }
+        let owner = owner_of(&target.what);
+        if self.agenda.offer(target, owner, now) == Offered::Dropped {
+            tracing::warn!("more events than can wait; a rescan follows");
+        }
+    }
+
+    pub(super) fn offer_process(
+        &mut self,
+        instance: akwatch_ledger::ProcessInstance,
+        urgency: Urgency,
+        now: Instant,
+    ) {
+        let target = Target {
+            what: TargetPlace::Process(instance),
+            urgency,
+        };
+        let owner = owner_of(&target.what);
+        if self.agenda.offer(target, owner, now) == Offered::Dropped {
+            self.sweeps.ended(instance); // the next sweep asks for it again
+        }
+    }
+
+    pub(super) fn take_walked(&mut self, walked: Walked, now: Instant) {
+        self.scans.last_file = Some(now);
+        match walked {
+            Walked::File(target) => {
+                self.scans.files += 1;
+                if !self.is_unchanged(&target.what) {
+                    self.offer(target, now);
+                }
+            }
+            Walked::Ended(walk) => self.end_walk(walk, now),
+        }
+    }
+
+    fn end_walk(&mut self, walk: Walk, now: Instant) {
+        let files = walk.files;
+        tracing::info!(files, urgency = ?self.scans.running, "a walk over the watch set ended");
+        self.scans.running = None;
+        self.scans.ended = Some(now);
+        self.counts.walked(Source::Files, walk.gaps.clone());
+        self.scans.last = Some(walk);
+        if !self.scans.first_done {
+            self.scans.first_done = true;
+            if let Err(why) = std::fs::write(self.options.directory.join(SCANNED), b"") {
+                tracing::warn!(%why, "the end of the first scan could not be noted");
+            }
+        }
+    }
+
+    /// Whether a file is in the state in which it was read, by these rules.
+    fn is_unchanged(&self, what: &TargetPlace) -> bool {
+        let TargetPlace::File(path) = what else {
+            return false;
+        };
+        let (Ok(meta), Some(rules)) = (std::fs::symlink_metadata(path), self.detecting.rules())
+        else {
+            return false;
+        };
+        let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+        self.ledger.need(key, &state_of(&meta), rules) == Need::Skip
+    }
+
+    pub(super) fn scan_when_due(&mut self, now: Instant) {
+        if self.agenda.take_rescan_owed() {
+            self.scans.owed = true;
+            for instance in self.sweeps.still_waiting() {
+                self.offer_process(instance, Urgency::Rescan, now);
+            }
+        }
+        for place in self.agenda.aside_over(now) {
+            self.offer(
+                Target {
+                    what: place,
+                    urgency: Urgency::Rescan,
+                },
+                now,
+            );
+        }
+        let Some(ended) = self.scans.ended else {
+            if self.scans.owed && self.scans.running.is_none() && self.scans.walk(Urgency::Rescan) {
+                self.scans.owed = false;
+            }
+            return;
+        };
+        let since = now.saturating_duration_since(ended);
+        let regular = if self.scans.unwatched {
+            RESCAN_UNWATCHED
+        } else {
+            RESCAN
+        };
+        let due = since >= regular || (self.scans.owed && since >= RESCAN_SHORTEST);
+        if due && self.scans.walk(Urgency::Rescan) {
+            self.host.forget();
+            self.scans.owed = false;
+        }
+    }
+
+    /// Known places are looked at when a run begins, since nobody watched them meanwhile, and
+    /// everything is when the rules have changed.
+    pub(super) fn look_again(&mut self, rules_changed: bool, now: Instant) {
+        for path in self.known.below(Path::new("/")) {
+            let what = TargetPlace::File(path);
+            if !self.is_unchanged(&what) {
+                self.offer(
+                    Target {
+                        what,
+                        urgency: Urgency::Rescan,
+                    },
+                    now,
+                );
+            }
+        }
+        if rules_changed {
+            self.owe_rescan();
+            for instance in self.sweeps.read_again() {
+                self.offer_process(instance, Urgency::Rescan, now);
+            }
+        }
+    }
+
+    /// A rescan is owed as soon as one may begin.
+    pub(super) fn owe_rescan(&mut self) {
+        self.scans.owed = true;
+    }
+
+    pub(super) fn revisit_when_due(&mut self, now: Instant) {
+        let since = self
+            .scans
+            .revisited
+            .map(|last| now.saturating_duration_since(last));
+        if since.is_some_and(|since| since < REVISIT_EVERY) || !self.detecting.is_ready() {
+            return;
+        }
+        self.scans.revisited = Some(now);
+        let older = crate::sense::now().plus(-REVISIT_AFTER_MS);
+        match self.ledger.revisit(older, REVISIT_AT_ONCE) {
+            Ok(places) => self.revisit(&places, Urgency::Revisit, now),
+            Err(why) => tracing::warn!(%why, "places to be read again could not be looked up"),
+        }
+    }
+
+    /// Reads known places again: files by path, processes by reading all of them.
+    pub(super) fn revisit(
+        &mut self,
+        places: &[akwatch_proto::place::Place],
+        urgency: Urgency,
+        now: Instant,
+    ) {
+        let mut processes = false;
+        for place in places {
+            if let Some(path) = super::known::plain_path(place) {
+                self.known.insert(&path, place.outer(), None);
+                self.offer(
+                    Target {
+                        what: TargetPlace::File(path),
+                        urgency,
+                    },
+                    now,
+                );
+            } else {
+                processes |= matches!(place, akwatch_proto::place::Place::Process { .. });
+            }
+        }
+        if processes {
+            for instance in self.sweeps.read_again() {
+                self.offer_process(instance, urgency, now);
+            }
+            self.interest.sweep();
+        }
+    }
+
+    /// Whether policy covers a path; a history counts only when histories are read.
+    pub(super) fn covers(&self, path: &Path) -> Covered {
+        if !self.options.histories && is_history(path) {
+            return Covered::Excluded;
+        }
+        self.set.covers(path)
+    }
+}
+
+/// Whose share a target is taken from: the file's owner or the process's user.
+fn owner_of(what: &TargetPlace) -> Owner {
+    let meta = match what {
+        TargetPlace::File(path) => std::fs::symlink_metadata(path),
+        TargetPlace::Process(instance) => std::fs::metadata(format!("/proc/{}", instance.pid)),
+    };
+    Owner(meta.map_or(u32::MAX, |meta| meta.uid()))
+}
+
+/// A file's state by its metadata.
+fn state_of(meta: &std::fs::Metadata) -> FileState {
+    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
+    FileState {
+        dev: meta.dev(),
+        ino: meta.ino(),
+        size: meta.size(),
+        ctime_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
+        mtime_ns: nanoseconds(meta.mtime(), meta.mtime_nsec()),
+    }
+}

@@ -1,0 +1,332 @@
+//! What the collector, and people on this host, are told; what the collector asks.
+
+use std::time::Instant;
+
+use akwatch_detect::Limits;
+use akwatch_ledger::{Ledger, LedgerError, Query, ReadLimits};
+use akwatch_proto::agent::{
+    CheckInAnswer, Directive, HeartbeatAnswer, Outcome, OutcomeResult, Reported,
+};
+use akwatch_proto::limits;
+use akwatch_proto::place::Place;
+use akwatch_proto::signed::Signed;
+use uuid::Uuid;
+
+use super::courier::State;
+use super::known::{Known, plain_path};
+use super::{Event, Identity, Options, Watcher, WatcherError, threads};
+use crate::control::{Cost, Delivery, Progress, Request, RoleState, Status};
+use crate::coverage::Source;
+use crate::job::Urgency;
+use crate::link::{Answer, FromReporter, ReporterLink, TalkError};
+use crate::role::{Linked, Role};
+use crate::sense::watch_set::{Covered, WatchSet};
+
+/// The paths that the ledger holds findings of.
+pub(super) fn known(ledger: &mut Ledger) -> Result<Known, LedgerError> {
+    let findings = ledger.holding(&Query::default())?;
+    Ok(Known::from_places(
+        findings.iter().map(|finding| &finding.key.place),
+    ))
+}
+
+/// Tells the ledger what readings are made with: without it nothing can be called gone.
+pub(super) fn put_in_force(
+    ledger: &mut Ledger,
+    set: &WatchSet,
+    identity: &Identity,
+    options: &Options,
+) {
+    let limits = Limits::default();
+    let in_force = ledger.in_force();
+    in_force.epochs.insert(identity.key.epoch.clone());
+    in_force.limits = ReadLimits {
+        file_bytes: limits.bytes,
+        depth: limits.depth,
+        unwrapped_bytes: limits.unwrapped,
+    };
+    let (set, processes, histories) = (set.clone(), options.processes, options.histories);
+    in_force.covers = Box::new(move |place| match place {
+        Place::File { .. } => {
+            plain_path(place).is_none_or(|path| set.covers(&path) == Covered::Yes)
+        }
+        Place::History { .. } => {
+            histories && plain_path(place).is_none_or(|path| set.covers(&path) == Covered::Yes)
+        }
+        Place::Process { .. } => processes,
+        Place::Unknown => false,
+    });
+}
+
+impl Watcher {
+    pub(super) fn take_link(&mut self, linked: Linked) -> Result<(), WatcherError> {
+        match linked {
+            Linked::Detector(link) => self.take_detector(link),
+            Linked::Reporter(link) => self.take_reporter_link(link),
+            Linked::Marker(link) => {
+                self.marker = Some(link);
+                Ok(())
+            }
+            Linked::End => Ok(()),
+        }
+    }
+
+    fn take_reporter_link(&mut self, link: ReporterLink) -> Result<(), WatcherError> {
+        let (outlet, inlet) = link.split();
+        let generation = self.courier.link(outlet);
+        threads::hear("reporter", inlet, self.channels.say.clone(), move |said| {
+            Event::Reporter(generation, said)
+        })
+    }
+
+    pub(super) fn take_reporter(
+        &mut self,
+        generation: u64,
+        said: Result<FromReporter, TalkError>,
+        now: Instant,
+    ) {
+        if generation != self.courier.generation {
+            return;
+        }
+        match said {
+            Ok(FromReporter::Started { missing_walls }) => {
+                self.walls.insert("reporter", missing_walls);
+            }
+            Ok(FromReporter::Answered(Answer::Report(reported))) => {
+                self.take_reported(reported, now);
+            }
+            Ok(FromReporter::Answered(Answer::Heartbeat(answer))) => {
+                self.take_heartbeat(&answer, now);
+            }
+            Ok(FromReporter::Answered(Answer::CheckIn(answer))) => self.take_check_in(&answer, now),
+            Ok(FromReporter::Outage(outage)) => self.courier.note_outage(&outage, now),
+            Ok(FromReporter::Renewed { not_after }) => {
+                tracing::info!(
+                    not_after = not_after.seconds(),
+                    "the certificate was renewed"
+                );
+            }
+            Err(why) => {
+                self.courier.unlink();
+                if self.ending {
+                    return;
+                }
+                tracing::warn!(%why, "the reporter ended; another one takes over");
+                if !why.is_end()
+                    && let Err(why) = self.requests.replace(Role::Reporter)
+                {
+                    tracing::error!(%why, "the supervisor cannot be asked for another reporter");
+                }
+            }
+        }
+    }
+
+    fn take_reported(&mut self, reported: Reported, now: Instant) {
+        self.courier.reported();
+        if let Err(why) = self.ledger.acknowledge(reported.upto) {
+            tracing::error!(%why, "an acknowledgement was not noted");
+            self.courier.pause_reports(now);
+        }
+        let mut places = reported.reread;
+        places.truncate(limits::REREAD_PLACES);
+        self.revisit(&places, Urgency::Revisit, now);
+    }
+
+    fn take_heartbeat(&mut self, answer: &HeartbeatAnswer, now: Instant) {
+        self.courier.heart_beaten(answer, now);
+        if answer.resync {
+            tracing::info!("the collector asks for everything");
+            if let Err(why) = self.ledger.resend_all(Uuid::new_v4()) {
+                tracing::error!(%why, "a full list could not be begun");
+            }
+        }
+    }
+
+    fn take_check_in(&mut self, answer: &CheckInAnswer, now: Instant) {
+        self.courier.checked_in();
+        for signed in answer.directives.iter().take(limits::DIRECTIVES) {
+            self.take_directive(signed, now);
+        }
+    }
+
+    fn take_directive(&mut self, signed: &Signed<Directive>, now: Instant) {
+        let opened = signed.open(
+            &self.identity.directive_keys,
+            self.identity.host,
+            crate::sense::now(),
+        );
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                tracing::warn!(%why, "a directive was not opened");
+                return; // an envelope that is not believed has no serial to answer to
+            }
+        };
+        let result = if !self.courier.advance(opened.serial) {
+            OutcomeResult::Invalid
+        } else if let Directive::Rescan { places } = opened.body {
+            self.rescan(&places, now);
+            OutcomeResult::Done
+        } else {
+            OutcomeResult::Refused
+        };
+        self.courier.note_outcome(Outcome {
+            serial: opened.serial,
+            result,
+            detail: None,
+        });
+    }
+
+    fn rescan(&mut self, places: &[Place], now: Instant) {
+        tracing::info!(places = places.len(), "the collector asks for a rescan");
+        if places.is_empty() {
+            self.ledger.forget_all();
+            self.owe_rescan();
+            for instance in self.sweeps.read_again() {
+                self.offer_process(instance, Urgency::Hunt, now);
+            }
+        } else {
+            self.revisit(
+                &places[..places.len().min(limits::REREAD_PLACES)],
+                Urgency::Hunt,
+                now,
+            );
+        }
+    }
+
+    /// Sends what is due, if the reporter is free for it.
+    pub(super) fn deliver(&mut self, now: Instant) {
+        if self.courier.wants_heartbeat(now) && (self.detecting.is_ready() || self.ending) {
+            self.send_heartbeat(now);
+        }
+        if self.courier.wants_report(now) {
+            self.send_report(now);
+        }
+        if self.courier.wants_check_in(now)
+            && let Err(why) = self.courier.check_in()
+        {
+            tracing::warn!(%why, "the reporter takes nothing");
+        }
+    }
+
+    fn send_report(&mut self, now: Instant) {
+        match self.ledger.unsent(limits::FINDINGS_PER_REPORT) {
+            Ok(None) => {}
+            Ok(Some(batch)) => {
+                let report = batch.into_report(self.identity.host);
+                if let Err(why) = self.courier.report(report) {
+                    tracing::warn!(%why, "the reporter takes nothing");
+                }
+            }
+            Err(why) => {
+                tracing::error!(%why, "what is unsent could not be looked up");
+                self.courier.pause_reports(now);
+            }
+        }
+    }
+
+    fn send_heartbeat(&mut self, now: Instant) {
+        let unsent = self.ledger.unsent_count().unwrap_or(0);
+        let counter = match self.ledger.counter() {
+            Ok(counter) => counter,
+            Err(why) => {
+                tracing::error!(%why, "a heartbeat has to wait");
+                return;
+            }
+        };
+        let state = State {
+            instance: self.ledger.instance(),
+            counter,
+            coverage: self.coverage(),
+            digest: self.ledger.digest(),
+            acknowledged: self.ledger.acknowledged(),
+            unsent,
+            cost: self.cost(now),
+        };
+        if let Err(why) = self.courier.heartbeat(state, now) {
+            tracing::warn!(%why, "the reporter takes nothing");
+        }
+    }
+
+    fn coverage(&mut self) -> akwatch_proto::coverage::Coverage {
+        let walking = u64::from(self.scans.running.is_some());
+        let processes = self.sweeps.waiting();
+        let files = (self.agenda.len() as u64).saturating_sub(processes) + walking;
+        self.counts.waiting(Source::Files, files);
+        if self.options.processes {
+            self.counts.waiting(Source::Processes, processes);
+        }
+        let walls: Vec<String> = self.walls.values().flatten().cloned().collect();
+        let rules = self.detecting.rules().unwrap_or_default();
+        let (rung, reason) = (self.governor.rung(), self.governor.reason());
+        self.counts.statement(rules, rung, reason, &walls)
+    }
+
+    fn cost(&self, now: Instant) -> akwatch_proto::agent::CostReceipt {
+        let own: Vec<i32> = self.own.values().copied().collect();
+        akwatch_proto::agent::CostReceipt {
+            bytes_read: self.bytes_read,
+            ..crate::budget::cost(&own, self.began, now)
+        }
+    }
+
+    pub(super) fn answer_control(&mut self, request: Request) {
+        match request {
+            Request::Status(reply) => {
+                let _ = reply.send(self.status());
+            }
+            Request::Findings(reply) => {
+                let findings = self.ledger.holding(&Query::default());
+                let _ = reply.send(findings.map_err(|why| why.to_string()));
+            }
+        }
+    }
+
+    fn status(&mut self) -> Status {
+        let now = Instant::now();
+        let totals = self.ledger.totals().unwrap_or_default();
+        let cost = self.cost(now);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.identity.host,
+            roles: self.roles(),
+            coverage: self.coverage(),
+            present: totals.present,
+            gone: totals.gone,
+            unknown: totals.unknown,
+            unsent: totals.unsent,
+            record_lost: self.ledger.lost().map(|lost| lost.what.clone()),
+            delivery: Delivery {
+                linked: self.courier.is_linked(),
+                answered: self.courier.answered,
+                outage: self.courier.outage.clone(),
+                directive_serial: self.courier.serial(),
+            },
+            scan: Progress {
+                running: self.scans.running.map(|urgency| match urgency {
+                    Urgency::FirstScan => "first-scan".to_owned(),
+                    _ => "rescan".to_owned(),
+                }),
+                first_done: self.scans.first_done,
+                files: self.scans.files,
+                waiting: self.agenda.len() as u64,
+                in_flight: self.detecting.flights.len() as u64,
+                set_aside: self.agenda.asides().count() as u64,
+            },
+            rules_set_aside: self.detecting.faults.clone(),
+            cost: Cost::from(cost),
+        }
+    }
+
+    fn roles(&self) -> Vec<RoleState> {
+        let state = |name: &str, up: bool| RoleState {
+            role: name.to_owned(),
+            up,
+        };
+        vec![
+            state("watcher", true),
+            state("detector", self.detecting.is_ready()),
+            state("reporter", self.courier.is_linked()),
+        ]
+    }
+}

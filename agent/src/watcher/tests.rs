@@ -1,0 +1,591 @@
+//! The loop with real files, processes, sensors, ledger and links; the detector is a thread that
+//! knows one kind of token, the reporter one that acknowledges everything.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use akwatch_ledger::Options as LedgerOptions;
+use akwatch_proto::agent::{CheckInAnswer, HeartbeatAnswer, Reported};
+use akwatch_proto::credential::{Confidence, Epoch, Fingerprint, Kind, Provider, RuleId, Scheme};
+use akwatch_proto::finding::{Finding, GoneProof, Presence, PresenceState, Subject, UnknownWhy};
+use akwatch_proto::place::{Place, SafeText, Spot};
+use akwatch_proto::time::Time;
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::config::GlobSet;
+use crate::job::{Content, Examined, Found, Job};
+use crate::link::{Answer, Link, Outgoing, ToDetector, ToReporter};
+use crate::role::Role;
+
+/// How long a test waits for what must come.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What the test's detector takes for a credential: `TOK` and sixteen digits.
+const PREFIX: &[u8] = b"TOK";
+const DIGITS: usize = 16;
+
+/// How the test's detector behaves.
+#[derive(Default)]
+struct Manner {
+    /// Ends instead of answering a job whose content holds `POISON`.
+    poisoned: AtomicUsize,
+    /// Names another file than it was handed.
+    lies: AtomicBool,
+}
+
+fn token(number: u64) -> String {
+    format!("TOK{number:0DIGITS$}")
+}
+
+fn tokens(content: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut line = 1;
+    for (at, byte) in content.iter().enumerate() {
+        line += u32::from(*byte == b'\n');
+        let rest = &content[at..];
+        if rest.starts_with(PREFIX)
+            && let Some(token) = rest.get(..PREFIX.len() + DIGITS)
+            && token[PREFIX.len()..].iter().all(u8::is_ascii_digit)
+        {
+            found.push((line, token.to_vec()));
+        }
+    }
+    found
+}
+
+fn examine(job: Job, manner: &Manner) -> Option<Examined> {
+    let (mut found, mut read, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    for (part, content) in job.contents.into_iter().enumerate() {
+        let mut bytes = Vec::new();
+        match content {
+            Content::File(file) => {
+                fs::File::from(file).read_to_end(&mut bytes).unwrap();
+            }
+            Content::Captured(captured) => bytes.extend_from_slice(&captured.0),
+        }
+        if bytes.windows(6).any(|window| window == b"POISON") {
+            manner.poisoned.fetch_add(1, Ordering::SeqCst);
+            return None;
+        }
+        found.extend(tokens(&bytes).into_iter().map(|(line, token)| Found {
+            part,
+            inside: Vec::new(),
+            subject: Subject::Secret(Fingerprint {
+                scheme: Scheme::Hmac,
+                epoch: Epoch::parse("1").unwrap(),
+                bytes: Sha256::digest(&token).into(),
+            }),
+            rule: RuleId::parse("test.token").unwrap(),
+            provider: Provider::parse("test").unwrap(),
+            kind: Kind::Token,
+            credential_id: None,
+            confidence: Confidence::Strong,
+            preview: None,
+            proof: Vec::new(),
+            spot: Spot {
+                line,
+                end_line: line,
+                ..Spot::default()
+            },
+        }));
+        read.push(bytes.len() as u64);
+        lines.push(0);
+    }
+    let lie = manner.lies.swap(false, Ordering::SeqCst);
+    let name = |raw: &Vec<u8>| {
+        let raw: &[u8] = if lie { b"/etc/shadow" } else { raw };
+        SafeText::danger_already_redacted(raw)
+    };
+    Some(Examined {
+        id: job.header.id,
+        names: job.header.names.iter().map(name).collect(),
+        work: read.iter().sum(),
+        found,
+        read,
+        lines,
+        too_many: false,
+        unread_inside: None,
+    })
+}
+
+/// Speaks as a detector until the link ends, or until it meets poison.
+fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner) {
+    while let Ok(Some(message)) = link.inlet.hear(None) {
+        let answers: Vec<FromDetector> = match message {
+            ToDetector::Start { .. } => vec![FromDetector::Ready {
+                rules: "test-1".to_owned(),
+                rule_ids: vec!["test.token".to_owned()],
+                faults: Vec::new(),
+                missing_walls: Vec::new(),
+            }],
+            ToDetector::Examine(jobs) => {
+                let mut answers = Vec::new();
+                for job in jobs {
+                    let Some(examined) = examine(job, manner) else {
+                        for answer in answers {
+                            let _ = link.outlet.say(&answer, DEADLINE);
+                        }
+                        link.outlet.close();
+                        return;
+                    };
+                    answers.push(FromDetector::Read(examined));
+                }
+                answers
+            }
+        };
+        for answer in answers {
+            if link.outlet.say(&answer, DEADLINE).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Speaks as a reporter whose collector takes everything.
+fn reporter(mut link: Link<FromReporter, ToReporter>, received: &Mutex<BTreeMap<String, Finding>>) {
+    while let Ok(Some(ToReporter::Send(outgoing))) = link.inlet.hear(None) {
+        let answer = match outgoing {
+            Outgoing::Report(report) => {
+                let mut received = received.lock().unwrap();
+                for finding in report.findings {
+                    received.insert(format!("{:?}", finding.key), finding);
+                }
+                Answer::Report(Reported {
+                    upto: report.upto,
+                    reread: Vec::new(),
+                })
+            }
+            Outgoing::Heartbeat(_) => Answer::Heartbeat(HeartbeatAnswer {
+                time: Time(0),
+                next_seconds: 60,
+                resync: false,
+                want_facts: false,
+            }),
+            Outgoing::CheckIn(_) => continue, // held open
+        };
+        let _ = Answer::CheckIn(CheckInAnswer {
+            directives: Vec::new(),
+        });
+        if link
+            .outlet
+            .say(&FromReporter::Answered(answer), DEADLINE)
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// A running watcher over one directory, and everything around it.
+struct Agent {
+    directory: tempfile::TempDir,
+    stop: Stop,
+    manner: Arc<Manner>,
+    received: Arc<Mutex<BTreeMap<String, Finding>>>,
+    watcher: Option<JoinHandle<Result<(), WatcherError>>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Agent {
+    fn new() -> Agent {
+        Agent::with(|_| ())
+    }
+
+    fn with(before: impl FnOnce(&Path)) -> Agent {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("watched")).unwrap();
+        fs::create_dir(directory.path().join("state")).unwrap();
+        before(&directory.path().join("watched"));
+        let mut agent = Agent {
+            directory,
+            stop: Stop::new().unwrap(),
+            manner: Arc::default(),
+            received: Arc::default(),
+            watcher: None,
+            others: Vec::new(),
+        };
+        agent.start();
+        agent
+    }
+
+    fn start(&mut self) {
+        let (mut handover, links) = Links::pair().unwrap();
+        self.stop = Stop::new().unwrap();
+        let setup = self.setup(links);
+        self.watcher = Some(std::thread::spawn(move || run(setup)));
+        let (manner, received, stop) = (
+            Arc::clone(&self.manner),
+            Arc::clone(&self.received),
+            self.stop.clone(),
+        );
+        self.others = vec![std::thread::spawn(move || {
+            let socket = handover.connect(Role::Reporter).unwrap();
+            let link = Link::over(akwatch_sys::link::Channel::over(socket).unwrap());
+            let reports = std::thread::spawn(move || reporter(link, &received));
+            while !stop.asked() {
+                let Ok(socket) = handover.connect(Role::Detector) else {
+                    break;
+                };
+                detector(
+                    Link::over(akwatch_sys::link::Channel::over(socket).unwrap()),
+                    &manner,
+                );
+                let _ = handover.asked(); // a wish to replace it is granted by the next turn
+            }
+            drop(handover);
+            reports.join().unwrap();
+        })];
+    }
+
+    fn setup(&self, links: Links) -> Setup {
+        let state = self.directory.path().join("state");
+        let host = Arc::new(Root::live().unwrap());
+        let none = GlobSet::new([], &[]).unwrap();
+        Setup {
+            opener: Opener::new(Arc::clone(&host), none),
+            set: WatchSet::of_trees(vec![self.watched("")], vec![state.clone()]),
+            ledger: Ledger::open(&state, &LedgerOptions::new("this-boot")).unwrap(),
+            links,
+            identity: Identity {
+                host: HostId::from_u128(7),
+                key: FleetKey::new(Epoch::parse("1").unwrap(), &[7; 32]),
+                directive_keys: Vec::new(),
+                heartbeat: Duration::from_secs(60),
+            },
+            options: Options {
+                histories: true,
+                processes: true,
+                first_scan: true,
+                max_file_bytes: 1 << 20,
+                watches: 1000,
+                labels: BTreeMap::new(),
+                packs: Vec::new(),
+                directory: state.clone(),
+            },
+            control: Some(control::Listener::bind(&state).unwrap()),
+            stop: self.stop.clone(),
+            host,
+        }
+    }
+
+    fn watched(&self, name: &str) -> PathBuf {
+        let watched = self.directory.path().join("watched");
+        if name.is_empty() {
+            watched
+        } else {
+            watched.join(name)
+        }
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.watched(name), content).unwrap();
+    }
+
+    fn end(&mut self) {
+        self.stop.ask();
+        if let Some(watcher) = self.watcher.take() {
+            watcher.join().unwrap().unwrap();
+        }
+        for other in self.others.drain(..) {
+            other.join().unwrap();
+        }
+    }
+
+    /// What the reporter was told of this token, the newest state of each place.
+    fn told(&self, number: u64) -> Vec<Finding> {
+        let bytes: [u8; 32] = Sha256::digest(token(number)).into();
+        let received = self.received.lock().unwrap();
+        let is = |finding: &&Finding| matches!(&finding.key.subject, Subject::Secret(print) if print.bytes == bytes);
+        received.values().filter(is).cloned().collect()
+    }
+
+    /// Waits until the reporter was told that the token is in this state, in one place.
+    fn expect(&self, number: u64, state: PresenceState) -> Finding {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let told = self.told(number);
+            if let [finding] = told.as_slice()
+                && finding.presence.state() == state
+            {
+                return finding.clone();
+            }
+            assert!(Instant::now() < until, "never {state:?}: {told:?}");
+            std::thread::yield_now();
+            wait_a_little();
+        }
+    }
+
+    fn expect_gone(&self, number: u64, proof: GoneProof) {
+        let finding = self.expect(number, PresenceState::Gone);
+        let Presence::Gone { proof: said, .. } = finding.presence else {
+            panic!("not gone")
+        };
+        assert_eq!(said, proof);
+    }
+
+    fn expect_present(&self, number: u64) -> Finding {
+        self.expect(number, PresenceState::Present)
+    }
+
+    /// Waits until the agent says of itself what `holds` looks for.
+    fn expect_status(&self, holds: impl Fn(&control::Status) -> bool) -> control::Status {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let status = control::status(&self.directory.path().join("state")).unwrap();
+            if holds(&status) {
+                return status;
+            }
+            assert!(Instant::now() < until, "never: {status:?}");
+            wait_a_little();
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+/// Gives other threads time between two looks at a condition.
+fn wait_a_little() {
+    let never = Stop::new().unwrap();
+    let _ = never.wait(None, Some(Duration::from_millis(5)));
+}
+
+#[test]
+fn a_key_in_a_file_is_present_until_its_line_is_removed() {
+    let agent = Agent::new();
+    agent.write(".env", &format!("A=1\nKEY={}\n", token(1)));
+    let finding = agent.expect_present(1);
+    assert_eq!(finding.spot.line, 2);
+    let Place::File { path, .. } = &finding.key.place else {
+        panic!("no file")
+    };
+    assert_eq!(path.as_str(), agent.watched(".env").to_str().unwrap());
+    agent.write(".env", "A=1\n");
+    agent.expect_gone(1, GoneProof::Reread);
+}
+
+#[test]
+fn an_edit_above_moves_the_line_and_is_the_same_finding() {
+    let agent = Agent::new();
+    agent.write(".env", &format!("KEY={}\n", token(1)));
+    let before = agent.expect_present(1);
+    agent.write(".env", &format!("NEW=1\n\nKEY={}\n", token(1)));
+    let until = Instant::now() + DEADLINE;
+    while agent.told(1)[0].spot.line != 3 {
+        assert!(Instant::now() < until, "the line never moved");
+        wait_a_little();
+    }
+    let after = agent.expect_present(1);
+    assert_eq!(
+        (after.key, after.first_seen),
+        (before.key, before.first_seen)
+    );
+}
+
+#[test]
+fn removing_the_file_or_its_directory_is_proof() {
+    let agent = Agent::new();
+    agent.write("a", &token(1));
+    fs::create_dir_all(agent.watched("d/e")).unwrap();
+    agent.write("d/e/b", &token(2));
+    agent.expect_present(1);
+    agent.expect_present(2);
+    fs::remove_file(agent.watched("a")).unwrap();
+    agent.expect_gone(1, GoneProof::Removed);
+    fs::remove_dir_all(agent.watched("d")).unwrap();
+    agent.expect_gone(2, GoneProof::Removed);
+}
+
+#[test]
+fn an_atomic_save_and_a_renamed_directory_are_followed() {
+    let agent = Agent::new();
+    agent.write("a", &token(1));
+    agent.expect_present(1);
+    agent.write("a.tmp", "nothing");
+    fs::rename(agent.watched("a.tmp"), agent.watched("a")).unwrap();
+    agent.expect_gone(1, GoneProof::Reread);
+    fs::create_dir(agent.watched("old")).unwrap();
+    agent.write("old/b", &token(2));
+    agent.expect_present(2);
+    fs::rename(agent.watched("old"), agent.watched("new")).unwrap();
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let mut states: Vec<_> = agent
+            .told(2)
+            .iter()
+            .map(|finding| finding.presence.state())
+            .collect();
+        states.sort();
+        if states == [PresenceState::Present, PresenceState::Gone] {
+            break;
+        }
+        assert!(Instant::now() < until, "never: {states:?}");
+        wait_a_little();
+    }
+}
+
+#[test]
+fn what_is_there_already_is_found_by_the_first_scan() {
+    let agent = Agent::with(|watched| {
+        fs::create_dir(watched.join("node_modules")).unwrap();
+        fs::write(watched.join("node_modules/a"), token(1)).unwrap();
+        fs::write(
+            watched.join(".bash_history"),
+            format!("export A={}\n", token(2)),
+        )
+        .unwrap();
+    });
+    agent.expect_present(1);
+    let history = agent.expect_present(2);
+    assert!(matches!(history.key.place, Place::History { .. }));
+    let status = agent.expect_status(|status| status.scan.first_done);
+    assert_eq!((status.present, status.unsent), (2, 0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_any_more_is_unknown() {
+    let agent = Agent::new();
+    agent.write("a", &token(1));
+    agent.expect_present(1);
+    fs::remove_file(agent.watched("a")).unwrap();
+    // A directory in its place: not absent, and nothing that could be read.
+    fs::create_dir(agent.watched("a")).unwrap();
+    let finding = agent.told(1);
+    assert_eq!(finding.len(), 1);
+    let until = Instant::now() + DEADLINE;
+    while agent.told(1)[0].presence.state() == PresenceState::Present {
+        assert!(Instant::now() < until, "still present");
+        wait_a_little();
+    }
+}
+
+struct Process(Child);
+
+impl Process {
+    fn with_token(number: u64) -> Process {
+        let child = Command::new("cat")
+            .env("TEST_TOKEN", token(number))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Process(child)
+    }
+
+    fn end(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_process_is_present_until_no_process_of_its_place_holds_the_key() {
+    let agent = Agent::new();
+    let (one, other) = (Process::with_token(3), Process::with_token(3));
+    let finding = agent.expect_present(3);
+    assert!(matches!(finding.key.place, Place::Process { .. }));
+    one.end();
+    // The other one still holds it: what comes next must not be *gone*.
+    agent.write("after", &token(4));
+    agent.expect_present(4);
+    assert_eq!(agent.told(3)[0].presence.state(), PresenceState::Present);
+    other.end();
+    agent.expect_gone(3, GoneProof::Ended);
+}
+
+#[test]
+fn a_detector_that_dies_of_a_file_is_replaced_and_only_that_file_set_aside() {
+    let agent = Agent::with(|watched| {
+        fs::write(watched.join("a"), token(1)).unwrap();
+        fs::write(watched.join("b"), "POISON").unwrap();
+        fs::write(watched.join("c"), token(2)).unwrap();
+    });
+    agent.expect_present(1);
+    agent.expect_present(2);
+    agent.expect_status(|status| status.scan.set_aside == 1);
+    assert_eq!(agent.manner.poisoned.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_detector_that_lies_is_replaced_and_its_word_does_not_count() {
+    let agent = Agent::new();
+    agent.write("ready", &token(9));
+    agent.expect_present(9);
+    agent.manner.lies.store(true, Ordering::SeqCst);
+    agent.write("a", &token(1));
+    agent.write("b", &token(2));
+    agent.expect_status(|status| status.scan.set_aside == 1 && status.roles[1].up);
+    agent.write("c", &token(3));
+    agent.expect_present(3);
+    let findings = control::findings(&agent.directory.path().join("state")).unwrap();
+    let shadow = |finding: &Finding| format!("{:?}", finding.key.place).contains("shadow");
+    assert!(!findings.iter().any(shadow));
+}
+
+#[test]
+fn a_restart_makes_no_second_finding_and_sees_what_happened_meanwhile() {
+    let mut agent = Agent::new();
+    agent.write("a", &token(1));
+    agent.write("b", &token(2));
+    let first = agent.expect_present(1);
+    agent.expect_present(2);
+    for _ in 0..5 {
+        agent.end();
+        agent.start();
+    }
+    agent.end();
+    fs::remove_file(agent.watched("a")).unwrap();
+    agent.write("b", "nothing");
+    agent.start();
+    agent.expect_gone(2, GoneProof::Reread);
+    agent.expect_gone(1, GoneProof::Removed);
+    assert_eq!(agent.told(1)[0].first_seen, first.first_seen);
+}
+
+#[test]
+fn a_file_that_changes_all_the_time_is_present_and_never_gone_by_mistake() {
+    let agent = Agent::new();
+    agent.write("log", &format!("{}\n", token(1)));
+    agent.expect_present(1);
+    let mut log = fs::OpenOptions::new()
+        .append(true)
+        .open(agent.watched("log"))
+        .unwrap();
+    for number in 0..2000 {
+        std::io::Write::write_all(&mut log, format!("line {number}\n").as_bytes()).unwrap();
+        let touched = fs::OpenOptions::new()
+            .append(true)
+            .open(agent.watched("log"))
+            .unwrap();
+        let _ = touched.as_fd();
+        assert_eq!(agent.told(1)[0].presence.state(), PresenceState::Present);
+    }
+    agent.write("after", &token(2));
+    agent.expect_present(2);
+    assert_eq!(agent.told(1)[0].presence.state(), PresenceState::Present);
+}
+
+#[test]
+fn the_reason_for_not_knowing_is_said() {
+    let agent = Agent::new();
+    agent.write("a", &token(1));
+    agent.expect_present(1);
+    agent.write("a", "POISON");
+    let finding = agent.expect(1, PresenceState::Unknown);
+    let Presence::Unknown { why, .. } = finding.presence else {
+        panic!("known")
+    };
+    assert_eq!(why, UnknownWhy::SetAside);
+}

@@ -1,0 +1,130 @@
+//! The threads beside the loop: each waits for one thing and speaks into a channel.
+//!
+//! None of them decides anything, and each ends when the loop is gone or the stop is asked for.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{Event, Options, WatcherError};
+use crate::control;
+use crate::host::Root;
+use crate::link::{Inlet, Message, TalkError};
+use crate::role::Arrivals;
+use crate::sense::files::Files;
+use crate::sense::processes::{Interest, Processes};
+use crate::sense::scan::{Ask, Scan, Walked};
+use crate::sense::watch_set::WatchSet;
+use crate::sense::{Sensed, Stop, Woken};
+
+/// What sensors are made of.
+pub(super) struct Parts<'a> {
+    pub(super) host: &'a Arc<Root>,
+    pub(super) set: &'a WatchSet,
+    pub(super) options: &'a Options,
+    pub(super) stop: &'a Stop,
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), WatcherError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(WatcherError::Thread)
+}
+
+pub(super) fn sensors(
+    parts: &Parts<'_>,
+    interest: &Interest,
+    out: Sender<Sensed>,
+) -> Result<(), WatcherError> {
+    files(parts, out.clone())?;
+    if parts.options.processes {
+        processes(parts, interest.clone(), out)?;
+    }
+    Ok(())
+}
+
+fn files(parts: &Parts<'_>, out: Sender<Sensed>) -> Result<(), WatcherError> {
+    let (host, set) = (Arc::clone(parts.host), parts.set.clone());
+    let files = Files::new(host, set, parts.options.watches, out, parts.stop.clone())?;
+    spawn("files", move || files.run())
+}
+
+fn processes(
+    parts: &Parts<'_>,
+    interest: Interest,
+    out: Sender<Sensed>,
+) -> Result<(), WatcherError> {
+    let processes = Processes::new(interest, out, parts.stop.clone());
+    spawn("processes", move || processes.run())
+}
+
+pub(super) fn scan(
+    parts: &Parts<'_>,
+    asks: Receiver<Ask>,
+    out: Sender<Walked>,
+) -> Result<(), WatcherError> {
+    let scan = Scan::new(Arc::clone(parts.host), parts.set.clone(), asks, out);
+    spawn("scan", move || scan.run())
+}
+
+pub(super) fn arrivals(mut arrivals: Arrivals, say: Sender<Event>) -> Result<(), WatcherError> {
+    spawn("arrivals", move || {
+        loop {
+            let event = match arrivals.next(None) {
+                Ok(Some(linked)) => Event::Linked(linked),
+                Ok(None) => continue,
+                Err(why) => {
+                    tracing::warn!(%why, "no role can be linked any more");
+                    let _ = say.send(Event::Unlinked);
+                    return;
+                }
+            };
+            let last = matches!(event, Event::Linked(crate::role::Linked::End));
+            if say.send(event).is_err() || last {
+                return;
+            }
+        }
+    })
+}
+
+pub(super) fn stop(stop: Stop, say: Sender<Event>) -> Result<(), WatcherError> {
+    spawn("stop", move || {
+        while stop.wait(None, None) != Woken::Stop {}
+        let _ = say.send(Event::Stop);
+    })
+}
+
+pub(super) fn control(
+    listener: control::Listener,
+    stop: Stop,
+    say: Sender<Event>,
+) -> Result<(), WatcherError> {
+    spawn("control", move || {
+        listener.serve(&stop, |request| say.send(Event::Control(request)).is_ok());
+    })
+}
+
+/// Hears one link until it ends; `event` says whose it is.
+pub(super) fn hear<R: Message + Send + 'static>(
+    name: &str,
+    mut inlet: Inlet<R>,
+    say: Sender<Event>,
+    event: impl Fn(Result<R, TalkError>) -> Event + Send + 'static,
+) -> Result<(), WatcherError> {
+    spawn(name, move || {
+        loop {
+            let heard = match inlet.hear(None) {
+                Ok(Some(message)) => Ok(message),
+                Ok(None) => continue,
+                Err(why) => Err(why),
+            };
+            let last = heard.is_err();
+            if say.send(event(heard)).is_err() || last {
+                return;
+            }
+        }
+    })
+}
