@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akwatch_proto::people::Event;
-use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::broadcast;
 
 use crate::events::BACKLOG;
@@ -66,6 +66,7 @@ pub struct Sqlite {
     readers: SqlitePool,
     writer: Writer,
     shared: Arc<Shared>,
+    options: SqliteConnectOptions,
     /// Held until the store is dropped.
     _lock: std::fs::File,
 }
@@ -89,7 +90,7 @@ impl Sqlite {
             .create_if_missing(true)
             .connect()
             .await
-            .at("opening the database")?;
+            .map_err(migrate::unopened)?;
         migrate::bring_up_to_date(&mut connection).await?;
         migrate::check_pepper(&mut connection, &pepper).await?;
         let shared = Arc::new(Shared {
@@ -99,13 +100,14 @@ impl Sqlite {
         });
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.pragma("query_only", "ON"))
+            .connect_with(options.clone().pragma("query_only", "ON"))
             .await
             .at("opening the readers")?;
         Ok(Sqlite {
             readers,
             writer: Writer::start(Tx::new(connection, Arc::clone(&shared))),
             shared,
+            options,
             _lock: lock,
         })
     }
@@ -122,12 +124,14 @@ impl Sqlite {
     /// # Errors
     /// When the file exists or cannot be written.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        const STEP: &str = "writing a backup";
+        let mut connection = self.options.connect().await.at(STEP)?;
         sqlx::query("VACUUM INTO ?1")
             .bind(to.to_string_lossy().into_owned())
-            .execute(&self.readers)
+            .execute(&mut connection)
             .await
-            .at("writing a backup")?;
-        Ok(())
+            .at(STEP)?;
+        connection.close().await.at(STEP)
     }
 }
 

@@ -4,7 +4,7 @@
 //! is known, else one that holds only references until the secret is found: then that one becomes
 //! the secret's, or is merged into it, and nobody's link breaks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use akwatch_proto::finding::Subject;
 use akwatch_proto::time::Time;
@@ -166,30 +166,34 @@ async fn secrets(
     lines: &mut Lines,
     now: Time,
 ) -> Result<(), StoreError> {
-    let mut fresh: HashMap<F2, &Incoming> = HashMap::new();
+    // Of several findings of one new secret, one that has the id decides whose references it joins.
+    let mut unknown: BTreeMap<F2, &Incoming> = BTreeMap::new();
     for (one, f2) in newer.iter().zip(f2s) {
         let Some(f2) = f2 else { continue };
         if lines.by_f2.contains_key(f2) {
-            improve(tx, one, *f2, lines).await?;
             continue;
         }
-        let reference = key(one).and_then(|key| lines.reference_only(&key));
-        if let Some(id) = reference {
-            found(tx, one, *f2, id, lines).await?;
-            continue;
-        }
-        let best = fresh.entry(*f2).or_insert(one);
-        if one.finding.confidence > best.finding.confidence
-            || (best.finding.credential_id.is_none() && one.finding.credential_id.is_some())
-        {
+        let best = unknown.entry(*f2).or_insert(one);
+        let rank = |one: &Incoming| (one.finding.credential_id.is_some(), one.finding.confidence);
+        if rank(one) > rank(best) {
             *best = one;
         }
     }
-    let mut fresh: Vec<(F2, &Incoming)> = fresh.into_iter().collect();
-    fresh.sort_unstable_by_key(|(f2, _)| *f2);
+    let mut fresh = Vec::new();
+    for (f2, one) in unknown {
+        match key(one).and_then(|key| lines.reference_only(&key)) {
+            Some(id) => found(tx, one, f2, id, lines).await?,
+            None => fresh.push((f2, one)),
+        }
+    }
     for chunk in fresh.chunks(ROWS) {
         let rows = chunk.iter().map(|(f2, one)| (Some(*f2), *one)).collect();
         insert(tx, rows, lines, now).await?;
+    }
+    for (one, f2) in newer.iter().zip(f2s) {
+        if let Some(f2) = f2 {
+            improve(tx, one, *f2, lines).await?;
+        }
     }
     Ok(())
 }

@@ -97,14 +97,24 @@ pub(crate) async fn check_pepper(
 }
 
 async fn pragma(conn: &mut SqliteConnection, sql: &'static str) -> Result<i64, StoreError> {
-    match sqlx::query_scalar::<_, i64>(sql).fetch_one(conn).await {
-        Ok(value) => Ok(value),
-        Err(sqlx::Error::Database(error)) if error.message().contains("not a database") => {
-            Err(StoreError::Foreign("it is not a SQLite file"))
-        }
-        Err(source) => Err(StoreError::Database {
-            step: "reading the schema version",
-            source,
-        }),
+    sqlx::query_scalar(sql)
+        .fetch_one(conn)
+        .await
+        .map_err(unopened)
+}
+
+/// Why a file could not be opened: a file of another kind is said to be one.
+pub(crate) fn unopened(source: sqlx::Error) -> StoreError {
+    // SQLITE_NOTADB, https://www.sqlite.org/rescode.html#notadb
+    let not_a_database = source
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "26");
+    if not_a_database {
+        return StoreError::Foreign("it is not a SQLite file");
+    }
+    StoreError::Database {
+        step: "opening the database",
+        source,
     }
 }

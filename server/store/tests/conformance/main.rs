@@ -1,5 +1,5 @@
 //! What every store must do, whatever the engine: run against SQLite; another engine joins by
-//! another [`World::open`](world::World).
+//! another [`open`](world::open).
 
 #![expect(
     clippy::tests_outside_test_module,
@@ -7,5 +7,11 @@
     reason = "the whole binary is a test"
 )]
 
+mod access;
+mod hosts;
+mod lists;
+mod load;
+mod model;
 mod reports;
+mod survival;
 mod world;

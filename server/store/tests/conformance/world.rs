@@ -136,6 +136,11 @@ impl World {
         }
     }
 
+    pub(crate) fn later(&mut self, seconds: i64) -> Time {
+        self.now = self.now.plus(seconds * 1000);
+        self.now
+    }
+
     /// Enrolls a host with these labels.
     pub(crate) async fn host(&mut self, labels: &[(&str, &str)]) -> Agent {
         self.hosts += 1;

@@ -1,0 +1,315 @@
+//! What an acknowledgement is worth: killed processes, second writers, foreign and newer files.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use akwatch_proto::agent::HostId;
+use akwatch_proto::time::Time;
+use akwatch_store::filter::FindingFilter;
+use akwatch_store::findings::Applying;
+use akwatch_store::{PepperKey, Scope, Sqlite, Store, StoreError};
+use uuid::Uuid;
+
+use crate::world::{self, Agent, PEPPER, TestRules, enrolled, file, finding};
+
+/// Where the child that is to be killed writes; unset in an ordinary run.
+const CHILD: &str = "AKWATCH_STORE_TEST_CHILD";
+
+const NOW: Time = Time(1_772_600_000_000);
+
+fn agent(number: u128) -> Agent {
+    Agent {
+        id: HostId::from_u128(number),
+        instance: Uuid::from_u128(1000 + number),
+        revision: 0,
+        counter: 0,
+        held: std::collections::BTreeMap::new(),
+    }
+}
+
+async fn refused(path: &Path, pepper: [u8; 32]) -> StoreError {
+    let opened = Sqlite::open(path, PepperKey::new(pepper), Arc::new(TestRules)).await;
+    opened.err().expect("it must be refused")
+}
+
+/// The child: four hosts report at once without end; each acknowledged revision is printed.
+#[test]
+fn child_that_reports_until_it_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store: Arc<dyn Store> = Arc::new(world::open(Path::new(&path)).await);
+        let mut hosts = tokio::task::JoinSet::new();
+        for number in 1..=4_u128 {
+            let store = Arc::clone(&store);
+            hosts.spawn(async move {
+                let mut agent = agent(number);
+                let _ = enrolled(&*store, agent.id, &[], NOW).await;
+                for secret in 0_u64.. {
+                    let place = file(&format!("/etc/{secret}"));
+                    let report = agent.report(vec![finding(place, secret)]);
+                    let applying = store.apply(report, NOW).await.unwrap();
+                    let Applying::Applied(applied) = applying else {
+                        panic!("{applying:?}");
+                    };
+                    println!("acknowledged {number} {}", applied.upto);
+                }
+            });
+        }
+        hosts.join_all().await;
+    });
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_kill_9() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3_usize {
+        let path = directory.path().join(format!("{round}.db"));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("survival::child_that_reports_until_it_is_killed")
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut said = String::new();
+        let mut seen = 0;
+        while seen < 100 + 77 * round {
+            let mut line = String::new();
+            assert!(
+                lines.read_line(&mut line).unwrap() > 0,
+                "the child ended early"
+            );
+            seen += usize::from(line.contains("acknowledged "));
+            said.push_str(&line);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        lines.read_to_string(&mut said).unwrap();
+        check_acknowledged(&path, &said);
+    }
+}
+
+/// Opens what the killed process left, and finds every acknowledged revision in it.
+fn check_acknowledged(path: &Path, said: &str) {
+    let mut acknowledged = [0_u64; 5];
+    // The last line may be cut, so a number counts only when its line ended.
+    for line in said
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+    {
+        let Some((_, words)) = line.split_once("acknowledged ") else {
+            continue;
+        };
+        let (host, upto) = words.trim().split_once(' ').unwrap();
+        let host: usize = host.parse().unwrap();
+        acknowledged[host] = acknowledged[host].max(upto.parse().unwrap());
+    }
+    assert!(acknowledged.iter().sum::<u64>() >= 100);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = world::open(path).await;
+        let store: &dyn Store = &store;
+        for number in 1..=4_u128 {
+            let id = HostId::from_u128(number);
+            let acknowledged = acknowledged[usize::try_from(number).unwrap()];
+            let record = store.host(&Scope::All, id).await.unwrap().unwrap();
+            assert!(record.upto >= acknowledged);
+            let filter = FindingFilter {
+                host: Some(id),
+                ..FindingFilter::default()
+            };
+            let page = store.findings(&Scope::All, &filter).await.unwrap();
+            assert_eq!(page.total, record.upto, "every revision is a finding here");
+            let detail = store.host_detail(&Scope::All, id).await.unwrap().unwrap();
+            assert_eq!(detail.host.places.present, page.total);
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_second_collector_is_kept_out_until_the_first_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let first = world::open(&path).await;
+    assert!(matches!(refused(&path, PEPPER).await, StoreError::Held));
+    first.close().await;
+    let after =
+        akwatch_store::Settings::settle_setting(&first, "a".to_owned(), "b".to_owned(), NOW);
+    assert!(matches!(after.await, Err(StoreError::Closed)));
+    drop(first);
+    let _ = world::open(&path).await;
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    world::open(&path).await.close().await;
+    raw(&path, "PRAGMA user_version = 99").await;
+    let error = refused(&path, PEPPER).await;
+    assert!(matches!(
+        error,
+        StoreError::NewerSchema {
+            found: 99,
+            known: 1
+        }
+    ));
+    assert!(error.to_string().contains("start the newer program"));
+    raw(&path, "PRAGMA user_version = 1").await;
+    let _ = world::open(&path).await;
+}
+
+#[tokio::test]
+async fn other_files_and_other_keys_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = directory.path().join("notes.txt");
+    std::fs::write(
+        &text,
+        "no database at all, but long enough to be read as one\n".repeat(40),
+    )
+    .unwrap();
+    assert!(matches!(
+        refused(&text, PEPPER).await,
+        StoreError::Foreign(_)
+    ));
+    let other = directory.path().join("other.db");
+    raw(&other, "CREATE TABLE theirs (x)").await;
+    assert!(matches!(
+        refused(&other, PEPPER).await,
+        StoreError::Foreign(_)
+    ));
+    let ours = directory.path().join("akwatch.db");
+    world::open(&ours).await.close().await;
+    assert!(matches!(
+        refused(&ours, [8; 32]).await,
+        StoreError::WrongPepper
+    ));
+    let _ = world::open(&ours).await;
+}
+
+#[tokio::test]
+async fn opening_again_changes_no_schema_and_a_backup_is_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let store = world::open(&path).await;
+    let mut agent = agent(1);
+    let _ = enrolled(&store, agent.id, &[], NOW).await;
+    let report = agent.report(vec![finding(file("/etc/a"), 1)]);
+    let stored: &dyn Store = &store;
+    assert!(matches!(
+        stored.apply(report, NOW).await.unwrap(),
+        Applying::Applied(_)
+    ));
+    let copy = directory.path().join("copy.db");
+    store.backup(&copy).await.unwrap();
+    assert!(
+        store.backup(&copy).await.is_err(),
+        "a backup overwrites nothing"
+    );
+    store.close().await;
+    drop(store);
+    for path in [&path, &copy] {
+        let store = world::open(path).await;
+        let stored: &dyn Store = &store;
+        let page = stored
+            .findings(&Scope::All, &FindingFilter::default())
+            .await;
+        assert_eq!(page.unwrap().total, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_writer_from_outside_only_makes_ours_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let store = world::open(&path).await;
+    let mut outside = connect(&path).await;
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut outside)
+        .await
+        .unwrap();
+    let id = HostId::from_u128(1);
+    let waiting = enrolled(&store, id, &[], NOW);
+    let ends = async {
+        // Readers do not wait for it.
+        let stored: &dyn Store = &store;
+        assert!(stored.host(&Scope::All, id).await.unwrap().is_none());
+        sqlx::query("ROLLBACK").execute(&mut outside).await.unwrap();
+    };
+    let (enrolled, ()) = tokio::join!(waiting, ends);
+    assert_eq!(enrolled, id);
+}
+
+#[tokio::test]
+async fn a_decision_that_fails_takes_no_other_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = world::open(&directory.path().join("akwatch.db")).await;
+    let twice = world::token(1, NOW.plus(1000), &[]);
+    let create = || {
+        let actor = akwatch_store::Actor::collector();
+        akwatch_store::EnrollmentTokens::create_token(&store, twice.clone(), actor, NOW)
+    };
+    let (first, second, other) = tokio::join!(
+        create(),
+        create(),
+        enrolled(&store, HostId::from_u128(1), &[], NOW)
+    );
+    assert!(first.is_ok() != second.is_ok(), "one of them has the id");
+    assert_eq!(other, HostId::from_u128(1));
+    let entries = akwatch_store::Audit::entries(&store, 0, 100).await.unwrap();
+    assert_eq!(entries.len(), 3, "what failed left no entry");
+}
+
+/// No fingerprint, and nothing hashed from one without the pepper, is in the file.
+#[tokio::test]
+async fn the_database_holds_nothing_that_a_stolen_fleet_key_could_confirm() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let store = world::open(&path).await;
+    let mut agent = agent(1);
+    let _ = enrolled(&store, agent.id, &[], NOW).await;
+    let one = finding(file("/etc/a"), 0x1122_3344_5566_7788);
+    let report = agent.report(vec![one.clone()]);
+    let stored: &dyn Store = &store;
+    assert!(matches!(
+        stored.apply(report, NOW).await.unwrap(),
+        Applying::Applied(_)
+    ));
+    store.close().await;
+    drop(store);
+    let element = akwatch_proto::digest::Element::of(&one.key, one.presence.state());
+    let fingerprint = world::fingerprint(0x1122_3344_5566_7788);
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    let held = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+    assert!(held(b"/etc/a"), "the search works");
+    assert!(!held(&fingerprint.bytes[..8]));
+    assert!(!held(fingerprint.to_string().as_bytes()));
+    assert!(!held(&element.to_bytes()[..8]));
+    assert!(!held(&PEPPER[..8]));
+}
+
+async fn connect(path: &Path) -> sqlx::SqliteConnection {
+    use sqlx::ConnectOptions as _;
+    sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn raw(path: &Path, sql: &'static str) {
+    use sqlx::Connection as _;
+    let mut connection = connect(path).await;
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
