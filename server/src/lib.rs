@@ -1,0 +1,11 @@
+//! The collector: takes agents' reports over mutual TLS, keeps what they say, answers people.
+//!
+//! The line runs `listen → agents → domain → store` inward and `store → domain → people → console`
+//! outward. Handlers decide nothing; the domain does no I/O of its own; only the store knows SQL.
+//! Nothing in this crate logs, prints or stores a secret; the one that may pass through it is a
+//! pasted one, hashed in the first line of its handler.
+
+#![forbid(unsafe_code)]
+
+pub mod domain;
+pub mod pki;
