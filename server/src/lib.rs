@@ -7,5 +7,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agents;
+pub mod cli;
+pub mod collector;
+pub mod config;
+pub mod console;
+pub mod document;
 pub mod domain;
+pub mod fingerprint;
+pub mod grants;
+pub mod listen;
+pub mod local;
+pub mod people;
 pub mod pki;
+pub mod refusal;
+pub mod run;
+pub mod throttle;

@@ -1,4 +1,9 @@
-//! akwatch-server
+//! `akwatch-server`: the collector's program. It only hands its arguments on; see the library.
 
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    akwatch_server::cli::main()
+}

@@ -1,0 +1,80 @@
+//! The event stream: what changed, so that pages refresh what they show.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use akwatch_proto::agent::HostId;
+use akwatch_proto::people::Event;
+use akwatch_store::Scope;
+use axum::extract::State;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::collector::Collector;
+use crate::people::caller::{Caller, Read};
+use crate::refusal::Refusal;
+
+/// A stream ends after this long, and the page asks again with its session, which may be over.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
+/// Silence between signs of life: proxies close what is silent for a minute.
+const ALIVE: Duration = Duration::from_secs(20);
+
+/// Server-sent events; each `data` line is one `Event`.
+#[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    responses((status = 200, description = "The stream.", content((Event = "text/event-stream")))))]
+pub async fn events(
+    State(collector): State<Collector>,
+    caller: Caller<Read>,
+) -> Result<Response, Refusal> {
+    let (send, receive) = mpsc::channel(16);
+    let source = collector.store.subscribe();
+    let scope = caller.scope();
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(LONGEST, forward(&collector, &scope, source, &send)).await;
+    });
+    let stream = Sse::new(ReceiverStream::new(receive));
+    Ok(stream
+        .keep_alive(KeepAlive::new().interval(ALIVE))
+        .into_response())
+}
+
+async fn forward(
+    collector: &Collector,
+    scope: &Scope,
+    mut source: broadcast::Receiver<Event>,
+    send: &mpsc::Sender<Result<sse::Event, Infallible>>,
+) {
+    let mut drain = collector.drain.clone();
+    loop {
+        let event = tokio::select! {
+            event = source.recv() => match event {
+                Ok(event) => event,
+                Err(broadcast::error::RecvError::Lagged(_)) => Event::Reload,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            _ = drain.wait_for(|drain| *drain) => return,
+            () = send.closed() => return,
+        };
+        if !seen(collector, scope, &event).await {
+            continue;
+        }
+        let Ok(event) = sse::Event::default().json_data(&event) else {
+            continue;
+        };
+        if send.send(Ok(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether the event speaks of a host that the caller may see.
+async fn seen(collector: &Collector, scope: &Scope, event: &Event) -> bool {
+    let host: HostId = match event {
+        _ if *scope == Scope::All => return true,
+        Event::Findings { host, .. } | Event::Host { host } => *host,
+        Event::Reload => return true,
+    };
+    matches!(collector.store.host(scope, host).await, Ok(Some(_)))
+}
