@@ -34,6 +34,7 @@ export function Credentials() {
       defaultSort="-score"
       rowKey={(row) => row.ref}
       onOpen={(row) => void navigate({ to: "/credentials/$ref/{-$tab}", params: { ref: row.ref, tab: undefined } })}
+      countWords={(n) => t("count.credentials", { n })}
       touched={(event) => (event.event === "findings" ? event.credentials : [])}
       above={<HostGaps />}
       empty={<EmptyList whole="credentialsWhole" gaps="credentialsGaps" />}

@@ -39,14 +39,15 @@ export function Findings() {
       <ListPage<FindingRow>
         noun="findings"
         title={t("page.findings")}
-        head={address["presence"] === undefined ? <span className="tag">{t("presence.present")}, {t("presence.unknown")}</span> : null}
+        head={address["presence"] === undefined ? <span className="tag">{t("join.two", { a: t("presence.present"), b: t("presence.unknown") })}</span> : null}
         question={question}
         columns={columns}
         filters={filters}
         defaultSort="-score"
         rowKey={(row) => row.ref}
         onOpen={(row) => set({ row: row.ref })}
-        touched={(event) => (event.event === "findings" ? event.findings : [])}
+        countWords={(n) => t("count.places", { n })}
+      touched={(event) => (event.event === "findings" ? event.findings : [])}
         above={<HostGaps />}
         empty={<EmptyList whole="findingsWhole" gaps="credentialsGaps" />}
       />
@@ -64,7 +65,7 @@ function useFindingColumns(): Array<Column<FindingRow>> {
     { key: "presence", title: t("column.presence"), width: 152, render: (row) => <Presence presence={row.presence} returns={row.returns} /> },
     { key: "credential", title: t("column.credential"), width: 146, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
     { key: "host", title: t("column.host"), width: 124, sort: "host", render: (row) => <HostName id={row.host} name={row.host_name} /> },
-    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} longest={52} copy={false} /> },
+    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} copy={false} /> },
     { key: "confidence", title: t("column.confidence"), width: 112, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
     { key: "reach", title: t("column.reach"), width: 126, render: (row) => <Reach reach={row.reach} location={row.location} /> },
     { key: "rule", title: t("column.rule"), width: 150, wide: true, render: (row) => <HostText text={row.rule} cut /> },

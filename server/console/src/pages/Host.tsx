@@ -98,7 +98,7 @@ function Head({ data }: { data: HostDetail }) {
           <div className="row" style={{ gap: 16 }}>
             <h1 className="cut" style={{ maxWidth: 480 }} title={t("host.claimedHint")}><HostText text={host.name} /></h1>
             <HostState state={host.state} />
-            <span className="second">{t("column.heard")}: <Ago time={host.last_heard} /></span>
+            <span className="second">{t("column.heard")} <Ago time={host.last_heard} /></span>
             <Labels labels={host.labels} />
           </div>
           <p>

@@ -32,6 +32,7 @@ export function Hosts() {
       defaultSort="-score"
       rowKey={(row) => row.id}
       onOpen={(row) => void navigate({ to: "/hosts/$id/{-$tab}", params: { id: row.id, tab: undefined } })}
+      countWords={(n) => t("count.hosts", { n })}
       touched={(event) => (event.event === "host" || event.event === "findings" ? [event.host] : [])}
       empty={<NoHosts />}
     />

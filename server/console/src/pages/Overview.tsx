@@ -38,7 +38,7 @@ export function OverviewPage() {
       actions={data === undefined ? null : (
         <>
           <span className={stale ? "m-unknown" : "quiet"}>{t("time.asOf", { time: words.short(data.time) })}</span>
-          {knownHosts(data) > 0 && <Button type="primary" onClick={() => void navigate({ to: "/credentials" })}>{t("overview.start")}</Button>}
+          {data.top_credentials.length > 0 && <Button type="primary" onClick={() => void navigate({ to: "/credentials" })}>{t("overview.start")}</Button>}
         </>
       )}
     >
@@ -135,7 +135,7 @@ function NotKnown({ data }: { data: Overview }) {
   const total = present + unknown + gone;
   const known = knownHosts(data);
   const lines: Array<[boolean, ReactNode]> = [
-    [unknown > 0, <Link key="p" to="/findings" search={{ presence: "unknown" }}>{t("overview.placesUnknown", { n: unknown, total })} ({badShare(unknown, total)})</Link>],
+    [unknown > 0, <Link key="p" to="/findings" search={{ presence: "unknown" }}>{t("join.aside", { text: t("overview.placesUnknown", { n: unknown, total }), aside: badShare(unknown, total) })}</Link>],
     [data.hosts.silent > 0, <Link key="s" to="/hosts" search={{ state: "silent" }}>{t("overview.hostsSilent", { n: data.hosts.silent })}</Link>],
     [data.hosts.pending > 0, <Link key="w" to="/hosts" search={{ state: "pending" }}>{t("overview.hostsPending", { n: data.hosts.pending })}</Link>],
     [data.coverage.partly > 0, <Link key="c" to="/hosts" search={{ covered: "partly" }}>{t("overview.hostsPartly", { n: data.coverage.partly })}</Link>],
@@ -147,7 +147,7 @@ function NotKnown({ data }: { data: Overview }) {
   return (
     <Panel title={t("overview.unknown")} className="fill">
       <div className="stack">
-        <Link className="figure" to="/hosts" search={{ covered: "whole" }}>{goodShare(whole, known)}</Link>
+        <Link className="figure" to="/hosts" search={{ covered: "partly,unknown" }}>{grouped(known - whole)}</Link>
         <span className="bar tall" aria-hidden="true">
           {whole > 0 && <i className="whole" style={{ width: `${widths[0] ?? 0}%` }} />}
           {data.coverage.partly > 0 && <i className="partly" style={{ width: `${widths[1] ?? 0}%` }} />}
@@ -169,9 +169,9 @@ function Better({ data }: { data: Overview }) {
     <Panel title={t("overview.better")} className="fill">
       <div className="stack">
         <p className="figure">
-          <Link to="/findings" search={{ since: `${Math.max(1, data.days.length)}d`, presence: "present,unknown,gone" }}>+{grouped(sum("new"))}</Link>
+          <Link to="/findings" search={{ since: `${Math.max(1, data.days.length)}d`, presence: "present,unknown,gone" }}>{sum("new") > 0 && "+"}{grouped(sum("new"))}</Link>
           <span className="quiet"> / </span>
-          <Link to="/findings" search={{ presence: "gone" }}>−{grouped(sum("gone"))}</Link>
+          <Link to="/findings" search={{ presence: "gone" }}>{sum("gone") > 0 && "−"}{grouped(sum("gone"))}</Link>
         </p>
         <PresenceBar places={data.places} numbers={false} tall />
         <p className="second">{t("overview.newGone", { new: sum("new"), gone: sum("gone"), days: Math.max(1, data.days.length) })}</p>

@@ -2,8 +2,8 @@
 // not here, neither greyed nor promised.
 import { FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
 import { useQuery } from "@tanstack/react-query";
-import { Link, Navigate, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useAddress } from "../address/useAddress";
@@ -27,18 +27,24 @@ const entries = [
 
 export function Shell() {
   const me = useQuery(ask.me());
-  const location = useLocation();
   if (me.isPending) return <div className="page"><Loading rows={12} /></div>;
-  if (me.isError && statusOf(me.error) === 401) {
-    const next = location.href === "/" ? {} : { next: location.href };
-    return <Navigate to="/sign-in" search={next} replace />;
-  }
+  if (me.isError && statusOf(me.error) === 401) return <ToSignIn />;
   if (me.isError) return <main className="page"><Failed fault={me.error} retry={() => void me.refetch()} /></main>;
   return (
     <LiveEvents>
       <Frame />
     </LiveEvents>
   );
+}
+
+/** Leads to sign-in once, keeping the address that was asked for when it was asked for. */
+function ToSignIn() {
+  const navigate = useNavigate();
+  const asked = useRef(useLocation().href);
+  useEffect(() => {
+    void navigate({ to: "/sign-in", search: asked.current === "/" ? {} : { next: asked.current }, replace: true });
+  }, [navigate]);
+  return null;
 }
 
 function Frame() {

@@ -44,12 +44,12 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
   const wrap = useRef<HTMLDivElement>(null);
   const virtual = rows.length > VIRTUAL;
   const size = useRoom(wrap, virtual);
+  useVirtualRoles(wrap, virtual, props.label, props.total ?? rows.length);
   const built = columns.map((column) => build(column, props, virtual));
   return (
     <div
       ref={wrap}
       className={`table-wrap${props.sticky !== false && !virtual ? " sticky" : ""}${onOpen === undefined ? " still" : ""}`}
-      {...(virtual ? { role: "table", "aria-label": props.label, "aria-rowcount": props.total ?? rows.length } : {})}
       onKeyDown={(event) => moveByKeys(event, wrap.current)}
     >
       <Table<Row>
@@ -90,9 +90,22 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
   );
 }
 
-/** The virtual body has no roles of its own, so its header's are named as well. */
+/** The virtual body is made of plain boxes: their roles are written where the library gives no way. */
+function useVirtualRoles(wrap: React.RefObject<HTMLDivElement | null>, needed: boolean, label: string, total: number): void {
+  useLayoutEffect(() => {
+    if (!needed) return;
+    const table = wrap.current?.querySelector(".ant-table-container");
+    table?.setAttribute("role", "table");
+    table?.setAttribute("aria-label", label);
+    table?.setAttribute("aria-rowcount", String(total));
+    table?.querySelector(".ant-table-tbody-virtual")?.setAttribute("role", "rowgroup");
+  });
+}
+
+/** The header of a virtual table is a table of its own to the browser; its roles join it to the body. */
 const virtualHeader = {
   header: {
+    table: (props: object) => <table {...props} aria-label={undefined} role="presentation" />,
     wrapper: (props: object) => <thead {...props} role="rowgroup" />,
     row: (props: object) => <tr {...props} role="row" />,
     cell: (props: object) => <th {...props} role="columnheader" />,

@@ -1,5 +1,6 @@
 // The filter bar: what is chosen stands in the address, as chips that can be taken away one by one.
 import { CloseOutlined, DownOutlined } from "@ant-design/icons";
+import i18next from "i18next";
 import { Button, Checkbox, Input, Popover, Radio } from "antd";
 import { useEffect, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
@@ -62,7 +63,7 @@ export function Filters({ filters, end }: { filters: readonly Filter[]; end?: Re
 export function sayFilter(filter: Filter, value: string): string {
   if (filter.say !== undefined) return filter.say(value);
   const named = words(value).map((word) => filter.options?.find((option) => option.value === word)?.label ?? word);
-  return `${filter.label}: ${named.join(", ")}`;
+  return i18next.t("join.named", { name: filter.label, value: named.reduce((a, b) => i18next.t("join.two", { a, b })) });
 }
 
 function ChoiceFilter({ filter }: { filter: Filter }) {

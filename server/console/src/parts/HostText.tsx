@@ -1,7 +1,7 @@
 // Text that a host sent. It is hostile until shown: a text node only, isolated from the direction of
 // the page, invisible characters made visible, and never a link.
 import { Tooltip } from "antd";
-import { Fragment } from "react";
+import { Fragment, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { markedParts, visible } from "./places";
@@ -10,18 +10,27 @@ export function HostText({ text, cut = false }: { text: string; cut?: boolean })
   const { t } = useTranslation();
   const shown = visible(text);
   return (
-    <bdi className={cut ? "cut" : undefined} title={cut ? shown : undefined}>
+    <bdi dir="ltr" className={cut ? "cut" : undefined} title={cut ? shown : undefined}>
       {markedParts(shown).map((part, at) =>
         part.replaced ? (
           <Tooltip key={at} title={t("place.replaced")}>
             <span className="chip">{part.text}</span>
           </Tooltip>
         ) : (
-          <Fragment key={at}>{part.text}</Fragment>
+          <Fragment key={at}>{inOrder(part.text)}</Fragment>
         ),
       )}
     </bdi>
   );
+}
+
+/** Letters of scripts that run from right to left. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+/** A path reads from its root, whatever script its names are in: each name is isolated. */
+function inOrder(text: string): ReactNode {
+  if (!RIGHT_TO_LEFT.test(text)) return text;
+  return text.split(/([/:.▸])/).map((piece, at) => (RIGHT_TO_LEFT.test(piece) ? <bdi key={at}>{piece}</bdi> : <Fragment key={at}>{piece}</Fragment>));
 }
 
 /** Labels as `key=value`, one tag each. */

@@ -14,7 +14,6 @@ import { useCopy } from "./Copy";
 import { DataTable, type Column } from "./DataTable";
 import { Filters, sayFilter, type Filter } from "./Filters";
 import { rememberList, rememberOpened, takeOpened } from "./memory";
-import { grouped } from "./numbers";
 import { Page } from "./Page";
 import { Empty, Failed, Loading } from "./States";
 
@@ -28,6 +27,8 @@ export interface ListPageProps<Row> {
   rowKey: (row: Row) => string;
   onOpen: (row: Row) => void;
   touched: Touched;
+  /** "31 credentials": a count with its unit. */
+  countWords: (n: number) => string;
   head?: ReactNode;
   above?: ReactNode;
   /** Shown when nothing matches and no filter is set. */
@@ -69,8 +70,8 @@ export function ListPage<Row extends object>(props: ListPageProps<Row>) {
         <Button type="text" onClick={() => copy(asCommand(props.noun, address, [...keys, "sort"]), t("copy.commandDone"))}>{t("copy.command")}</Button>
       }
     >
-      <Filters filters={props.filters} end={answer.data === undefined ? null : <span className="second number">{grouped(total)}</span>} />
-      {props.above}
+      <Filters filters={props.filters} end={answer.data === undefined ? null : <span className="second number">{props.countWords(total)}</span>} />
+      {rows.length > 0 && props.above}
       {answer.isPending ? <Loading rows={12} />
         : answer.isError && answer.data === undefined ? <Failed fault={answer.error} retry={() => void answer.refetch()} />
         : (

@@ -3,6 +3,7 @@
 import { useTranslation } from "react-i18next";
 
 import type { Cause, Location, Reach as Readers } from "../api/types";
+import { useMedia } from "../theme/Theme";
 import { CopyButton } from "./Copy";
 import { HostText } from "./HostText";
 import { shortPath, visible } from "./places";
@@ -29,10 +30,12 @@ export function placeWords(location: Location, words: { env: string; arguments: 
   return { main: members.length === 0 ? `${main}${line}` : main, members, spot: [...(members.length === 0 ? [] : [`:${location.line}`]), ...field] };
 }
 
-export function Place({ location, cause, longest = 48, copy = true }: {
+export function Place({ location, cause, longest: asked, copy = true }: {
   location: Location; cause?: Cause | null; longest?: number; copy?: boolean;
 }) {
   const { t } = useTranslation();
+  const roomy = useMedia("(min-width: 1600px)");
+  const longest = asked ?? (roomy ? 52 : 36);
   const { main, members, spot } = placeWords(location, {
     env: t("place.env"), arguments: t("place.arguments"), pid: (pid) => t("place.pid", { pid: String(pid) }),
   });

@@ -17,7 +17,7 @@ export function Presence({ presence, returns = 0, full = false }: { presence: Fa
     return (
       <span className="mean">
         <Meaning meaning="ink" shape="present">{t("presence.present")}</Meaning>
-        {returns > 0 && <Meaning meaning="high" shape="again">{t("presence.again", { n: returns })}</Meaning>}
+        {returns > 0 && <Meaning meaning="high" shape="again" title={t("presence.again", { n: returns })}>{full ? t("presence.again", { n: returns }) : t("presence.times", { n: returns })}</Meaning>}
       </span>
     );
   }

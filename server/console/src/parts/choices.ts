@@ -27,7 +27,7 @@ export function useChoices() {
       { value: "whole", label: t("covered.whole") }, { value: "partly", label: t("covered.partly") }, { value: "unknown", label: t("covered.hostUnknown") },
     ]),
     score: {
-      key: "score", label: t("filter.score"), sort: "one", say: (value: string) => `${t("filter.score")}: ${value}`,
+      key: "score", label: t("filter.score"), sort: "one", say: (value: string) => t("join.named", { name: t("filter.score"), value }),
       options: [
         { value: "", label: t("filter.any") }, { value: "90..", label: `90.. ${t("band.critical")}` }, { value: "70..", label: `70.. ${t("band.high")}` },
         { value: "40..", label: `40.. ${t("band.medium")}` }, { value: "1..", label: `1.. ${t("band.low")}` }, { value: "0..0", label: `0 ${t("band.recorded")}` },

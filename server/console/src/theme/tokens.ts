@@ -104,6 +104,7 @@ export function antdTheme(palette: Palette, reducedMotion: boolean): ThemeConfig
         siderBg: own.colorBgContainer, bodyBg: own.colorBgLayout },
       Menu: { itemHeight: 36, itemBorderRadius: 4, itemSelectedBg: own.controlItemBgActive,
         itemSelectedColor: own.colorLink, itemHoverBg: own.controlItemBgHover },
+      Button: { primaryShadow: "none", defaultShadow: "none", dangerShadow: "none" },
       Card: { bodyPadding: 16, headerHeight: 44 },
       Statistic: { contentFontSize: 28 },
       Table: { cellFontSizeSM: 13, cellPaddingBlockSM: 7, cellPaddingInlineSM: 10,

@@ -6,9 +6,10 @@ export const en = {
     overview: "Overview", credentials: "Credentials", findings: "Findings", hosts: "Hosts",
     signIn: "Sign in", firstSignIn: "First sign-in", notFound: "No such page",
   },
+  join: { named: "{name}: {value}", two: "{a}, {b}", aside: "{text} ({aside})" },
   presence: {
     present: "Present", gone: "Gone", unknown: "Unknown",
-    again: "present again ×{n}", label: "Presence",
+    again: "present again ×{n}", times: "×{n}", label: "Presence",
   },
   verdict: {
     label: "Verdict",
@@ -166,7 +167,7 @@ export const en = {
     placesUnknown: "{n} of {total, plural, one {# place} other {# places}} not verified",
     hostsSilent: "{n, plural, one {# host} other {# hosts}} silent", hostsPending: "{n, plural, one {# host} other {# hosts}} pending",
     hostsPartly: "{n, plural, one {# host} other {# hosts}} read in part", hostsUnknown: "{n, plural, one {# host} other {# hosts}} not known",
-    coverage: "{percent} of {n, plural, one {# known host} other {# known hosts}} read whole",
+    coverage: "of {n, plural, one {# known host} other {# known hosts}} not read whole; coverage {percent}",
     waiting: "{n, plural, one {# place} other {# places}} still to be read", newGone: "new {new} · gone {gone} in {days, plural, one {# day} other {# days}}",
     verdicts: "By verdict", bands: "By score", topCredentials: "Most exposed credentials", topHosts: "Most exposed hosts",
     chart: "New and gone findings a day", chartNone: "No finding became new or gone in these days.",
@@ -260,10 +261,9 @@ export const en = {
     noLabels: "none", noneCost: "not reported yet",
   },
   scoreLine: {
-    kind: "Kind", confidence: "Confidence", reach: "Reach", spread: "Spread", presence: "Presence", expired: "Expired",
-    hosts: "Hosts", places: "Places", delivered: "Delivered", cap: "Limit of 100", limit: "Limit of 100", floor: "Floor",
-    credential: "Credential", credentials: "Credentials", disposition: "Disposition", canary: "Canary", sample: "Vendor sample",
-    encrypted: "Encrypted", proof: "Proof", age: "Age", highest: "Highest credential", more: "Further credentials",
+    kind: "Kind", confidence: "Confidence", reach: "Reach", place: "Place", spread: "Spread", presence: "Presence",
+    expired: "Expired", delivered: "Delivered", sample: "Recorded only", limit: "Limit", worst: "Worst place", copy: "A copy",
+    disposition: "Disposition", held: "Credentials held", canary: "Canary", encrypted: "Encrypted", proof: "Proof",
   },
   happened: {
     present: "Present", "present-again": "Present again", gone: "Gone", unknown: "Unknown", retired: "Retired with its host",

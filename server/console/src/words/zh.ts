@@ -9,7 +9,8 @@ export const zh: Words = {
     overview: "总览", credentials: "凭据", findings: "泄露点", hosts: "主机",
     signIn: "登录", firstSignIn: "首次登录", notFound: "页面不存在",
   },
-  presence: { present: "存在", gone: "已消除（已核实）", unknown: "未核实", again: "再次出现 ×{n}", label: "存在状态" },
+  join: { named: "{name}：{value}", two: "{a}、{b}", aside: "{text}（{aside}）" },
+  presence: { present: "存在", gone: "已消除（已核实）", unknown: "未核实", again: "再次出现 ×{n}", times: "×{n}", label: "存在状态" },
   verdict: {
     label: "结论",
     exposed: "仍暴露", "rotated-still-present": "已轮换但仍存在",
@@ -136,7 +137,7 @@ export const zh: Words = {
     inPlaces: "所在位置：{present} 个存在，{unknown} 个未核实，{gone} 个已消除",
     placesUnknown: "{total} 个位置中有 {n} 个未核实",
     hostsSilent: "{n} 台主机失联", hostsPending: "{n} 台主机待接入", hostsPartly: "{n} 台主机仅部分读取", hostsUnknown: "{n} 台主机情况未知",
-    coverage: "{n} 台已知主机中有 {percent} 已完整读取",
+    coverage: "台主机未完整读取，已知主机共 {n} 台，覆盖率 {percent}",
     waiting: "{n} 个位置尚待读取", newGone: "{days} 天内新增 {new} · 消除 {gone}",
     verdicts: "按结论", bands: "按评分", topCredentials: "暴露最严重的凭据", topHosts: "暴露最严重的主机",
     chart: "每日新增与消除的泄露点", chartNone: "这段时间没有新增或消除的泄露点。",
@@ -221,10 +222,9 @@ export const zh: Words = {
     raced: "{n} 个在读取前已结束或变化", read: "已读取", example: "例如", noLabels: "无", noneCost: "尚未上报",
   },
   scoreLine: {
-    kind: "类型", confidence: "置信度", reach: "可读范围", spread: "扩散程度", presence: "存在状态", expired: "已到期",
-    hosts: "主机数", places: "位置数", delivered: "受控下发", cap: "上限 100", limit: "上限 100", floor: "下限",
-    credential: "凭据", credentials: "凭据数", disposition: "处置状态", canary: "诱饵", sample: "厂商示例",
-    encrypted: "已加密", proof: "核验", age: "存续时间", highest: "评分最高的凭据", more: "其余凭据",
+    kind: "类型", confidence: "置信度", reach: "可读范围", place: "位置", spread: "扩散程度", presence: "存在状态",
+    expired: "已到期", delivered: "受控下发", sample: "仅记录", limit: "上下限", worst: "最严重的位置", copy: "可能的副本",
+    disposition: "处置状态", held: "持有的凭据", canary: "诱饵", encrypted: "已加密", proof: "核验",
   },
   happened: {
     present: "存在", "present-again": "再次出现", gone: "已消除（已核实）", unknown: "未核实", retired: "随主机下线",

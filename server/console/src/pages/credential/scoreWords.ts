@@ -4,13 +4,14 @@ import { useTranslation } from "react-i18next";
 
 import type { ScoreLine } from "../../api/types";
 import { visible } from "../../parts/places";
+import { becauseInChinese } from "../../words/because";
 import { en } from "../../words/en";
 
 export function useScoreWords() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   return {
     what: (slug: string): string =>
       Object.hasOwn(en.scoreLine, slug) ? t(`scoreLine.${slug as keyof typeof en.scoreLine}`) : visible(slug.replace(/[-_]/g, " ")),
-    because: (line: ScoreLine): string => visible(line.because),
+    because: (line: ScoreLine): string => visible(i18n.language === "zh" ? becauseInChinese(line.because) : line.because),
   };
 }

@@ -13,6 +13,8 @@ export function HostNotices({ data }: { data: HostDetail }) {
   const { t } = useTranslation();
   const words = useTimeWords();
   const { host, coverage } = data;
+  const rungWords = ({ rung, rung_reason: reason }: NonNullable<typeof coverage>) =>
+    reason === undefined || reason === null ? t(`rung.${rung}`) : t("join.aside", { text: t(`rung.${rung}`), aside: visible(reason) });
   const off = data.clock_ahead_ms;
   return (
     <>
@@ -20,7 +22,7 @@ export function HostNotices({ data }: { data: HostDetail }) {
       {host.state === "retired" && <Partial>{t("partial.retired")}</Partial>}
       {host.state === "pending" && <Partial>{t("partial.pending")}</Partial>}
       {coverage !== undefined && coverage !== null && coverage.rung !== "full" && (
-        <Partial>{t("partial.budget", { rung: t(`rung.${coverage.rung}`) })}{coverage.rung_reason === undefined || coverage.rung_reason === null ? null : <bdi> ({visible(coverage.rung_reason)})</bdi>}</Partial>
+        <Partial>{t("partial.budget", { rung: rungWords(coverage) })}</Partial>
       )}
       {data.unsent > 0 && <Partial>{t("partial.unsent", { n: data.unsent })}</Partial>}
       {Math.abs(off) >= CLOCK_OFF_MS && <Partial>{t("partial.clock", { length: words.length(Math.abs(off)), direction: off > 0 ? "ahead" : "behind" })}</Partial>}

@@ -32,10 +32,11 @@ export function TopCredentials({ rows }: { rows: CredentialRow[] }) {
   );
 }
 
-export function TopHosts({ rows }: { rows: HostRow[] }) {
+export function TopHosts({ rows: all }: { rows: HostRow[] }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const columns = unsorted(useHostColumns());
+  const rows = all.filter((row) => row.score > 0 || row.credentials > 0);
   if (rows.length === 0) return null;
   return (
     <Panel bare title={t("overview.topHosts")} extra={<Link to="/hosts">{t("overview.allHosts")}</Link>}>
