@@ -125,7 +125,8 @@ pub trait Hosts {
     fn beat(&self, beat: Beat, now: Time) -> Answer<'_, Beaten>;
 
     /// Marks hosts silent that were heard, but not since `now` minus `missed` times their heartbeat
-    /// interval; answers which. Call it every few seconds: until it is called a host counts as live.
+    /// interval; answers which, at most a few hundred a call. Call it every few seconds. Silence counts
+    /// from the first call at the earliest: a collector that was down has itself heard nobody.
     fn mark_silent(&self, missed: u32, now: Time) -> Answer<'_, Vec<HostId>>;
 
     /// Closes a host: its findings stay, not verified and counted apart; its certificates are

@@ -67,6 +67,8 @@ pub struct Sqlite {
     writer: Writer,
     shared: Arc<Shared>,
     options: SqliteConnectOptions,
+    /// When silence was first looked for; before that nobody listened. Zero before.
+    listening_since: std::sync::atomic::AtomicI64,
     /// Held until the store is dropped.
     _lock: std::fs::File,
 }
@@ -108,6 +110,7 @@ impl Sqlite {
             writer: Writer::start(Tx::new(connection, Arc::clone(&shared))),
             shared,
             options,
+            listening_since: std::sync::atomic::AtomicI64::new(0),
             _lock: lock,
         })
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use akwatch_proto::agent::Report;
+use akwatch_proto::agent::{Report, Resync};
 use akwatch_proto::digest::{SetDigest, is_listed};
 use akwatch_proto::finding::{Finding, PresenceState};
 use akwatch_proto::limits;
@@ -50,6 +50,15 @@ pub(crate) struct Known {
     element: Option<[u8; 32]>,
 }
 
+impl Known {
+    /// Whether the report's word is the newer one: by its revision, and within a full list, which may
+    /// come from a restored ledger, by any other revision.
+    fn is_older(&self, one: &Incoming, list: Option<Resync>) -> bool {
+        one.finding.revision > self.revision
+            || list.is_some() && one.finding.revision != self.revision
+    }
+}
+
 /// Stores a report.
 pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Applying, StoreError> {
     let Some(mut host) = host_line(tx, report.host).await? else {
@@ -59,7 +68,7 @@ pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Appl
         return Ok(Applying::NotTaken(refused));
     }
     wake(tx, &mut host, now).await?;
-    let list = resync::part(tx, &mut host, &report).await?;
+    let list = resync::part(&mut host, &report);
     let batch = prepare(tx, report.findings, now);
     let known = known(tx, &host, &batch).await?;
     let newer: Vec<&Incoming> = batch
@@ -67,7 +76,7 @@ pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Appl
         .filter(|one| {
             known
                 .get(&one.identity)
-                .is_none_or(|known| one.finding.revision > known.revision)
+                .is_none_or(|known| known.is_older(one, list))
         })
         .collect();
 
@@ -94,7 +103,11 @@ pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Appl
         }
     }
     tally::recount(tx, host.id, &touched).await?;
-    host.upto = host.upto.max(report.upto);
+    host.upto = match list {
+        // The list is whole: what was acknowledged to the ledger before it no longer counts.
+        Some(list) if !list.more => report.upto,
+        _ => host.upto.max(report.upto),
+    };
     host.last_heard = Some(now);
     finish(tx, &host).await?;
     let applied = Applied {

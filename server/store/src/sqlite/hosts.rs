@@ -1,5 +1,7 @@
 //! Rows of hosts as people and agents' handlers see them.
 
+use std::sync::atomic::Ordering;
+
 use akwatch_proto::agent::{CostReceipt, HostId};
 use akwatch_proto::coverage::Covered;
 use akwatch_proto::people::{HostDetail, HostRow, HostState, Page, PresenceCounts};
@@ -268,13 +270,19 @@ impl Sqlite {
     }
 
     async fn silence(&self, missed: u32, now: Time) -> Result<Vec<HostId>, StoreError> {
+        let since = &self.listening_since;
+        let since = match since.compare_exchange(0, now.0, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => now.0,
+            Err(since) => since,
+        };
         let rows = sqlx::query(
-            "SELECT id, uuid FROM host WHERE retired = 0 AND silent = 0 \
-             AND last_heard < ?2 - ?1 * heartbeat_seconds * 1000 LIMIT ?3",
+            "SELECT id, uuid FROM host WHERE retired = 0 AND silent = 0 AND \
+             max(last_heard, ?4) < ?2 - ?1 * heartbeat_seconds * 1000 LIMIT ?3",
         )
         .bind(i64::from(missed))
         .bind(now.0)
         .bind(SILENT_AT_ONCE)
+        .bind(since)
         .fetch_all(&self.readers)
         .await
         .at("looking for silent hosts")?;

@@ -1,8 +1,9 @@
 //! The full list: an agent's answer to "tell me everything", in parts.
 //!
 //! It is a question about what the collector has too much: what the list does not name becomes
-//! unknown, leaves the digest, and its place is sent back to be read again. A list whose revisions
-//! start below what was acknowledged comes from a restored ledger: its word is newer all the same.
+//! unknown, leaves the digest, and its place is sent back to be read again. A list may come from a
+//! restored ledger, whose revisions begin anew: within a list another revision is the newer one, and
+//! what the list left out may come back with any.
 //! What is gone stays gone: an agent forgets it after a time, and it is no element of the digest.
 
 use std::collections::BTreeSet;
@@ -34,27 +35,13 @@ pub(crate) struct Missing {
 }
 
 /// Begins a new list when this report does; answers whether it is part of one.
-pub(crate) async fn part(
-    tx: &mut Tx,
-    host: &mut HostLine,
-    report: &Report,
-) -> Result<Option<Resync>, StoreError> {
-    let Some(list) = report.resync else {
-        return Ok(None);
-    };
+pub(crate) fn part(host: &mut HostLine, report: &Report) -> Option<Resync> {
+    let list = report.resync?;
     if host.resync != Some(list.id) {
         host.resync = Some(list.id);
         host.resync_serial += 1;
-        if report.upto < host.upto {
-            host.upto = 0;
-            sqlx::query("UPDATE finding SET revision = 0 WHERE host_id = ?1")
-                .bind(host.id)
-                .execute(&mut tx.conn)
-                .await
-                .at("taking a restored ledger's word")?;
-        }
     }
-    Ok(Some(list))
+    Some(list)
 }
 
 /// Notes which findings this part named, newer or not.
@@ -171,7 +158,7 @@ async fn write(tx: &mut Tx, unknown: &[(i64, i64, u32)], now: Time) -> Result<()
             row.push_bind(*id).push_bind(i64::from(*score));
         });
         query
-            .push(") UPDATE finding AS f SET state = 3, element = NULL, score = m.score, why = ")
+            .push(") UPDATE finding AS f SET state = 3, revision = 0, element = NULL, score = m.score, why = ")
             .push_bind(slug(&UnknownWhy::NotListed))
             .push(", since = ")
             .push_bind(now.0)

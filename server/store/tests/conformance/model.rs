@@ -32,7 +32,8 @@ struct Said {
 enum Action {
     Report(usize, Vec<Said>),
     Repeat(usize),
-    List(usize, Vec<Said>, Vec<Said>),
+    /// A full list in two parts; the ledger may have been restored before.
+    List(usize, bool, Vec<Said>, Vec<Said>),
     Beat(usize),
     Silence,
     Retire(usize),
@@ -52,7 +53,8 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         8 => (0..HOSTS, some()).prop_map(|(host, said)| Action::Report(host, said)),
         2 => (0..HOSTS).prop_map(Action::Repeat),
-        2 => (0..HOSTS, some(), some()).prop_map(|(host, a, b)| Action::List(host, a, b)),
+        2 => (0..HOSTS, any::<bool>(), some(), some())
+            .prop_map(|(host, restored, a, b)| Action::List(host, restored, a, b)),
         2 => (0..HOSTS).prop_map(Action::Beat),
         2 => Just(Action::Silence),
         1 => (0..HOSTS).prop_map(Action::Retire),
@@ -121,10 +123,13 @@ impl Model {
                     assert!(self.world.report(report).await.findings.is_empty());
                 }
             }
-            Action::List(host, first, last) if !self.retired.contains(&host) => {
+            Action::List(host, restored, first, last) if !self.retired.contains(&host) => {
                 self.lists += 1;
                 let agent = &mut self.agents[host];
                 agent.held.clear();
+                if restored {
+                    agent.revision /= 2;
+                }
                 let parts = [(first, true), (last, false)];
                 for (said, more) in parts {
                     let findings = said.iter().map(stated).collect();

@@ -147,6 +147,34 @@ async fn a_second_collector_is_kept_out_until_the_first_ends() {
 }
 
 #[tokio::test]
+async fn a_collector_that_was_down_calls_nobody_silent_before_it_has_listened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let store = world::open(&path).await;
+    let mut agent = agent(1);
+    let _ = enrolled(&store, agent.id, &[], NOW).await;
+    let report = agent.report(vec![finding(file("/etc/a"), 1)]);
+    let stored: &dyn Store = &store;
+    assert!(matches!(
+        stored.apply(report, NOW).await.unwrap(),
+        Applying::Applied(_)
+    ));
+    store.close().await;
+    drop(store);
+    let store = world::open(&path).await;
+    let silent = async |seconds: i64| {
+        let stored: &dyn Store = &store;
+        stored
+            .mark_silent(3, NOW.plus(seconds * 1000))
+            .await
+            .unwrap()
+    };
+    assert!(silent(7200).await.is_empty());
+    assert!(silent(7200 + 180).await.is_empty());
+    assert_eq!(silent(7200 + 181).await, [agent.id]);
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_version_is_refused_and_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("akwatch.db");
