@@ -19,9 +19,8 @@ pub(crate) fn npm(args: &[&str]) -> Command {
     command
 }
 
-/// Installs the packages when the lock file is newer than what is installed, and builds `dist` when
-/// a source is newer than it.
-pub(crate) fn build() -> Result<()> {
+/// Installs the packages when the lock file is newer than what is installed.
+pub(crate) fn install() -> Result<()> {
     let directory = directory();
     let installed = directory.join("node_modules/.package-lock.json");
     if newest(&directory.join("package-lock.json"))? > newest(&installed)? {
@@ -30,6 +29,13 @@ pub(crate) fn build() -> Result<()> {
             &mut npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]),
         )?;
     }
+    Ok(())
+}
+
+/// Builds `dist` when a source is newer than it.
+pub(crate) fn build() -> Result<()> {
+    install()?;
+    let directory = directory();
     let built = newest(&directory.join("dist/index.html"))?;
     let mut sources = SystemTime::UNIX_EPOCH;
     for part in [

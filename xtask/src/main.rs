@@ -15,6 +15,7 @@
 
 mod build;
 mod console;
+mod generate;
 mod prerequisites;
 mod run;
 mod test;
@@ -55,6 +56,8 @@ enum Verb {
     },
     /// Check what no compiler knows: who may depend on whom, module docs, sizes, links, words
     Tidy,
+    /// Write the generated files anew: OpenAPI documents, the console's client, golden messages
+    Gen,
     /// Print our figures beside the peers'
     Bench {
         /// `detect` or `agent`
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Verb::Smoke { options } => run::product("akwatch-smoke", &options),
         Verb::Test { slow } => test::run(slow),
         Verb::Tidy => tidy::run(),
+        Verb::Gen => generate::run(),
         Verb::Bench { subject, options } => run::bench(&subject, &options),
     };
     match outcome {

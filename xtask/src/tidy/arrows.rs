@@ -206,6 +206,7 @@ fn modules(path: &Path, text: &str, faults: &mut Vec<Fault>) {
             && !may.contains(&name.as_ref())
             && !name.starts_with("xtask/")
             && !name.starts_with("proto/tests/")
+            && !name.ends_with("/tests.rs")
         {
             fault(format!(
                 "`{word}` may be called only in {}",
