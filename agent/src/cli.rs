@@ -57,8 +57,8 @@ pub enum Command {
 /// Verbs on rule files.
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
-    /// Compile a rule file and run the examples in it. Exit 0 when all rules are sound, 1 when one
-    /// was set aside, 2 trouble.
+    /// Compile a rule file and run the examples in it. Exit 0 when all is as they say, 1 when a rule
+    /// was set aside or an example fails, 2 trouble.
     Check {
         /// A rule file in TOML.
         file: PathBuf,
@@ -221,7 +221,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
             crate::role::enter((*role).into(), &paths.config, &paths.state, &paths.runtime)
         }
         Command::Enroll(args) => crate::enroll::command(args),
-        Command::Status(_) => not_built("status"),
+        Command::Status(args) => crate::status::run(args),
         Command::Doctor(_) => not_built("doctor"),
         Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),
     }

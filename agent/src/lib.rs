@@ -28,5 +28,6 @@ pub mod role;
 pub mod rule_check;
 pub mod scan;
 pub mod sense;
+pub mod status;
 pub mod supervise;
 pub mod watcher;

@@ -1,0 +1,262 @@
+//! `status`: how the running agent stands, for people or as JSON.
+//!
+//! Everything comes from the agent's own answer; nothing is asked of the host here. What is not
+//! watched is said as plainly as what is.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::process::ExitCode;
+
+use akwatch_proto::coverage::{Covered, Rung, SourceCoverage};
+use akwatch_proto::text::escape;
+use akwatch_proto::time::Time;
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::cli::StatusArgs;
+use crate::control::{self, Status};
+
+/// Asks the agent and writes its answer. Exit 0 when it answered.
+///
+/// # Errors
+/// When no agent answers, or the output cannot be written.
+pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    let status = control::status(&args.paths.runtime)?;
+    let text = if args.json {
+        let mut json = serde_json::to_string(&status).context("writing the status as JSON")?;
+        json.push('\n');
+        json
+    } else {
+        let now = jiff::Timestamp::now().as_millisecond();
+        render(&status, Time(now))
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render(status: &Status, now: Time) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<10}  {}", escape(value.as_bytes()));
+    };
+    row(
+        "agent",
+        &format!("{}, host {}", status.version, status.host),
+    );
+    let roles = status.roles.iter().map(|role| {
+        let state = if role.up { "up" } else { "DOWN" };
+        format!("{} {state}", role.role)
+    });
+    row("roles", &joined(roles));
+    row(
+        "findings",
+        &format!(
+            "{} present, {} gone, {} unknown; {} not yet reported",
+            status.present, status.gone, status.unknown, status.unsent
+        ),
+    );
+    row("collector", &collector(status, now));
+    row("walks", &walks(status));
+    let rung = match (status.coverage.rung, &status.coverage.rung_reason) {
+        (Rung::Full, _) => String::new(),
+        (rung, Some(why)) => format!("; {}: {why}", word(&rung)),
+        (rung, None) => format!("; {}", word(&rung)),
+    };
+    row("rules", &format!("version {}{rung}", status.coverage.rules));
+    for (rule, why) in &status.rules_set_aside {
+        row("", &format!("{rule} was set aside: {why}"));
+    }
+    for source in &status.coverage.sources {
+        row(&source.source, &covered(source));
+        for not_read in &source.not_read {
+            let example = not_read
+                .example
+                .as_ref()
+                .map(|name| format!(", for example {name}"));
+            let example = example.unwrap_or_default();
+            row(
+                "",
+                &format!("not read: {} {}{example}", not_read.count, not_read.why),
+            );
+        }
+    }
+    if !status.coverage.missing_walls.is_empty() {
+        row(
+            "walls",
+            &format!("missing: {}", status.coverage.missing_walls.join(", ")),
+        );
+    }
+    if let Some(why) = &status.record_lost {
+        row("record", &format!("the earlier one was set aside: {why}"));
+    }
+    let cost = &status.cost;
+    row(
+        "cost",
+        &format!(
+            "{} ms of CPU and {} MiB read in {} s; peak {} MiB",
+            cost.cpu_ms,
+            cost.bytes_read >> 20,
+            cost.seconds,
+            cost.peak_rss_kib >> 10
+        ),
+    );
+    text
+}
+
+fn collector(status: &Status, now: Time) -> String {
+    let delivery = &status.delivery;
+    let mut text = match (delivery.linked, delivery.answered) {
+        (false, _) => "no reporter is linked".to_owned(),
+        (true, None) => "has not answered since this agent started".to_owned(),
+        (true, Some(at)) => format!("answered {} s ago", now.since(at).max(0) / 1000),
+    };
+    if let Some(why) = &delivery.outage {
+        text.push_str("; ");
+        text.push_str(why);
+    }
+    text
+}
+
+fn walks(status: &Status) -> String {
+    let scan = &status.scan;
+    let mut text = match &scan.running {
+        Some(walk) => format!("{walk} under way, {} files so far", scan.files),
+        None if scan.first_done => {
+            format!("first scan done; {} files in the last walk", scan.files)
+        }
+        None => "first scan not done".to_owned(),
+    };
+    let _ = write!(
+        text,
+        "; {} waiting, {} with the detector",
+        scan.waiting, scan.in_flight
+    );
+    if scan.set_aside > 0 {
+        let _ = write!(text, ", {} set aside", scan.set_aside);
+    }
+    text
+}
+
+fn covered(source: &SourceCoverage) -> String {
+    let how_well = match source.covered {
+        Covered::Whole => "whole",
+        Covered::Partly => "in part",
+        _ => "unknown",
+    };
+    let mut text = format!("by {}, {how_well}; {} read", source.mechanism, source.read);
+    for (count, what) in [
+        (source.waiting, "waiting"),
+        (source.overflowed, "overflows"),
+        (source.raced, "raced"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.collect();
+    parts.join(", ")
+}
+
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use akwatch_proto::agent::HostId;
+    use akwatch_proto::coverage::{Coverage, NotRead};
+
+    use super::*;
+    use crate::control::{Cost, Delivery, Progress, RoleState};
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            host: HostId::from_u128(7),
+            roles: vec![
+                RoleState {
+                    role: "detector".to_owned(),
+                    up: true,
+                },
+                RoleState {
+                    role: "reporter".to_owned(),
+                    up: false,
+                },
+            ],
+            coverage: Coverage {
+                rules: "r1".to_owned(),
+                rung: Rung::Reduced,
+                rung_reason: Some("pressure".to_owned()),
+                sources: vec![SourceCoverage {
+                    source: "files".to_owned(),
+                    mechanism: "inotify".to_owned(),
+                    covered: Covered::Partly,
+                    last_verified: None,
+                    read: 12,
+                    waiting: 3,
+                    not_read: vec![NotRead {
+                        why: "permission-denied".to_owned(),
+                        count: 2,
+                        example: None,
+                    }],
+                    overflowed: 0,
+                    raced: 0,
+                }],
+                missing_walls: vec!["landlock".to_owned()],
+            },
+            present: 4,
+            gone: 1,
+            unknown: 0,
+            unsent: 2,
+            record_lost: None,
+            delivery: Delivery {
+                linked: true,
+                answered: Some(Time(1_000)),
+                outage: Some("refused\u{1b}[2J".to_owned()),
+                directive_serial: 0,
+            },
+            scan: Progress {
+                running: None,
+                first_done: false,
+                files: 0,
+                waiting: 3,
+                in_flight: 1,
+                set_aside: 0,
+            },
+            rules_set_aside: Vec::new(),
+            cost: Cost {
+                cpu_ms: 5,
+                bytes_read: 1 << 21,
+                peak_rss_kib: 2048,
+                seconds: 9,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let text = render(&status(), Time(4_000));
+        for part in [
+            "detector up, reporter DOWN",
+            "4 present, 1 gone, 0 unknown; 2 not yet reported",
+            "answered 3 s ago; refused\\u{1b}[2J",
+            "first scan not done; 3 waiting",
+            "version r1; reduced: pressure",
+            "by inotify, in part; 12 read, 3 waiting",
+            "not read: 2 permission-denied",
+            "missing: landlock",
+            "2 MiB read in 9 s; peak 2 MiB",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+}
