@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Where the configuration is, unless told otherwise.
@@ -222,13 +221,9 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         }
         Command::Enroll(args) => crate::enroll::command(args),
         Command::Status(args) => crate::status::run(args),
-        Command::Doctor(_) => not_built("doctor"),
+        Command::Doctor(args) => crate::doctor::run(args),
         Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),
     }
-}
-
-fn not_built(verb: &str) -> anyhow::Result<ExitCode> {
-    bail!("`{verb}` is not built into this version; `akwatch-agent --help` lists the verbs")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod config;
 pub mod control;
 pub mod coverage;
 pub mod detector;
+pub mod doctor;
 pub mod enroll;
 pub mod examine;
 pub mod facts;
