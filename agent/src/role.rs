@@ -25,6 +25,7 @@ pub mod links;
 mod report;
 pub mod users;
 pub mod walls;
+mod watch;
 
 pub use links::{Arrivals, FromWatcher, Handover, Linked, Links, LinksError, Requests, knock};
 
@@ -145,7 +146,7 @@ pub fn enter(role: Role, config: &Path, state: &Path, runtime: &Path) -> anyhow:
     }
     start_log();
     match role {
-        Role::Watcher => watch(config, state, runtime)?,
+        Role::Watcher => watch::run(config, state, runtime)?,
         Role::Marker => mark(config, runtime)?,
         Role::Reporter => report(config, state, runtime)?,
         Role::Detector => {}
@@ -252,28 +253,6 @@ fn report(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
     let missing = walls.close();
     let link = Link::over(begun.channel);
     Ok(report::run(link, begun.config.collector, missing)?)
-}
-
-fn watch(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
-    let (config, links) = match supervised()? {
-        Some((begin, control, _)) => {
-            let walls = walls::Walls::raise(Role::Watcher, begin.shared_user);
-            let config = Config::from_texts(&begin.config)?;
-            (config, Links::supervised(control, walls.close()))
-        }
-        None => {
-            let config = Config::load(config)?;
-            let users = users::Users::of_units(&config)?;
-            let doors = [Role::Detector, Role::Reporter, Role::Marker]
-                .map(|role| (role, users.of(role).uid));
-            let walls = walls::Walls::raise(Role::Watcher, users.are_shared());
-            let mut links = Links::listening(runtime, &doors, Vec::new())?;
-            links.missing_walls = walls.close();
-            (config, links)
-        }
-    };
-    let _ = (config, state, links);
-    bail!("the watcher is not built into this version")
 }
 
 /// Writes events to standard error, one line each. Never in the detector.

@@ -250,13 +250,15 @@ const EVENT_LOOP: &[Call] = calls![
     SYS_timerfd_settime,
 ];
 
-/// What tells of files and processes: inotify, process events over netlink, ends of processes.
+/// What tells of files and processes: inotify, process events over netlink, ends of processes; and
+/// the answers to who asks for the status. No socket of this role is a network's.
 const SENSE: &[Call] = calls![
     SYS_bind,
     SYS_inotify_add_watch,
     SYS_inotify_init1,
     SYS_inotify_rm_watch,
     SYS_pidfd_open,
+    SYS_sendto,
     SYS_setsockopt,
 ];
 

@@ -1,0 +1,146 @@
+//! Brings together what the watcher works with: configuration, host, ledger, identity, links.
+//!
+//! What needs calls that the watcher's table does not have, its listening sockets, is made before the
+//! table is in force; everything that comes from outside is read after.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use akwatch_ledger::Ledger;
+use anyhow::Context as _;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::walls::Walls;
+use super::{Links, Role, WATCHER_DIRECTORY, users};
+use crate::config::{Config, GlobSet};
+use crate::control::Listener;
+use crate::host::Root;
+use crate::open::Opener;
+use crate::sense::Stop;
+use crate::sense::watch_set::WatchSet;
+use crate::watcher::{self, Identity, Options, Setup};
+use crate::{enroll, identity};
+
+/// Inotify watches at most; each pins an inode and costs the kernel some 2 KiB.
+const WATCHES: usize = 32_768;
+
+/// Runs the watcher until it is asked to end or its supervisor is gone.
+///
+/// # Errors
+/// When it cannot begin, or nothing is left to work with.
+pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
+    let control = match Listener::bind(runtime) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            tracing::warn!("no status can be asked for: {error}");
+            None
+        }
+    };
+    let (config, links) = match super::supervised()? {
+        Some((begin, channel, _)) => {
+            let config = Config::from_texts(&begin.config)?;
+            let walls = Walls::raise(Role::Watcher, begin.shared_user);
+            (config, Links::supervised(channel, walls.close()))
+        }
+        None => listening(config_file, runtime)?,
+    };
+    let stop = Stop::new().context("an event descriptor")?;
+    stop_on_signals(stop.clone())?;
+    let host = Arc::new(Root::live()?);
+    let homes: Vec<PathBuf> = (host.accounts().homes().iter())
+        .map(|home| home.path.clone())
+        .collect();
+    let own = vec![state.to_owned(), runtime.to_owned()];
+    let deny = GlobSet::new(&config.deny.paths, &homes)?;
+    let directory = state.join(WATCHER_DIRECTORY);
+    Ok(watcher::run(Setup {
+        opener: Opener::new(Arc::clone(&host), deny),
+        set: WatchSet::new(&config, &homes, own)?,
+        ledger: Ledger::open(&directory, &akwatch_ledger::Options::new(boot_id(&host)?))?,
+        identity: who(state)?,
+        options: options(&config, directory),
+        host,
+        links,
+        control,
+        stop,
+    })?)
+}
+
+/// Where each role is started by itself: makes the sockets, then closes the walls.
+fn listening(config_file: &Path, runtime: &Path) -> anyhow::Result<(Config, Links)> {
+    let config = Config::load(config_file)?;
+    let users = users::Users::of_units(&config)?;
+    let doors =
+        [Role::Detector, Role::Reporter, Role::Marker].map(|role| (role, users.of(role).uid));
+    let walls = Walls::raise(Role::Watcher, users.are_shared());
+    let mut links = Links::listening(runtime, &doors, Vec::new())?;
+    links.missing_walls = walls.close();
+    Ok((config, links))
+}
+
+/// Who this host is, from what `enroll` wrote for the watcher.
+fn who(state: &Path) -> anyhow::Result<Identity> {
+    let record = identity::record(&state.join(WATCHER_DIRECTORY))?;
+    let directive_keys = record
+        .directive_keys
+        .iter()
+        .map(akwatch_proto::agent::PublicKey::parse);
+    Ok(Identity {
+        host: record.host,
+        key: enroll::fleet_key(state)?,
+        directive_keys: directive_keys.collect::<Result<_, _>>()?,
+        heartbeat: Duration::from_secs(u64::from(record.heartbeat_seconds.max(1))),
+    })
+}
+
+fn options(config: &Config, directory: PathBuf) -> Options {
+    let labels = config.labels.iter();
+    Options {
+        histories: config.watch.history,
+        processes: config.watch.processes,
+        first_scan: config.first_scan.enabled,
+        max_file_bytes: config.watch.max_file_bytes,
+        watches: watches(),
+        labels: labels
+            .map(|(name, value)| (name.0.clone(), value.0.clone()))
+            .collect::<BTreeMap<String, String>>(),
+        packs: Vec::new(),
+        directory,
+    }
+}
+
+/// Half of what the kernel gives one user, so that a shared user's other programs keep theirs.
+fn watches() -> usize {
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches");
+    let limit: Option<usize> = limit.ok().and_then(|text| text.trim().parse().ok());
+    limit.map_or(WATCHES, |limit| (limit / 2).min(WATCHES))
+}
+
+fn boot_id(host: &Root) -> anyhow::Result<String> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let text = host.read(path, 64).context("reading the boot id")?;
+    Ok(String::from_utf8_lossy(&text).trim().to_owned())
+}
+
+/// Turns the signals that ask a service to end into the watcher's own stop, so that it writes down
+/// what it knows. To be called before there are other threads: they must not take the signals.
+fn stop_on_signals(stop: Stop) -> anyhow::Result<()> {
+    let mut mask = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        mask.add(signal);
+    }
+    mask.thread_block().context("blocking signals")?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).context("signalfd")?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            if matches!(signals.read_signal(), Ok(Some(_))) {
+                stop.ask();
+            }
+        })
+        .context("starting a thread")?;
+    Ok(())
+}
