@@ -27,6 +27,13 @@ use crate::reading::{Extent, Observed, ProcessInstance, Reading, ReadingSubject}
 /// changes nothing costs no write.
 pub const VERIFIED_GRAIN_MS: i64 = 10 * 60 * 1000;
 
+/// Findings of one place that are gone and known to be so: more are forgotten, oldest first. Stops: a
+/// file that is filled with new keys again and again, to fill the disk.
+pub const GONE_PER_PLACE: usize = 400;
+
+/// Records in memory at a time when all are looked at.
+const AT_ONCE: usize = 256;
+
 /// What a commit changed, in findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -125,8 +132,11 @@ impl<'t> Draft<'t> {
         (first, last): (Row, Row),
         swept: Option<&Swept>,
     ) -> Result<(), Fault> {
-        for (row, before) in self.records(first, last)? {
+        let mut gone = Vec::new();
+        for (row, before) in self.records(first, last, usize::MAX)? {
             if before.finding.presence.state() == PresenceState::Gone {
+                let revision = before.finding.revision;
+                gone.extend(gone_and_known(&before, meta).map(|at| (at, row, revision)));
                 continue;
             }
             let mut record = before.clone();
@@ -159,6 +169,12 @@ impl<'t> Draft<'t> {
                 }
             }
             self.save(meta, &row, Some(&before), record, changed)?;
+        }
+        if swept.is_none() && gone.len() > GONE_PER_PLACE {
+            gone.sort_unstable();
+            for (_, row, revision) in &gone[..gone.len() - GONE_PER_PLACE] {
+                self.forget(row, *revision)?;
+            }
         }
         Ok(())
     }
@@ -321,32 +337,34 @@ impl<'t> Draft<'t> {
         why: UnknownWhy,
         at: Time,
     ) -> Result<(), Fault> {
-        for (row, before) in self.records([0; 32], [0xff; 32])? {
+        self.each(&mut |draft, row, before| {
             let mut record = before.clone();
             if concerns(&record.finding) && set_unknown(&mut record, why, at) {
-                self.changes.unknown += 1;
-                self.save(meta, &row, Some(&before), record, true)?;
+                draft.changes.unknown += 1;
+                draft.save(meta, row, Some(before), record, true)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Forgets findings that were gone before `before` and are acknowledged as such.
     pub(crate) fn forget_gone(&mut self, meta: &Meta, before: Time) -> Result<usize, Fault> {
         let mut forgotten = 0;
-        for (row, record) in self.records([0; 32], [0xff; 32])? {
-            let long_gone =
-                matches!(record.finding.presence, Presence::Gone { at, .. } if at < before);
-            let known = record.acknowledged_in(meta.round) == Some(PresenceState::Gone)
-                && record.finding.revision <= meta.acknowledged;
-            if long_gone && known {
-                self.findings.remove(&row)?;
-                self.revisions.remove(record.finding.revision)?;
-                self.dirty = true;
+        self.each(&mut |draft, row, record| {
+            if gone_and_known(record, meta).is_some_and(|at| at < before) {
+                draft.forget(row, record.finding.revision)?;
                 forgotten += 1;
             }
-        }
+            Ok(())
+        })?;
         Ok(forgotten)
+    }
+
+    fn forget(&mut self, row: &Row, revision: u64) -> Result<(), Fault> {
+        self.findings.remove(row)?;
+        self.revisions.remove(revision)?;
+        self.dirty = true;
+        Ok(())
     }
 
     /// Forgets all process instances: another boot gave their numbers to others.
@@ -414,9 +432,28 @@ impl<'t> Draft<'t> {
         }
     }
 
-    fn records(&self, first: Row, last: Row) -> Result<Vec<(Row, Record)>, Fault> {
+    /// Calls `visit` with every record, of which only some are in memory at a time.
+    fn each(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Self, &Row, &Record) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut next = Some([0; 32]);
+        while let Some(first) = next {
+            let records = self.records(first, [0xff; 32], AT_ONCE)?;
+            next = match records.last() {
+                Some((last, _)) if records.len() == AT_ONCE => row_after(last),
+                _ => None,
+            };
+            for (row, record) in &records {
+                visit(self, row, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&self, first: Row, last: Row, most: usize) -> Result<Vec<(Row, Record)>, Fault> {
         let mut records = Vec::new();
-        for entry in self.findings.range::<&[u8; 32]>(&first..=&last)? {
+        for entry in self.findings.range::<&[u8; 32]>(&first..=&last)?.take(most) {
             let (row, value) = entry?;
             records.push((*row.value(), decode("a finding", value.value())?));
         }
@@ -470,6 +507,28 @@ impl Scene<'_> {
             acknowledged: None,
         }
     }
+}
+
+/// When a finding went, if the collector knows that it did.
+fn gone_and_known(record: &Record, meta: &Meta) -> Option<Time> {
+    let known = record.acknowledged_in(meta.round) == Some(PresenceState::Gone)
+        && record.finding.revision <= meta.acknowledged;
+    match record.finding.presence {
+        Presence::Gone { at, .. } if known => Some(at),
+        _ => None,
+    }
+}
+
+/// The next row that there can be.
+fn row_after(row: &Row) -> Option<Row> {
+    let mut next = *row;
+    for byte in next.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            return Some(next);
+        }
+    }
+    None
 }
 
 /// The reading's observations by row: one for each value, the surest and then the first of them, at

@@ -59,7 +59,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Changes, VERIFIED_GRAIN_MS};
+pub use apply::{Changes, GONE_PER_PLACE, VERIFIED_GRAIN_MS};
 pub use delivery::Batch;
 pub use error::LedgerError;
 pub use in_force::{InForce, ReadLimits};

@@ -1,6 +1,6 @@
 //! Questions that the watcher asks of its own record: for status, hunts, revisits and explanations.
 
-use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
 
 use akwatch_proto::credential::CredentialId;
 use akwatch_proto::finding::{Finding, PresenceState, Subject};
@@ -82,26 +82,33 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn revisit(&mut self, older_than: Time, limit: usize) -> Result<Vec<Place>, LedgerError> {
-        let mut places: BTreeMap<Place, Time> = BTreeMap::new();
+        let mut oldest = Oldest {
+            limit,
+            places: BinaryHeap::new(),
+        };
+        // Findings of one place follow one another.
+        let mut here: Option<(Time, Place)> = None;
         self.read("looking for places to read again", |transaction| {
             each(transaction, None, |record| {
                 let finding = record.finding;
-                if finding.presence.state() != PresenceState::Gone {
-                    let verified = places
-                        .entry(finding.key.place.outer())
-                        .or_insert(finding.last_verified);
-                    *verified = finding.last_verified.min(*verified);
+                if finding.presence.state() == PresenceState::Gone {
+                    return Ok(true);
                 }
+                let (verified, place) = (finding.last_verified, finding.key.place.outer());
+                here = match here.take() {
+                    Some((before, same)) if group_of(&same) == group_of(&place) => {
+                        Some((before.min(verified), same))
+                    }
+                    other => {
+                        oldest.offer(other, older_than);
+                        Some((verified, place))
+                    }
+                };
                 Ok(true)
             })
         })?;
-        let mut places: Vec<(Time, Place)> = places
-            .into_iter()
-            .filter(|(_, verified)| *verified < older_than)
-            .map(|(place, verified)| (verified, place))
-            .collect();
-        places.sort();
-        places.truncate(limit);
+        oldest.offer(here, older_than);
+        let places = oldest.places.into_sorted_vec();
         Ok(places.into_iter().map(|(_, place)| place).collect())
     }
 
@@ -137,6 +144,22 @@ impl Ledger {
         self.read("counting what is unsent", |transaction| {
             count_unsent(transaction, acknowledged)
         })
+    }
+}
+
+/// The places that were read longest ago, as many as are wanted.
+struct Oldest {
+    limit: usize,
+    places: BinaryHeap<(Time, Place)>,
+}
+
+impl Oldest {
+    fn offer(&mut self, place: Option<(Time, Place)>, older_than: Time) {
+        self.places
+            .extend(place.filter(|(verified, _)| *verified < older_than));
+        if self.places.len() > self.limit {
+            self.places.pop();
+        }
     }
 }
 

@@ -212,3 +212,49 @@ fn the_counter_rises_over_restarts_and_damage() {
         }
     }
 }
+
+#[test]
+fn a_place_that_is_filled_with_new_keys_again_and_again_stays_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let place = file("a");
+    for round in 0..30_u8 {
+        let mut reading = whole(&place, i64::from(round), &[]);
+        for number in 0..50_u8 {
+            let mut observed = seen(&place, round);
+            if let Subject::Secret(fingerprint) = &mut observed.key.subject {
+                fingerprint.bytes[0] = number;
+            }
+            reading.observed.push(observed);
+        }
+        ledger.commit(&[reading]).unwrap();
+        deliver(&mut ledger);
+    }
+    let totals = ledger.totals().unwrap();
+    assert_eq!(totals.present, 50);
+    let most = u64::try_from(crate::GONE_PER_PLACE).unwrap() + 50;
+    assert!((400..=most).contains(&totals.gone), "{totals:?}");
+    assert_eq!(ledger.digest().count(), 50);
+}
+
+#[test]
+fn everything_is_looked_at_though_not_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let readings: Vec<Reading> = (0..700)
+        .map(|number| whole(&file(&format!("file-{number}")), 10, &[1]))
+        .collect();
+    ledger.commit(&readings).unwrap();
+    let changes = ledger
+        .unknown_where(UnknownWhy::SensorDegraded, Time(20), |_| true)
+        .unwrap();
+    assert_eq!(changes.unknown, 700);
+    assert_eq!(ledger.revisit(Time(99), 650).unwrap().len(), 650);
+    let gone: Vec<Reading> = (0..700)
+        .map(|number| whole(&file(&format!("file-{number}")), 30, &[]))
+        .collect();
+    ledger.commit(&gone).unwrap();
+    deliver(&mut ledger);
+    let later = Time(31 + KEEP_GONE_MS);
+    assert_eq!(ledger.forget_gone(later).unwrap(), 700);
+}
