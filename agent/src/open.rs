@@ -339,17 +339,45 @@ impl Opener {
         if before.instance != instance {
             return Err(Refusal::Ended);
         }
-        let environ = capture(&process, "environ", before.environ)?;
-        let cmdline = capture(&process, "cmdline", None)?;
+        self.open_captured(&process, &before, target, id)
+    }
+
+    /// Captures a process that has just executed a program, whichever instance of its pid that is:
+    /// every step before the environment is read loses a race.
+    ///
+    /// # Errors
+    /// When it has ended, or may not be read.
+    pub fn open_executed(&self, pid: i32, id: JobId) -> Result<(Job, Pending), Refusal> {
+        let process =
+            ProcessDirectory::open(&self.root, pid).map_err(|errno| ended(errno, "open"))?;
+        let before = process
+            .numbers()
+            .map_err(|errno| ended(errno, "read stat"))?;
+        let target = Target {
+            what: TargetPlace::Process(before.instance),
+            urgency: crate::job::Urgency::Live,
+        };
+        self.open_captured(&process, &before, &target, id)
+    }
+
+    fn open_captured(
+        &self,
+        process: &ProcessDirectory,
+        before: &ProcessNumbers,
+        target: &Target,
+        id: JobId,
+    ) -> Result<(Job, Pending), Refusal> {
+        let environ = capture(process, "environ", before.environ)?;
+        let cmdline = capture(process, "cmdline", None)?;
         let facts = process.facts(&self.root, &cmdline.bytes);
         let after = process
             .numbers()
             .map_err(|errno| ended(errno, "read stat"))?;
-        if after.instance != instance {
+        if after.instance != before.instance {
             return Err(Refusal::Ended);
         }
         let unsteady = after.environ != before.environ;
-        Ok(self.process_job(target, id, &before, [environ, cmdline], &facts, unsteady))
+        Ok(self.process_job(target, id, before, [environ, cmdline], &facts, unsteady))
     }
 
     /// Opens the captures of a process that another host's files describe: `proc/PID/environ` and

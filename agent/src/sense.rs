@@ -14,8 +14,9 @@ use akwatch_proto::time::Time;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::job::Target;
+use crate::job::{Job, Pending, Target};
 
+pub mod execs;
 pub mod files;
 pub mod processes;
 pub mod scan;
@@ -34,6 +35,8 @@ pub enum Sensed {
     Status(Status),
     /// A complete sweep over all processes ended.
     Swept(Sweep),
+    /// A program started, and was captured at once: the job has no number yet.
+    Executed(Box<(Job, Pending)>),
 }
 
 /// How a source is watched, as far as its sensor knows.

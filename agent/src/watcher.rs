@@ -173,7 +173,7 @@ struct Channels {
 /// The loop and all that it knows.
 struct Watcher {
     host: Arc<Root>,
-    opener: Opener,
+    opener: Arc<Opener>,
     set: WatchSet,
     ledger: Ledger,
     identity: Identity,
@@ -227,11 +227,12 @@ impl Watcher {
         let (walk, walked) = bounded(crate::sense::scan::AHEAD);
         let (say, messages) = bounded(MESSAGES);
         let (ask, asks) = bounded::<Ask>(4);
-        let interest = Interest::new()?;
+        let (interest, opener) = (Interest::new()?, Arc::new(opener));
         let known = telling::known(&mut ledger)?;
         telling::put_in_force(&mut ledger, &set, &identity, &options);
         let parts = threads::Parts {
             host: &host,
+            opener: &opener,
             set: &set,
             options: &options,
             stop: &stop,

@@ -86,6 +86,13 @@ impl Interest {
         self.change(|wanted| wanted.own = own);
     }
 
+    /// Whether a process is the agent's own.
+    #[must_use]
+    pub fn is_own(&self, pid: i32) -> bool {
+        let wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.own.contains(&pid)
+    }
+
     /// A sweep is wanted now.
     pub fn sweep(&self) {
         self.change(|wanted| wanted.sweep_now = true);
@@ -119,19 +126,26 @@ pub struct Processes {
     interest: Interest,
     known: HashMap<i32, Stat>,
     waited_for: BTreeMap<ProcessInstance, Option<OwnedFd>>,
+    exec_events: bool,
     out: Sender<Sensed>,
     stop: Stop,
 }
 
 impl Processes {
-    /// A sensor over /proc.
+    /// A sensor over /proc; `exec_events` says whether another one hears executions.
     #[must_use]
-    pub fn new(interest: Interest, out: Sender<Sensed>, stop: Stop) -> Processes {
+    pub fn new(
+        interest: Interest,
+        exec_events: bool,
+        out: Sender<Sensed>,
+        stop: Stop,
+    ) -> Processes {
         Processes {
             proc: PathBuf::from("/proc"),
             interest,
             known: HashMap::new(),
             waited_for: BTreeMap::new(),
+            exec_events,
             out,
             stop,
         }
@@ -139,12 +153,7 @@ impl Processes {
 
     /// Sweeps until told to stop.
     pub fn run(mut self) {
-        let status = Status {
-            source: "processes",
-            mechanism: "sweep",
-            ready: true,
-            ..Status::default()
-        };
+        let status = status(self.exec_events);
         if self.out.send(Sensed::Status(status)).is_err() {
             return;
         }
@@ -311,6 +320,22 @@ impl Processes {
     }
 }
 
+/// How processes are watched.
+#[must_use]
+pub fn status(exec_events: bool) -> Status {
+    let mechanism = if exec_events {
+        "exec-events+sweep"
+    } else {
+        "sweep"
+    };
+    Status {
+        source: "processes",
+        mechanism,
+        ready: true,
+        ..Status::default()
+    }
+}
+
 /// The instance is no longer there.
 struct Ended;
 
@@ -363,7 +388,7 @@ mod tests {
         fn new() -> Sensor {
             let (out, said) = unbounded();
             let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
-            let sensor = Processes::new(interest.clone(), out, stop.clone());
+            let sensor = Processes::new(interest.clone(), false, out, stop.clone());
             let thread = Some(std::thread::spawn(move || sensor.run()));
             Sensor {
                 said,

@@ -1,6 +1,6 @@
 //! From the agenda to the ledger: open, send, judge, commit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::answer::{Ended, Hostile, Terms, reading};
 use super::flights::{Flight, Flights, OUT};
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
-use crate::job::{Content, Examined, Job, JobId, Target, TargetPlace, Urgency};
+use crate::job::{Content, Examined, Job, JobId, Pending, Target, TargetPlace, Urgency};
 use crate::link::{DetectorLink, FromDetector, Outlet, TalkError, ToDetector};
 use crate::open::{Refusal, state_now};
 use crate::role::Role;
@@ -47,6 +47,9 @@ const YOUNG_NS: i64 = 50_000_000;
 /// What a place that changed while it was read costs at least, so that it cools down.
 const CHANGED_COST: u64 = 512 * 1024;
 
+/// Captures that wait while the detector is busy or away; what is beyond is taken again if it lives.
+const CAPTURED: usize = 256;
+
 /// How often a place may end the detector before it is set aside.
 const DEATHS: u32 = 2;
 
@@ -67,6 +70,8 @@ pub(super) struct Detecting {
     done_since: Option<Instant>,
     failing: bool,
     next_job: u64,
+    /// Captures that wait for the detector.
+    captured: VecDeque<(Job, Pending)>,
     deaths: HashMap<TargetPlace, u32>,
     /// Rules that the detector set aside: name and reason.
     pub(super) faults: Vec<(String, String)>,
@@ -233,6 +238,12 @@ impl Watcher {
             if self.governor.rung() == Rung::HeartbeatOnly {
                 break;
             }
+            if let Some((job, flight)) = self.next_captured() {
+                captured += bytes_captured(&job);
+                jobs.push(job);
+                flights.push(flight);
+                continue;
+            }
             let Some(target) = self.agenda.next(now) else {
                 break;
             };
@@ -260,6 +271,34 @@ impl Watcher {
                 self.lose_detector(now, true);
             }
         }
+    }
+
+    /// A program that was captured while it started.
+    pub(super) fn take_executed(&mut self, job: Job, pending: Pending, now: Instant) {
+        let Some(instance) = crate::sense::execs::instance_of(&pending.target.what) else {
+            return;
+        };
+        if self.detecting.captured.len() >= CAPTURED {
+            self.offer(pending.target, now);
+            return;
+        }
+        self.sweeps.named(instance);
+        self.detecting.captured.push_back((job, pending));
+    }
+
+    fn next_captured(&mut self) -> Option<(Job, Flight)> {
+        let (mut job, pending) = self.detecting.captured.pop_front()?;
+        self.detecting.next_job += 1;
+        job.header.id = JobId(self.detecting.next_job);
+        let header = job.header.clone();
+        Some((
+            job,
+            Flight {
+                header,
+                pending,
+                file: None,
+            },
+        ))
     }
 
     /// Opens one target; none when there is nothing to examine, which has then been dealt with.

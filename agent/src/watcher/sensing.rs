@@ -147,6 +147,10 @@ impl Watcher {
                 }
             }
             Sensed::Swept(sweep) => self.take_sweep(sweep, now),
+            Sensed::Executed(taken) => {
+                let (job, pending) = *taken;
+                self.take_executed(job, pending, now);
+            }
         }
     }
 

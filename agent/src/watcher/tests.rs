@@ -188,6 +188,7 @@ fn reporter(mut link: Link<FromReporter, ToReporter>, received: &Mutex<BTreeMap<
 struct Agent {
     directory: tempfile::TempDir,
     stop: Stop,
+    processes: bool,
     manner: Arc<Manner>,
     received: Arc<Mutex<BTreeMap<String, Finding>>>,
     watcher: Option<JoinHandle<Result<(), WatcherError>>>,
@@ -200,6 +201,10 @@ impl Agent {
     }
 
     fn with(before: impl FnOnce(&Path)) -> Agent {
+        Agent::watching(false, before)
+    }
+
+    fn watching(processes: bool, before: impl FnOnce(&Path)) -> Agent {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("watched")).unwrap();
         fs::create_dir(directory.path().join("state")).unwrap();
@@ -207,6 +212,7 @@ impl Agent {
         let mut agent = Agent {
             directory,
             stop: Stop::new().unwrap(),
+            processes,
             manner: Arc::default(),
             received: Arc::default(),
             watcher: None,
@@ -262,7 +268,7 @@ impl Agent {
             },
             options: Options {
                 histories: true,
-                processes: true,
+                processes: self.processes,
                 first_scan: true,
                 max_file_bytes: 1 << 20,
                 watches: 1000,
@@ -492,7 +498,7 @@ impl Process {
 
 #[test]
 fn a_process_is_present_until_no_process_of_its_place_holds_the_key() {
-    let agent = Agent::new();
+    let agent = Agent::watching(true, |_| ());
     let (one, other) = (Process::with_token(3), Process::with_token(3));
     let finding = agent.expect_present(3);
     assert!(matches!(finding.key.place, Place::Process { .. }));

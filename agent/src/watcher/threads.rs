@@ -11,7 +11,9 @@ use super::{Event, Options, WatcherError};
 use crate::control;
 use crate::host::Root;
 use crate::link::{Inlet, Message, TalkError};
+use crate::open::Opener;
 use crate::role::Arrivals;
+use crate::sense::execs::Execs;
 use crate::sense::files::Files;
 use crate::sense::processes::{Interest, Processes};
 use crate::sense::scan::{Ask, Scan, Walked};
@@ -21,6 +23,7 @@ use crate::sense::{Sensed, Stop, Woken};
 /// What sensors are made of.
 pub(super) struct Parts<'a> {
     pub(super) host: &'a Arc<Root>,
+    pub(super) opener: &'a Arc<Opener>,
     pub(super) set: &'a WatchSet,
     pub(super) options: &'a Options,
     pub(super) stop: &'a Stop,
@@ -41,7 +44,8 @@ pub(super) fn sensors(
 ) -> Result<(), WatcherError> {
     files(parts, out.clone())?;
     if parts.options.processes {
-        processes(parts, interest.clone(), out)?;
+        let heard = execs(parts, interest, out.clone())?;
+        processes(parts, interest.clone(), heard, out)?;
     }
     Ok(())
 }
@@ -52,12 +56,29 @@ fn files(parts: &Parts<'_>, out: Sender<Sensed>) -> Result<(), WatcherError> {
     spawn("files", move || files.run())
 }
 
+/// Starts the exec rung where the kernel gives it; says whether it does.
+fn execs(
+    parts: &Parts<'_>,
+    interest: &Interest,
+    out: Sender<Sensed>,
+) -> Result<bool, WatcherError> {
+    let opener = Arc::clone(parts.opener);
+    match Execs::new(opener, interest.clone(), out, parts.stop.clone()) {
+        Ok(execs) => spawn("execs", move || execs.run()).map(|()| true),
+        Err(why) => {
+            tracing::info!(%why, "executions are not heard here; processes are swept");
+            Ok(false)
+        }
+    }
+}
+
 fn processes(
     parts: &Parts<'_>,
     interest: Interest,
+    exec_events: bool,
     out: Sender<Sensed>,
 ) -> Result<(), WatcherError> {
-    let processes = Processes::new(interest, out, parts.stop.clone());
+    let processes = Processes::new(interest, exec_events, out, parts.stop.clone());
     spawn("processes", move || processes.run())
 }
 

@@ -1,0 +1,247 @@
+//! The process sensor's exec rung: a program is captured while it starts.
+//!
+//! A process may live for less than a millisecond, so its environment is read on this thread, at once
+//! and before ordinary threads where the kernel allows, and only then judged worth anything. What it
+//! names goes the way of every other target. A storm of executions is not chased: a bucket bounds the
+//! captures, what it leaves out is counted, and the sweep sees what is still there.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use akwatch_sys::SysError;
+use akwatch_sys::proc_events::{Heard, ProcEvents};
+use crossbeam_channel::Sender;
+
+use super::processes::Interest;
+use super::{Sensed, Status, Stop, Woken};
+use crate::job::{Content, Job, JobId, TargetPlace};
+use crate::open::{Opener, Refusal};
+
+/// Captures a second, in the long run: about 200 µs of one core each.
+const PER_SECOND: f64 = 200.0;
+
+/// Captures at once after a quiet while.
+const AT_ONCE: f64 = 1000.0;
+
+/// Bytes of one capture that are sent on; a larger one is taken again when its turn comes.
+const CAPTURE: usize = 512 * 1024;
+
+/// Captures that wait for the watcher. Stops: environments that fill memory while it is busy.
+const AHEAD: usize = 64;
+
+/// Executions that may go by between two words about those that were missed.
+const TELL_EVERY: u64 = 256;
+
+/// The sensor.
+pub struct Execs {
+    events: ProcEvents,
+    opener: Arc<Opener>,
+    interest: Interest,
+    out: Sender<Sensed>,
+    stop: Stop,
+    bucket: Bucket,
+    seen: u64,
+    raced: u64,
+}
+
+/// How many captures may be made now.
+struct Bucket {
+    left: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.left = (self.left + since * PER_SECOND).min(AT_ONCE);
+        self.filled = now;
+        let may = self.left >= 1.0;
+        if may {
+            self.left -= 1.0;
+        }
+        may
+    }
+}
+
+impl Execs {
+    /// A sensor for every program that is executed from now on.
+    ///
+    /// # Errors
+    /// When this kernel, namespace or user gets no such events; the sweep then stands alone.
+    pub fn new(
+        opener: Arc<Opener>,
+        interest: Interest,
+        out: Sender<Sensed>,
+        stop: Stop,
+    ) -> Result<Execs, SysError> {
+        Ok(Execs {
+            events: ProcEvents::subscribe()?,
+            opener,
+            interest,
+            out,
+            stop,
+            bucket: Bucket {
+                left: AT_ONCE,
+                filled: Instant::now(),
+            },
+            seen: 0,
+            raced: 0,
+        })
+    }
+
+    /// Captures until told to stop.
+    pub fn run(mut self) {
+        if let Err(why) = akwatch_sys::process::run_at_once() {
+            tracing::info!(%why, "the exec thread runs as an ordinary one; short-lived processes are missed more often");
+        }
+        while self.stop.wait(Some(self.events.as_fd()), None) != Woken::Stop {
+            if !self.drain() {
+                return;
+            }
+        }
+    }
+
+    /// Hears everything that waits; false when there is no use in going on.
+    fn drain(&mut self) -> bool {
+        loop {
+            let goes_on = match self.events.next() {
+                Ok(Heard::Exec(exec)) => self.capture(exec.pid),
+                Ok(Heard::Other) => true,
+                Ok(Heard::Nothing) => return self.tell(),
+                Ok(Heard::Lost) => {
+                    self.raced += 1;
+                    self.interest.sweep();
+                    true
+                }
+                Err(why) => {
+                    tracing::error!(%why, "no executions are heard any more; the sweep stands alone");
+                    return false;
+                }
+            };
+            if !goes_on {
+                return false;
+            }
+        }
+    }
+
+    fn capture(&mut self, pid: i32) -> bool {
+        if self.interest.is_own(pid) {
+            return true;
+        }
+        self.seen += 1;
+        if !self.bucket.take(Instant::now()) {
+            self.raced += 1;
+            return true; // the sweep sees it if it lives
+        }
+        match self.opener.open_executed(pid, JobId(0)) {
+            Ok((job, pending)) => {
+                let small = captured(&job) <= CAPTURE && self.out.len() < AHEAD;
+                let said = if small {
+                    Sensed::Executed(Box::new((job, pending)))
+                } else {
+                    Sensed::Targets(vec![pending.target])
+                };
+                self.out.send(said).is_ok()
+            }
+            Err(Refusal::Ended) => {
+                self.raced += 1;
+                true
+            }
+            Err(_) => true, // the sweep names it, and its refusal is counted once
+        }
+    }
+
+    fn tell(&self) -> bool {
+        if !self.seen.is_multiple_of(TELL_EVERY) {
+            return true;
+        }
+        let status = Status {
+            raced: self.raced,
+            ..super::processes::status(true)
+        };
+        self.out.send(Sensed::Status(status)).is_ok()
+    }
+}
+
+fn captured(job: &Job) -> usize {
+    let bytes = |content: &Content| match content {
+        Content::File(_) => 0,
+        Content::Captured(captured) => captured.0.len(),
+    };
+    job.contents.iter().map(bytes).sum()
+}
+
+/// The instance that was captured.
+#[must_use]
+pub fn instance_of(place: &TargetPlace) -> Option<akwatch_ledger::ProcessInstance> {
+    match place {
+        TargetPlace::Process(instance) => Some(*instance),
+        TargetPlace::File(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use crossbeam_channel::unbounded;
+
+    use super::*;
+    use crate::config::GlobSet;
+    use crate::host::Root;
+
+    #[test]
+    fn a_bucket_gives_at_once_and_then_by_the_second() {
+        let now = Instant::now();
+        let mut bucket = Bucket {
+            left: 2.0,
+            filled: now,
+        };
+        assert!(bucket.take(now) && bucket.take(now) && !bucket.take(now));
+        let later = now + Duration::from_secs(1);
+        assert_eq!((0..1000).filter(|_| bucket.take(later)).count(), 200);
+    }
+
+    /// Where the kernel gives events (root in the first network namespace), a process that ends at
+    /// once is captured with its environment.
+    #[test]
+    fn a_program_is_captured_while_it_starts() {
+        let host = Arc::new(Root::live().unwrap());
+        let opener = Arc::new(Opener::new(host, GlobSet::new([], &[]).unwrap()));
+        let (out, said) = unbounded();
+        let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
+        let Ok(execs) = Execs::new(opener, interest, out, stop.clone()) else {
+            return; // not here; the sweep's own tests hold
+        };
+        let thread = std::thread::spawn(move || execs.run());
+        let mut child = Command::new("cat")
+            .env("EXEC_TEST", "captured-while-it-starts")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let Ok(Sensed::Executed(taken)) = said.recv_deadline(until) else {
+                assert!(Instant::now() < until, "never captured");
+                continue;
+            };
+            let (job, pending) = *taken;
+            if instance_of(&pending.target.what).unwrap().pid != pid {
+                continue;
+            }
+            let Content::Captured(environ) = &job.contents[0] else {
+                panic!("no capture")
+            };
+            let text = String::from_utf8_lossy(&environ.0).into_owned();
+            assert!(text.contains("EXEC_TEST=captured-while-it-starts"));
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        stop.ask();
+        thread.join().unwrap();
+    }
+}
