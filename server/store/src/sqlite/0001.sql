@@ -81,10 +81,14 @@ CREATE TABLE credential (
     last_seen   INTEGER NOT NULL
 );
 CREATE INDEX credential_access_id ON credential (access_id, provider) WHERE access_id IS NOT NULL;
-CREATE INDEX credential_score ON credential (score, hosts, id);
+-- The credential list as it opens: without references.
+CREATE INDEX credential_score ON credential (score, hosts, id)
+    WHERE merged_into IS NULL AND kind <> 'reference';
+CREATE INDEX credential_references ON credential (ref_present, ref_gone, ref_unknown)
+    WHERE ref_present + ref_gone + ref_unknown > 0;
 -- What the overview adds up, without touching the rows.
 CREATE INDEX credential_tally
-    ON credential (open, verdict, score, present, gone, unknown, ref_present, ref_gone, ref_unknown);
+    ON credential (verdict, score, present, gone, unknown) WHERE open = 1;
 
 CREATE TABLE finding (
     id            INTEGER PRIMARY KEY,

@@ -52,10 +52,13 @@ pub(crate) struct Known {
 
 impl Known {
     /// Whether the report's word is the newer one: by its revision, and within a full list, which may
-    /// come from a restored ledger, by any other revision.
+    /// come from a restored ledger, by any other revision or, where that ledger came to the same
+    /// number again, another state.
     fn is_older(&self, one: &Incoming, list: Option<Resync>) -> bool {
         one.finding.revision > self.revision
-            || list.is_some() && one.finding.revision != self.revision
+            || list.is_some()
+                && (one.finding.revision, one.finding.presence.state())
+                    != (self.revision, self.state)
     }
 }
 

@@ -147,11 +147,11 @@ fn stored_conditions(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &Credential
     match &filter.verdicts {
         Verdicts::Any => {}
         Verdicts::These(these) => and_among(query, "c.verdict", these.iter().map(slug)),
+        Verdicts::Open(these) if these.is_empty() => {
+            query.push(" AND c.open = 1");
+        }
         Verdicts::Open(these) => {
             query.push(" AND (c.open = 1 OR (1");
-            if these.is_empty() {
-                query.push(" AND 0");
-            }
             and_among(query, "c.verdict", these.iter().map(slug));
             query.push("))");
         }

@@ -154,7 +154,8 @@ impl Sqlite {
             );
         }
         let references: i64 = sqlx::query_scalar(
-            "SELECT coalesce(sum(ref_present + ref_gone + ref_unknown), 0) FROM credential",
+            "SELECT coalesce(sum(ref_present + ref_gone + ref_unknown), 0) FROM credential \
+             WHERE ref_present + ref_gone + ref_unknown > 0",
         )
         .fetch_one(&self.readers)
         .await

@@ -12,8 +12,8 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::At as _;
 use super::words::{Columns as _, slug, unsigned};
 use super::writer::Tx;
-use crate::StoreError;
 use crate::rules::{CredentialTally, HostTally};
+use crate::{Rules, StoreError};
 
 const ROWS: usize = 100;
 
@@ -88,8 +88,7 @@ pub(crate) async fn recount(
         let old = stored(tx, host, chunk).await?;
         let new = counted(tx, host, chunk).await?;
         store(tx, host, &old, &new).await?;
-        shift(tx, chunk, &old, &new, silent != 0).await?;
-        judge(tx, chunk).await?;
+        settle(tx, chunk, &differences(chunk, &old, &new, silent != 0)).await?;
     }
     Ok(())
 }
@@ -237,60 +236,51 @@ async fn store(
     Ok(())
 }
 
-/// Moves the credentials' counters by the difference.
-async fn shift(
-    tx: &mut Tx,
+/// What a credential's counters move by, and when its findings on the host were seen.
+#[derive(Clone, Copy)]
+struct Moved {
+    by: [i64; 9],
+    first_seen: i64,
+    last_seen: i64,
+}
+
+/// A credential whose holdings are as they were.
+const UNMOVED: Moved = Moved {
+    by: [0; 9],
+    first_seen: i64::MAX,
+    last_seen: i64::MIN,
+};
+
+fn differences(
     credentials: &[i64],
     old: &HashMap<i64, Holding>,
     new: &HashMap<i64, Holding>,
     silent: bool,
-) -> Result<(), StoreError> {
+) -> HashMap<i64, Moved> {
     let none = Holding::default();
-    let moved: Vec<(i64, [i64; 9], i64, i64)> = credentials
-        .iter()
-        .filter(|id| old.get(id) != new.get(id))
-        .map(|id| {
-            let after = new.get(id).unwrap_or(&none);
-            let before = old.get(id).unwrap_or(&none).adds(silent);
-            let mut difference = after.adds(silent);
-            for (after, before) in difference.iter_mut().zip(before) {
-                *after -= before;
-            }
-            let (first, last) = match new.get(id) {
-                Some(holding) => (holding.first_seen, holding.last_seen),
-                None => (i64::MAX, i64::MIN),
-            };
-            (*id, difference, first, last)
-        })
-        .collect();
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "WITH moved (id, present, gone, unknown, hosts, ref_present, ref_gone, ref_unknown, \
-         ref_hosts, apart, first_seen, last_seen) AS (",
-    );
-    query.push_values(moved, |mut row, (id, difference, first, last)| {
-        row.push_bind(id);
-        for value in difference {
-            row.push_bind(value);
+    let mut moved = HashMap::new();
+    for id in credentials {
+        let (before, after) = (old.get(id), new.get(id));
+        if before == after {
+            continue;
         }
-        row.push_bind(first).push_bind(last);
-    });
-    query.push(
-        ") UPDATE credential AS c SET present = c.present + m.present, gone = c.gone + m.gone, \
-         unknown = c.unknown + m.unknown, hosts = c.hosts + m.hosts, \
-         ref_present = c.ref_present + m.ref_present, ref_gone = c.ref_gone + m.ref_gone, \
-         ref_unknown = c.ref_unknown + m.ref_unknown, ref_hosts = c.ref_hosts + m.ref_hosts, \
-         apart = c.apart + m.apart, first_seen = min(c.first_seen, m.first_seen), \
-         last_seen = max(c.last_seen, m.last_seen) FROM moved AS m WHERE c.id = m.id",
-    );
-    query
-        .build()
-        .execute(&mut tx.conn)
-        .await
-        .at("moving counters")?;
-    Ok(())
+        let mut by = after.unwrap_or(&none).adds(silent);
+        for (after, before) in by.iter_mut().zip(before.unwrap_or(&none).adds(silent)) {
+            *after -= before;
+        }
+        let seen = after.map_or((UNMOVED.first_seen, UNMOVED.last_seen), |holding| {
+            (holding.first_seen, holding.last_seen)
+        });
+        moved.insert(
+            *id,
+            Moved {
+                by,
+                first_seen: seen.0,
+                last_seen: seen.1,
+            },
+        );
+    }
+    moved
 }
 
 /// A host fell silent or is heard again: what it said is present counts as unknown, or again as said.
@@ -314,15 +304,32 @@ pub(crate) async fn shift_silent(tx: &mut Tx, host: i64, silent: bool) -> Result
             .await
             .at("reading holdings")?;
     for chunk in credentials.chunks(ROWS) {
-        judge(tx, chunk).await?;
+        settle(tx, chunk, &HashMap::new()).await?;
     }
     Ok(())
 }
 
-/// Verdict and score of credentials whose counters moved.
-pub(crate) async fn judge(tx: &mut Tx, credentials: &[i64]) -> Result<(), StoreError> {
+/// A credential as its counters, verdict and score make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settled {
+    id: i64,
+    counters: [i64; 9],
+    first_seen: i64,
+    last_seen: i64,
+    verdict: String,
+    open: bool,
+    score: i64,
+}
+
+/// Moves counters, and gives verdict and score what follows from them.
+async fn settle(
+    tx: &mut Tx,
+    credentials: &[i64],
+    moved: &HashMap<i64, Moved>,
+) -> Result<(), StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "SELECT id, f2 IS NULL AS reference, disposition, present, gone, unknown, hosts, \
+         ref_present, ref_gone, ref_unknown, ref_hosts, apart, first_seen, last_seen, \
          verdict, open, score, \
          (SELECT max(worst) FROM holding WHERE credential_id = c.id) AS worst \
          FROM credential AS c WHERE id",
@@ -333,62 +340,107 @@ pub(crate) async fn judge(tx: &mut Tx, credentials: &[i64]) -> Result<(), StoreE
         .fetch_all(&mut tx.conn)
         .await
         .at("reading counters")?;
-    let mut judged: Vec<(i64, String, bool, i64)> = Vec::new();
-    for row in rows {
-        let disposition: Disposition = row.word("disposition")?;
-        let places = PresenceCounts {
-            present: row.count("present")?,
-            gone: row.count("gone")?,
-            unknown: row.count("unknown")?,
-        };
-        let rules = &tx.shared.rules;
-        let verdict = rules.verdict(places, disposition);
-        let reference = row.value::<i64>("reference")? != 0;
-        let tally = CredentialTally {
-            worst: score_of(row.value::<Option<i64>>("worst")?.unwrap_or(0))?,
-            places,
-            hosts: row.count("hosts")?,
-            disposition,
-        };
-        let score = i64::from(rules.credential(&tally).value);
-        let open = !reference && rules.open(verdict, disposition);
-        let verdict = slug(&verdict);
-        if (verdict.as_str(), i64::from(open), score)
-            != (
-                row.value::<&str>("verdict")?,
-                row.value::<i64>("open")?,
-                row.value::<i64>("score")?,
-            )
-        {
-            judged.push((row.value("id")?, verdict, open, score));
+    let mut changed = Vec::new();
+    for row in &rows {
+        let before = stored_credential(row)?;
+        let moved = moved.get(&before.id).unwrap_or(&UNMOVED);
+        let after = judged(&*tx.shared.rules, row, &before, moved)?;
+        if after != before {
+            changed.push(after);
         }
     }
-    write_judged(tx, judged).await
+    write_settled(tx, changed).await
 }
 
-async fn write_judged(
-    tx: &mut Tx,
-    judged: Vec<(i64, String, bool, i64)>,
-) -> Result<(), StoreError> {
-    if judged.is_empty() {
+fn stored_credential(row: &sqlx::sqlite::SqliteRow) -> Result<Settled, StoreError> {
+    Ok(Settled {
+        id: row.value("id")?,
+        counters: [
+            row.value("present")?,
+            row.value("gone")?,
+            row.value("unknown")?,
+            row.value("hosts")?,
+            row.value("ref_present")?,
+            row.value("ref_gone")?,
+            row.value("ref_unknown")?,
+            row.value("ref_hosts")?,
+            row.value("apart")?,
+        ],
+        first_seen: row.value("first_seen")?,
+        last_seen: row.value("last_seen")?,
+        verdict: row.value("verdict")?,
+        open: row.value::<i64>("open")? != 0,
+        score: row.value("score")?,
+    })
+}
+
+fn judged(
+    rules: &dyn Rules,
+    row: &sqlx::sqlite::SqliteRow,
+    before: &Settled,
+    moved: &Moved,
+) -> Result<Settled, StoreError> {
+    let mut counters = before.counters;
+    for (counter, by) in counters.iter_mut().zip(moved.by) {
+        *counter += by;
+    }
+    let [present, gone, unknown, hosts, ..] = counters;
+    let places = PresenceCounts {
+        present: unsigned("present", present)?,
+        gone: unsigned("gone", gone)?,
+        unknown: unsigned("unknown", unknown)?,
+    };
+    let disposition: Disposition = row.word("disposition")?;
+    let verdict = rules.verdict(places, disposition);
+    let reference = row.value::<i64>("reference")? != 0;
+    let score = rules.credential(&CredentialTally {
+        worst: score_of(row.value::<Option<i64>>("worst")?.unwrap_or(0))?,
+        places,
+        hosts: unsigned("hosts", hosts)?,
+        disposition,
+    });
+    Ok(Settled {
+        id: before.id,
+        counters,
+        first_seen: before.first_seen.min(moved.first_seen),
+        last_seen: before.last_seen.max(moved.last_seen),
+        verdict: slug(&verdict),
+        open: !reference && rules.open(verdict, disposition),
+        score: i64::from(score.value),
+    })
+}
+
+async fn write_settled(tx: &mut Tx, changed: Vec<Settled>) -> Result<(), StoreError> {
+    if changed.is_empty() {
         return Ok(());
     }
-    let mut query = QueryBuilder::<Sqlite>::new("WITH judged (id, verdict, open, score) AS (");
-    query.push_values(judged, |mut row, (id, verdict, open, score)| {
-        row.push_bind(id)
-            .push_bind(verdict)
-            .push_bind(i64::from(open))
-            .push_bind(score);
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "WITH settled (id, present, gone, unknown, hosts, ref_present, ref_gone, ref_unknown, \
+         ref_hosts, apart, first_seen, last_seen, verdict, open, score) AS (",
+    );
+    query.push_values(changed, |mut row, one| {
+        row.push_bind(one.id);
+        for counter in one.counters {
+            row.push_bind(counter);
+        }
+        row.push_bind(one.first_seen)
+            .push_bind(one.last_seen)
+            .push_bind(one.verdict)
+            .push_bind(i64::from(one.open))
+            .push_bind(one.score);
     });
     query.push(
-        ") UPDATE credential AS c SET verdict = j.verdict, open = j.open, score = j.score \
-         FROM judged AS j WHERE c.id = j.id",
+        ") UPDATE credential AS c SET present = s.present, gone = s.gone, unknown = s.unknown, \
+         hosts = s.hosts, ref_present = s.ref_present, ref_gone = s.ref_gone, \
+         ref_unknown = s.ref_unknown, ref_hosts = s.ref_hosts, apart = s.apart, \
+         first_seen = s.first_seen, last_seen = s.last_seen, verdict = s.verdict, \
+         open = s.open, score = s.score FROM settled AS s WHERE c.id = s.id",
     );
     query
         .build()
         .execute(&mut tx.conn)
         .await
-        .at("storing verdicts")?;
+        .at("storing counters")?;
     Ok(())
 }
 
