@@ -36,7 +36,7 @@ pub struct Applied {
 /// Findings.
 pub trait Findings {
     /// Stores the newer states of a report. Idempotent: a revision that is not newer than the stored
-    /// one is ignored. The last part of a full list makes what it did not name *unknown*.
+    /// one is ignored. The caller has refused reports above the wire's limits. The last part of a full list makes what it did not name *unknown*.
     fn apply(&self, report: Report, now: Time) -> Answer<'_, Applying>;
 
     /// One page of the list, causes joined, silent and retired hosts' findings shown as *unknown*.

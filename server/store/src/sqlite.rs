@@ -54,6 +54,12 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Pages of the write-ahead log before it is folded into the database: 40 MB.
 const CHECKPOINT_PAGES: &str = "10000";
 
+/// Pages that the writer keeps, as KiB below zero: random pages of indexes are what a load waits for.
+const WRITER_CACHE: &str = "-65536";
+
+/// The same for each reader.
+const READER_CACHE: &str = "-16384";
+
 /// What reads and writes share.
 pub(crate) struct Shared {
     pub(crate) pepper: PepperKey,
@@ -85,14 +91,16 @@ impl Sqlite {
         pepper: PepperKey,
         rules: Arc<dyn Rules>,
     ) -> Result<Sqlite, StoreError> {
-        let lock = lock(path)?;
+        let lock = private(path, ".lock")?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::Held),
+            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        }
+        // Made here, so that it is never readable by others; SQLite gives its log the same mode.
+        drop(private(path, "")?);
         let options = options(path);
-        let mut connection = options
-            .clone()
-            .create_if_missing(true)
-            .connect()
-            .await
-            .map_err(migrate::unopened)?;
+        let mut connection = options.clone().connect().await.map_err(migrate::unopened)?;
         migrate::bring_up_to_date(&mut connection).await?;
         migrate::check_pepper(&mut connection, &pepper).await?;
         let shared = Arc::new(Shared {
@@ -102,7 +110,12 @@ impl Sqlite {
         });
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.clone().pragma("query_only", "ON"))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("query_only", "ON")
+                    .pragma("cache_size", READER_CACHE),
+            )
             .await
             .at("opening the readers")?;
         Ok(Sqlite {
@@ -154,29 +167,29 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .pragma("cache_size", "-65536")
+        .pragma("cache_size", WRITER_CACHE)
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
 }
 
-/// Takes the lock file beside the database.
-fn lock(path: &Path) -> Result<std::fs::File, StoreError> {
+/// Opens or creates a file at `path` and `suffix` that only its owner can read.
+fn private(path: &Path, suffix: &str) -> Result<std::fs::File, StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let io = |source: std::io::Error| StoreError::Database {
-        step: "opening the lock file",
-        source: sqlx::Error::Io(source),
-    };
-    let file = std::fs::File::options()
+    name.push(suffix);
+    std::fs::File::options()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(PathBuf::from(name))
-        .map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Held),
-        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+        .map_err(io)
+}
+
+fn io(source: std::io::Error) -> StoreError {
+    StoreError::Database {
+        step: "opening the file",
+        source: sqlx::Error::Io(source),
     }
 }
 

@@ -139,7 +139,7 @@ fn prepare(tx: &Tx, findings: Vec<Finding>, now: Time) -> Vec<Incoming> {
     let rules = &tx.shared.rules;
     let mut at: HashMap<[u8; 32], usize> = HashMap::with_capacity(findings.len());
     let mut batch: Vec<Incoming> = Vec::with_capacity(findings.len());
-    for finding in findings.into_iter().take(limits::FINDINGS_PER_REPORT) {
+    for finding in findings {
         let identity = tx.shared.pepper.identity(&finding.key);
         let facts = facts(&finding, now);
         let incoming = Incoming {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use akwatch_proto::people::Event;
+use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -128,12 +129,7 @@ async fn serve(mut tx: Tx, mut line: mpsc::Receiver<Message>) {
     while let Some(message) = line.recv().await {
         let first = match message {
             Message::Decide(decision) => decision,
-            Message::Stop(done) => {
-                drop(tx);
-                // Nobody may be waiting any more.
-                let _ = done.send(());
-                return;
-            }
+            Message::Stop(done) => return end(tx, done).await,
         };
         let mut decided = Vec::new();
         let (result, stop) = group(&mut tx, first, &mut line, &mut decided).await;
@@ -162,11 +158,17 @@ async fn serve(mut tx: Tx, mut line: mpsc::Receiver<Message>) {
             }
         }
         if let Some(done) = stop {
-            drop(tx);
-            let _ = done.send(());
-            return;
+            return end(tx, done).await;
         }
     }
+}
+
+/// Closes the connection, which folds the log into the database.
+async fn end(tx: Tx, done: oneshot::Sender<()>) {
+    // Everything is durable already; what fails here is repeated by the next opening.
+    let _ = tx.conn.close().await;
+    // Nobody may be waiting any more.
+    let _ = done.send(());
 }
 
 /// Runs `first` and what waits behind it in one transaction.

@@ -294,6 +294,22 @@ async fn a_decision_that_fails_takes_no_other_with_it() {
     assert_eq!(entries.len(), 3, "what failed left no entry");
 }
 
+#[tokio::test]
+async fn only_the_owner_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let store = world::open(&directory.path().join("akwatch.db")).await;
+    let _ = enrolled(&store, HostId::from_u128(1), &[], NOW).await;
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{entry:?}");
+        files += 1;
+    }
+    assert_eq!(files, 4, "database, log, its index, lock");
+}
+
 /// No fingerprint, and nothing hashed from one without the pepper, is in the file.
 #[tokio::test]
 async fn the_database_holds_nothing_that_a_stolen_fleet_key_could_confirm() {
