@@ -1,0 +1,380 @@
+//! One host, one credential, who holds a key, the export, signing in.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+
+use akwatch_proto::agent::HostId;
+use akwatch_proto::credential::CredentialId;
+use akwatch_proto::limits;
+use akwatch_proto::people::{
+    CredentialDetail, CredentialRef, CredentialRow, FindingRow, Holders, HostDetail, HostRow, Me,
+    Page, Score, WhoHolds,
+};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::account::{Account, Flags, checked_token, checked_url};
+use crate::lists::{FINDING, FindingFilters, finding_row};
+use crate::rest::Rest;
+use crate::show::{self, Output, table};
+use crate::trouble::Trouble;
+use crate::words::{self, safe};
+
+/// Findings shown with a host.
+const SHOWN: u32 = 100;
+
+/// Checks an account and saves it.
+pub(crate) async fn login(flags: &Flags, url: Option<String>) -> Result<(), Trouble> {
+    let url = url.or_else(|| flags.url.clone()).ok_or_else(|| {
+        Trouble::Usage(
+            "which collector? `akwatch login https://COLLECTOR:8443 --ca ca.pem`".to_owned(),
+        )
+    })?;
+    let authority = match &flags.ca {
+        Some(path) => Some(std::fs::read(path).map_err(|source| Trouble::File {
+            step: "read",
+            path: path.clone(),
+            source,
+        })?),
+        None => None,
+    };
+    let token = match &flags.token_file {
+        Some(path) => read_file(path)?,
+        None => from_person("API token (not shown): ", 1024)?,
+    };
+    let token = checked_token(&token)?;
+    let rest = Rest::new(Account {
+        url: checked_url(&url)?,
+        authority,
+        token,
+    })?;
+    let me: Me = rest.get("me", &[]).await?;
+    let path = rest.account().save()?;
+    show::remark(&format!(
+        "Signed in to {} as {} ({}); saved in {}.",
+        safe(&me.collector),
+        safe(&me.name),
+        words::word(&me.role),
+        path.display()
+    ));
+    Ok(())
+}
+
+fn read_file(path: &PathBuf) -> Result<Zeroizing<String>, Trouble> {
+    std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|source| Trouble::File {
+            step: "read",
+            path: path.clone(),
+            source,
+        })
+}
+
+/// A secret from a person: typed without echo, or piped in.
+fn from_person(prompt: &str, limit: usize) -> Result<Zeroizing<String>, Trouble> {
+    if std::io::stdin().is_terminal() {
+        return Ok(Zeroizing::new(rpassword::prompt_password(prompt)?));
+    }
+    // Allocated once: a growing buffer would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
+    let most = u64::try_from(limit + 1).unwrap_or(u64::MAX);
+    std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(Trouble::Usage(format!(
+            "standard input has more than {limit} bytes"
+        )));
+    }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Trouble::Usage("standard input is not UTF-8".to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// A host with its findings, for JSON.
+#[derive(Serialize)]
+struct HostShown {
+    #[serde(flatten)]
+    detail: HostDetail,
+    findings: Page<FindingRow>,
+}
+
+/// One host: score, coverage, findings.
+pub(crate) async fn host(rest: &Rest, name: &str, output: Output) -> Result<(), Trouble> {
+    let id = host_id(rest, name).await?;
+    let detail: HostDetail = rest.get(&format!("hosts/{id}"), &[]).await?;
+    let filters = [("host", id.to_string())];
+    let findings: Page<FindingRow> = rest.list("findings", &filters, SHOWN).await?;
+    let rows: Vec<Vec<String>> = findings.rows.iter().map(finding_row).collect();
+    if output != Output::Table {
+        return show::rows(output, &HostShown { detail, findings }, &FINDING, &rows);
+    }
+    let mut out = String::new();
+    let host = &detail.host;
+    out.push_str(&format!(
+        "{}   {} · {} · coverage {} · last heard {}\n",
+        safe(&host.name),
+        words::score(detail.score.value),
+        words::word(&host.state),
+        words::word(&host.covered),
+        words::time_or_never(host.last_heard),
+    ));
+    let facts = &detail.facts;
+    let facts = [&facts.os, &facts.kernel, &facts.architecture, &facts.agent];
+    let facts: Vec<String> = facts
+        .iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| safe(text))
+        .collect();
+    out.push_str(&format!("{} · id {}\n", facts.join(" · "), host.id));
+    out.push_str(&lines(&detail.score));
+    out.push_str(&coverage(&detail));
+    out.push('\n');
+    if rows.is_empty() {
+        out.push_str("No finding in what was read.\n");
+    } else {
+        out.push_str(&table(&FINDING, &rows));
+    }
+    if findings.next.is_some() {
+        out.push_str(&format!(
+            "{} of {}; all by: akwatch findings --host {id} --limit {}\n",
+            rows.len(),
+            findings.total,
+            findings.total
+        ));
+    }
+    show::text(&out)
+}
+
+async fn host_id(rest: &Rest, name: &str) -> Result<HostId, Trouble> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let filters = [("q", name.to_owned())];
+    let page: Page<HostRow> = rest.list("hosts", &filters, limits::PAGE_ROWS).await?;
+    let named: Vec<&HostRow> = page.rows.iter().filter(|row| row.name == name).collect();
+    match named.as_slice() {
+        [row] => Ok(row.id),
+        [] => Err(Trouble::Missing(format!(
+            "no host is called {}; see `akwatch hosts`",
+            safe(name)
+        ))),
+        many => Err(Trouble::Missing(format!(
+            "{} hosts are called {}; give the id that `akwatch hosts --q {}` shows",
+            many.len(),
+            safe(name),
+            safe(name)
+        ))),
+    }
+}
+
+fn lines(score: &Score) -> String {
+    let mut out = String::new();
+    for line in &score.lines {
+        out.push_str(&format!("  {:+4}  {}\n", line.points, safe(&line.because)));
+    }
+    out
+}
+
+fn coverage(detail: &HostDetail) -> String {
+    let Some(coverage) = &detail.coverage else {
+        return "\nNot heard yet: nothing is known of what lies there.\n".to_owned();
+    };
+    const HEADINGS: [&str; 6] = [
+        "source",
+        "mechanism",
+        "covered",
+        "read",
+        "waiting",
+        "not read",
+    ];
+    let rows: Vec<Vec<String>> = coverage
+        .sources
+        .iter()
+        .map(|source| {
+            let not_read: Vec<String> = source
+                .not_read
+                .iter()
+                .map(|not_read| format!("{} {}", not_read.count, not_read.why.replace('-', " ")))
+                .collect();
+            vec![
+                source.source.clone(),
+                source.mechanism.clone(),
+                words::word(&source.covered),
+                source.read.to_string(),
+                source.waiting.to_string(),
+                if not_read.is_empty() {
+                    "-".to_owned()
+                } else {
+                    not_read.join(", ")
+                },
+            ]
+        })
+        .collect();
+    let mut out = format!("\n{}", table(&HEADINGS, &rows));
+    if !coverage.missing_walls.is_empty() {
+        let walls: Vec<String> = coverage
+            .missing_walls
+            .iter()
+            .map(|wall| safe(wall))
+            .collect();
+        out.push_str(&format!(
+            "Walls that this host lacks: {}\n",
+            walls.join(", ")
+        ));
+    }
+    if let Some(reason) = &coverage.rung_reason {
+        out.push_str(&format!(
+            "Rung: {} ({})\n",
+            words::word(&coverage.rung),
+            safe(reason)
+        ));
+    }
+    out
+}
+
+/// One credential: verdict, score, places, history.
+pub(crate) async fn credential(rest: &Rest, name: &str, output: Output) -> Result<(), Trouble> {
+    let reference = credential_ref(rest, name).await?;
+    let detail: CredentialDetail = rest.get(&format!("credentials/{reference}"), &[]).await?;
+    let rows: Vec<Vec<String>> = detail.places.iter().map(finding_row).collect();
+    if output != Output::Table {
+        return show::rows(output, &detail, &FINDING, &rows);
+    }
+    let row = &detail.credential;
+    let mut out = headline(row);
+    out.push_str(&lines(&detail.score));
+    if detail.references > 0 {
+        out.push_str(&format!(
+            "Its id is used without its secret in {} places.\n",
+            detail.references
+        ));
+    }
+    out.push('\n');
+    out.push_str(&table(&FINDING, &rows));
+    if !detail.timeline.is_empty() {
+        const HEADINGS: [&str; 5] = ["time", "what", "host", "place", "why"];
+        let rows: Vec<Vec<String>> = detail
+            .timeline
+            .iter()
+            .take(20)
+            .map(|entry| {
+                vec![
+                    words::time(entry.time),
+                    entry.what.clone(),
+                    entry.host_name.clone().unwrap_or_default(),
+                    entry
+                        .place
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                    entry
+                        .why
+                        .clone()
+                        .or_else(|| entry.person.clone())
+                        .unwrap_or_default(),
+                ]
+            })
+            .collect();
+        out.push_str(&format!("\n{}", table(&HEADINGS, &rows)));
+    }
+    show::text(&out)
+}
+
+fn headline(row: &CredentialRow) -> String {
+    format!(
+        "{}   {} · {} · {} {} · {} present, {} unknown, {} gone on {} hosts · {}\n",
+        words::credential(row),
+        words::verdict(row.verdict),
+        words::score(row.score),
+        row.provider,
+        words::word(&row.kind).replace('-', " "),
+        row.places.present,
+        row.places.unknown,
+        row.places.gone,
+        row.hosts,
+        row.reference,
+    )
+}
+
+async fn credential_ref(rest: &Rest, name: &str) -> Result<CredentialRef, Trouble> {
+    if name.starts_with("cr_")
+        && let Ok(reference) = CredentialRef::parse(name)
+    {
+        return Ok(reference);
+    }
+    let page: Page<CredentialRow> = rest
+        .list("credentials", &[("id", name.to_owned())], 2)
+        .await?;
+    page.rows.into_iter().next().map(|row| row.reference).ok_or_else(|| {
+        Trouble::Missing(format!(
+            "no credential has the id {}; `akwatch who-holds` also finds places that only refer to it",
+            safe(name)
+        ))
+    })
+}
+
+/// Who holds a key: by its id, or by the secret itself from standard input.
+pub(crate) async fn who_holds(rest: &Rest, asked: &str, output: Output) -> Result<(), Trouble> {
+    let body = if asked == "-" {
+        let secret = from_person("Secret (not shown): ", limits::PASTED_SECRET)?;
+        let question = WhoHolds {
+            id: None,
+            secret: Some(secret.trim().to_owned()),
+        };
+        let body = serde_json::to_vec(&question);
+        drop(question.secret.map(Zeroizing::new));
+        body
+    } else {
+        if asked.contains(['/', '+', '=', ' ', '\n']) {
+            return Err(Trouble::Usage(
+                "this looks like a secret and not like an id: anybody on this machine may have read \
+                 it in the process list. Ask with `akwatch who-holds -` and paste it"
+                    .to_owned(),
+            ));
+        }
+        let id = CredentialId::parse(asked).map_err(|error| Trouble::Usage(error.to_string()))?;
+        serde_json::to_vec(&WhoHolds {
+            id: Some(id),
+            secret: None,
+        })
+    };
+    let body = body.map_err(|_| Trouble::Usage("the question cannot be written".to_owned()))?;
+    let holders: Holders = rest.post("who-holds", body).await?;
+    let rows: Vec<Vec<String>> = holders.places.iter().map(finding_row).collect();
+    if output != Output::Table {
+        return show::rows(output, &holders, &FINDING, &rows);
+    }
+    let mut out = holders.credential.as_ref().map_or(String::new(), headline);
+    out.push_str(&format!(
+        "In {} places. Not on {} hosts. Of {} hosts nobody can say: unknown is not clean.\n",
+        rows.len(),
+        holders.hosts_without,
+        holders.hosts_unknown
+    ));
+    if !rows.is_empty() {
+        out.push_str(&format!("\n{}", table(&FINDING, &rows)));
+    }
+    show::text(&out)
+}
+
+/// Every finding that matches, as the collector streams it.
+pub(crate) async fn export(
+    rest: &Rest,
+    filters: &FindingFilters,
+    output: Output,
+) -> Result<(), Trouble> {
+    let format = if output == Output::Csv {
+        "csv"
+    } else {
+        "jsonl"
+    };
+    let mut filters = filters.filters();
+    filters.push(("format", format.to_owned()));
+    let mut stream = rest.stream("export/findings", &filters).await?;
+    loop {
+        match stream.chunk().await {
+            Ok(Some(part)) => show::bytes_out(&part)?,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(rest.unreachable(&error)),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What people read for the words of the wire: the same as in the console.
+
+use akwatch_proto::credential::{Confidence, Preview};
+use akwatch_proto::finding::{GoneProof, Presence};
+use akwatch_proto::people::{CredentialRow, FindingRow, Verdict};
+use akwatch_proto::place::Location;
+use akwatch_proto::text;
+use akwatch_proto::time::Time;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Text from a host or collector with everything visible that could move a cursor.
+pub(crate) fn safe(text: &str) -> String {
+    text::escape(text.as_bytes())
+}
+
+/// A word of the wire as it is written in JSON.
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// A score with its band: `94 critical`.
+pub(crate) fn score(score: u32) -> String {
+    let band = match score {
+        90.. => "critical",
+        70.. => "high",
+        40.. => "medium",
+        1.. => "low",
+        0 => "recorded",
+    };
+    format!("{score} {band}")
+}
+
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Exposed => "Exposed",
+        Verdict::RotatedStillPresent => "Rotated, still present",
+        Verdict::NotVerified => "Not verified",
+        Verdict::RotatedNotVerified => "Rotated, not verified",
+        Verdict::GoneNotRotated => "Gone, not rotated",
+        Verdict::Closed => "Closed",
+    }
+}
+
+/// `present`, `gone (re-read)`, `unknown (host silent)`.
+pub(crate) fn presence(presence: &Presence) -> String {
+    match presence {
+        Presence::Present { .. } => "present".to_owned(),
+        Presence::Gone { proof, .. } => {
+            let proof = match proof {
+                GoneProof::Reread => "re-read",
+                GoneProof::Removed => "removed",
+                GoneProof::Ended => "ended",
+                _ => "in a way this version does not know",
+            };
+            format!("gone ({proof})")
+        }
+        Presence::Unknown { why, .. } => format!("unknown ({})", word(why).replace('-', " ")),
+    }
+}
+
+pub(crate) fn confidence(confidence: Confidence) -> String {
+    word(&confidence)
+}
+
+/// What a credential is called: its id, else its preview, else its reference.
+pub(crate) fn credential(row: &CredentialRow) -> String {
+    name(
+        row.credential_id.as_deref(),
+        row.preview.as_ref(),
+        row.reference.as_str(),
+    )
+}
+
+/// The same for a finding.
+pub(crate) fn credential_of(row: &FindingRow) -> String {
+    name(
+        row.credential_id.as_deref(),
+        row.preview.as_ref(),
+        row.credential.as_str(),
+    )
+}
+
+fn name(id: Option<&str>, preview: Option<&Preview>, reference: &str) -> String {
+    match (id, preview) {
+        (Some(id), _) => safe(id),
+        (None, Some(preview)) => safe(&preview.to_string()),
+        (None, None) => safe(reference),
+    }
+}
+
+/// A place in one line: `/etc/a.env:3 · COS_SECRET_KEY`, `payments.service · env KEY · pid 7`.
+pub(crate) fn location(location: &Location) -> String {
+    let field = location.field.as_ref().map(|field| safe(field.as_str()));
+    let path = safe(location.path.as_str());
+    let mut out = if location.place_type == "process" {
+        let workload = location
+            .workload
+            .as_ref()
+            .map_or(path.clone(), |name| safe(name.as_str()));
+        let capture = if path.ends_with("cmdline") {
+            "args"
+        } else {
+            "env"
+        };
+        let mut out = format!("{workload} · {capture}");
+        if let Some(field) = &field {
+            out.push_str(&format!(" {field}"));
+        }
+        if let Some(pid) = location.pid {
+            out.push_str(&format!(" · pid {pid}"));
+        }
+        return out;
+    } else {
+        path
+    };
+    for member in &location.inside {
+        out.push_str(&format!(" ▸ {}", safe(member.as_str())));
+    }
+    if location.line > 0 {
+        out.push_str(&format!(":{}", location.line));
+    }
+    if let Some(field) = field {
+        out.push_str(&format!(" · {field}"));
+    }
+    out
+}
+
+/// Who can read a place: `everyone (0644)`, `group (0640)`, `app (0600)`.
+pub(crate) fn readable_by(row: &FindingRow) -> String {
+    let reach = &row.reach;
+    let who = if reach.world_readable {
+        "everyone".to_owned()
+    } else if reach.group_readable {
+        reach.group.as_ref().map_or("group".to_owned(), |group| {
+            format!("group {}", safe(group.as_str()))
+        })
+    } else {
+        reach
+            .owner
+            .as_ref()
+            .map_or(String::new(), |owner| safe(owner.as_str()))
+    };
+    match &reach.mode {
+        Some(mode) => format!("{who} ({})", safe(mode)),
+        None => who,
+    }
+}
+
+/// An instant in the local time zone, to the second.
+pub(crate) fn time(time: Time) -> String {
+    match Timestamp::from_millisecond(time.0) {
+        Ok(instant) => instant
+            .to_zoned(TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+        Err(_) => time.0.to_string(),
+    }
+}
+
+/// An instant, or a dash.
+pub(crate) fn time_or_never(instant: Option<Time>) -> String {
+    instant.map_or_else(|| "never".to_owned(), time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use akwatch_proto::place::{Origin, Place, SafeText, Spot};
+
+    #[test]
+    fn a_location_is_one_line_with_its_line_and_field() {
+        let place = Place::File {
+            path: SafeText::from_program("/b/a.tar.gz"),
+            inside: vec![SafeText::from_program("etc/app.yml")],
+        };
+        let spot = Spot {
+            line: 18,
+            end_line: 18,
+            field: Some(SafeText::from_program("cos.secretKey")),
+            encoding: Vec::new(),
+        };
+        let shown = location(&Location::of(&place, &spot, &Origin::default()));
+        assert_eq!(shown, "/b/a.tar.gz ▸ etc/app.yml:18 · cos.secretKey");
+    }
+
+    #[test]
+    fn scores_have_the_bands_of_the_console() {
+        let bands: Vec<String> = [0, 1, 40, 70, 90].map(score).into();
+        assert_eq!(
+            bands,
+            ["0 recorded", "1 low", "40 medium", "70 high", "90 critical"]
+        );
+    }
+}
