@@ -43,6 +43,20 @@ describe("signing in", () => {
     expect(new URL(page.url()).search).toBe("?score=70..");
   });
 
+  test("an ended session is noticed, and leads back after signing in", async () => {
+    const page = await start({ fleet: "full" });
+    await visit.open("/hosts");
+    await page.locator("[data-row]").first().waitFor();
+    fixture.endSessions();
+    await page.keyboard.press("g");
+    await page.keyboard.press("f");
+    await page.getByText("Your session has ended.").waitFor();
+    await page.getByLabel("Name").fill("oncall-1");
+    await page.getByLabel("Password").fill("a long enough passphrase");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: "Findings", exact: true }).waitFor();
+  });
+
   test("never follows an address of another site", async () => {
     const page = await start({ fleet: "full", signedIn: false });
     await visit.open("/sign-in?next=//evil.example/x");
@@ -225,6 +239,7 @@ describe("by keyboard", () => {
     await visit.picture("keys");
     expect(await visit.axe()).toEqual([]);
     await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("t");
     await page.waitForURL(/tz=utc/);
   });

@@ -3,6 +3,7 @@
 // again after five seconds, and treated as "anything may have changed" when it is back.
 import { createContext, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
+import { askWhoIsHere } from "./queries";
 import type { Event } from "./types";
 
 export interface Live {
@@ -51,6 +52,7 @@ export function LiveEvents({ children }: { children: ReactNode }) {
         // The collector ends a healthy stream after ten minutes; that one is asked for again at once.
         const wait = healthy ? AGAIN_MS : RETRY_MS;
         setLive((now) => (healthy ? { ...now, lostAt: Date.now() } : { state: "lost", lostAt: now.lostAt ?? Date.now(), retryAt: Date.now() + wait }));
+        if (!healthy) askWhoIsHere();
         healthy = false;
         timer = setTimeout(open, wait);
       };

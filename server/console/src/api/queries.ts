@@ -1,5 +1,5 @@
 // What the pages ask, by noun: one function a question, so that a live event knows what to ask again.
-import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
 
 import { answered, collector, statusOf } from "./client";
 import type { operations } from "./schema";
@@ -9,7 +9,13 @@ import type { CredentialRow, FindingRow, HostRow, Page } from "./types";
 export const PAGE = 200;
 
 /** The cache. Nothing is kept on disk; a fault is tried once more unless the collector said no. */
-export const cache = new QueryClient({
+export const cache: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // Any call may be the first to hear that the session is over; the frame then asks who is here.
+    onError: (fault, query) => {
+      if (statusOf(fault) === 401 && query.queryKey[0] !== "me") askWhoIsHere();
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 15_000,
@@ -19,6 +25,11 @@ export const cache = new QueryClient({
     },
   },
 });
+
+/** Asks again who is signed in, so that an ended session is noticed. */
+export function askWhoIsHere(): void {
+  void cache.invalidateQueries({ queryKey: ["me"] });
+}
 
 type HostFilter = NonNullable<operations["hosts"]["parameters"]["query"]>;
 type CredentialFilter = NonNullable<operations["credentials"]["parameters"]["query"]>;

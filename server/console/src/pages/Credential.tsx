@@ -108,7 +108,7 @@ function Commands({ data }: { data: CredentialDetail }) {
   return (
     <>
       <Button type="text" onClick={() => copy(window.location.href, t("copy.linkDone"))}>{t("copy.link")}</Button>
-      <Button type="text" onClick={() => copy(`akwatch credential show ${shellQuoted(data.credential.ref)}`, t("copy.commandDone"))}>{t("copy.command")}</Button>
+      <Button type="text" className="wide-only" onClick={() => copy(`akwatch credential show ${shellQuoted(data.credential.ref)}`, t("copy.commandDone"))}>{t("copy.command")}</Button>
     </>
   );
 }

@@ -49,7 +49,7 @@ export function FirstSignIn() {
   const message = token === undefined ? t("firstSignIn.noToken")
     : fault === undefined ? undefined : fault === "lost" ? t("signIn.lost") : t("firstSignIn.refused");
   return (
-    <Door title={t("firstSignIn.title")} lead={<>{t("firstSignIn.lead")} {t("signIn.address", { host: window.location.host })}</>}>
+    <Door title={t("firstSignIn.title")} lead={<>{t("firstSignIn.lead")}<br />{t("signIn.address", { host: window.location.host })}</>}>
       {message !== undefined && <Alert type={token === undefined ? "warning" : "error"} showIcon title={message} style={{ marginBottom: 16 }} role="alert" />}
       {token !== undefined && (
         <Form layout="vertical" requiredMark={false} onFinish={(values) => void submit(values as Values)} disabled={busy}>

@@ -28,8 +28,8 @@ const entries = [
 export function Shell() {
   const me = useQuery(ask.me());
   if (me.isPending) return <div className="page"><Loading rows={12} /></div>;
-  if (me.isError && statusOf(me.error) === 401) return <ToSignIn />;
-  if (me.isError) return <main className="page"><Failed fault={me.error} retry={() => void me.refetch()} /></main>;
+  if (me.isError && statusOf(me.error) === 401) return <ToSignIn ended={me.data !== undefined} />;
+  if (me.isError && me.data === undefined) return <main className="page"><Failed fault={me.error} retry={() => void me.refetch()} /></main>;
   return (
     <LiveEvents>
       <Frame />
@@ -38,12 +38,12 @@ export function Shell() {
 }
 
 /** Leads to sign-in once, keeping the address that was asked for when it was asked for. */
-function ToSignIn() {
+function ToSignIn({ ended }: { ended: boolean }) {
   const navigate = useNavigate();
   const asked = useRef(useLocation().href);
   useEffect(() => {
-    void navigate({ to: "/sign-in", search: asked.current === "/" ? {} : { next: asked.current }, replace: true });
-  }, [navigate]);
+    void navigate({ to: "/sign-in", search: { ...(ended ? { ended: "1" } : {}), ...(asked.current === "/" ? {} : { next: asked.current }) }, replace: true });
+  }, [navigate, ended]);
   return null;
 }
 

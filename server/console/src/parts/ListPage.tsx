@@ -50,7 +50,7 @@ export function ListPage<Row extends object>(props: ListPageProps<Row>) {
   const keys = props.filters.map((filter) => filter.key);
   const foot = (
     <>
-      <ChangesButton {...changes} />
+      <span />
       <span className="row">
         {answer.hasNextPage && (
           <Button size="small" loading={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
@@ -70,7 +70,7 @@ export function ListPage<Row extends object>(props: ListPageProps<Row>) {
         <Button type="text" onClick={() => copy(asCommand(props.noun, address, [...keys, "sort"]), t("copy.commandDone"))}>{t("copy.command")}</Button>
       }
     >
-      <Filters filters={props.filters} end={answer.data === undefined ? null : <span className="second number">{props.countWords(total)}</span>} />
+      <Filters filters={props.filters} end={answer.data === undefined ? null : <><ChangesButton {...changes} /><span className="second number">{props.countWords(total)}</span></>} />
       {rows.length > 0 && props.above}
       {answer.isPending ? <Loading rows={12} />
         : answer.isError && answer.data === undefined ? <Failed fault={answer.error} retry={() => void answer.refetch()} />
@@ -80,7 +80,6 @@ export function ListPage<Row extends object>(props: ListPageProps<Row>) {
             {rows.length === 0 ? (
               <div className="panel">
                 {filtersIn(address, keys).length > 0 ? <NoMatch filters={props.filters} address={address} set={set} /> : props.empty}
-                {changes.n > 0 && <div className="table-foot"><ChangesButton {...changes} /></div>}
               </div>
             ) : (
               <DataTable<Row>

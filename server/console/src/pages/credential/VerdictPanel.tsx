@@ -16,7 +16,7 @@ export function VerdictPanel({ data, openScore }: { data: CredentialDetail; open
   const { credential } = data;
   const { places } = credential;
   const open = places.present + places.unknown;
-  const world = data.places.filter((place) => place.state === "present" && place.reach.world_readable === true && place.location.type !== "process").length;
+  const world = places.present === 0 ? 0 : data.places.filter((place) => place.state === "present" && place.reach.world_readable === true && place.location.type !== "process").length;
   return (
     <section className="panel panel-body" style={{ padding: 16, marginBottom: 16 }} aria-label={t("verdict.label")}>
       <div className="row spread start">

@@ -52,7 +52,7 @@ export function Search() {
         onSelect={(value: string) => void go(value)}
         defaultActiveFirstOption
         open={said !== undefined ? true : undefined}
-        notFoundContent={said === undefined ? null : <span role="alert">{said}</span>}
+        notFoundContent={said === undefined ? null : <span role="alert" className="search-said">{said}</span>}
         onBlur={() => setSaid(undefined)}
       >
         <Input size="small" prefix={<SearchOutlined aria-hidden />} placeholder={t("bar.search")} aria-label={t("search.label")} title={t("search.hint")} maxLength={200} autoComplete="off" spellCheck={false} />

@@ -1,0 +1,143 @@
+// The console against a real collector: what it shows is what the collector answers. Run by the
+// end-to-end suite, which gives the address and either a name and password or a one-time link:
+//   AKWATCH_CONSOLE_URL       https://127.0.0.1:8443
+//   AKWATCH_CONSOLE_LINK      the one-time link; sets the name and password below
+//   AKWATCH_CONSOLE_NAME, AKWATCH_CONSOLE_PASSWORD
+//   AKWATCH_CONSOLE_KEY_ID    a planted key's id, whose credential must be exposed (may be absent)
+// Without an address there is no collector to look at, and the suite says so by being skipped.
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import type { CredentialDetail, CredentialRow, FindingRow, HostRow, Overview, Page as Rows } from "../src/api/types";
+import { launch, nameOf, views, Visit } from "./browser";
+
+const url = process.env["AKWATCH_CONSOLE_URL"]?.replace(/\/$/, "");
+const link = process.env["AKWATCH_CONSOLE_LINK"];
+const name = process.env["AKWATCH_CONSOLE_NAME"] ?? "admin";
+const password = process.env["AKWATCH_CONSOLE_PASSWORD"] ?? "";
+const keyId = process.env["AKWATCH_CONSOLE_KEY_ID"];
+
+describe.skipIf(url === undefined)("a real collector", () => {
+  const base = url ?? "";
+  let browser: Browser;
+  let visit: Visit;
+  beforeAll(async () => {
+    browser = await launch();
+    const view = views[0];
+    if (view === undefined) throw new Error("no view is defined");
+    visit = await Visit.to(browser, base, view);
+  });
+  afterAll(async () => {
+    await visit?.close();
+    await browser?.close();
+  });
+
+  const ask = <T>(path: string) =>
+    visit.page.evaluate(async (asked) => (await fetch(`/api/v1${asked}`)).json() as Promise<unknown>, path) as Promise<T>;
+  const held = async (what: string) => {
+    expect.soft(await visit.layoutFaults(), `layout of ${what}`).toEqual([]);
+    expect.soft(await visit.axe(), `axe on ${what}`).toEqual([]);
+    expect.soft(visit.faults.splice(0), `faults on ${what}`).toEqual([]);
+  };
+
+  test("lets a person in", async () => {
+    const { page } = visit;
+    if (link !== undefined) {
+      await page.goto(link.replace(/^https?:\/\/[^/]+/, base));
+      await page.getByRole("heading", { name: "First sign-in" }).waitFor();
+      expect(page.url()).not.toContain("token=");
+      await page.getByLabel("Your name").fill(name);
+      await page.getByLabel("Password, at least 12 characters").fill(password);
+      await page.getByLabel("The same password again").fill(password);
+      await held("first sign-in");
+      await page.getByRole("button", { name: "Create administrator" }).click();
+    } else {
+      await page.goto(base);
+      await page.getByLabel("Name").fill(name);
+      await page.getByLabel("Password").fill(password);
+      await held("sign-in");
+      await page.getByRole("button", { name: "Sign in" }).click();
+    }
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    expect(await page.evaluate(() => document.cookie), "no script can read the session").toBe("");
+  });
+
+  test("its overview counts what the collector counts", async () => {
+    await visit.open("/");
+    const overview = await ask<Overview>("/overview");
+    const open = Object.values(overview.verdicts).reduce((sum, n) => sum + n, 0) - (overview.verdicts["closed"] ?? 0);
+    await visit.page.getByRole("link", { name: new RegExp(`^${open.toLocaleString("en-GB")} open credential`) }).waitFor();
+    await settled(visit.page);
+    await visit.picture("collector-overview");
+    await held("overview");
+  });
+
+  test("its lists have as many rows as the collector says", async () => {
+    for (const [path, heading, asked] of [
+      ["/hosts", "Hosts", "/hosts"], ["/credentials", "Credentials", "/credentials?verdict=open"], ["/findings", "Findings", "/findings?presence=present,unknown"],
+    ] as const) {
+      await visit.open(path);
+      await visit.page.getByRole("heading", { name: heading, exact: true }).waitFor();
+      await settled(visit.page);
+      const { total } = await ask<Rows<HostRow>>(`${asked}${asked.includes("?") ? "&" : "?"}limit=1`);
+      if (total > 0) await visit.page.getByText(new RegExp(`of ${total.toLocaleString("en-GB")}$`)).waitFor();
+      await visit.picture(`collector-${heading.toLowerCase()}`);
+      await held(heading);
+    }
+  });
+
+  test("its hosts say what they read", async () => {
+    const { rows } = await ask<Rows<HostRow>>("/hosts?limit=1");
+    const host = rows[0];
+    expect(host, "a host is enrolled").toBeDefined();
+    for (const tab of ["", "/findings", "/cost", "/platform", "/score"]) {
+      await visit.open(`/hosts/${host?.id ?? ""}${tab}`);
+      await settled(visit.page);
+      await visit.picture(`collector-host${tab.replace("/", "-")}`);
+      await held(`host ${tab}`);
+    }
+  });
+
+  test("the worst credential has the places and the score that the collector gives", async () => {
+    const { rows } = await ask<Rows<CredentialRow>>(`/credentials?limit=1${keyId === undefined ? "" : `&id=${encodeURIComponent(keyId)}`}`);
+    const row = rows[0];
+    if (row === undefined && keyId === undefined) return;
+    expect(row, `a credential with the id ${keyId ?? ""}`).toBeDefined();
+    const detail = await ask<CredentialDetail>(`/credentials/${row?.ref ?? ""}`);
+    await visit.open(`/credentials/${row?.ref ?? ""}`);
+    await settled(visit.page);
+    if (keyId !== undefined) await visit.page.getByRole("heading", { name: "Exposed" }).waitFor();
+    expect(await visit.page.locator("[data-row]").count()).toBe(detail.places.length);
+    await visit.picture("collector-credential");
+    await held("credential");
+    await visit.open(`/credentials/${row?.ref ?? ""}/score`);
+    expect(detail.score.lines.reduce((sum, line) => sum + line.points, 0), "the lines add up").toBe(detail.score.value);
+    await visit.page.getByText(`add up to ${detail.score.value}`).or(visit.page.getByText(`adds up to ${detail.score.value}`)).waitFor();
+    await visit.open(`/credentials/${row?.ref ?? ""}/timeline`);
+    await visit.picture("collector-timeline");
+    await held("timeline");
+  });
+
+  test("no page asks for, or holds, more of a secret than the collector sends", async () => {
+    const { rows } = await ask<Rows<FindingRow>>("/findings?limit=200");
+    for (const row of rows) expect(Object.keys(row)).not.toContain("secret");
+  });
+
+  for (const view of views.slice(1)) {
+    test(`its pages in ${nameOf(view)}`, async () => {
+      await visit.page.setViewportSize({ width: view.width, height: view.height });
+      await visit.page.evaluate(([language, theme]) => localStorage.setItem("akwatch.preferences", JSON.stringify({ language, theme, hideIds: false })), [view.language, view.theme] as const);
+      for (const path of ["/", "/credentials", "/findings", "/hosts"]) {
+        await visit.open(path);
+        await settled(visit.page);
+        await visit.picture(`collector-${path.slice(1) || "overview"}-${nameOf(view)}`);
+        await held(path);
+      }
+    });
+  }
+});
+
+/** Nothing is loading any more. */
+async function settled(page: Page): Promise<void> {
+  await expect.poll(() => page.locator("[role=status][aria-label]").count(), { timeout: 20_000 }).toBe(0);
+}
