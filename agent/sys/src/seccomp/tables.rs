@@ -308,7 +308,14 @@ pub(super) const SOCKET_CALLS: &[Call] = calls![
 ];
 
 /// A thread's name, nothing else.
-const PRCTL: BoundedCall = bounded!(SYS_prctl, 0, &[libc::PR_SET_NAME.unsigned_abs()]);
+const PRCTL: BoundedCall = bounded!(
+    SYS_prctl,
+    0,
+    &[libc::PR_SET_NAME.unsigned_abs(), PR_GET_AUXV]
+);
+/// `linux/prctl.h`, 6.4: reads the caller's own auxiliary vector. rustix asks it for the page size
+/// the first time that procfs opens a process.
+const PR_GET_AUXV: u32 = 0x4155_5856;
 
 /// Ending itself: `abort` signals its own thread.
 const ABORT: BoundedCall = bounded!(SYS_tgkill, 2, &[libc::SIGABRT.unsigned_abs()]);
