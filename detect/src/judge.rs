@@ -78,6 +78,8 @@ pub(crate) struct Value<'a> {
     pub(crate) encoding: &'a [Encoding],
     /// Whether there is no doubt where the value ends, or the text is configuration.
     pub(crate) sure: bool,
+    /// Whether it stands unquoted in a text without a syntax.
+    pub(crate) loose: bool,
     pub(crate) order: u64,
     /// First line of the value's byte at an offset.
     pub(crate) line: &'a dyn Fn(usize) -> u32,
@@ -89,6 +91,10 @@ pub(crate) struct Judge<'r> {
     pub(crate) rules: &'r RuleSet,
     /// Machine-made values without a name are looked at only where an id is near.
     pub(crate) anonymous: bool,
+    /// Values are judged by their names: not in binary data.
+    pub(crate) by_name: bool,
+    /// What is known by its name only is below the default: the text is documentation.
+    pub(crate) documentation: bool,
 }
 
 /// Values longer than this are not looked into as a whole, only for tokens.
@@ -116,7 +122,10 @@ impl Judge<'_> {
         if memchr::memmem::find(bytes, b"://").is_some() {
             self.url(value, bytes, offset, out);
         }
-        if !whole && bytes.len() <= LONGEST_NAMED && !bytes.contains(&b'\n') {
+        if bytes.contains(&b';') && bytes.contains(&b'=') && !bytes.contains(&b'\n') {
+            self.connection(value, bytes, offset, out);
+        }
+        if !whole && self.by_name && bytes.len() <= LONGEST_NAMED && !bytes.contains(&b'\n') {
             self.named(value, bytes, offset, !tokens.is_empty(), out);
         }
     }
@@ -139,7 +148,11 @@ impl Judge<'_> {
             member: Rc::clone(value.member),
             encoding: value.encoding.to_vec(),
             order: value.order + at as u64,
-            confidence: Confidence::Contextual,
+            confidence: if self.documentation {
+                Confidence::Unknown
+            } else {
+                Confidence::Contextual
+            },
             proofs: Vec::new(),
             kind: None,
         }
@@ -174,7 +187,8 @@ impl Judge<'_> {
             found.stem = named.stem;
             found.named = true;
         }
-        if part == Part::Single && quiet::entropy(text) < 2.8 {
+        let body = &text[common_prefix(rule).min(text.len())..];
+        if part == Part::Single && (quiet::entropy(text) < 2.8 || quiet::is_wordy(body)) {
             return;
         }
         if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
@@ -208,6 +222,13 @@ impl Judge<'_> {
         found.named = named.is_some();
         found.stem = named.map(|named| named.stem).unwrap_or_default();
         let printable = bytes.iter().all(u8::is_ascii_graphic);
+        if let Some(rule) = self.by_word(role, value, bytes) {
+            found.part = Part::Single;
+            found.rules = vec![rule];
+            found.kind = Some(Kind::Token);
+            out.push(found);
+            return;
+        }
         match role {
             Some(Role::Expiry) => {
                 found.part = Part::Expiry;
@@ -234,6 +255,35 @@ impl Judge<'_> {
             }
             _ => {}
         }
+    }
+
+    /// The rule of a service whose word stands in the key and whose shape the value has.
+    fn by_word(&self, role: Option<Role>, value: &Value<'_>, bytes: &[u8]) -> Option<u16> {
+        let speaks = matches!(
+            role,
+            Some(
+                Role::Bearer
+                    | Role::Secret
+                    | Role::IdOrSecret
+                    | Role::Token
+                    | Role::Vendor
+                    | Role::Password
+            )
+        );
+        if !speaks || quiet::is_placeholder(bytes) || quiet::entropy(bytes) < 2.5 {
+            return None;
+        }
+        let path = value.path.to_ascii_lowercase();
+        let found = (0_u16..).zip(self.rules.rules()).find(|(_, rule)| {
+            rule.by_word && rule.secret.is_whole(bytes) && has_word(&path, rule)
+        })?;
+        // A provider's own pair comes first: its id is most likely near.
+        let paired = matches!(role, Some(Role::Secret | Role::IdOrSecret))
+            && self
+                .hinted(value)
+                .iter()
+                .any(|&rule| self.rules.rule(rule).secret.is_whole(bytes));
+        (!paired).then_some(found.0)
     }
 
     /// A value whose name says id, secret, or either.
@@ -269,8 +319,19 @@ impl Judge<'_> {
                 || bytes.len() != 40
                 || !rule.secret.patterns.iter().all(|p| p.shortest() == 40)
         });
-        if (!found.rules.is_empty() || bytes.len() <= 128)
-            && value.sure
+        let alphabet = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-.~!#$%^&*".contains(b);
+        let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
+        let unshaped = bytes.len() <= 128
+            && bytes.iter().all(alphabet)
+            && digits >= 2
+            && !quiet::is_identifier(bytes);
+        // A shape with a length of its own needs no quotes; any value would do for the generic one.
+        let shaped = found
+            .rules
+            .iter()
+            .any(|&rule| self.rules.rule(rule).provider.as_str() != "generic");
+        if (shaped || (value.sure && (unshaped || !found.rules.is_empty())))
+            && !bytes.starts_with(b"/")
             && quiet::is_random(bytes, 3.0)
         {
             out.push(found);
@@ -294,6 +355,8 @@ impl Judge<'_> {
                 .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:".contains(b))
             && digits >= 2
             && value.sure
+            && bytes.iter().filter(|&&b| b == b':').count() <= 1
+            && !quiet::is_identifier(bytes)
             && quiet::is_random(bytes, 3.3);
         // It may also be the second half of a pair: `token = "…"` beside an id.
         if fits {
@@ -320,7 +383,12 @@ impl Judge<'_> {
         let Some(rule) = self.rules.engine(Engine::NamedPassword) else {
             return;
         };
-        if value.sure && quiet::is_password(bytes) {
+        let fits = if value.loose {
+            quiet::is_loose_password(bytes)
+        } else {
+            quiet::is_password(bytes)
+        };
+        if value.sure && fits {
             found.part = Part::Single;
             found.rules = vec![rule];
             found.kind = Some(Kind::Password);
@@ -368,6 +436,44 @@ impl Judge<'_> {
             found.rules = vec![rule];
             found.kind = Some(Kind::Password);
             out.push(found);
+        }
+    }
+
+    /// `Server=…;User=…;Password=…`: its pairs, each by its own name.
+    fn connection(&self, value: &Value<'_>, bytes: &[u8], offset: usize, out: &mut Vec<Candidate>) {
+        let mut at = 0;
+        for piece in bytes.split(|&b| b == b';').take(64) {
+            let start = at;
+            at += piece.len() + 1;
+            let Some(equals) = memchr::memchr(b'=', piece) else {
+                continue;
+            };
+            let name = piece[..equals].trim_ascii();
+            let name = name
+                .rsplit(|&b| b == b'?' || b == b'"')
+                .next()
+                .unwrap_or_default();
+            if name.is_empty() || name.len() > 64 || piece.len() == bytes.len() {
+                continue;
+            }
+            let path = [
+                value.path,
+                if value.path.is_empty() { b"" } else { b"." },
+                name,
+            ]
+            .concat();
+            let from = offset + start + equals + 1;
+            let line = |inner: usize| (value.line)(from + inner);
+            let inner = Value {
+                path: &path,
+                bytes: &piece[equals + 1..],
+                order: value.order + from as u64,
+                line: &line,
+                sure: true,
+                loose: false,
+                ..*value
+            };
+            self.value(&inner, out);
         }
     }
 
@@ -424,6 +530,12 @@ impl Judge<'_> {
             .filter(|decoded| !proof::is_volcengine_half(decoded))
             .map(|decoded| (Encoding::Base64, decoded))
     }
+}
+
+fn common_prefix(rule: &Rule) -> usize {
+    rule.prefix
+        .as_ref()
+        .map_or(4, |prefix| prefix.as_str().len())
 }
 
 /// Whether one of the rule's words stands in `text` (lower case): short ones as whole words.

@@ -86,6 +86,7 @@ pub(crate) enum Engine {
     NamedSecret,
     NamedToken,
     PrivateKey,
+    ServiceAccount,
     UrlPassword,
 }
 
@@ -96,6 +97,8 @@ pub(crate) struct Rule {
     pub(crate) provider: Provider,
     pub(crate) kind: Kind,
     pub(crate) words: Vec<String>,
+    /// The secret is known by a word in its key and its shape.
+    pub(crate) by_word: bool,
     pub(crate) proof: Option<ProofKind>,
     pub(crate) public: Shape,
     pub(crate) secret: Shape,
@@ -199,6 +202,15 @@ impl RuleSet {
             names.extend(Role::Id, &rule.public.names);
             names.extend(Role::Secret, &rule.secret.names);
             names.extend(Role::Token, &rule.token.names);
+            if rule.by_word {
+                let long: Vec<String> = rule
+                    .words
+                    .iter()
+                    .filter(|word| word.len() >= 5)
+                    .cloned()
+                    .collect();
+                names.extend(Role::Vendor, &long);
+            }
         }
         let mut set = RuleSet {
             version: RulesVersion(format!("{:016x}", hash.0)),
@@ -217,16 +229,16 @@ impl RuleSet {
         for (number, rule) in self.rules.iter().enumerate() {
             for half in [Half::Id, Half::Secret, Half::Token] {
                 for (pattern, shape) in rule.shape(half).patterns.iter().enumerate() {
-                    let Some(key) = shape.anchor().first_chunk::<3>().copied() else {
-                        continue;
-                    };
-                    let hash = gate_hash(key);
-                    self.gate[hash >> 6] |= 1 << (hash & 63);
-                    self.anchors.entry(key).or_default().push(Anchor {
+                    let anchor = Anchor {
                         rule: u16::try_from(number).unwrap_or(u16::MAX),
                         half,
                         pattern: u16::try_from(pattern).unwrap_or(u16::MAX),
-                    });
+                    };
+                    for key in shape.beginnings() {
+                        let hash = gate_hash(key);
+                        self.gate[hash >> 6] |= 1 << (hash & 63);
+                        self.anchors.entry(key).or_default().push(anchor);
+                    }
                 }
             }
         }

@@ -50,8 +50,7 @@ pub(crate) struct Token {
 /// reported as *too many*.
 pub(crate) const MOST_HITS: usize = 200_000;
 
-/// Sifts `text`; hits come in order of position, but for markers, which come last. Answers whether
-/// there were more than are kept.
+/// Sifts `text`; hits come in order of position. Answers whether there were more than are kept.
 pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
     let mut sieve = Sieve {
         text,
@@ -82,11 +81,13 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
         previous = base64;
         base += 64;
         if sieve.hits.len() > MOST_HITS {
-            sieve.hits.truncate(MOST_HITS);
+            hits.truncate(MOST_HITS);
+            hits.sort_by_key(Hit::at);
             return true;
         }
     }
     sieve.markers();
+    hits.sort_by_key(Hit::at);
     false
 }
 
@@ -109,9 +110,14 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         inside = is;
     }
     sieve.markers();
+    hits.sort_by_key(Hit::at);
+    let mut until = 0;
     hits.into_iter()
         .filter_map(|hit| match hit {
-            Hit::Token(token) => Some(token),
+            Hit::Token(token) if token.start >= until => {
+                until = token.end;
+                Some(token)
+            }
             _ => None,
         })
         .collect()

@@ -144,7 +144,7 @@ impl Cover {
     }
 }
 
-impl Scanner<'_> {
+impl<'r> Scanner<'r> {
     /// Notes that something was not read.
     pub(crate) fn skipped(&mut self, member: &MemberName, why: UnreadWhy) {
         let unread = Unread {
@@ -186,13 +186,10 @@ impl Scanner<'_> {
         around_hits(text, region, &lines, &hits, &mut fields, self.rules);
         let fields = std::mem::take(&mut fields.fields);
         self.work += text.len() as u64;
-        let rules = self.rules;
-        let judge = Judge {
-            rules,
-            anonymous: hits
-                .iter()
-                .any(|hit| matches!(hit, Hit::Token(token) if token.half == Half::Id)),
-        };
+        let near_id = |hit: &Hit| matches!(hit, Hit::Token(token) if token.half == Half::Id);
+        let binary = memchr::memchr(0, text).is_some()
+            && !matches!(region.format, Format::Environ | Format::Argv);
+        let judge = self.judge(region, hits.iter().any(near_id), !binary);
         for mut field in fields {
             if !(cut && field.raw.end == text.len()) {
                 self.field(region, text, &field, &lines, &judge);
@@ -202,6 +199,15 @@ impl Scanner<'_> {
         self.keys(region, text, &hits, &lines);
         self.wrapped(region, text, &hits, &lines, found_before);
         self.settle(found_before, scopes_before);
+    }
+
+    fn judge(&self, region: &Region, anonymous: bool, by_name: bool) -> Judge<'r> {
+        Judge {
+            rules: self.rules,
+            anonymous,
+            by_name,
+            documentation: is_documentation(&region.member.name),
+        }
     }
 
     /// Drops what was seen twice, and the scopes of a window without candidates.
@@ -239,12 +245,14 @@ impl Scanner<'_> {
         let start = field.raw.start;
         let line = |at: usize| lines.number(if in_place { start + at } else { start });
         let path = join(&region.path, &field.path);
+        let plain = matches!(region.format, Format::Text | Format::Guess);
         let value = Value {
             path: &path,
             bytes,
             scope: field.scope,
             encoding: &region.encoding,
             sure: field.quoted || !region.code,
+            loose: !field.quoted && plain,
             order: region.offset + start as u64,
             line: &line,
             member: &region.member,
@@ -408,10 +416,7 @@ impl Scanner<'_> {
             if seen {
                 continue;
             }
-            let judge = Judge {
-                rules: self.rules,
-                anonymous: false,
-            };
+            let judge = self.judge(region, false, true);
             let bytes = &text[range.clone()];
             let line = |_| lines.number(range.start);
             let value = Value {
@@ -420,6 +425,7 @@ impl Scanner<'_> {
                 scope: region.scope,
                 encoding: &region.encoding,
                 sure: false,
+                loose: true,
                 order,
                 line: &line,
                 member: &region.member,
@@ -435,6 +441,22 @@ impl Scanner<'_> {
             self.decoded(region, &value, &judge, encoding, &decoded);
         }
     }
+}
+
+/// Where packages keep what people read: examples there look like passwords and are none.
+fn is_documentation(name: &[u8]) -> bool {
+    const DIRECTORIES: [&[u8]; 7] = [
+        b"/usr/share/man/",
+        b"/usr/share/doc/",
+        b"/usr/share/info/",
+        b"/usr/share/locale/",
+        b"/usr/share/help/",
+        b"/usr/share/bash-completion/",
+        b"/usr/share/zsh/",
+    ];
+    DIRECTORIES
+        .iter()
+        .any(|directory| name.starts_with(directory))
 }
 
 fn join(path: &[u8], name: &[u8]) -> Vec<u8> {

@@ -16,8 +16,9 @@ pub(crate) struct PrivateKey {
     pub(crate) proofs: Vec<Proof>,
 }
 
-/// Body characters below which it is a stub: the smallest real ones (Ed25519) have 64.
-const SHORTEST_BODY: usize = 48;
+/// Body characters below which it is a stub. The smallest real keys (Ed25519) have 64; a cut one is
+/// still told, as what it is.
+const SHORTEST_BODY: usize = 32;
 
 /// Reads the private key whose `-----BEGIN` is at the start of `text`.
 pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
@@ -54,6 +55,7 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
     if let Some(decoded) = &decoded {
         encrypted |= openssh_encrypted(decoded);
     }
+    let whole_key = body.len() >= 64;
     let holds = encrypted
         || decoded.is_some_and(|bytes| {
             bytes.starts_with(&[0x30])
@@ -67,7 +69,7 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
     Some(PrivateKey {
         text: lines,
         length,
-        confidence: if holds {
+        confidence: if holds && whole_key {
             Confidence::Proven
         } else {
             Confidence::Contextual

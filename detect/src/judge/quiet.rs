@@ -82,7 +82,7 @@ const PLACEHOLDERS: [&[u8]; 22] = [
 ];
 
 /// Whole passwords and tokens that are no secret, folded.
-const WORDS: [&[u8]; 40] = [
+const WORDS: [&[u8]; 43] = [
     b"password",
     b"passwd",
     b"secret",
@@ -123,6 +123,9 @@ const WORDS: [&[u8]; 40] = [
     b"topsecret",
     b"somepassword",
     b"unspecified",
+    b"scramsha256",
+    b"scramsha1",
+    b"cleartext",
 ];
 
 /// Whether the value only says where a secret is.
@@ -165,7 +168,7 @@ fn is_monotone(value: &[u8]) -> bool {
         .unwrap_or(0);
     (value.len() >= 16 && distinct < 6)
         || longest >= 8
-        || (value.len() >= 8 && (same + up) * 5 >= value.len() * 3)
+        || (value.len() >= 8 && (same + up) * 5 >= value.len() * 4)
 }
 
 /// Bits of Shannon entropy per byte.
@@ -196,7 +199,7 @@ pub(crate) fn is_hex(value: &[u8]) -> bool {
 }
 
 /// Identifiers, paths and sentences: letters in runs with few changes of kind.
-fn is_wordy(value: &[u8]) -> bool {
+pub(crate) fn is_wordy(value: &[u8]) -> bool {
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let kind = |b: u8| match b {
         b'a'..=b'z' => 0,
@@ -208,7 +211,7 @@ fn is_wordy(value: &[u8]) -> bool {
         .windows(2)
         .filter(|pair| kind(pair[0]) != kind(pair[1]))
         .count();
-    (digits == 0 && changes * 4 < value.len()) || vowels(value)
+    changes * 4 < value.len() && (digits == 0 || (vowels(value) && digits < 2))
 }
 
 /// Letters that read like words: vowels where a language puts them.
@@ -244,6 +247,10 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         .iter()
         .any(|&b| b.is_ascii_whitespace() || b.is_ascii_control());
     let code = value.starts_with(b"/")
+        || value.starts_with(b"-")
+        || value.ends_with(b":")
+        || value.contains(&b'\\')
+        || value.iter().filter(|&&b| b == b'/' || b == b':').count() > 2
         || value.ends_with(b"()")
         || value.ends_with(b";")
         || value.contains(&b'(');
@@ -266,13 +273,31 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         && entropy(value) >= 2.5
 }
 
+/// Whether the value of a name in a text without a syntax may be a password: logs and prose hold
+/// `PASS: module/test-7a` and the like, so paths, words with a number and other scripts are not.
+pub(crate) fn is_loose_password(value: &[u8]) -> bool {
+    let pathlike = value.iter().any(|b| matches!(b, b'/' | b'\\' | b',')) || !value.is_ascii();
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let worded = value
+        .split(|b| matches!(b, b'-' | b'_' | b'.'))
+        .all(|word| {
+            word.iter().all(u8::is_ascii_lowercase)
+                || word
+                    .iter()
+                    .rev()
+                    .skip_while(|b| b.is_ascii_digit())
+                    .all(u8::is_ascii_lowercase)
+        });
+    is_password(value) && !pathlike && digits >= 1 && !(worded && value.contains(&b'-'))
+}
+
 /// `some_variable`, `some.property.name`, `SomeType::Name`, `a-flag-name`, `file.ext`: words.
-fn is_identifier(value: &[u8]) -> bool {
+pub(crate) fn is_identifier(value: &[u8]) -> bool {
     value
         .split(|b| {
             matches!(
                 b,
-                b'_' | b'.' | b'-' | b':' | b'/' | b',' | b'[' | b']' | b'>' | b'@'
+                b'_' | b'.' | b'-' | b':' | b'/' | b',' | b'[' | b']' | b'>' | b'@' | b'='
             )
         })
         .all(|word| word.iter().all(u8::is_ascii_alphabetic) || word.len() <= 2)

@@ -25,6 +25,8 @@ pub(crate) enum Role {
     Expiry,
     /// A password.
     Password,
+    /// A service's word alone: `cloudflare = …`.
+    Vendor,
 }
 
 /// What a name was found to say.
@@ -46,6 +48,7 @@ pub(super) struct RawNames {
     bearer: Vec<String>,
     expiry: Vec<String>,
     password: Vec<String>,
+    vendor: Vec<String>,
     not: Vec<String>,
 }
 
@@ -81,6 +84,7 @@ impl Names {
         names.extend(Role::Bearer, &raw.bearer);
         names.extend(Role::Expiry, &raw.expiry);
         names.extend(Role::Password, &raw.password);
+        names.extend(Role::Vendor, &raw.vendor);
         names
     }
 

@@ -11,9 +11,10 @@ use super::name::{Names, RawNames};
 use super::{Engine, Pattern, ProofKind, Rule, RuleFault, Shape};
 
 pub(super) const NAMES: &str = include_str!("../../rules/names.toml");
-pub(super) const BUILTIN: [(&str, &str); 3] = [
+pub(super) const BUILTIN: [(&str, &str); 4] = [
     ("cloud.toml", include_str!("../../rules/cloud.toml")),
     ("tokens.toml", include_str!("../../rules/tokens.toml")),
+    ("services.toml", include_str!("../../rules/services.toml")),
     ("keys.toml", include_str!("../../rules/keys.toml")),
 ];
 
@@ -27,6 +28,45 @@ const FEWEST_LITERAL_BYTES: usize = 2;
 struct RawPack {
     #[serde(default)]
     rule: Vec<toml::Value>,
+    #[serde(default)]
+    service: Vec<RawService>,
+}
+
+/// The short form: a key by its service's word and its shape.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawService {
+    id: String,
+    words: Vec<String>,
+    patterns: Vec<String>,
+}
+
+impl RawService {
+    /// The long form of the same. Without words the shape must speak for itself.
+    fn rule(self) -> RawRule {
+        let provider = self.id.split('.').next().unwrap_or_default().to_owned();
+        RawRule {
+            about: format!("Key of {provider}, by the name beside it and its form."),
+            provider,
+            id: self.id,
+            kind: Kind::Token,
+            source: "the service's own documents".to_owned(),
+            remedy: "service-token".to_owned(),
+            by_word: !self.words.is_empty(),
+            words: self.words,
+            proof: None,
+            engine: None,
+            marker: None,
+            id_part: RawShape::default(),
+            secret_part: RawShape {
+                patterns: self.patterns,
+                names: Vec::new(),
+            },
+            token_part: RawShape::default(),
+            examples: Vec::new(),
+            look_alikes: Vec::new(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,6 +80,9 @@ struct RawRule {
     remedy: String,
     #[serde(default)]
     words: Vec<String>,
+    /// The secret has no beginning of its own: one of `words` must stand in its key.
+    #[serde(default)]
+    by_word: bool,
     #[serde(default)]
     proof: Option<String>,
     #[serde(default)]
@@ -118,6 +161,13 @@ pub(super) fn read(
         }
     };
     let mut compiled = Vec::new();
+    for service in pack.service {
+        let id = service.id.clone();
+        match compile(service.rule(), trusted) {
+            Ok(rule) => compiled.push(rule),
+            Err(why) => fault(Some(id), why),
+        }
+    }
     for value in pack.rule {
         let id = value
             .get("id")
@@ -158,7 +208,11 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
         if secret.patterns.is_empty() {
             return Err("the rule has no pattern for its secret".to_owned());
         }
-        check_secret(&secret, public.patterns.is_empty(), raw.marker.as_deref())?;
+        if raw.by_word && raw.words.is_empty() {
+            return Err("a rule by word has a word".to_owned());
+        }
+        let alone = public.patterns.is_empty() && !raw.by_word;
+        check_secret(&secret, alone, raw.marker.as_deref())?;
     }
     let prefix = if public.patterns.is_empty() {
         common_anchor(&secret)
@@ -173,6 +227,7 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
             provider,
             kind: raw.kind,
             words: raw.words,
+            by_word: raw.by_word,
             proof,
             public,
             secret,
@@ -246,6 +301,7 @@ fn engine_named(name: &str) -> Result<Engine, String> {
         "named-secret" => Engine::NamedSecret,
         "named-token" => Engine::NamedToken,
         "private-key" => Engine::PrivateKey,
+        "service-account" => Engine::ServiceAccount,
         "url-password" => Engine::UrlPassword,
         _ => return Err(format!("no engine is called `{name}`")),
     })

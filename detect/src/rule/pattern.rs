@@ -159,7 +159,7 @@ pub(crate) struct Pattern {
 /// Longest repeat of one class: session tokens fit.
 const LONGEST_REPEAT: usize = 4096;
 /// Items and variable items of one pattern: what bounds the backtracking.
-const MOST_ITEMS: usize = 24;
+const MOST_ITEMS: usize = 40;
 const MOST_VARIABLE: usize = 4;
 
 impl Pattern {
@@ -206,6 +206,17 @@ impl Pattern {
         match self.items.first() {
             Some(Item::Literal(bytes)) => bytes,
             _ => &[],
+        }
+    }
+
+    /// The first three bytes that a match may have; none if the shape has no beginning of its own.
+    pub(crate) fn beginnings(&self) -> Vec<[u8; 3]> {
+        match (self.anchor(), self.items.get(1)) {
+            ([a, b, c, ..], _) => vec![[*a, *b, *c]],
+            ([a, b], Some(Item::Class { set, .. })) => {
+                set.members().into_iter().map(|c| [*a, *b, c]).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
