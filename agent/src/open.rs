@@ -485,10 +485,14 @@ impl Opener {
             (Some(unit), _, _) => PendingWorkload::Unit(unit),
             (None, Some(container), _) => PendingWorkload::Container(container),
             (None, None, exe) => {
-                // Where the executable may not be asked, its own word for itself has to do.
+                // Where the executable may not be asked, its own word for itself has to do; where
+                // there is none, as in another host's bare captures, it is like no other process.
                 let called = cmdline.bytes.split(|&byte| byte == 0).next();
-                let called = called.filter(|name| !name.is_empty()).unwrap_or(b"unknown");
-                let exe = exe.unwrap_or_else(|| names.add(called));
+                let called = called.filter(|name| !name.is_empty()).map(<[u8]>::to_vec);
+                let exe = exe.unwrap_or_else(|| {
+                    let own = || format!("/proc/{}/exe", numbers.instance.pid).into_bytes();
+                    names.add(&called.unwrap_or_else(own))
+                });
                 let script = facts.script.as_deref().map(|script| names.add(script));
                 PendingWorkload::Executable(exe, script)
             }

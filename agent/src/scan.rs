@@ -175,7 +175,16 @@ impl Run<'_> {
             .and_then(rustix::fs::fstat)
             .map(|stat| FileType::from_raw_mode(stat.st_mode));
         match kind {
-            Ok(FileType::Directory) => self.tree(&path),
+            Ok(FileType::Directory) => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+                match self.root.open(&path, flags) {
+                    Ok(_) => self.tree(&path),
+                    Err(errno) => {
+                        self.trouble(&path, &errno.to_string());
+                        Ok(())
+                    }
+                }
+            }
             Ok(FileType::RegularFile) => match self.opener.named_file(&path) {
                 Ok((file, stat)) => {
                     Reader { run: self }.file(path.as_os_str().as_bytes(), file, &stat)

@@ -199,6 +199,35 @@ fn processes_and_histories_are_places_of_their_own() {
 }
 
 #[test]
+fn bare_captures_of_two_processes_are_two_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let aws = pair("aws", 15);
+    let environ = format!(
+        "AWS_ACCESS_KEY_ID={}\0AWS_SECRET_ACCESS_KEY={}\0",
+        aws.id, aws.secret
+    );
+    for pid in [11, 12] {
+        write(dir.path(), &format!("proc/{pid}/environ"), &environ);
+    }
+    // Two workers of one service are one place.
+    for pid in [21, 22] {
+        write(dir.path(), &format!("proc/{pid}/environ"), &environ);
+        write(dir.path(), &format!("proc/{pid}/cmdline"), "worker\0");
+        write(
+            dir.path(),
+            &format!("proc/{pid}/cgroup"),
+            "0::/system.slice/payments.service\n",
+        );
+    }
+    let scanned = run(&args(dir.path()));
+    assert_eq!(scanned.lines.len(), 3, "{}", scanned.text);
+    check_paired(&scanned, &aws, "/proc/11/environ", 1);
+    check_paired(&scanned, &aws, "/proc/12/environ", 1);
+    let worker = check_paired(&scanned, &aws, "/proc/21/environ", 1);
+    assert_eq!(worker["location"]["workload"], "payments.service");
+}
+
+#[test]
 fn placeholders_are_clean_and_lone_ids_are_references() {
     let dir = tempfile::tempdir().unwrap();
     let tencent = pair("tencent", 6);
