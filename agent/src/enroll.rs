@@ -58,7 +58,8 @@ pub enum EnrollError {
     Input(#[source] io::Error),
     /// The string is not one; it is not repeated.
     #[error(
-        "{0}: copy the whole string again, from `akwatch1:` to its end, as the collector showed it"
+        "this is no bootstrap string: copy it again, from `akwatch1:` to its end, as the collector \
+         showed it"
     )]
     Mistyped(#[source] InvalidWord),
     /// The collector does not know the token, or its secret is another.

@@ -10,16 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use akwatch_proto::digest::{Element, is_listed};
 use akwatch_proto::finding::{Finding, Presence, PresenceState, UnknownWhy};
 use akwatch_proto::limits;
-use akwatch_proto::place::Place;
 use akwatch_proto::time::Time;
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use crate::error::Fault;
 use crate::format::{
     FINDINGS, Group, HOLDERS, Holding, Meta, REVISIONS, Record, Row, decode, encode, group_of,
-    group_of_row, group_of_workload, instance_key, instance_of, row_of, rows_of, rows_of_processes,
+    group_of_workload, instance_key, instance_of, rows_of, rows_of_processes,
 };
 use crate::in_force::InForce;
+use crate::observed::{distinct, refresh};
 use crate::presence::{Checks, Swept, Verdict, conclude, set_present, set_unknown};
 use crate::reading::{Extent, Observed, ProcessInstance, Reading, ReadingSubject};
 
@@ -30,6 +30,9 @@ pub const VERIFIED_GRAIN_MS: i64 = 10 * 60 * 1000;
 /// Findings of one place that are gone and known to be so: more are forgotten, oldest first. Stops: a
 /// file that is filled with new keys again and again, to fill the disk.
 pub const GONE_PER_PLACE: usize = 400;
+
+/// Findings that one process instance is noted to hold; one with more may hold any other, too.
+const HELD: usize = 2 * limits::FINDINGS_PER_PLACE;
 
 /// Records in memory at a time when all are looked at.
 const AT_ONCE: usize = 256;
@@ -51,6 +54,8 @@ pub struct Changes {
     pub altered: usize,
     /// Observations left out, because they name another place than the one that was read.
     pub foreign: usize,
+    /// Findings left out, because the ledger holds as many as it may: coverage must say so.
+    pub not_kept: usize,
     /// The ledger's revision after the commit.
     pub revision: u64,
 }
@@ -68,6 +73,7 @@ pub(crate) struct Draft<'t> {
     findings: Table<'t, &'static [u8; 32], &'static [u8]>,
     revisions: Table<'t, u64, &'static [u8; 32]>,
     holders: Table<'t, &'static [u8; 12], &'static [u8]>,
+    most_findings: u64,
     /// Whether anything was written.
     pub(crate) dirty: bool,
     /// What was changed.
@@ -75,11 +81,15 @@ pub(crate) struct Draft<'t> {
 }
 
 impl<'t> Draft<'t> {
-    pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Draft<'t>, Fault> {
+    pub(crate) fn open(
+        transaction: &'t WriteTransaction,
+        most_findings: u64,
+    ) -> Result<Draft<'t>, Fault> {
         Ok(Draft {
             findings: transaction.open_table(FINDINGS)?,
             revisions: transaction.open_table(REVISIONS)?,
             holders: transaction.open_table(HOLDERS)?,
+            most_findings,
             dirty: false,
             changes: Changes::default(),
         })
@@ -187,8 +197,13 @@ impl<'t> Draft<'t> {
         group: Group,
         instance: Option<ProcessInstance>,
     ) -> Result<(), Fault> {
-        for (row, observed) in distinct(scene.reading, group, &mut self.changes.foreign) {
+        let seen = distinct(scene.reading, group);
+        self.changes.foreign += seen.foreign;
+        for (row, observed) in seen.rows {
             match self.record(&row)? {
+                None if self.findings.len()? >= self.most_findings => {
+                    self.changes.not_kept += 1;
+                }
                 None => {
                     self.changes.appeared += 1;
                     let record = scene.new_record(observed, instance);
@@ -258,11 +273,11 @@ impl<'t> Draft<'t> {
     ) -> Result<(), Fault> {
         let key = instance_key(instance);
         let before = self.holding(&key)?;
-        let mut ignored = 0;
-        let mut rows: BTreeSet<Row> = distinct(reading, group, &mut ignored).into_keys().collect();
-        let unread = match &reading.extent {
+        let seen = distinct(reading, group);
+        let mut rows: BTreeSet<Row> = seen.rows.into_keys().collect();
+        let mut unread = match &reading.extent {
             Extent::Absent => return self.release(&key, before.is_some()),
-            Extent::Whole if reading.too_many => Some(UnknownWhy::TooMany),
+            Extent::Whole if reading.too_many || seen.too_many => Some(UnknownWhy::TooMany),
             Extent::Whole => reading.unread_inside,
             Extent::Tail { .. } => Some(UnknownWhy::ReadShort),
             Extent::Unread(why) => Some(*why),
@@ -273,13 +288,13 @@ impl<'t> Draft<'t> {
         if rows.is_empty() && unread.is_none() {
             return self.release(&key, before.is_some());
         }
+        if rows.len() > HELD {
+            unread = Some(UnknownWhy::TooMany);
+        }
         let after = Holding {
             group,
             since: before.as_ref().map_or(reading.at, |before| before.since),
-            rows: rows
-                .into_iter()
-                .take(2 * limits::FINDINGS_PER_PLACE)
-                .collect(),
+            rows: rows.into_iter().take(HELD).collect(),
             unread,
         };
         if before.as_ref() != Some(&after) {
@@ -529,56 +544,6 @@ fn row_after(row: &Row) -> Option<Row> {
         }
     }
     None
-}
-
-/// The reading's observations by row: one for each value, the surest and then the first of them, at
-/// most [`limits::FINDINGS_PER_PLACE`]; what names another place is left out and counted.
-fn distinct<'a>(
-    reading: &'a Reading,
-    group: Group,
-    foreign: &mut usize,
-) -> BTreeMap<Row, &'a Observed> {
-    let mut distinct: BTreeMap<Row, &Observed> = BTreeMap::new();
-    for observed in &reading.observed {
-        let row = row_of(&observed.key);
-        if group_of_row(&row) != group || observed.key.place == Place::Unknown {
-            *foreign += 1;
-            continue;
-        }
-        if distinct.len() >= limits::FINDINGS_PER_PLACE && !distinct.contains_key(&row) {
-            continue;
-        }
-        let better = distinct.get(&row).is_none_or(|known| {
-            (observed.confidence, std::cmp::Reverse(observed.spot.line))
-                > (known.confidence, std::cmp::Reverse(known.spot.line))
-        });
-        if better {
-            distinct.insert(row, observed);
-        }
-    }
-    distinct
-}
-
-/// Takes over what the observation says; true when a person would see a difference. A pid is none.
-fn refresh(record: &mut Record, observed: &Observed, instance: Option<ProcessInstance>) -> bool {
-    record.primary = instance;
-    let finding = &mut record.finding;
-    let before = finding.clone();
-    finding.rule.clone_from(&observed.rule);
-    finding.provider.clone_from(&observed.provider);
-    finding.kind = observed.kind;
-    finding.credential_id.clone_from(&observed.credential_id);
-    finding.confidence = observed.confidence;
-    finding.preview.clone_from(&observed.preview);
-    finding.proof.clone_from(&observed.proof);
-    finding.spot.clone_from(&observed.spot);
-    finding.reach.clone_from(&observed.reach);
-    finding.origin.clone_from(&observed.origin);
-    finding.delivered = observed.delivered;
-    let pid = std::mem::replace(&mut finding.origin.pid, before.origin.pid);
-    let visible = *finding != before;
-    finding.origin.pid = pid;
-    visible
 }
 
 /// Notes that the place was read to an answer, if that is worth a write.

@@ -34,16 +34,20 @@ pub struct Options {
     /// Files that the read-index can remember, at 64 bytes of sparse file each; rounded up to a
     /// multiple of 16.
     pub index_slots: u64,
+    /// Findings that are kept, gone ones included. Stops: a host that is filled with generated keys
+    /// until the disk is full; a finding takes about 1.3 KB.
+    pub most_findings: u64,
 }
 
 impl Options {
-    /// The defaults: 4 MiB of cache, 1,048,576 files.
+    /// The defaults: 4 MiB of cache, 1,048,576 files, 200,000 findings.
     #[must_use]
     pub fn new(boot_id: impl Into<String>) -> Options {
         Options {
             boot_id: boot_id.into(),
             cache_bytes: 4 * 1024 * 1024,
             index_slots: 1 << 20,
+            most_findings: 200_000,
         }
     }
 }
@@ -68,6 +72,7 @@ pub struct Ledger {
     pub(crate) in_force: InForce,
     pub(crate) in_flight: Vec<InFlight>,
     checks: Checks,
+    most_findings: u64,
     numbers: InstanceFile,
     counter: u64,
     index: Index,
@@ -133,6 +138,7 @@ impl Ledger {
             in_force: InForce::nothing(),
             in_flight: Vec::new(),
             checks: Checks::default(),
+            most_findings: options.most_findings,
             numbers,
             counter,
             index,
@@ -275,7 +281,7 @@ impl Ledger {
         let mut meta = self.meta.clone();
         let result = self.shelf.begin().and_then(|transaction| {
             let (value, dirty) = {
-                let mut draft = Draft::open(&transaction)?;
+                let mut draft = Draft::open(&transaction, self.most_findings)?;
                 let value = change(&mut draft, &mut meta, &self.in_force)?;
                 (value, draft.dirty)
             };
@@ -412,7 +418,7 @@ fn begin_meta(before: Option<&Meta>, numbers: &Numbers, boot_id: &str) -> Meta {
 fn begin(shelf: &Shelf, meta: &mut Meta, rebooted: bool) -> Result<(), Fault> {
     let transaction = shelf.begin()?;
     {
-        let mut draft = Draft::open(&transaction)?;
+        let mut draft = Draft::open(&transaction, 0)?;
         if rebooted {
             draft.forget_holders()?;
         }

@@ -52,6 +52,7 @@ mod in_force;
 mod index;
 mod instance;
 mod ledger;
+mod observed;
 mod presence;
 mod query;
 pub mod reading;

@@ -258,3 +258,21 @@ fn everything_is_looked_at_though_not_at_once() {
     let later = Time(31 + KEEP_GONE_MS);
     assert_eq!(ledger.forget_gone(later).unwrap(), 700);
 }
+
+#[test]
+fn a_full_ledger_keeps_what_it_has_and_says_what_it_leaves_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let few = Options {
+        most_findings: 3,
+        ..options()
+    };
+    let mut ledger = ready(Ledger::open(directory.path(), &few).unwrap());
+    let changes = ledger.commit(&[whole(&file("a"), 10, &[1, 2])]).unwrap();
+    assert_eq!(changes.not_kept, 0);
+    let changes = ledger.commit(&[whole(&file("b"), 20, &[3, 4, 5])]).unwrap();
+    assert_eq!((changes.appeared, changes.not_kept), (1, 2));
+    // What is known goes on being told.
+    let changes = ledger.commit(&[whole(&file("a"), 30, &[2])]).unwrap();
+    assert_eq!(changes.gone, 1);
+    assert_eq!(deliver(&mut ledger), 3);
+}

@@ -176,3 +176,21 @@ fn a_sweep_says_nothing_of_files() {
     let (_directory, mut ledger) = ledger_with(&[whole(&file("a"), 10, &[1]), sweep(20, &[], &[])]);
     assert_eq!(presence(&mut ledger, &file("a"), 1), present(10));
 }
+
+/// A process that holds more than is kept may hold anything: nothing of it is called gone.
+#[test]
+fn a_process_with_too_many_is_not_taken_to_hold_only_what_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let many: Vec<u8> = (0..=255).collect();
+    ledger.commit(&[held(2, 10)]).unwrap();
+    let mut crowded = process(UNIT, 1, Extent::Whole, 20, &many);
+    // The known one, which another process held, comes last, beyond what is kept.
+    crowded.observed.swap(1, 255);
+    ledger.commit(&[crowded, sweep(30, &[1], &[])]).unwrap();
+    let place = environ(UNIT);
+    assert_eq!(
+        presence(&mut ledger, &place, 1),
+        unknown(30, UnknownWhy::TooMany)
+    );
+}
