@@ -18,6 +18,7 @@ use crate::job::{Job, Pending, Target};
 
 pub mod execs;
 pub mod files;
+pub mod marked;
 pub mod processes;
 pub mod scan;
 pub mod watch_set;
@@ -35,6 +36,8 @@ pub enum Sensed {
     Status(Status),
     /// A complete sweep over all processes ended.
     Swept(Sweep),
+    /// Walls that a role which only sensors hear lacks, by slug.
+    Walls(&'static str, Vec<String>),
     /// A program started, and was captured at once: the job has no number yet.
     Executed(Box<(Job, Pending)>),
 }

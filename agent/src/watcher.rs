@@ -23,10 +23,11 @@ use crate::budget::Governor;
 use crate::control;
 use crate::coverage::{Counts, Source};
 use crate::host::Root;
-use crate::link::{FromDetector, FromReporter, MarkerLink, TalkError};
+use crate::link::{FromDetector, FromReporter, TalkError};
 use crate::open::Opener;
 use crate::role::{Linked, Links, Requests};
 use crate::sense::files::FilesError;
+use crate::sense::marked::Marks;
 use crate::sense::processes::Interest;
 use crate::sense::scan::{Ask, Walked};
 use crate::sense::watch_set::WatchSet;
@@ -188,8 +189,10 @@ struct Watcher {
     courier: Courier,
     interest: Interest,
     requests: Requests,
-    /// Kept, so that a marker that came lives on.
-    marker: Option<MarkerLink>,
+    marks: Marks,
+    sense: Sender<Sensed>,
+    /// Ends the sensor that reads marks.
+    marked: Option<Stop>,
     channels: Channels,
     walls: BTreeMap<&'static str, Vec<String>>,
     own: BTreeMap<&'static str, i32>,
@@ -227,17 +230,18 @@ impl Watcher {
         let (walk, walked) = bounded(crate::sense::scan::AHEAD);
         let (say, messages) = bounded(MESSAGES);
         let (ask, asks) = bounded::<Ask>(4);
-        let (interest, opener) = (Interest::new()?, Arc::new(opener));
+        let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
         let known = telling::known(&mut ledger)?;
         telling::put_in_force(&mut ledger, &set, &identity, &options);
         let parts = threads::Parts {
             host: &host,
             opener: &opener,
             set: &set,
+            marks: &marks,
             options: &options,
             stop: &stop,
         };
-        threads::sensors(&parts, &interest, sense)?;
+        threads::sensors(&parts, &interest, sense.clone())?;
         threads::scan(&parts, asks, walk)?;
         threads::arrivals(links.arrivals, say.clone())?;
         threads::stop(stop.clone(), say.clone())?;
@@ -245,15 +249,16 @@ impl Watcher {
             threads::control(listener, stop.clone(), say.clone())?;
         }
         let now = Instant::now();
-        let facts = crate::facts::read(std::path::Path::new("/"), options.labels.clone());
         let mut watcher = Watcher {
-            courier: Courier::new(&identity, facts, &options.directory, now),
+            courier: Courier::new(&identity, &options, now),
             scans: Scans::new(ask, &options),
             counts: Counts::of(&sources(&options)),
             walls: [("watcher", links.missing_walls)].into(),
             own: [("watcher", own_pid())].into(),
             requests: links.requests,
-            marker: None,
+            sense: sense.clone(),
+            marked: None,
+            marks,
             channels: Channels {
                 sensed,
                 walked,
@@ -299,6 +304,9 @@ impl Watcher {
             if self.ending && self.courier.has_taken_leave(now) {
                 self.detecting.close();
                 self.courier.close();
+                if let Some(marked) = &self.marked {
+                    marked.ask();
+                }
                 return Ok(());
             }
         }

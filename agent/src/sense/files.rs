@@ -6,17 +6,19 @@
 //! named, and the scans cover it. Events are taken in batches, since waking up costs more than
 //! reading. Nothing is opened here and no content is read.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use akwatch_detect::places::{self, PlaceClass};
 use crossbeam_channel::Sender;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
+use super::marked::Marks;
 use super::watch_set::{Covered, WatchSet, is_bulk, is_history};
 use super::{Gap, Sensed, Status, Stop, Woken};
 use crate::host::Root;
@@ -71,6 +73,8 @@ pub struct Files {
     by_path: BTreeMap<PathBuf, WatchDescriptor>,
     walks: VecDeque<Walk>,
     missing: Vec<PathBuf>,
+    marks: Marks,
+    marked: BTreeSet<u64>,
     gaps: BTreeMap<&'static str, Gap>,
     told: Option<Status>,
     out: Sender<Sensed>,
@@ -85,6 +89,7 @@ impl Files {
     pub fn new(
         host: Arc<Root>,
         set: WatchSet,
+        marks: Marks,
         limit: usize,
         out: Sender<Sensed>,
         stop: Stop,
@@ -104,6 +109,8 @@ impl Files {
             by_path: BTreeMap::new(),
             walks,
             missing,
+            marks,
+            marked: BTreeSet::new(),
             gaps: BTreeMap::new(),
             told: None,
             out,
@@ -134,12 +141,14 @@ impl Files {
             } else {
                 Duration::ZERO
             };
-            match self.stop.wait(Some(self.inotify.as_fd()), Some(limit)) {
+            let fds = [self.inotify.as_fd(), self.marks.changed().as_fd()];
+            match self.stop.wait_any(&fds, Some(limit)) {
                 Woken::Stop => return,
                 Woken::Ready => {
                     if idle && self.stop.wait(None, Some(BATCH)) == Woken::Stop {
                         return;
                     }
+                    self.give_way();
                     if !self.drain() {
                         return;
                     }
@@ -149,7 +158,81 @@ impl Files {
             if Instant::now() >= roots_again {
                 self.mounts = self.host.mounts();
                 self.look_for_roots(true);
+                self.look_for_histories();
+                self.look_for_unmarked_mounts();
                 roots_again = Instant::now() + ROOTS_AGAIN;
+            }
+        }
+    }
+
+    /// Lets go of what is marked by now, and watches what is not marked any more.
+    fn give_way(&mut self) {
+        if self.marks.changed().read().is_err() {
+            return; // nothing changed
+        }
+        let marked = self.marks.devices();
+        let lost = self.marked.difference(&marked).next().is_some();
+        self.marked = marked;
+        let on_marked = |path: &PathBuf| self.is_marked(path) && !is_history(path);
+        let given: Vec<PathBuf> = self
+            .by_path
+            .keys()
+            .filter(|path| on_marked(path))
+            .cloned()
+            .collect();
+        for path in given {
+            self.unwatch(&path);
+        }
+        self.gaps.clear();
+        self.missing = self.set.roots();
+        self.look_for_roots(lost);
+        self.look_for_histories();
+        self.look_for_unmarked_mounts();
+    }
+
+    fn is_marked(&self, path: &Path) -> bool {
+        !self.marked.is_empty()
+            && std::fs::symlink_metadata(path).is_ok_and(|meta| self.marked.contains(&meta.dev()))
+    }
+
+    /// Histories are appended to while they stay open, which no mark shows.
+    fn look_for_histories(&mut self) {
+        if self.marked.is_empty() {
+            return;
+        }
+        let accounts = self.host.accounts();
+        for home in accounts.homes() {
+            for entry in places::watch_set()
+                .iter()
+                .filter(|entry| entry.class == PlaceClass::History)
+            {
+                let Some(below) = entry.glob.strip_prefix("~/") else {
+                    continue;
+                };
+                let path = home.path.join(below);
+                if !self.by_path.contains_key(&path) && path.is_file() {
+                    self.watch_history(&path);
+                }
+            }
+        }
+    }
+
+    /// A filesystem without a mark may be mounted inside one that has it.
+    fn look_for_unmarked_mounts(&mut self) {
+        if self.marked.is_empty() {
+            return;
+        }
+        let mounts = Arc::clone(&self.mounts);
+        for mount in mounts.all() {
+            let path = &mount.point;
+            let walked = mounts.skipped(path).is_none() && self.set.enters(path) == Covered::Yes;
+            if walked && !self.is_marked(path) && !self.by_path.contains_key(path) {
+                self.walks.push_back(Walk {
+                    path: path.clone(),
+                    announce: false,
+                    deep: true,
+                    root: true,
+                });
             }
         }
     }
@@ -202,6 +285,9 @@ impl Files {
                 return true;
             }
             None => {}
+        }
+        if self.is_marked(&walk.path) {
+            return true; // its mark tells
         }
         if self.by_path.contains_key(&walk.path) && !walk.announce {
             return true; // an earlier root led here
@@ -388,10 +474,23 @@ impl Files {
             .cloned()
             .collect();
         for path in below {
-            if let Some(watch) = self.by_path.remove(&path) {
-                self.by_watch.remove(&watch);
-                let _ = self.inotify.rm_watch(watch); // gone already when the directory is
-            }
+            self.unwatch(&path);
+        }
+    }
+
+    fn unwatch(&mut self, path: &Path) {
+        if let Some(watch) = self.by_path.remove(path) {
+            self.by_watch.remove(&watch);
+            let _ = self.inotify.rm_watch(watch); // gone already when the directory is
+        }
+    }
+
+    fn mechanism(&self) -> &'static str {
+        let directories = self.by_path.keys().any(|path| !is_history(path));
+        match (self.marked.is_empty(), directories) {
+            (true, _) => "inotify",
+            (false, true) => "fanotify+inotify",
+            (false, false) => "fanotify",
         }
     }
 
@@ -409,7 +508,7 @@ impl Files {
     fn tell(&mut self) -> bool {
         let status = Status {
             source: "files",
-            mechanism: "inotify",
+            mechanism: self.mechanism(),
             not_watched: self.gaps.values().cloned().collect(),
             ready: true,
             raced: 0,

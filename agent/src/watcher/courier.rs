@@ -18,7 +18,7 @@ use akwatch_proto::limits;
 use akwatch_proto::time::Time;
 use uuid::Uuid;
 
-use super::Identity;
+use super::{Identity, Options};
 use crate::link::{Outage, Outgoing, Outlet, TalkError, ToReporter};
 
 /// How long the reporter may take to accept a message.
@@ -83,13 +83,8 @@ pub(super) struct Courier {
 }
 
 impl Courier {
-    pub(super) fn new(
-        identity: &Identity,
-        facts: HostFacts,
-        directory: &Path,
-        now: Instant,
-    ) -> Courier {
-        let serial_file = directory.join(SERIAL);
+    pub(super) fn new(identity: &Identity, options: &Options, now: Instant) -> Courier {
+        let serial_file = options.directory.join(SERIAL);
         let serial = std::fs::read_to_string(&serial_file).unwrap_or_default();
         Courier {
             host: identity.host,
@@ -101,7 +96,7 @@ impl Courier {
             every: identity.heartbeat,
             checking_in: false,
             check_in_not_before: now,
-            facts,
+            facts: crate::facts::read(Path::new("/"), options.labels.clone()),
             facts_told: false,
             outcomes: VecDeque::new(),
             serial: serial.trim().parse().unwrap_or(0),

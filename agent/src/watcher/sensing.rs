@@ -147,6 +147,9 @@ impl Watcher {
                 }
             }
             Sensed::Swept(sweep) => self.take_sweep(sweep, now),
+            Sensed::Walls(role, missing) => {
+                self.walls.insert(role, missing);
+            }
             Sensed::Executed(taken) => {
                 let (job, pending) = *taken;
                 self.take_executed(job, pending, now);

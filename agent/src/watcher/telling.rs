@@ -18,8 +18,9 @@ use super::{Event, Identity, Options, Watcher, WatcherError, threads};
 use crate::control::{Cost, Delivery, Progress, Request, RoleState, Status};
 use crate::coverage::Source;
 use crate::job::Urgency;
-use crate::link::{Answer, FromReporter, ReporterLink, TalkError};
+use crate::link::{Answer, FromReporter, MarkerLink, ReporterLink, TalkError};
 use crate::role::{Linked, Role};
+use crate::sense::Stop;
 use crate::sense::watch_set::{Covered, WatchSet};
 
 /// The paths that the ledger holds findings of.
@@ -63,12 +64,21 @@ impl Watcher {
         match linked {
             Linked::Detector(link) => self.take_detector(link),
             Linked::Reporter(link) => self.take_reporter_link(link),
-            Linked::Marker(link) => {
-                self.marker = Some(link);
-                Ok(())
-            }
+            Linked::Marker(link) => self.take_marker(link),
             Linked::End => Ok(()),
         }
+    }
+
+    /// A marker came: the sensor of an earlier one gives way, its marks go with it.
+    fn take_marker(&mut self, link: MarkerLink) -> Result<(), WatcherError> {
+        if let Some(earlier) = self.marked.take() {
+            earlier.ask();
+            self.owe_rescan(); // between the two groups nobody watched
+        }
+        let stop = Stop::new()?;
+        self.marked = Some(stop.clone());
+        let (set, marks) = (self.set.clone(), self.marks.clone());
+        threads::marked(link, set, marks, self.sense.clone(), stop)
     }
 
     fn take_reporter_link(&mut self, link: ReporterLink) -> Result<(), WatcherError> {

@@ -10,11 +10,12 @@ use crossbeam_channel::{Receiver, Sender};
 use super::{Event, Options, WatcherError};
 use crate::control;
 use crate::host::Root;
-use crate::link::{Inlet, Message, TalkError};
+use crate::link::{Inlet, MarkerLink, Message, TalkError};
 use crate::open::Opener;
 use crate::role::Arrivals;
 use crate::sense::execs::Execs;
 use crate::sense::files::Files;
+use crate::sense::marked::{Marked, Marks};
 use crate::sense::processes::{Interest, Processes};
 use crate::sense::scan::{Ask, Scan, Walked};
 use crate::sense::watch_set::WatchSet;
@@ -25,6 +26,7 @@ pub(super) struct Parts<'a> {
     pub(super) host: &'a Arc<Root>,
     pub(super) opener: &'a Arc<Opener>,
     pub(super) set: &'a WatchSet,
+    pub(super) marks: &'a Marks,
     pub(super) options: &'a Options,
     pub(super) stop: &'a Stop,
 }
@@ -52,8 +54,25 @@ pub(super) fn sensors(
 
 fn files(parts: &Parts<'_>, out: Sender<Sensed>) -> Result<(), WatcherError> {
     let (host, set) = (Arc::clone(parts.host), parts.set.clone());
-    let files = Files::new(host, set, parts.options.watches, out, parts.stop.clone())?;
+    let (marks, watches) = (parts.marks.clone(), parts.options.watches);
+    let files = Files::new(host, set, marks, watches, out, parts.stop.clone())?;
     spawn("files", move || files.run())
+}
+
+/// Starts the fanotify rung on a marker's link.
+pub(super) fn marked(
+    link: MarkerLink,
+    set: WatchSet,
+    marks: Marks,
+    out: Sender<Sensed>,
+    stop: Stop,
+) -> Result<(), WatcherError> {
+    let (outlet, inlet) = link.split();
+    let marked = Marked::new(inlet, set, marks, out, stop);
+    spawn("marked", move || {
+        marked.run();
+        outlet.close();
+    })
 }
 
 /// Starts the exec rung where the kernel gives it; says whether it does.

@@ -30,7 +30,7 @@ impl Watched {
         let (out, said) = unbounded();
         let stop = Stop::new().unwrap();
         let host = Arc::new(Root::live().unwrap());
-        let files = Files::new(host, set, limit, out, stop.clone()).unwrap();
+        let files = Files::new(host, set, Marks::new().unwrap(), limit, out, stop.clone()).unwrap();
         let thread = Some(std::thread::spawn(move || files.run()));
         let watched = Watched {
             directory,

@@ -1,0 +1,533 @@
+//! The file sensor's fanotify rung: one mark for each filesystem, whatever the number of directories.
+//!
+//! The marker places the marks and hands over the group; this reads it. An event names a directory by
+//! handle and a file by name; the path of a directory is looked up once and remembered until some
+//! directory moves. Directories outside of the watch set are remembered as such, so that other
+//! people's writes cost a look into a table. Events are taken in batches, and nothing is opened but
+//! directories that moved here with files in them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use akwatch_sys::fanotify::{
+    self, BUFFER, CLOSE_WRITE, CREATE, DELETE, FilesystemId, Group, Handle, MOVED_FROM, MOVED_TO,
+    ONDIR, OVERFLOW, Resolved,
+};
+use crossbeam_channel::Sender;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::watch_set::{Covered, WatchSet};
+use super::{Sensed, Stop, Woken};
+use crate::job::{Target, TargetPlace, Urgency};
+use crate::link::{FromMarker, Inlet};
+
+/// How long events gather before they are read: waking up costs more than reading.
+const BATCH: Duration = Duration::from_millis(10);
+
+/// Directories remembered. Stops: memory that grows with a tree. 16,384 of them are about 4 MiB.
+const DIRECTORIES: usize = 16_384;
+
+/// Files named in one go when a directory moved here; a walk that is longer owes a rescan.
+const MOVED: usize = 16_384;
+
+/// What is marked, shared with the inotify rung, which watches the rest.
+#[derive(Clone, Debug)]
+pub struct Marks(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    changed: EventFd,
+    devices: Mutex<BTreeSet<u64>>,
+}
+
+impl Marks {
+    /// Nothing is marked yet.
+    ///
+    /// # Errors
+    /// When the kernel gives no descriptor.
+    pub fn new() -> nix::Result<Marks> {
+        let changed = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Marks(Arc::new(Shared {
+            changed,
+            devices: Mutex::default(),
+        })))
+    }
+
+    /// The filesystems that are marked, by device number.
+    #[must_use]
+    pub fn devices(&self) -> BTreeSet<u64> {
+        self.0
+            .devices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What becomes readable when they change.
+    #[must_use]
+    pub fn changed(&self) -> &EventFd {
+        &self.0.changed
+    }
+
+    fn set(&self, devices: BTreeSet<u64>) {
+        *self
+            .0
+            .devices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = devices;
+        let _ = self.0.changed.write(1); // fails only when it is pending 2^64 times
+    }
+}
+
+/// A directory's handle, owned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    filesystem: FilesystemId,
+    kind: i32,
+    bytes: Vec<u8>,
+}
+
+/// What is known of a directory.
+#[derive(Clone, Debug)]
+enum Directory {
+    Watched(PathBuf),
+    Outside,
+}
+
+/// The sensor.
+pub struct Marked {
+    link: Option<Inlet<FromMarker>>,
+    group: Option<Group>,
+    /// Where each marked filesystem can be opened, and its device number.
+    mounts: HashMap<FilesystemId, (PathBuf, u64)>,
+    /// Directories opened to resolve handles: only while a batch is read, since an open one would
+    /// keep its filesystem from being unmounted.
+    opened: HashMap<FilesystemId, OwnedFd>,
+    directories: HashMap<Key, Directory>,
+    set: WatchSet,
+    marks: Marks,
+    own: i32,
+    settled: bool,
+    out: Sender<Sensed>,
+    stop: Stop,
+}
+
+#[derive(Default)]
+struct Batch {
+    files: HashSet<PathBuf>,
+    moved: Vec<PathBuf>,
+    left: Vec<PathBuf>,
+    overflowed: bool,
+}
+
+impl Marked {
+    /// A sensor that reads what the marker at the other end of `link` marks.
+    #[must_use]
+    pub fn new(
+        link: Inlet<FromMarker>,
+        set: WatchSet,
+        marks: Marks,
+        out: Sender<Sensed>,
+        stop: Stop,
+    ) -> Marked {
+        Marked {
+            link: Some(link),
+            group: None,
+            mounts: HashMap::new(),
+            opened: HashMap::new(),
+            directories: HashMap::new(),
+            set,
+            marks,
+            own: nix::unistd::getpid().as_raw(),
+            settled: false,
+            out,
+            stop,
+        }
+    }
+
+    /// Reads until told to stop, or until there is nothing to read from.
+    pub fn run(mut self) {
+        let mut buffer = vec![0; BUFFER];
+        while self.link.is_some() || self.group.is_some() {
+            let mut fds = Vec::new();
+            fds.extend(self.link.as_ref().map(AsFd::as_fd));
+            fds.extend(self.group.as_ref().map(AsFd::as_fd));
+            if self.stop.wait_any(&fds, None) == Woken::Stop {
+                return;
+            }
+            self.hear_marker();
+            if self.stop.wait(None, Some(BATCH)) == Woken::Stop || !self.drain(&mut buffer) {
+                return;
+            }
+        }
+    }
+
+    /// Takes everything that the marker has said.
+    fn hear_marker(&mut self) {
+        while let Some(link) = &mut self.link {
+            match link.hear(Some(Duration::ZERO)) {
+                Ok(None) => return,
+                Ok(Some(said)) => self.take(said),
+                Err(why) => {
+                    // The marks live as long as the group: what is mounted later is not marked.
+                    tracing::warn!(%why, "the marker ended; its marks go on");
+                    self.link = None;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, said: FromMarker) {
+        match said {
+            FromMarker::Group {
+                group,
+                missing_walls,
+            } => {
+                self.group = Some(Group::received(group));
+                let _ = self.out.send(Sensed::Walls("marker", missing_walls));
+            }
+            FromMarker::Marked { at, fsid } => {
+                let at = PathBuf::from(std::ffi::OsString::from_vec(at));
+                if let Ok(meta) = std::fs::symlink_metadata(&at) {
+                    self.mounts.insert(FilesystemId(fsid), (at, meta.dev()));
+                    self.tell();
+                }
+            }
+            FromMarker::Unmounted { fsid } => {
+                self.mounts.remove(&FilesystemId(fsid));
+                self.directories.clear();
+                self.tell();
+            }
+            FromMarker::NotMarked { errno, .. } => {
+                tracing::info!(errno, "a filesystem cannot be marked; inotify watches it");
+            }
+            FromMarker::Settled => {
+                self.settled = true;
+                self.tell();
+            }
+            FromMarker::Refused { why, missing_walls } => {
+                tracing::info!(%why, "this host gives no marks; inotify watches");
+                let _ = self.out.send(Sensed::Walls("marker", missing_walls));
+                self.group = None;
+            }
+        }
+    }
+
+    /// The inotify rung may let go of what is marked, once the first marks are all there.
+    fn tell(&self) {
+        if self.settled {
+            self.marks
+                .set(self.mounts.values().map(|(_, device)| *device).collect());
+        }
+    }
+
+    /// Reads everything that waits; false when nobody listens any more.
+    fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(group) = self.group.take() else {
+            return true;
+        };
+        let mut batch = Batch::default();
+        let goes_on = loop {
+            match group.read(buffer) {
+                Ok([]) => break true,
+                Ok(read) => {
+                    for event in fanotify::events(read) {
+                        self.take_event(&event, &mut batch);
+                    }
+                }
+                Err(why) => {
+                    tracing::error!(%why, "marks cannot be read any more; inotify takes over");
+                    self.marks.set(BTreeSet::new());
+                    break false;
+                }
+            }
+        };
+        self.group = goes_on.then_some(group);
+        self.opened.clear();
+        self.say(batch) && goes_on
+    }
+
+    fn take_event(&mut self, event: &fanotify::Event<'_>, batch: &mut Batch) {
+        if event.mask & OVERFLOW != 0 {
+            batch.overflowed = true;
+            return;
+        }
+        if event.pid == self.own {
+            return;
+        }
+        let Some(at) = event.at else { return };
+        if event.mask & ONDIR == 0 {
+            if let Some(path) = self.watched(&at.directory, at.name) {
+                take_file(path, event.mask, batch);
+            }
+            return;
+        }
+        let path = self.watched(&at.directory, at.name);
+        if event.mask & (MOVED_FROM | MOVED_TO | DELETE) != 0 {
+            // Paths below it are others now, or will be another directory's.
+            self.directories.clear();
+        }
+        let Some(path) = path else { return };
+        if event.mask & (MOVED_FROM | DELETE) != 0 {
+            batch.left.push(path);
+        } else if event.mask & MOVED_TO != 0 {
+            batch.moved.push(path);
+        }
+    }
+
+    /// The path of a name in a directory, if it is watched.
+    fn watched(&mut self, handle: &Handle<'_>, name: &[u8]) -> Option<PathBuf> {
+        let Directory::Watched(directory) = self.directory(handle)? else {
+            return None;
+        };
+        let path = directory.join(std::ffi::OsStr::from_bytes(name));
+        (self.set.enters(&path) == Covered::Yes).then_some(path)
+    }
+
+    fn directory(&mut self, handle: &Handle<'_>) -> Option<&Directory> {
+        let key = Key {
+            filesystem: handle.filesystem,
+            kind: handle.kind,
+            bytes: handle.bytes.to_vec(),
+        };
+        if !self.directories.contains_key(&key) {
+            self.open(handle.filesystem)?;
+            let mount = self.opened.get(&handle.filesystem)?;
+            let found = match handle.resolve(mount.as_fd()) {
+                Ok(Resolved::Path(path)) if self.leads_to_watched(&path) => {
+                    Directory::Watched(path)
+                }
+                Ok(Resolved::Path(_)) => Directory::Outside,
+                Ok(Resolved::Gone) => return None,
+                Err(why) => {
+                    tracing::debug!(%why, "a directory could not be looked up");
+                    return None;
+                }
+            };
+            if self.directories.len() >= DIRECTORIES {
+                self.directories.clear();
+            }
+            self.directories.insert(key.clone(), found);
+        }
+        self.directories.get(&key)
+    }
+
+    /// Opens a directory of a filesystem, unless another one is mounted there by now.
+    fn open(&mut self, filesystem: FilesystemId) -> Option<()> {
+        if !self.opened.contains_key(&filesystem) {
+            let (at, _) = self.mounts.get(&filesystem)?;
+            let directory = fanotify::open_directory(at).ok()?;
+            if FilesystemId::of(directory.as_fd()).ok()? != filesystem {
+                return None;
+            }
+            self.opened.insert(filesystem, directory);
+        }
+        Some(())
+    }
+
+    /// Whether names in a directory may be watched: it is, or a root lies directly in it.
+    fn leads_to_watched(&self, directory: &Path) -> bool {
+        self.set.enters(directory) == Covered::Yes
+            || self
+                .set
+                .roots()
+                .iter()
+                .any(|root| root.parent() == Some(directory))
+    }
+
+    fn say(&self, batch: Batch) -> bool {
+        for left in batch.left {
+            if self.out.send(Sensed::Left(left)).is_err() {
+                return false;
+            }
+        }
+        let mut files: Vec<PathBuf> = batch.files.into_iter().collect();
+        let mut overflowed = batch.overflowed;
+        for moved in batch.moved {
+            overflowed |= !self.walk(moved, &mut files);
+        }
+        if overflowed && self.out.send(Sensed::Overflowed).is_err() {
+            return false;
+        }
+        let files = files
+            .into_iter()
+            .filter(|path| self.set.covers(path) == Covered::Yes);
+        let targets: Vec<Target> = files
+            .map(|path| Target {
+                what: TargetPlace::File(path),
+                urgency: Urgency::Live,
+            })
+            .collect();
+        targets.is_empty() || self.out.send(Sensed::Targets(targets)).is_ok()
+    }
+
+    /// The files of a directory that moved here: they bring no events. False when there are too many.
+    fn walk(&self, top: PathBuf, files: &mut Vec<PathBuf>) -> bool {
+        let mut directories = vec![top];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(&directory)
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => directories.push(entry.path()),
+                    Ok(kind) if kind.is_file() => files.push(entry.path()),
+                    _ => {}
+                }
+            }
+            if files.len() + directories.len() > MOVED {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn take_file(path: PathBuf, mask: u64, batch: &mut Batch) {
+    if mask & (CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE) != 0 {
+        batch.files.insert(path);
+    } else if mask & CREATE != 0 {
+        // A hard link brings no further event; everything else is written and closed.
+        let meta = std::fs::symlink_metadata(&path);
+        if meta.is_ok_and(|meta| meta.is_file() && meta.nlink() > 1) {
+            batch.files.insert(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Instant;
+
+    use crossbeam_channel::{Receiver, unbounded};
+
+    use super::*;
+    use crate::link::{Link, Nothing, Outlet};
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// A sensor over one marked directory; the test is its marker.
+    struct Sensor {
+        directory: tempfile::TempDir,
+        said: Receiver<Sensed>,
+        marks: Marks,
+        stop: Stop,
+        _marker: Outlet<FromMarker>,
+        thread: Option<std::thread::JoinHandle<()>>,
+    }
+
+    impl Sensor {
+        /// None where handles cannot be resolved: it takes `CAP_DAC_READ_SEARCH`.
+        fn new() -> Option<Sensor> {
+            if !nix::unistd::geteuid().is_root() {
+                return None;
+            }
+            let directory = tempfile::tempdir().unwrap();
+            let on = fanotify::open_directory(directory.path()).unwrap();
+            let group = Group::new().ok()?;
+            group.mark_directory(on.as_fd()).unwrap();
+            let fsid = FilesystemId::of(on.as_fd()).unwrap();
+            let (marker, watcher) = Link::<FromMarker, Nothing>::pair().unwrap();
+            let set = WatchSet::of_trees(vec![directory.path().to_owned()], Vec::new());
+            let (out, said) = unbounded();
+            let (stop, marks) = (Stop::new().unwrap(), Marks::new().unwrap());
+            let mut sensor = Marked::new(watcher.inlet, set, marks.clone(), out, stop.clone());
+            sensor.own = 0; // this process writes what is to be seen
+            let thread = Some(std::thread::spawn(move || sensor.run()));
+            let mut outlet = marker.outlet;
+            let said_by_marker = [
+                FromMarker::Group {
+                    group: group.into(),
+                    missing_walls: Vec::new(),
+                },
+                FromMarker::Marked {
+                    at: directory.path().as_os_str().as_bytes().to_vec(),
+                    fsid: fsid.0,
+                },
+                FromMarker::Settled,
+            ];
+            for message in &said_by_marker {
+                outlet.say(message, DEADLINE).unwrap();
+            }
+            Some(Sensor {
+                directory,
+                said,
+                marks,
+                stop,
+                _marker: outlet,
+                thread,
+            })
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.directory.path().join(name)
+        }
+
+        fn expect(&self, names: &[&str]) {
+            let mut missing: HashSet<PathBuf> = names.iter().map(|name| self.path(name)).collect();
+            let until = Instant::now() + DEADLINE;
+            while !missing.is_empty() {
+                let Ok(said) = self.said.recv_deadline(until) else {
+                    panic!("never named: {missing:?}")
+                };
+                let Sensed::Targets(targets) = said else {
+                    continue;
+                };
+                for target in targets {
+                    let TargetPlace::File(path) = target.what else {
+                        panic!("no file")
+                    };
+                    missing.remove(&path);
+                }
+            }
+        }
+    }
+
+    impl Drop for Sensor {
+        fn drop(&mut self) {
+            self.stop.ask();
+            if let Some(thread) = self.thread.take() {
+                thread.join().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn writes_saves_links_and_removals_are_named() {
+        let Some(sensor) = Sensor::new() else { return };
+        fs::write(sensor.path("a"), "x").unwrap();
+        sensor.expect(&["a"]);
+        fs::rename(sensor.path("a"), sensor.path("b")).unwrap();
+        sensor.expect(&["a", "b"]);
+        fs::hard_link(sensor.path("b"), sensor.path("c")).unwrap();
+        sensor.expect(&["c"]);
+        fs::remove_file(sensor.path("b")).unwrap();
+        sensor.expect(&["b"]);
+        assert_eq!(sensor.marks.devices().len(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_moves_here_brings_its_files() {
+        let Some(sensor) = Sensor::new() else { return };
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::create_dir(elsewhere.path().join("d")).unwrap();
+        fs::write(elsewhere.path().join("d/a"), "x").unwrap();
+        fs::rename(elsewhere.path().join("d"), sensor.path("d")).unwrap();
+        sensor.expect(&["d/a"]);
+        fs::rename(sensor.path("d"), elsewhere.path().join("d")).unwrap();
+        let until = Instant::now() + DEADLINE;
+        loop {
+            if let Sensed::Left(path) = sensor.said.recv_deadline(until).unwrap() {
+                assert_eq!(path, sensor.path("d"));
+                return;
+            }
+        }
+    }
+}
