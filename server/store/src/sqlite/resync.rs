@@ -115,6 +115,15 @@ pub(crate) async fn close(
             .credentials
             .extend(unknown.iter().map(|(_, credential, _)| *credential));
     }
+    // What was gone before stays so, but a restored ledger may find it again under any number.
+    sqlx::query(
+        "UPDATE finding SET revision = 0 WHERE host_id = ?1 AND listed <> ?2 AND revision > 0",
+    )
+    .bind(host.id)
+    .bind(host.resync_serial)
+    .execute(&mut tx.conn)
+    .await
+    .at("forgetting the revisions of what the full list left out")?;
     missing.reread = places.into_iter().collect();
     Ok(missing)
 }

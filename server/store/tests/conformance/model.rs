@@ -128,7 +128,7 @@ impl Model {
                 let agent = &mut self.agents[host];
                 agent.held.clear();
                 if restored {
-                    agent.revision /= 2;
+                    agent.revision = 0;
                 }
                 let parts = [(first, true), (last, false)];
                 for (said, more) in parts {

@@ -209,6 +209,25 @@ async fn a_restored_ledger_is_believed_when_it_lists_everything() {
 }
 
 #[tokio::test]
+async fn what_was_gone_may_come_back_in_a_restored_ledger_under_any_number() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    for _ in 0..5 {
+        let report = agent.report(vec![gone(finding(file("/etc/a"), 1))]);
+        let _ = world.report(report).await;
+    }
+    agent.revision = 0;
+    let list = agent.part(9, false, Vec::new());
+    assert!(world.report(list).await.reread.is_empty());
+    let report = agent.report(vec![finding(file("/etc/a"), 1)]);
+    assert_eq!(report.findings[0].revision, 1);
+    assert_eq!(world.report(report).await.findings.len(), 1);
+    let rows = world.findings(&FindingFilter::default()).await;
+    assert_eq!(rows[0].state, PresenceState::Present);
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
 async fn references_join_the_secret_whichever_comes_first() {
     let mut world = World::new().await;
     let mut agent = world.host(&[]).await;
