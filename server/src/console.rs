@@ -91,6 +91,12 @@ mod embedded {
     #[folder = "console/dist"]
     struct Files;
 
+    /// The files' names.
+    #[cfg(test)]
+    pub(super) fn names() -> impl Iterator<Item = String> {
+        Files::iter().map(std::borrow::Cow::into_owned)
+    }
+
     pub(super) fn html(nonce: &str) -> (StatusCode, String) {
         match Files::get("index.html") {
             Some(file) => {
@@ -148,6 +154,75 @@ mod embedded {
             "woff2" => "font/woff2",
             "txt" => "text/plain; charset=utf-8",
             _ => "application/octet-stream",
+        }
+    }
+}
+
+#[cfg(feature = "console")]
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+
+    use super::*;
+
+    async fn fetch(path: &str, accept: &str, known: Option<HeaderValue>) -> Response {
+        let mut request = Request::builder().uri(path).header(header::ACCEPT, accept);
+        if let Some(tag) = known {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        serve(request.body(Body::empty()).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn the_page_stands_for_every_address_and_carries_its_nonce() {
+        for path in ["/", "/credentials/cr_1?tab=2", "/index.html"] {
+            let response = fetch(path, "text/html", None).await;
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+                .to_str()
+                .unwrap();
+            let nonce = policy
+                .split("'nonce-")
+                .nth(1)
+                .unwrap()
+                .split('\'')
+                .next()
+                .unwrap();
+            let nonce = nonce.to_owned();
+            let page = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            let page = String::from_utf8(page.into()).unwrap();
+            assert!(
+                page.contains(&nonce) && !page.contains(PLACEHOLDER),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hashed_file_is_kept_and_a_missing_one_is_not_the_page() {
+        let name = embedded::names()
+            .find(|name| name.ends_with(".js"))
+            .unwrap();
+        let response = fetch(&format!("/{name}"), "*/*", None).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let headers = response.headers();
+        assert!(
+            headers[header::CACHE_CONTROL]
+                .to_str()
+                .unwrap()
+                .contains("immutable")
+        );
+        assert!(
+            headers[header::CONTENT_TYPE]
+                .to_str()
+                .unwrap()
+                .starts_with("text/javascript")
+        );
+        let tag = headers[header::ETAG].clone();
+        let again = fetch(&format!("/{name}"), "*/*", Some(tag)).await;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        for path in ["/assets/none.js", "/../Cargo.toml", "/api/v1/none"] {
+            let response = fetch(path, "*/*", None).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
 }

@@ -21,6 +21,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -42,6 +43,10 @@ const KNOWN_HEAD_TIME: Duration = Duration::from_secs(150);
 const HEAD_BYTES: usize = 64 * 1024;
 /// Headers of a request.
 const HEADERS: usize = 64;
+/// What a client that speaks plain HTTP is told, instead of noise.
+const PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    This port speaks HTTPS: use an address that begins with https://\n";
 /// How long open requests may take after the end was asked for.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
@@ -223,6 +228,13 @@ impl Listener {
     }
 }
 
+/// Whether the first byte is a letter of an HTTP method and not a TLS record's.
+async fn is_plain(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(HANDSHAKE_TIME, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first[0].is_ascii_uppercase()
+}
+
 #[derive(Clone)]
 struct Connection {
     tls: TlsAcceptor,
@@ -232,8 +244,12 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
+    async fn serve(self, mut stream: TcpStream, address: SocketAddr, watcher: Watcher) {
         let _ = stream.set_nodelay(true);
+        if is_plain(&stream).await {
+            let _ = stream.write_all(PLAIN).await;
+            return;
+        }
         let handshake = async {
             let _turn = self.handshakes.acquire().await;
             tokio::time::timeout(HANDSHAKE_TIME, self.tls.accept(stream)).await
@@ -287,6 +303,144 @@ impl Connection {
             .into_owned();
         if let Err(error) = watcher.watch(served).await {
             tracing::debug!(peer = %address, %error, "a connection ended with an error");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::routing::get;
+    use rustls::ClientConfig;
+    use rustls::pki_types::ServerName;
+    use tokio::io::AsyncReadExt as _;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::pki::server::names;
+    use crate::refusal;
+
+    /// A listener with this many seats; where it is, who signs for it, and what ends it.
+    async fn listener(seats: usize) -> (SocketAddr, RootCertStore, watch::Sender<bool>) {
+        let state = tempfile::tempdir().unwrap();
+        let domain = TrustDomain::parse("fleet.example").unwrap();
+        let now = crate::collector::now();
+        let authority = Authority::open(state.path(), domain.clone(), now).unwrap();
+        let certificate = ServerCertificate::issue(&authority, &names(&[]).unwrap(), now).unwrap();
+        let socket = bind("listen.people", (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let router = Router::new()
+            .route("/", get(|| async { "here" }))
+            .route("/panic", get(broken))
+            .layer(tower_http::catch_panic::CatchPanicLayer::custom(
+                refusal::panicked,
+            ))
+            .layer(axum::middleware::from_fn(refusal::answer));
+        let tls = people_tls(Arc::new(certificate)).unwrap();
+        let (end, drain) = watch::channel(false);
+        tokio::spawn(
+            Listener {
+                socket,
+                tls,
+                router,
+                domain,
+                seats,
+            }
+            .serve(drain),
+        );
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        (address, roots, end)
+    }
+
+    async fn broken() -> &'static str {
+        panic!("with a secret in it")
+    }
+
+    async fn connect(
+        address: SocketAddr,
+        roots: RootCertStore,
+    ) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap()
+    }
+
+    async fn ask(
+        stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+        path: &str,
+    ) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_waits_for_a_seat() {
+        let (address, roots, _end) = listener(1).await;
+        let mut first = connect(address, roots.clone()).await;
+        assert!(ask(&mut first, "/").await.ends_with("here"));
+        let mut second = std::pin::pin!(connect(address, roots));
+        let early = tokio::time::timeout(Duration::from_millis(200), second.as_mut()).await;
+        assert!(early.is_err(), "the only seat is taken");
+        drop(first);
+        assert!(ask(&mut second.await, "/").await.ends_with("here"));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_refusal_that_tells_nothing() {
+        let (address, roots, _end) = listener(4).await;
+        let mut stream = connect(address, roots).await;
+        let answer = ask(&mut stream, "/panic").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 500") && answer.contains("\"internal\""),
+            "{answer}"
+        );
+        assert!(!answer.contains("secret"), "{answer}");
+        assert!(
+            ask(&mut stream, "/").await.ends_with("here"),
+            "the connection goes on"
+        );
+    }
+
+    #[tokio::test]
+    async fn plain_http_is_told_to_use_https() {
+        let (address, _, _end) = listener(4).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert!(ask(&mut stream, "/").await.contains("https://"));
+    }
+
+    #[tokio::test]
+    async fn ending_lets_an_idle_connection_go_and_takes_no_new_one() {
+        let (address, roots, end) = listener(4).await;
+        let mut idle = connect(address, roots).await;
+        assert!(ask(&mut idle, "/").await.ends_with("here"));
+        end.send(true).unwrap();
+        let mut rest = Vec::new();
+        // Closed in order: nothing more to read, whether or not TLS says good-bye.
+        let _ = idle.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_what_to_do() {
+        let (address, _, _end) = listener(1).await;
+        let error = bind("listen.agents", address).unwrap_err().to_string();
+        for part in [&address.to_string(), "listen.agents", "in use", "ss -ltnp"] {
+            assert!(error.contains(part), "{error}");
         }
     }
 }
