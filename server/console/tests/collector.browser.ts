@@ -3,7 +3,8 @@
 //   AKWATCH_CONSOLE_URL       https://127.0.0.1:8443
 //   AKWATCH_CONSOLE_LINK      the one-time link; sets the name and password below
 //   AKWATCH_CONSOLE_NAME, AKWATCH_CONSOLE_PASSWORD
-//   AKWATCH_CONSOLE_KEY_ID    a planted key's id, whose credential must be exposed (may be absent)
+//   AKWATCH_CONSOLE_KEY_ID    a planted key's id, whose credential must be exposed (may be absent;
+//                             with it, a host and its findings must be there)
 // Without an address there is no collector to look at, and the suite says so by being skipped.
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -66,7 +67,9 @@ describe.skipIf(url === undefined)("a real collector", () => {
     await visit.open("/");
     const overview = await ask<Overview>("/overview");
     const open = Object.values(overview.verdicts).reduce((sum, n) => sum + n, 0) - (overview.verdicts["closed"] ?? 0);
-    await visit.page.getByRole("link", { name: new RegExp(`^${open.toLocaleString("en-GB")} open credential`) }).waitFor();
+    const known = Object.values(overview.hosts).reduce((sum, n) => sum + n, 0);
+    if (known === 0) await visit.page.getByText("No host is watched yet").waitFor();
+    else await visit.page.getByRole("link", { name: new RegExp(`^${open.toLocaleString("en-GB")} open credential`) }).waitFor();
     await settled(visit.page);
     await visit.picture("collector-overview");
     await held("overview");
@@ -89,9 +92,10 @@ describe.skipIf(url === undefined)("a real collector", () => {
   test("its hosts say what they read", async () => {
     const { rows } = await ask<Rows<HostRow>>("/hosts?limit=1");
     const host = rows[0];
-    expect(host, "a host is enrolled").toBeDefined();
+    if (host === undefined && keyId === undefined) return;
+    if (host === undefined) throw new Error("no host is enrolled");
     for (const tab of ["", "/findings", "/cost", "/platform", "/score"]) {
-      await visit.open(`/hosts/${host?.id ?? ""}${tab}`);
+      await visit.open(`/hosts/${host.id}${tab}`);
       await settled(visit.page);
       await visit.picture(`collector-host${tab.replace("/", "-")}`);
       await held(`host ${tab}`);

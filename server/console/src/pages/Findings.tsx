@@ -1,9 +1,11 @@
 // One row a place, for those who fix files and hunt noise. The opened row stands in the address.
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Drawer } from "antd";
+import { Button, Drawer, Dropdown } from "antd";
 import { useTranslation } from "react-i18next";
 
-import { sinceInstant } from "../address/address";
+import { DownOutlined } from "@ant-design/icons";
+
+import { sinceInstant, writeAddress } from "../address/address";
 import { useAddress } from "../address/useAddress";
 import { ask } from "../api/queries";
 import type { FindingRow } from "../api/types";
@@ -40,6 +42,7 @@ export function Findings() {
         noun="findings"
         title={t("page.findings")}
         head={address["presence"] === undefined ? <span className="tag">{t("join.two", { a: t("presence.present"), b: t("presence.unknown") })}</span> : null}
+        actions={<Export filter={{ presence, provider, kind, confidence, type, rule, host, credential, q, since, sort }} />}
         question={question}
         columns={columns}
         filters={filters}
@@ -55,6 +58,18 @@ export function Findings() {
         {open !== undefined && <FindingFacts finding={open} />}
       </Drawer>
     </>
+  );
+}
+
+/** What is shown, as a file: the same filters, every row, by the collector's own export. */
+function Export({ filter }: { filter: Record<string, string | number | undefined> }) {
+  const { t } = useTranslation();
+  const address = (format: string) => `/api/v1/export/findings${writeAddress({ ...filter, format })}`;
+  const items = [["csv", "CSV"], ["jsonl", "JSON lines"]] as const;
+  return (
+    <Dropdown trigger={["click"]} menu={{ items: items.map(([key, name]) => ({ key, label: <a href={address(key)} download>{name}</a> })) }}>
+      <Button type="text" className="wide-only">{t("copy.export")} <DownOutlined aria-hidden style={{ fontSize: 10 }} /></Button>
+    </Dropdown>
   );
 }
 

@@ -30,6 +30,7 @@ export interface ListPageProps<Row> {
   /** "31 credentials": a count with its unit. */
   countWords: (n: number) => string;
   head?: ReactNode;
+  actions?: ReactNode;
   above?: ReactNode;
   /** Shown when nothing matches and no filter is set. */
   empty: ReactNode;
@@ -67,7 +68,10 @@ export function ListPage<Row extends object>(props: ListPageProps<Row>) {
       windowTitle={props.title}
       head={props.head}
       actions={
-        <Button type="text" onClick={() => copy(asCommand(props.noun, address, [...keys, "sort"]), t("copy.commandDone"))}>{t("copy.command")}</Button>
+        <>
+          {props.actions}
+          <Button type="text" className="wide-only" onClick={() => copy(asCommand(props.noun, address, [...keys, "sort"]), t("copy.commandDone"))}>{t("copy.command")}</Button>
+        </>
       }
     >
       <Filters filters={props.filters} end={answer.data === undefined ? null : <><ChangesButton {...changes} /><span className="second number">{props.countWords(total)}</span></>} />

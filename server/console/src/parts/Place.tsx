@@ -7,27 +7,12 @@ import { useMedia } from "../theme/Theme";
 import { CopyButton } from "./Copy";
 import { HostText } from "./HostText";
 import { shortPath, visible } from "./places";
+import { placeWords } from "./placeWords";
 
-/** The main part of a location and what stands behind it, as text. */
-export function placeWords(location: Location, words: { env: string; arguments: string; pid: (pid: number) => string }): {
-  main: string; members: string[]; spot: string[];
-} {
-  const members = (location.inside ?? []).map(visible);
-  const field = location.field === undefined || location.field === null ? [] : [visible(location.field)];
-  if (location.type === "process") {
-    const capture = location.path.endsWith("/cmdline") ? words.arguments : words.env;
-    const name = location.workload ?? location.path;
-    return {
-      main: visible(name), members,
-      spot: [[capture, ...field].join(" "), ...(location.pid === undefined || location.pid === null ? [] : [words.pid(location.pid)])],
-    };
-  }
-  const line = location.line > 0 ? `:${location.line}` : "";
-  const main = visible(location.path);
-  if (location.type === "history") {
-    return { main: `${main}${line}`, members, spot: [visible(location.user ?? ""), ...field].filter((word) => word !== "") };
-  }
-  return { main: members.length === 0 ? `${main}${line}` : main, members, spot: [...(members.length === 0 ? [] : [`:${location.line}`]), ...field] };
+/** Cuts a name in the middle, never its line. */
+function cutName(name: string, room: number, process: boolean): string {
+  const line = process ? undefined : /:\d+$/.exec(name)?.[0];
+  return line === undefined ? shortPath(name, room) : shortPath(name.slice(0, -line.length), room) + line;
 }
 
 export function Place({ location, cause, longest: asked, copy = true }: {
@@ -39,9 +24,8 @@ export function Place({ location, cause, longest: asked, copy = true }: {
   const { main, members, spot } = placeWords(location, {
     env: t("place.env"), arguments: t("place.arguments"), pid: (pid) => t("place.pid", { pid: String(pid) }),
   });
-  const cutAt = main.lastIndexOf(":");
-  const [path, line] = cutAt > 0 && location.type !== "process" ? [main.slice(0, cutAt), main.slice(cutAt)] : [main, ""];
-  const names = [shortPath(path, members.length > 0 ? Math.floor(longest / 2) : longest) + line, ...members.map((name) => shortPath(name, Math.floor(longest / 2)))];
+  const room = members.length > 0 ? Math.floor(longest / 2) : longest;
+  const names = [main, ...members].map((name) => cutName(name, room, location.type === "process"));
   const whole = [main, ...members].join(" ▸ ") + spot.map((word) => ` · ${word}`).join("");
   return (
     <span className="place" title={whole}>

@@ -136,7 +136,7 @@ export const en = {
   copy: {
     id: "Copy id", masked: "Masked id copied", full: "Full id copied", text: "Copied",
     failed: "The browser did not allow copying.", link: "Copy link", command: "Copy as command",
-    linkDone: "Link copied", commandDone: "Command copied",
+    linkDone: "Link copied", commandDone: "Command copied", export: "Export",
   },
   secret: {
     none: "Agents never send secrets, so there is nothing to reveal.",

@@ -110,7 +110,7 @@ export const zh: Words = {
   },
   copy: {
     id: "复制 ID", masked: "已复制脱敏 ID", full: "已复制完整 ID", text: "已复制",
-    failed: "浏览器不允许复制。", link: "复制链接", command: "复制为命令", linkDone: "已复制链接", commandDone: "已复制命令",
+    failed: "浏览器不允许复制。", link: "复制链接", command: "复制为命令", linkDone: "已复制链接", commandDone: "已复制命令", export: "导出",
   },
   secret: {
     none: "Agent 从不上传密钥明文，因此没有可显示的内容。",
