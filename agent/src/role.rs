@@ -19,10 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::cli::RoleName;
 use crate::config::Config;
 use crate::link::{self, Link};
-use crate::{detector, marker};
+use crate::{detector, marker, reporter};
 
 pub mod links;
-mod report;
 pub mod users;
 pub mod walls;
 mod watch;
@@ -252,7 +251,12 @@ fn report(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
     walls.reporters_files(identity.as_fd(), &begun.config);
     let missing = walls.close();
     let link = Link::over(begun.channel);
-    Ok(report::run(link, begun.config.collector, missing)?)
+    let setup = reporter::Setup {
+        collector: begun.config.collector,
+        identity: PathBuf::from("."),
+        patience: reporter::Patience::default(),
+    };
+    Ok(reporter::run(link, missing, setup)?)
 }
 
 /// Writes events to standard error, one line each. Never in the detector.

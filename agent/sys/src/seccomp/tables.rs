@@ -307,15 +307,13 @@ pub(super) const SOCKET_CALLS: &[Call] = calls![
     SYS_socketpair,
 ];
 
-/// A thread's name, nothing else.
+/// A thread's name, and what the kernel told this process at its start (`PR_GET_AUXV`), which a
+/// library asks for the size of a page.
 const PRCTL: BoundedCall = bounded!(
     SYS_prctl,
     0,
-    &[libc::PR_SET_NAME.unsigned_abs(), PR_GET_AUXV]
+    &[libc::PR_SET_NAME.unsigned_abs(), 0x4155_5856]
 );
-/// `linux/prctl.h`, 6.4: reads the caller's own auxiliary vector. rustix asks it for the page size
-/// the first time that procfs opens a process.
-const PR_GET_AUXV: u32 = 0x4155_5856;
 
 /// Ending itself: `abort` signals its own thread.
 const ABORT: BoundedCall = bounded!(SYS_tgkill, 2, &[libc::SIGABRT.unsigned_abs()]);
