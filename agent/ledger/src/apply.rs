@@ -20,7 +20,9 @@ use crate::format::{
 };
 use crate::in_force::InForce;
 use crate::observed::{distinct, refresh};
-use crate::presence::{Checks, Swept, Verdict, conclude, set_present, set_unknown};
+use crate::presence::{
+    Checks, GRACE_PER_RETURN_MS, Swept, Verdict, conclude, set_present, set_unknown,
+};
 use crate::reading::{Extent, Observed, ProcessInstance, Reading, ReadingSubject};
 
 /// `last_verified` is written when it has moved by this much, or with another change: a rescan that
@@ -151,7 +153,7 @@ impl<'t> Draft<'t> {
             }
             let mut record = before.clone();
             if let Some(swept) = swept {
-                note_unheld(&mut record, swept.held.contains(&row), scene.reading.at);
+                note_unheld(&mut record, swept.held.contains_key(&row), scene.reading.at);
             }
             let verdict = conclude(
                 &mut record,
@@ -163,7 +165,9 @@ impl<'t> Draft<'t> {
             let changed = match verdict {
                 Verdict::Seen => {
                     verified(&mut record, scene.reading.at);
-                    false
+                    let holders = swept.and_then(|swept| swept.held.get(&row));
+                    holders
+                        .is_some_and(|holders| name_holder(&mut record, holders, scene.reading.at))
                 }
                 Verdict::Silent => false,
                 Verdict::Unknown(why) => set_unknown(&mut record, why, scene.reading.at),
@@ -175,7 +179,8 @@ impl<'t> Draft<'t> {
             if changed {
                 match record.finding.presence.state() {
                     PresenceState::Gone => self.changes.gone += 1,
-                    _ => self.changes.unknown += 1,
+                    PresenceState::Present => self.changes.altered += 1,
+                    PresenceState::Unknown => self.changes.unknown += 1,
                 }
             }
             self.save(meta, &row, Some(&before), record, changed)?;
@@ -335,7 +340,13 @@ impl<'t> Draft<'t> {
             if let Some(why) = unread.remove(&instance).or(holding.unread) {
                 swept.unread.insert(holding.group, why);
             }
-            swept.held.extend(holding.rows);
+            for row in holding.rows {
+                swept
+                    .held
+                    .entry(row)
+                    .or_default()
+                    .insert(instance, holding.since);
+            }
         }
         swept.stray = unread.into_values().next();
         for key in ended {
@@ -551,6 +562,27 @@ fn verified(record: &mut Record, at: Time) {
     if at.since(record.finding.last_verified) >= VERIFIED_GRAIN_MS {
         record.finding.last_verified = at;
     }
+}
+
+/// Names the process that holds the finding now, when the one that was named has ended: the pid that
+/// a responder is shown must live. Only a sweep does so, and for what has come back before only when
+/// it stays, so that a job that runs every minute costs no report.
+fn name_holder(record: &mut Record, holders: &BTreeMap<ProcessInstance, Time>, at: Time) -> bool {
+    let named = record
+        .primary
+        .filter(|primary| holders.contains_key(primary));
+    let Some(holder) = named.or_else(|| holders.keys().next().copied()) else {
+        return false;
+    };
+    let stays = holders
+        .get(&holder)
+        .is_some_and(|since| at.since(*since) >= GRACE_PER_RETURN_MS);
+    if record.finding.origin.pid == Some(holder.pid) || record.finding.returns > 0 && !stays {
+        return false;
+    }
+    record.primary = Some(holder);
+    record.finding.origin.pid = Some(holder.pid);
+    true
 }
 
 /// Notes since when no live process has held the finding.

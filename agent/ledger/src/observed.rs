@@ -50,7 +50,8 @@ pub(crate) fn distinct(reading: &Reading, group: Group) -> Distinct<'_> {
     seen
 }
 
-/// Takes over what the observation says; true when a person would see a difference. A pid is none.
+/// Takes over what the observation says; true when a person would see a difference.
+/// The pid stays: a sweep names the process that holds it then.
 pub(crate) fn refresh(
     record: &mut Record,
     observed: &Observed,
@@ -70,8 +71,6 @@ pub(crate) fn refresh(
     finding.reach.clone_from(&observed.reach);
     finding.origin.clone_from(&observed.origin);
     finding.delivered = observed.delivered;
-    let pid = std::mem::replace(&mut finding.origin.pid, before.origin.pid);
-    let visible = *finding != before;
-    finding.origin.pid = pid;
-    visible
+    finding.origin.pid = before.origin.pid;
+    *finding != before
 }

@@ -7,15 +7,15 @@
 use akwatch_proto::finding::{GoneProof, Presence, UnknownWhy};
 use akwatch_proto::place::Place;
 use akwatch_proto::time::Time;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::format::{Group, Record, Row, group_of_row, row_of};
 use crate::in_force::InForce;
-use crate::reading::{Extent, Reading, ReadingSubject};
+use crate::reading::{Extent, ProcessInstance, Reading, ReadingSubject};
 
 /// Milliseconds that a process's finding must be unheld, for each time that it came back: a cron
 /// job that runs every minute is *present* throughout, not gone and back 1,440 times a day.
-const GRACE_PER_RETURN_MS: i64 = 60_000;
+pub(crate) const GRACE_PER_RETURN_MS: i64 = 60_000;
 /// Returns that count for the grace: an hour at most.
 const GRACE_RETURNS: u32 = 60;
 
@@ -36,8 +36,8 @@ pub(crate) enum Verdict {
 /// What a sweep over all processes showed, once instances that ended are left out.
 #[derive(Debug, Default)]
 pub(crate) struct Swept {
-    /// Findings that a live instance holds.
-    pub(crate) held: BTreeSet<Row>,
+    /// Findings that live instances hold: which do, and since when.
+    pub(crate) held: BTreeMap<Row, BTreeMap<ProcessInstance, Time>>,
     /// Workloads of which a live instance could not be read whole.
     pub(crate) unread: BTreeMap<Group, UnknownWhy>,
     /// A live instance that could not be read and whose workload nobody knows.
@@ -140,7 +140,7 @@ fn same_place(case: &Case<'_>) -> Option<Verdict> {
 fn this_value(case: &Case<'_>) -> Option<Verdict> {
     let seen = case
         .swept
-        .is_some_and(|swept| swept.held.contains(&case.row))
+        .is_some_and(|swept| swept.held.contains_key(&case.row))
         || case
             .reading
             .observed

@@ -89,7 +89,7 @@ fn a_process_first_read_during_the_sweep_is_not_taken_for_an_ended_one() {
 }
 
 #[test]
-fn a_restart_is_the_same_finding_and_no_news() {
+fn a_restart_is_the_same_finding_under_the_pid_that_lives() {
     let (_directory, mut ledger) = ledger_with(&[held(1, 10), sweep(20, &[1], &[])]);
     assert_eq!(deliver(&mut ledger), 1);
     for pid in 2..50 {
@@ -97,11 +97,33 @@ fn a_restart_is_the_same_finding_and_no_news() {
         let changes = ledger
             .commit(&[held(pid, at), sweep(at + 1, &[pid], &[])])
             .unwrap();
-        assert!(!changes.any(), "{changes:?}");
+        assert_eq!(
+            (changes.altered, changes.appeared, changes.returned),
+            (1, 0, 0)
+        );
     }
     let found = finding(&mut ledger, &environ(UNIT), 1);
     assert_eq!(found.origin.pid, Some(49));
     assert_eq!((found.presence, found.returns), (present(10), 0));
+    assert_eq!(
+        deliver(&mut ledger),
+        1,
+        "one state, however often it changed"
+    );
+}
+
+#[test]
+fn what_starts_and_ends_between_two_sweeps_is_no_news() {
+    let (_directory, mut ledger) = ledger_with(&[held(1, 10), sweep(20, &[1], &[])]);
+    assert_eq!(deliver(&mut ledger), 1);
+    for pid in 2..50 {
+        let at = i64::from(pid) * 100;
+        let changes = ledger
+            .commit(&[held(pid, at), sweep(at + 1, &[1], &[])])
+            .unwrap();
+        assert!(!changes.any(), "{changes:?}");
+    }
+    assert_eq!(finding(&mut ledger, &environ(UNIT), 1).origin.pid, Some(1));
     assert_eq!(deliver(&mut ledger), 0);
 }
 
