@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p akwatch-detect --example cases -- cases FILE.jsonl [TIER] [--reveal]`
 //! `cargo run --release -p akwatch-detect --example cases -- tree DIR…`
+//! `cargo run --release -p akwatch-detect --example cases -- speed FILE…` scans files from memory
+//! `cargo run -p akwatch-detect --example cases -- rules` prints the reference page
 
 #![expect(clippy::print_stdout, reason = "a measuring tool that prints")]
 
@@ -19,6 +21,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("cases") => cases(&arguments[1..]),
+        Some("rules") => print!("{}", RuleSet::builtin().reference()),
+        Some("speed") => speed(&arguments[1..]),
         Some("tree") => tree(&arguments[1..]),
         _ => println!("cases FILE [TIER] [--reveal] | tree DIR…"),
     }
@@ -236,5 +240,29 @@ fn tree(roots: &[String]) {
     println!(
         "{files} files, {bytes} bytes, {told} findings, {:.2} s scanning",
         spent.as_secs_f64()
+    );
+}
+
+/// Scans files that lie in memory, three times, and prints the best rate of all together.
+fn speed(files: &[String]) {
+    let contents: Vec<(String, Vec<u8>)> = files
+        .iter()
+        .filter_map(|file| Some((file.clone(), std::fs::read(file).ok()?)))
+        .collect();
+    let bytes: usize = contents.iter().map(|(_, content)| content.len()).sum();
+    let mut detector = Detector::new(RuleSet::builtin(), Limits::default());
+    let best = (0..3)
+        .map(|_| {
+            let start = Instant::now();
+            for (name, content) in &contents {
+                scan(&mut detector, name, content);
+            }
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    let rate = bytes as f64 / best / 1e9;
+    println!(
+        "{} files, {bytes} bytes, {best:.3} s, {rate:.2} GB/s",
+        contents.len()
     );
 }

@@ -8,6 +8,7 @@
 mod name;
 mod pack;
 pub(crate) mod pattern;
+mod reference;
 
 use std::collections::HashMap;
 use std::fmt;

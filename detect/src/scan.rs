@@ -130,11 +130,20 @@ pub enum UnreadWhy {
 }
 
 /// Scans parts with a rule set. One per thread.
-#[derive(Debug)]
 pub struct Detector {
     rules: Arc<RuleSet>,
     limits: Limits,
     window: usize,
+    buffers: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The buffers hold what was scanned last; they are wiped, and still never shown.
+        f.debug_struct("Detector")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Detector {
@@ -145,6 +154,7 @@ impl Detector {
             rules,
             limits,
             window: stream::WINDOW,
+            buffers: Vec::new(),
         }
     }
 
@@ -173,12 +183,14 @@ impl Detector {
             work: 0,
             unwrapped: 0,
             window: self.window,
+            buffers: std::mem::take(&mut self.buffers),
         };
         let read = parts
             .iter()
             .enumerate()
             .map(|(number, part)| read_part(&mut scanner, number, part))
             .collect();
+        self.buffers = std::mem::take(&mut scanner.buffers);
         let candidates = std::mem::take(&mut scanner.candidates);
         let mut matches = pair(candidates, &scanner.scopes, &self.rules);
         let too_many = scanner.too_many || matches.len() > self.limits.matches;

@@ -348,19 +348,21 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
     while last > floor && text[last - 1].is_ascii_digit() {
         last -= 1;
     }
-    let mut ending = [0_u8; 2];
+    let mut ending = [0_u8; 3];
     let mut found = 0;
-    while last > at.saturating_sub(12) && found < 2 {
+    while last > at.saturating_sub(14) && found < 3 {
         last -= 1;
         let byte = text[last];
         if ALNUM.has(byte) || byte >= 0x80 {
-            ending[1 - found] = byte.to_ascii_lowercase();
+            ending[2 - found] = byte.to_ascii_lowercase();
             found += 1;
+        } else if found >= 2 {
+            break;
         } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
             return false;
         }
     }
-    if found < 2 || (!rules.names().may_end(ending) && ending != *b"ue") {
+    if found < 2 || (!rules.names().may_end(ending) && ending != *b"lue") {
         return false;
     }
     let floor = at.saturating_sub(64);
@@ -372,13 +374,13 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
         begin -= 1;
     }
     let key = &text[begin..end];
-    if ending == *b"ue" {
+    if ending == *b"lue" {
         return key.len() <= 6 && key.ends_with(b"value");
     }
     rules
         .names()
-        .role_of(key)
-        .is_some_and(|named| !matches!(named.role, Role::Id | Role::Expiry))
+        .says(key)
+        .is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
 }
 
 /// Whether a token may begin at `at`: what stands before it does not make it a piece of something.

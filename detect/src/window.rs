@@ -30,6 +30,8 @@ pub(crate) struct Scanner<'r> {
     pub(crate) unwrapped: u64,
     /// Bytes of a window; a parameter so that tests can put a boundary anywhere.
     pub(crate) window: usize,
+    /// Buffers that no level of nesting is using, kept between scans.
+    pub(crate) buffers: Vec<Vec<u8>>,
 }
 
 /// Candidates of one scan. Stops: a file of generated keys that fills memory.

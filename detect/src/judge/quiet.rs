@@ -132,19 +132,25 @@ const WORDS: [&[u8]; 43] = [
 pub(crate) fn is_reference(value: &[u8]) -> bool {
     let value = value.trim_ascii();
     REFERENCES.iter().any(|start| value.starts_with(start))
-        || memchr::memmem::find(value, b"${").is_some()
-        || memchr::memmem::find(value, b"{{").is_some()
-        || memchr::memmem::find(value, b"$(").is_some()
+        || holds(value, b"${")
+        || holds(value, b"{{")
+        || holds(value, b"$(")
 }
 
 /// Whether a machine-made value is a stand-in.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
-    PLACEHOLDERS
-        .iter()
-        .any(|word| memchr::memmem::find(&lower, word).is_some())
+    PLACEHOLDERS.iter().any(|word| holds(&lower, word))
         || PUBLISHED.contains(&Fnv::of(value))
         || is_monotone(value)
+}
+
+/// Whether `text` holds `word`: values are too short to be worth preparing a search.
+fn holds(text: &[u8], word: &[u8]) -> bool {
+    let Some((&first, rest)) = word.split_first() else {
+        return true;
+    };
+    memchr::memchr_iter(first, text).any(|at| text[at + 1..].starts_with(rest))
 }
 
 /// One byte repeated, a counting-up, or an alphabet of a few characters.
@@ -264,9 +270,9 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         || crypt
         || WORDS.contains(&folded.as_slice())
         || is_placeholder(value)
-        || memchr::memmem::find(&lower, b"password").is_some()
-        || memchr::memmem::find(&lower, b"passwd").is_some()
-        || memchr::memmem::find(&lower, b"://").is_some())
+        || holds(&lower, b"password")
+        || holds(&lower, b"passwd")
+        || holds(&lower, b"://"))
         && letters
         && others
         && !is_identifier(value)

@@ -4,8 +4,6 @@
 //! ending decides: `PROD_ALIYUN_ACCESS_KEY_SECRET` is a secret, and what is left, `prodaliyun`, is
 //! its *stem*, by which it finds its id. A name alone never makes a finding.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 
 /// What a value is, by its name.
@@ -52,14 +50,16 @@ pub(super) struct RawNames {
     not: Vec<String>,
 }
 
-/// The known names, by their folded text.
+/// The known names, by the last two bytes of their folded text.
 #[derive(Debug)]
 pub(crate) struct Names {
-    roles: HashMap<Vec<u8>, Role>,
+    /// For each ending one more than its bucket; 0 for none. What the sieve asks first.
+    endings: Box<[u16; 1 << 16]>,
+    /// Names with one ending, longest first.
+    buckets: Vec<Vec<(Vec<u8>, Role)>>,
     not: Vec<Vec<u8>>,
-    /// Last two bytes of every name: what the sieve asks first.
-    endings: Box<[bool; 1 << 16]>,
-    longest: usize,
+    /// One bit for each hash of a last three bytes; all bits of endings that are whole names.
+    triples: Box<[u64; 1024]>,
 }
 
 /// Names up to this length need a word boundary before them.
@@ -67,16 +67,50 @@ const SHORT: usize = 4;
 /// Bytes of a key that are looked at, from its end.
 const LONGEST_KEY: usize = 160;
 
+/// A key without separators and in lower case, and where its words begin. On the stack: the sieve
+/// folds a name for every few hundred bytes of text.
+struct Folded {
+    bytes: [u8; LONGEST_KEY],
+    starts: [bool; LONGEST_KEY],
+    length: usize,
+}
+
+impl Folded {
+    fn of(key: &[u8]) -> Folded {
+        let mut folded = Folded {
+            bytes: [0; LONGEST_KEY],
+            starts: [false; LONGEST_KEY],
+            length: 0,
+        };
+        let mut previous = b' ';
+        for &byte in &key[key.len().saturating_sub(LONGEST_KEY)..] {
+            if !is_separator(byte) {
+                let camel = byte.is_ascii_uppercase() && !previous.is_ascii_uppercase();
+                folded.bytes[folded.length] = byte.to_ascii_lowercase();
+                folded.starts[folded.length] =
+                    is_separator(previous) || camel || previous.is_ascii_digit();
+                folded.length += 1;
+            }
+            previous = byte;
+        }
+        folded
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 impl Names {
     pub(super) fn new(raw: &RawNames) -> Names {
         let mut names = Names {
-            roles: HashMap::new(),
-            not: raw.not.iter().map(|name| fold(name.as_bytes())).collect(),
-            endings: vec![false; 1 << 16]
+            endings: vec![0; 1 << 16]
                 .into_boxed_slice()
                 .try_into()
                 .expect("invariant: the length is the same"),
-            longest: 0,
+            buckets: Vec::new(),
+            triples: Box::new([0; 1024]),
+            not: raw.not.iter().map(|name| fold(name.as_bytes())).collect(),
         };
         names.extend(Role::Id, &raw.id);
         names.extend(Role::Secret, &raw.secret);
@@ -91,58 +125,88 @@ impl Names {
     pub(super) fn extend(&mut self, role: Role, names: &[String]) {
         for name in names {
             let name = fold(name.as_bytes());
-            let Some(ending) = name.last_chunk::<2>() else {
+            let Some(ending) = name.last_chunk::<2>().copied() else {
                 continue;
             };
-            self.endings[usize::from(u16::from_le_bytes(*ending))] = true;
-            self.longest = self.longest.max(name.len());
-            let known = self.roles.get(&name).copied();
-            let role = match (known, role) {
-                (Some(Role::Id), Role::Secret) | (Some(Role::Secret), Role::Id) => Role::IdOrSecret,
-                (Some(known), _) => known,
-                (None, role) => role,
-            };
-            self.roles.insert(name, role);
+            match name.last_chunk::<3>() {
+                Some(last) => self.mark(*last),
+                // A name of two bytes may follow anything.
+                None => (0..=255).for_each(|byte| self.mark([byte, ending[0], ending[1]])),
+            }
+            let slot = &mut self.endings[usize::from(u16::from_le_bytes(ending))];
+            if *slot == 0 {
+                self.buckets.push(Vec::new());
+                *slot = u16::try_from(self.buckets.len()).unwrap_or(u16::MAX);
+            }
+            let bucket = &mut self.buckets[usize::from(*slot) - 1];
+            match bucket.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => {
+                    *known = match (*known, role) {
+                        (Role::Id, Role::Secret) | (Role::Secret, Role::Id) => Role::IdOrSecret,
+                        (known, _) => known,
+                    };
+                }
+                None => bucket.push((name, role)),
+            }
+            bucket.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         }
     }
 
-    /// Whether a name may end with these two folded bytes.
-    pub(crate) fn may_end(&self, ending: [u8; 2]) -> bool {
-        self.endings[usize::from(u16::from_le_bytes(ending))]
+    fn mark(&mut self, last: [u8; 3]) {
+        let hash = super::gate_hash(last);
+        self.triples[hash >> 6] |= 1 << (hash & 63);
+    }
+
+    /// Whether a name may end with these three folded bytes.
+    pub(crate) fn may_end(&self, last: [u8; 3]) -> bool {
+        let hash = super::gate_hash(last);
+        self.triples[hash >> 6] >> (hash & 63) & 1 == 1
     }
 
     /// What `key`, a name or a key path, says. Its last component decides; the whole path is its
     /// stem.
     pub(crate) fn role_of(&self, key: &[u8]) -> Option<Named> {
-        let key = &key[key.len().saturating_sub(LONGEST_KEY)..];
-        let folded = fold(key);
-        let name = strip_number(&folded);
-        let starts = word_starts(key);
-        // Longest ending first; among equals there is one only.
-        let longest = self.longest.min(name.len());
-        for length in (2..=longest).rev() {
-            let ending = &name[name.len() - length..];
-            let Some(&role) = self.roles.get(ending) else {
+        let folded = Folded::of(key);
+        let (role, start, weight) = self.find(&folded)?;
+        let text = folded.text();
+        let mut stem = text[..start].to_vec();
+        stem.extend_from_slice(&text[start + weight..]);
+        Some(Named { role, stem, weight })
+    }
+
+    /// The role alone, for the sieve.
+    pub(crate) fn says(&self, key: &[u8]) -> Option<Role> {
+        self.find(&Folded::of(key)).map(|(role, ..)| role)
+    }
+
+    /// The longest known ending of the name: its role, where it begins, how long it is.
+    fn find(&self, folded: &Folded) -> Option<(Role, usize, usize)> {
+        let name = strip_number(folded.text());
+        let ending = name.last_chunk::<2>()?;
+        let slot = self.endings[usize::from(u16::from_le_bytes(*ending))];
+        let bucket = self.buckets.get(usize::from(slot).checked_sub(1)?)?;
+        for (known, role) in bucket {
+            let same = known.len() <= name.len()
+                && known
+                    .iter()
+                    .rev()
+                    .zip(name.iter().rev())
+                    .all(|(a, b)| a == b);
+            if !same {
                 continue;
-            };
-            let at = name.len() - length;
-            if length <= SHORT && ending.is_ascii() && !starts.contains(&at) {
+            }
+            let start = name.len() - known.len();
+            if known.len() <= SHORT && known.is_ascii() && !folded.starts[start] {
                 continue;
             }
             if self
                 .not
                 .iter()
-                .any(|not| name.ends_with(not) && not.len() > length)
+                .any(|not| not.len() > known.len() && name.ends_with(not))
             {
                 return None;
             }
-            let mut stem = name[..at].to_vec();
-            stem.extend_from_slice(&folded[name.len()..]);
-            return Some(Named {
-                role,
-                stem,
-                weight: length,
-            });
+            return Some((*role, start, known.len()));
         }
         None
     }
@@ -184,24 +248,6 @@ fn strip_number(folded: &[u8]) -> &[u8] {
         .rposition(|byte| !byte.is_ascii_digit())
         .map_or(0, |at| at + 1);
     &folded[..end]
-}
-
-/// Offsets in the folded name at which a word begins.
-fn word_starts(key: &[u8]) -> Vec<usize> {
-    let mut starts = Vec::new();
-    let mut at = 0;
-    let mut previous = b' ';
-    for &byte in key {
-        if !is_separator(byte) {
-            let camel = byte.is_ascii_uppercase() && !previous.is_ascii_uppercase();
-            if is_separator(previous) || camel || previous.is_ascii_digit() {
-                starts.push(at);
-            }
-            at += 1;
-        }
-        previous = byte;
-    }
-    starts
 }
 
 #[cfg(test)]

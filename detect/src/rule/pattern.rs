@@ -292,6 +292,25 @@ impl Pattern {
     }
 }
 
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for item in &self.items {
+            match item {
+                Item::Literal(bytes) => f.write_str(&String::from_utf8_lossy(bytes))?,
+                Item::Class { set, min, max } => {
+                    let class = CLASSES.iter().find(|(_, known)| known == set);
+                    write!(f, "{{{}:{min}", class.map_or("", |(name, _)| name))?;
+                    if min != max {
+                        write!(f, "-{max}")?;
+                    }
+                    f.write_str("}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn pick(next: &mut dyn FnMut() -> u64, below: usize) -> usize {
     usize::try_from(next() >> 33).unwrap_or(0) % below.max(1)
 }

@@ -64,8 +64,13 @@ pub(crate) fn wrapped_end(text: &[u8], start: usize) -> usize {
 /// Whether a long run decodes to text or to a container, judged by its beginning.
 pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
     let head = &run[..run.len().min(48) / 4 * 4];
+    if head.len() < 8 {
+        return false;
+    }
     if head.iter().all(u8::is_ascii_hexdigit) {
-        return hex(head).is_some_and(|bytes| is_texty(&bytes));
+        // Most are digests: the first bytes tell without decoding the rest.
+        let likely = hex(&head[..8]).is_some_and(|bytes| is_texty(&bytes));
+        return likely && hex(head).is_some_and(|bytes| is_texty(&bytes));
     }
     STANDARD
         .decode(head)

@@ -82,12 +82,26 @@ pub(crate) fn read(
     input: &mut dyn Read,
     inline: Option<LineBase>,
 ) -> u64 {
-    let mut buffer = vec![0_u8; scanner.window];
-    let (filled, end) = fill(scanner, region, input, &mut buffer, 0);
+    let mut buffer = scanner.buffers.pop().unwrap_or_default();
+    buffer.resize(scanner.window, 0);
+    let read = read_into(scanner, region, input, inline, &mut buffer);
+    scanner.buffers.push(buffer);
+    read
+}
+
+fn read_into(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    input: &mut dyn Read,
+    inline: Option<LineBase>,
+    buffer: &mut [u8],
+) -> u64 {
+    let (filled, end) = fill(scanner, region, input, buffer, 0);
     let head = &buffer[..filled];
     let explicit = matches!(region.format, Format::Environ | Format::Argv);
     if !explicit && is_unsupported(head) {
         scanner.skipped(&region.member, UnreadWhy::Unsupported);
+        wipe(&mut buffer[..filled]);
         return 0;
     }
     let opens = !explicit && (is_container(head) || utf16_order(head).is_some());
@@ -98,6 +112,7 @@ pub(crate) fn read(
         }
         let counted = &mut Counted { input, count: 0 };
         open(scanner, region, head, end, counted);
+        wipe(&mut buffer[..filled]);
         return filled as u64 + counted.count;
     }
     let mut region = region.clone();
@@ -231,11 +246,12 @@ fn windows(
     scanner: &mut Scanner<'_>,
     region: &mut Region,
     input: &mut dyn Read,
-    mut buffer: Vec<u8>,
+    buffer: &mut [u8],
     mut filled: usize,
     mut end: bool,
 ) -> u64 {
     let mut total = filled as u64;
+    let mut used = filled;
     loop {
         if end {
             scanner.text(region, &buffer[..filled], false);
@@ -259,11 +275,18 @@ fn windows(
         region.offset += keep as u64;
         buffer.copy_within(keep..filled, 0);
         let left = filled - keep;
-        (filled, end) = fill(scanner, region, input, &mut buffer, left);
+        (filled, end) = fill(scanner, region, input, buffer, left);
+        used = used.max(filled);
         total += (filled - left) as u64;
     }
-    zeroize::Zeroize::zeroize(&mut buffer);
+    wipe(&mut buffer[..used]);
     total
+}
+
+/// Overwrites what was read. The buffer is kept and used again, so the writes cannot be left out.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(bytes);
 }
 
 /// The region of a member inside a container.
