@@ -7,7 +7,7 @@
 //! reading counts when the ledger has made it durable, not before, and only then is anything sent.
 //! No path is logged: a raw name may hold a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use crate::open::Opener;
 use crate::role::{Linked, Links, Requests};
 use crate::sense::files::FilesError;
 use crate::sense::marked::Marks;
-use crate::sense::processes::Interest;
+use crate::sense::processes::{Interest, own_processes};
 use crate::sense::scan::{Ask, Walked};
 use crate::sense::watch_set::WatchSet;
 use crate::sense::{Sensed, Stop};
@@ -195,7 +195,7 @@ struct Watcher {
     marked: Option<Stop>,
     channels: Channels,
     walls: BTreeMap<&'static str, Vec<String>>,
-    own: BTreeMap<&'static str, i32>,
+    own: BTreeSet<i32>,
     began: Instant,
     bytes_read: u64,
     ticked: Instant,
@@ -245,19 +245,17 @@ impl Watcher {
         threads::scan(&parts, asks, walk)?;
         threads::arrivals(links.arrivals, say.clone())?;
         threads::stop(stop.clone(), say.clone())?;
-        if let Some(listener) = control {
-            threads::control(listener, stop.clone(), say.clone())?;
-        }
+        threads::control(control, &stop, &say)?;
         let now = Instant::now();
         let mut watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
             scans: Scans::new(ask, &options),
             counts: Counts::of(&sources(&options)),
             walls: [("watcher", links.missing_walls)].into(),
-            own: [("watcher", own_pid())].into(),
+            own: own_processes(),
             requests: links.requests,
-            sense: sense.clone(),
             marked: None,
+            sense,
             marks,
             channels: Channels {
                 sensed,
@@ -283,7 +281,7 @@ impl Watcher {
             known,
             interest,
         };
-        watcher.leave_out_own();
+        watcher.interest.leave_out(watcher.own.clone());
         watcher.begin_scan();
         Ok(watcher)
     }
@@ -318,7 +316,10 @@ impl Watcher {
             Event::Sensed(sensed) => self.take_sensed(sensed, now),
             Event::Walked(walked) => self.take_walked(walked, now),
             Event::Linked(Linked::End) | Event::Stop => self.end(now),
-            Event::Linked(linked) => self.take_link(linked)?,
+            Event::Linked(linked) => {
+                self.know_own();
+                self.take_link(linked)?;
+            }
             Event::Unlinked if self.ending => {}
             Event::Unlinked => return Err(WatcherError::Unlinked),
             Event::Detector(generation, said) => self.take_answer(generation, said, now)?,
@@ -361,7 +362,7 @@ impl Watcher {
     }
 
     fn tick(&mut self, now: Instant) {
-        let own: Vec<i32> = self.own.values().copied().collect();
+        let own: Vec<i32> = self.own.iter().copied().collect();
         let before = self.governor.rung();
         let rung = self
             .governor
@@ -382,14 +383,11 @@ impl Watcher {
         }
     }
 
-    fn leave_out_own(&self) {
-        self.interest
-            .leave_out(self.own.values().copied().collect());
+    /// Looks for the roles anew: one has come.
+    fn know_own(&mut self) {
+        self.own = own_processes();
+        self.interest.leave_out(self.own.clone());
     }
-}
-
-fn own_pid() -> i32 {
-    nix::unistd::getpid().as_raw()
 }
 
 fn sources(options: &Options) -> Vec<Source> {

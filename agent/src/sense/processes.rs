@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -334,6 +335,36 @@ pub fn status(exec_events: bool) -> Status {
         ready: true,
         ..Status::default()
     }
+}
+
+/// The agent's own processes: this one, its parent where that is the agent too, and their other
+/// children that run the same program. A role that this process may not look at is left to the
+/// kernel's own refusal.
+#[must_use]
+pub fn own_processes() -> BTreeSet<i32> {
+    let myself = nix::unistd::getpid().as_raw();
+    let parent = nix::unistd::getppid().as_raw();
+    let program = |pid: i32| {
+        let meta = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    let mut own = BTreeSet::from([myself]);
+    let Some(mine) = program(myself) else {
+        return own;
+    };
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    own.extend(pids.filter(|pid| {
+        (*pid == parent || parent_of(*pid) == Some(parent)) && program(*pid) == Some(mine)
+    }));
+    own
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let line = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(line.get(close + 2..)?).ok()?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// The instance is no longer there.

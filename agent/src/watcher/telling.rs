@@ -273,7 +273,7 @@ impl Watcher {
     }
 
     fn cost(&self, now: Instant) -> akwatch_proto::agent::CostReceipt {
-        let own: Vec<i32> = self.own.values().copied().collect();
+        let own: Vec<i32> = self.own.iter().copied().collect();
         akwatch_proto::agent::CostReceipt {
             bytes_read: self.bytes_read,
             ..crate::budget::cost(&own, self.began, now)

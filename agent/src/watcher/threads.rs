@@ -138,10 +138,14 @@ pub(super) fn stop(stop: Stop, say: Sender<Event>) -> Result<(), WatcherError> {
 }
 
 pub(super) fn control(
-    listener: control::Listener,
-    stop: Stop,
-    say: Sender<Event>,
+    listener: Option<control::Listener>,
+    stop: &Stop,
+    say: &Sender<Event>,
 ) -> Result<(), WatcherError> {
+    let (stop, say) = (stop.clone(), say.clone());
+    let Some(listener) = listener else {
+        return Ok(());
+    };
     spawn("control", move || {
         listener.serve(&stop, |request| say.send(Event::Control(request)).is_ok());
     })
