@@ -8,6 +8,7 @@ use std::time::Duration;
 use akwatch_store::sqlite::Sqlite;
 use akwatch_store::{PepperKey, StoreError};
 use anyhow::{Context as _, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -119,11 +120,11 @@ fn harden() {
     // Files of this process are its owner's alone unless they say otherwise.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let undumpable = nix::sys::prctl::set_dumpable(false);
-    let no_core = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    if undumpable.is_err() || no_core.is_err() {
-        tracing::warn!(
-            "a core dump of this process could hold keys: the kernel refused to forbid it"
-        );
+    // A service manager that forbids this call has set the limit itself.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let no_core = getrlimit(Resource::RLIMIT_CORE).is_ok_and(|(soft, _)| soft == 0);
+    if undumpable.is_err() && !no_core {
+        tracing::warn!("the kernel refused to forbid core dumps, and one could hold keys");
     }
 }
 
@@ -141,7 +142,6 @@ fn end_signal() -> Result<impl Future<Output = ()>> {
 
 /// Connections at once of the two listeners: what the file limit allows, agents first.
 fn seats() -> (usize, usize) {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     let files = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
         hard
