@@ -93,6 +93,20 @@ describe("lists", () => {
     await page.getByText("48 hosts").waitFor();
   });
 
+  test("while answers wait the frame stands and says so", async () => {
+    const { page } = visit;
+    let release = () => undefined as void;
+    fixture.hold = new Promise<void>((done) => { release = done; });
+    await visit.open("/credentials");
+    await page.getByRole("status", { name: "Loading" }).waitFor();
+    await page.waitForTimeout(300);
+    await visit.picture("loading");
+    expect(await visit.axe()).toEqual([]);
+    expect(await page.locator(".ant-spin-spinning").count(), "no full-page spinner").toBe(0);
+    release();
+    await page.locator("[data-row]").first().waitFor();
+  });
+
   test("a lost stream is said, with since when", async () => {
     const { page } = visit;
     await visit.open("/hosts");

@@ -6,7 +6,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useRef, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import { useEvents } from "../api/events";
+import { useEvents, useLive } from "../api/events";
 import { ask } from "../api/queries";
 import type { Overview, Verdict as Judgement } from "../api/types";
 import { verdictMeaning } from "../parts/Badges";
@@ -28,9 +28,11 @@ export function OverviewPage() {
   const overview = useQuery(ask.overview());
   const words = useTimeWords();
   const now = useNow();
+  const live = useLive();
   useRefreshOnEvents(() => void overview.refetch());
   const data = overview.data;
-  const stale = data !== undefined && now - overview.dataUpdatedAt > 60_000 && overview.isError;
+  // While the stream is up, what did not change is still true; without it, old is not known.
+  const stale = live.state !== "live" && now - overview.dataUpdatedAt > 60_000;
   return (
     <Page
       title={t("page.overview")}

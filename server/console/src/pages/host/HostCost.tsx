@@ -22,7 +22,7 @@ export function HostCost({ data }: { data: HostDetail }) {
           [t("host.memory"), bytes((cost.peak_rss_kib ?? 0) * 1024)],
           [t("host.network"), bytes(cost.network_bytes ?? 0)],
           [t("host.bytesRead"), bytes(cost.bytes_read ?? 0)],
-          ["", t("host.over", { length: words.length(seconds * 1000) })],
+          [t("host.measured"), t("host.over", { length: words.length(seconds * 1000) })],
         ]}
       />
     </div>
