@@ -325,7 +325,7 @@ impl Sqlite {
             query.push(
                 ") SELECT f.host_id, f.credential_id, f.body FROM held CROSS JOIN finding AS f \
                  ON f.host_id = held.host AND f.credential_id = held.credential \
-                 WHERE f.place_type = 1 AND f.state = 1 LIMIT 10000",
+                 WHERE f.place_type = 1 AND f.state = 1 AND f.kind <> 'reference' LIMIT 10000",
             );
             let rows = query
                 .build()
