@@ -128,8 +128,8 @@ impl Planted {
             .lines()
             .filter(|line| !line.starts_with("-----"))
             .collect();
-        // The head of every P-256 key is the same structure: only what follows is secret.
-        self.secret("a private key", &body[52..]);
+        // PKCS#8 of P-256: 36 bytes of structure, the same in every key, then the 32 secret ones.
+        self.secret("a private key", &body[48..90]);
         Ok(())
     }
 
