@@ -119,7 +119,7 @@ impl Judge<'_> {
         if quiet::is_reference(bytes) {
             return;
         }
-        if memchr::memmem::find(bytes, b"://").is_some() {
+        if memchr::memchr_iter(b':', bytes).any(|at| bytes[at..].starts_with(b"://")) {
             self.url(value, bytes, offset, out);
         }
         if bytes.contains(&b';') && bytes.contains(&b'=') && !bytes.contains(&b'\n') {
@@ -216,6 +216,9 @@ impl Judge<'_> {
             .or_else(|| names.role_within(value.path));
         let role = named.as_ref().map(|named| named.role);
         if has_tokens && !matches!(role, Some(Role::Password)) {
+            return;
+        }
+        if role.is_none() && !self.anonymous {
             return;
         }
         let mut found = self.candidate(value, Part::Anonymous, bytes, offset);

@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use akwatch_proto::credential::{Kind, Provider, PublicPrefix, RuleId};
+use memchr::memmem;
 
 pub(crate) use name::{Names, Role};
 pub(crate) use pattern::Pattern;
@@ -145,7 +146,7 @@ pub struct RuleSet {
     anchors: HashMap<[u8; 3], Vec<Anchor>>,
     /// One bit for each hash of three bytes: what the sieve asks before the table.
     gate: Box<[u64; GATE_WORDS]>,
-    markers: Vec<(Vec<u8>, u16)>,
+    markers: Vec<(memmem::Finder<'static>, u16)>,
 }
 
 const GATE_WORDS: usize = 1024;
@@ -165,7 +166,7 @@ impl RuleSet {
         hash.add(pack::NAMES.as_bytes());
         let mut rules: Vec<Rule> = Vec::new();
         let mut engines = HashMap::new();
-        let mut markers = Vec::new();
+        let mut markers: Vec<(memmem::Finder<'static>, u16)> = Vec::new();
         let builtin = pack::BUILTIN.iter().map(|&(name, toml)| (name, toml, true));
         let added = packs
             .iter()
@@ -190,7 +191,8 @@ impl RuleSet {
                     engines.insert(engine, number);
                 }
                 markers.retain(|(_, rule)| *rule != number);
-                markers.extend(compiled.marker.map(|marker| (marker.into_bytes(), number)));
+                let marker = compiled.marker.as_deref();
+                markers.extend(marker.map(|text| (memmem::Finder::new(text).into_owned(), number)));
                 if at == rules.len() {
                     rules.push(compiled.rule);
                 } else {
@@ -228,6 +230,10 @@ impl RuleSet {
 
     fn index(&mut self) {
         for (number, rule) in self.rules.iter().enumerate() {
+            // Without its word beside it such a shape says nothing.
+            if rule.by_word {
+                continue;
+            }
             for half in [Half::Id, Half::Secret, Half::Token] {
                 for (pattern, shape) in rule.shape(half).patterns.iter().enumerate() {
                     let anchor = Anchor {
@@ -291,7 +297,7 @@ impl RuleSet {
         &self.names
     }
 
-    pub(crate) fn markers(&self) -> &[(Vec<u8>, u16)] {
+    pub(crate) fn markers(&self) -> &[(memmem::Finder<'static>, u16)] {
         &self.markers
     }
 

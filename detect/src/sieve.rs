@@ -296,9 +296,11 @@ impl Sieve<'_> {
     fn markers(&mut self) {
         for (marker, rule) in self.rules.markers() {
             let shape = &self.rules.rule(*rule).secret;
-            for found in memchr::memmem::find_iter(self.text, marker).take(MOST_HITS) {
+            for found in marker.find_iter(self.text).take(MOST_HITS) {
                 for pattern in &shape.patterns {
-                    let Some(start) = pattern.offset_of(marker).and_then(|n| found.checked_sub(n))
+                    let Some(start) = pattern
+                        .offset_of(marker.needle())
+                        .and_then(|n| found.checked_sub(n))
                     else {
                         continue;
                     };

@@ -4,6 +4,7 @@
 //! encoding inside it held. Nothing here reads a source, and nothing is remembered between windows
 //! but scopes and candidates.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use akwatch_proto::credential::{Confidence, Kind};
@@ -36,6 +37,8 @@ pub(crate) struct Scanner<'r> {
 
 /// Candidates of one scan. Stops: a file of generated keys that fills memory.
 const MOST_CANDIDATES: usize = 8192;
+/// Tokens of one rule in one KiB. Stops: a rule pack that reads a file out token by token.
+const MOST_PER_KIB: u32 = 16;
 /// Lines around an id of which all values are read.
 const NEAR: usize = 10;
 /// Lines longer than this are read around their hits only.
@@ -224,6 +227,17 @@ impl<'r> Scanner<'r> {
             ))
         });
         fresh.dedup_by(|b, a| a.order == b.order && a.part == b.part && a.value == b.value);
+        let before = fresh.len();
+        let mut dense: HashMap<(u64, u16), u32> = HashMap::new();
+        fresh.retain(|found| {
+            let Some(&rule) = found.rules.last().filter(|_| found.part == Part::Single) else {
+                return true;
+            };
+            let count = dense.entry((found.order >> 10, rule)).or_default();
+            *count += 1;
+            *count <= MOST_PER_KIB
+        });
+        self.too_many |= fresh.len() < before;
         self.candidates.append(&mut fresh);
         if self.candidates.len() == found_before {
             self.scopes.forget(scopes_before);

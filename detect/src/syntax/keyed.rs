@@ -232,8 +232,9 @@ impl Keyed<'_, '_, '_> {
             _ => {
                 let line = &self.text[start..end];
                 let length = if self.style.comments {
-                    let hash = memchr::memmem::find(line, b" #").unwrap_or(line.len());
-                    memchr::memmem::find(&line[..hash], b" ;").unwrap_or(hash)
+                    memchr::memchr2_iter(b'#', b';', line)
+                        .find(|&at| at > 0 && line[at - 1] == b' ')
+                        .map_or(line.len(), |at| at - 1)
                 } else {
                     line.len()
                 };

@@ -227,7 +227,9 @@ impl Yaml<'_, '_, '_> {
 
     fn plain(&mut self, path: &[u8], start: usize, end: usize, scope: ScopeId) {
         let line = &self.text[start..end];
-        let length = memchr::memmem::find(line, b" #").unwrap_or(line.len());
+        let length = memchr::memchr_iter(b'#', line)
+            .find(|&at| at > 0 && line[at - 1] == b' ')
+            .map_or(line.len(), |at| at - 1);
         let length = line[..length].trim_ascii_end().len();
         self.fields.add(path, start..start + length, scope, false);
     }

@@ -153,6 +153,34 @@ fn a_malicious_pack_reads_nothing_out() {
 }
 
 #[test]
+fn tokens_of_one_rule_are_few_in_each_kib() {
+    let mut seed = crate::sample::Seed(4);
+    let text: String = (0..100)
+        .map(|_| format!("zq{:016x} ", seed.next_number()))
+        .collect();
+    let pack = RulePack {
+        name: "dense".to_owned(),
+        toml: "[[rule]]\nid = \"dense.x\"\nprovider = \"x\"\nkind = \"token\"\nabout = \"\"\nsource = \"\"\nremedy = \"\"\nsecret-part = { patterns = [\"zq{hex:16}\"] }\n".to_owned(),
+    };
+    let (set, faults) = RuleSet::compile(&[pack]);
+    assert!(faults.is_empty(), "{faults:?}");
+    let bytes = text.into_bytes();
+    let part = Part {
+        name: b"x",
+        format: Format::Text,
+        start: Position::default(),
+        source: &bytes,
+    };
+    let scan = Detector::new(Arc::new(set), crate::scan::Limits::default()).scan(&[part]);
+    assert!(
+        scan.too_many && scan.matches.len() <= 32,
+        "{} matches",
+        scan.matches.len()
+    );
+    assert!(scan.matches.len() >= 16, "{} matches", scan.matches.len());
+}
+
+#[test]
 fn packs_that_are_no_toml_are_named() {
     let pack = RulePack {
         name: "x.toml".to_owned(),
