@@ -122,6 +122,7 @@ impl Judge<'_> {
         if memchr::memchr_iter(b':', bytes).any(|at| bytes[at..].starts_with(b"://")) {
             self.url(value, bytes, offset, out);
         }
+        self.header(value, bytes, offset, out);
         if bytes.contains(&b';') && bytes.contains(&b'=') && !bytes.contains(&b'\n') {
             self.connection(value, bytes, offset, out);
         }
@@ -439,6 +440,41 @@ impl Judge<'_> {
             found.rules = vec![rule];
             found.kind = Some(Kind::Password);
             out.push(found);
+        }
+    }
+
+    /// `Authorization: Bearer …` and `Basic …`, whose text is `user:password`.
+    fn header(&self, value: &Value<'_>, bytes: &[u8], offset: usize, out: &mut Vec<Candidate>) {
+        let Some(space) = memchr::memrchr(b' ', bytes) else {
+            return;
+        };
+        let credentials = &bytes[space + 1..];
+        let at = offset + space + 1;
+        if bytes[..space].ends_with(b"Bearer") || bytes[..space].ends_with(b"bearer") {
+            if sieve::tokens(credentials, self.rules).is_empty()
+                && !quiet::is_reference(credentials)
+            {
+                let found = self.candidate(value, Part::Single, credentials, at);
+                let sure = Value {
+                    sure: true,
+                    ..*value
+                };
+                self.bearer(credentials, found, &sure, out);
+            }
+        } else if bytes[..space].ends_with(b"Basic") && credentials.len() >= 12 {
+            let decoded = inline::base64(credentials).map(Zeroizing::new);
+            let password = decoded
+                .as_ref()
+                .and_then(|text| memchr::memchr(b':', text).map(|colon| &text[colon + 1..]));
+            let rule = self.rules.engine(Engine::NamedPassword);
+            if let (Some(password), Some(rule)) = (password.filter(|p| quiet::is_password(p)), rule)
+            {
+                let mut found = self.candidate(value, Part::Single, password, at);
+                found.rules = vec![rule];
+                found.kind = Some(Kind::Password);
+                found.encoding.push(Encoding::Base64);
+                out.push(found);
+            }
         }
     }
 

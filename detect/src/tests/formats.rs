@@ -314,3 +314,44 @@ fn files_that_hold_nothing_but_the_two_halves() {
         }
     }
 }
+
+#[test]
+fn commands_carry_passwords_that_only_a_table_knows() {
+    let secret = format!("T{}z", 987_654_321);
+    let long = format!("{secret}Qw{secret}");
+    for (line, value) in [
+        ("mysql -h db -uroot -p{} app", &secret),
+        ("PGPASSWORD={} psql -h db", &secret),
+        ("redis-cli -h r -a {} ping", &secret),
+        ("sshpass -p '{}' ssh root@10.0.0.1", &secret),
+        ("docker login -u u -p {} reg.example.org", &secret),
+        ("curl -u bob:{} https://x.org", &secret),
+        ("curl -H \"Authorization: Bearer {}\" https://x.org", &long),
+        ("mongo mongodb://app:{}@db:27017/app", &secret),
+        ("mc alias set m https://s3.x somebody {}", &long),
+        ("wget --user=bob --password={} https://x", &secret),
+        ("ansible-playbook x.yml -e \"db_password={}\"", &secret),
+        ("keytool -genkey -storepass {}", &secret),
+        ("git clone https://bob:{}@git.x.org/a.git", &secret),
+        ("ldapsearch -D cn=a -w {}", &secret),
+        ("helm install x --set db.password={}", &secret),
+        (
+            "kubectl create secret generic x --from-literal=password={}",
+            &secret,
+        ),
+        ("7z a -p{} a.7z b", &secret),
+    ] {
+        let text = format!("ls\n{}\ncd\n", line.replace("{}", value));
+        let scan = scan_bytes("/root/.bash_history", Format::Guess, text.as_bytes());
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{line} {:#?}", outline(&scan));
+        assert!(
+            found[0]
+                .secret
+                .as_ref()
+                .is_some_and(|s| s.expose() == value.as_bytes()),
+            "{line}"
+        );
+        assert_eq!(found[0].spot.line, 2, "{line}");
+    }
+}
