@@ -334,6 +334,7 @@ impl Judge<'_> {
             .rules
             .iter()
             .any(|&rule| self.rules.rule(rule).provider.as_str() != "generic");
+        let shaped = shaped && (value.sure || (digits >= 1 && !quiet::is_identifier(bytes)));
         if (shaped || (value.sure && (unshaped || !found.rules.is_empty())))
             && !bytes.starts_with(b"/")
             && quiet::is_random(bytes, 3.0)
