@@ -20,7 +20,7 @@ const RSS_REDUCED: u64 = 80 * 1024;
 const RSS_HEARTBEAT: u64 = 192 * 1024;
 
 /// Share of ten seconds, in percent, in which some task waited for a processor.
-const CPU_SOME: f64 = 60.0;
+const CPU_SOME: f64 = 80.0;
 
 /// Share in which some task waited for a disk.
 const IO_SOME: f64 = 60.0;
@@ -52,7 +52,7 @@ impl Pressure {
             cpu_some: psi("/proc/pressure/cpu", "some"),
             io_some: psi("/proc/pressure/io", "some"),
             memory_full: psi("/proc/pressure/memory", "full"),
-            rss_kib: own.iter().map(|pid| Usage::of(*pid).rss_kib).sum(),
+            rss_kib: resident(&own.iter().map(|pid| Usage::of(*pid)).collect::<Vec<_>>()),
         }
     }
 }
@@ -135,7 +135,8 @@ impl Governor {
     pub fn scan_pause(&self) -> Duration {
         match self.rung {
             Rung::Full => Duration::ZERO,
-            _ => Duration::from_millis(50),
+            // The detector runs only when nothing else wants to; this bounds what it reads.
+            _ => Duration::from_millis(5),
         }
     }
 }
@@ -190,7 +191,10 @@ fn depth(rung: Rung) -> u8 {
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     cpu_ms: u64,
-    rss_kib: u64,
+    /// Its own pages.
+    private_kib: u64,
+    /// Pages of files, which is the program that all roles share.
+    shared_kib: u64,
     peak_kib: u64,
 }
 
@@ -203,13 +207,32 @@ impl Usage {
         let cpu_ms = process.stat().map_or(0, |stat| {
             (stat.utime + stat.stime).saturating_mul(1000) / ticks
         });
-        let status = process.status().ok();
+        let Ok(status) = process.status() else {
+            return Usage {
+                cpu_ms,
+                ..Usage::default()
+            };
+        };
         Usage {
             cpu_ms,
-            rss_kib: status.as_ref().and_then(|status| status.vmrss).unwrap_or(0),
-            peak_kib: status.as_ref().and_then(|status| status.vmhwm).unwrap_or(0),
+            private_kib: status.rssanon.or(status.vmrss).unwrap_or(0),
+            shared_kib: status.rssfile.unwrap_or(0),
+            peak_kib: status.vmhwm.unwrap_or(0),
         }
     }
+}
+
+/// KiB that the roles hold together: what each has for itself, and the program they share, once.
+fn resident(used: &[Usage]) -> u64 {
+    let private: u64 = used.iter().map(|usage| usage.private_kib).sum();
+    private + used.iter().map(|usage| usage.shared_kib).max().unwrap_or(0)
+}
+
+/// The most that the roles can have held together: each one's peak, the shared program counted once.
+fn peak(used: &[Usage]) -> u64 {
+    let shared = used.iter().map(|usage| usage.shared_kib).max().unwrap_or(0);
+    let private = |usage: &Usage| usage.peak_kib.saturating_sub(usage.shared_kib);
+    used.iter().map(private).sum::<u64>() + shared
 }
 
 /// What the processes `own` have cost; bytes are the caller's to add.
@@ -218,7 +241,7 @@ pub fn cost(own: &[i32], since: Instant, now: Instant) -> CostReceipt {
     let used: Vec<Usage> = own.iter().map(|pid| Usage::of(*pid)).collect();
     CostReceipt {
         cpu_ms: used.iter().map(|usage| usage.cpu_ms).sum(),
-        peak_rss_kib: used.iter().map(|usage| usage.peak_kib).sum(),
+        peak_rss_kib: peak(&used),
         seconds: now.saturating_duration_since(since).as_secs(),
         ..CostReceipt::default()
     }
@@ -279,11 +302,11 @@ mod tests {
     fn pressure_around_the_line_does_not_make_it_flap() {
         check(
             &[
-                (0, cpu(61.0)),
-                (40, cpu(50.0)),
-                (80, cpu(61.0)),
-                (120, cpu(50.0)),
-                (160, cpu(50.0)),
+                (0, cpu(81.0)),
+                (40, cpu(65.0)),
+                (80, cpu(81.0)),
+                (120, cpu(65.0)),
+                (160, cpu(65.0)),
             ],
             &[Reduced; 5],
         );

@@ -129,6 +129,8 @@ enum Note {
     Process {
         instance: ProcessInstance,
         ended: Ended,
+        /// Nothing of it could be read.
+        nothing: bool,
     },
     /// A sweep spoke.
     Sweep,
@@ -513,6 +515,7 @@ impl Watcher {
             (TargetPlace::Process(instance), _) => Note::Process {
                 instance: *instance,
                 ended,
+                nothing: examined.read.first() == Some(&0),
             },
             (target, Some(state)) => Note::File {
                 target: target.clone(),
@@ -714,17 +717,23 @@ impl Watcher {
             Note::Process {
                 instance,
                 ended: Ended::Whole,
+                ..
             } => {
                 let target = TargetPlace::Process(instance);
                 self.counts.read(Source::Processes, &target, reading.at);
                 self.sweeps.read(instance, holds);
             }
-            Note::Process { instance, .. } => {
+            Note::Process {
+                instance, nothing, ..
+            } => {
                 let target = TargetPlace::Process(instance);
-                let why = UnknownWhy::ReadShort;
-                self.counts
-                    .not_read(Source::Processes, &target, "permission-denied");
-                self.sweeps.unread(instance, why, holds);
+                let slug = if nothing {
+                    "permission-denied"
+                } else {
+                    slug(UnknownWhy::ReadShort)
+                };
+                self.counts.not_read(Source::Processes, &target, slug);
+                self.sweeps.unread(instance, UnknownWhy::ReadShort, holds);
             }
             Note::Closed | Note::Sweep => {}
         }
