@@ -37,8 +37,6 @@ const HANDSHAKES: usize = 256;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// For the head of a request, of a peer that has shown no certificate. Stops: slow senders.
 const HEAD_TIME: Duration = Duration::from_secs(15);
-/// The same for an agent that has shown one: its kept connection is idle between heartbeats.
-const KNOWN_HEAD_TIME: Duration = Duration::from_secs(150);
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Headers of a request.
@@ -178,6 +176,8 @@ pub struct Listener {
     pub router: Router,
     /// The trust domain of agents' certificates.
     pub domain: TrustDomain,
+    /// How long a kept connection of a peer with a certificate may be idle.
+    pub idle: Duration,
     /// Connections at once. Stops: a peer that takes every file descriptor.
     pub seats: usize,
 }
@@ -192,6 +192,7 @@ impl Listener {
             tls: TlsAcceptor::from(self.tls),
             router: self.router,
             domain: Arc::new(self.domain),
+            idle: self.idle,
             handshakes,
         };
         loop {
@@ -240,6 +241,7 @@ struct Connection {
     tls: TlsAcceptor,
     router: Router,
     domain: Arc<TrustDomain>,
+    idle: Duration,
     handshakes: Arc<Semaphore>,
 }
 
@@ -279,7 +281,7 @@ impl Connection {
             }
         };
         let head_time = if certificate.is_some() {
-            KNOWN_HEAD_TIME
+            self.idle
         } else {
             HEAD_TIME
         };
@@ -346,6 +348,7 @@ mod tests {
                 router,
                 domain,
                 seats,
+                idle: HEAD_TIME,
             }
             .serve(drain),
         );

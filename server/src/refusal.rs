@@ -145,8 +145,13 @@ pub async fn answer(request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         head.headers.insert("x-request-id", value);
     }
-    let Some(refusal) = head.extensions.remove::<Refusal>() else {
-        return Response::from_parts(head, body);
+    let refusal = match head.extensions.remove::<Refusal>() {
+        Some(refusal) => refusal,
+        // What the framework itself refuses, an address that is not UTF-8, reads the same.
+        None if head.status.is_client_error() => {
+            Refusal::new(RefusalCode::Malformed, "The call is not understood.")
+        }
+        None => return Response::from_parts(head, body),
     };
     let internal = refusal.internal.as_deref().unwrap_or_default();
     let call = akwatch_proto::text::escape(call.as_bytes());

@@ -27,6 +27,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const RESCORE: Duration = Duration::from_secs(60);
 /// How often the listeners' certificate is looked at.
 const CERTIFICATE: Duration = Duration::from_secs(3600);
+/// How long an agent's kept connection may be idle, unless its heartbeats are further apart.
+const IDLE: Duration = Duration::from_secs(150);
 /// File descriptors that are not connections: database, logs, libraries.
 const OWN_FILES: u64 = 128;
 
@@ -85,6 +87,9 @@ pub async fn run(config: Config, ready_file: Option<&Path>) -> Result<()> {
         tls: agents_tls,
         router: agents::router(collector.clone()),
         domain: config.trust_domain.clone(),
+        idle: IDLE.max(Duration::from_secs(
+            u64::from(config.heartbeat_seconds) * 5 / 2,
+        )),
         seats: agents_seats,
     };
     let people = Listener {
@@ -92,6 +97,7 @@ pub async fn run(config: Config, ready_file: Option<&Path>) -> Result<()> {
         tls: people_tls,
         router: people::router(collector.clone()),
         domain: config.trust_domain.clone(),
+        idle: IDLE,
         seats: people_seats,
     };
     let served = [

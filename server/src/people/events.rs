@@ -16,8 +16,9 @@ use crate::collector::Collector;
 use crate::people::caller::{Caller, Read};
 use crate::refusal::Refusal;
 
-/// A stream ends after this long, and the page asks again with its session, which may be over.
-const LONGEST: Duration = Duration::from_secs(10 * 60);
+/// A stream ends after this long, and the page asks again with its session. Longer than a session
+/// may be idle, since asking counts as activity: a page that only listens must not keep it alive.
+const LONGEST: Duration = Duration::from_secs(31 * 60);
 /// Silence between signs of life: proxies close what is silent for a minute.
 const ALIVE: Duration = Duration::from_secs(20);
 

@@ -67,15 +67,43 @@ impl PastedSecret {
         &self.bytes[..self.length]
     }
 
+    /// Takes off what copying adds, in place: space around it; and from an armoured key, as agents
+    /// do before they hash one, indentation, carriage returns and empty lines.
+    fn tidy(&mut self) {
+        let text = self.bytes();
+        let from = text.len() - text.trim_ascii_start().len();
+        let until = from + text.trim_ascii().len();
+        let armoured = text[from..until].starts_with(b"-----BEGIN ");
+        let mut written = 0;
+        let mut at = from;
+        while at < until {
+            let rest = &self.bytes[at..until];
+            let line = match rest.iter().position(|byte| armoured && *byte == b'\n') {
+                Some(end) => end,
+                None => rest.len(),
+            };
+            let indent = line - rest[..line].trim_ascii_start().len();
+            let length = rest[..line].trim_ascii().len();
+            if length > 0 {
+                if written > 0 {
+                    self.bytes[written] = b'\n';
+                    written += 1;
+                }
+                self.bytes
+                    .copy_within(at + indent..at + indent + length, written);
+                written += length;
+            }
+            at += line + 1;
+        }
+        self.bytes[written..].zeroize();
+        self.length = written;
+    }
+
     /// The fingerprints under which the fleet may know this secret: as a machine made it and as a
     /// person chose it.
     #[must_use]
     pub fn fingerprints(&self, keys: &Keys) -> Vec<Fingerprint> {
-        crate::fingerprint::all(keys, self.bytes().trim_ascii())
-    }
-
-    fn is_blank(&self) -> bool {
-        self.bytes().trim_ascii().is_empty()
+        crate::fingerprint::all(keys, self.bytes())
     }
 }
 
@@ -126,8 +154,9 @@ fn question(body: &[u8]) -> Result<Question, Refusal> {
     match (asked.id, asked.secret) {
         (Some(id), None) => Ok(Question::Id(id)),
         (None, Some(raw)) => {
-            let secret = unescape(raw.get().as_bytes())?;
-            if secret.is_blank() {
+            let mut secret = unescape(raw.get().as_bytes())?;
+            secret.tidy();
+            if secret.bytes().is_empty() {
                 return Err(malformed("the secret is empty"));
             }
             Ok(Question::Secret(secret))
@@ -218,7 +247,7 @@ mod tests {
         for text in [
             "plain",
             "a\"b\\c/d",
-            "line\nline\ttab\r\u{8}\u{c}",
+            "line\nline\ttab\r\u{8}\u{c}.",
             "密钥 🔑",
             "\u{1}",
         ] {
@@ -228,6 +257,19 @@ mod tests {
         assert_eq!(
             secret(r#"{"secret":"\ud83d\udd11\u00e9\/"}"#),
             "🔑é/".as_bytes()
+        );
+    }
+
+    #[test]
+    fn what_copying_adds_is_taken_off() {
+        let pasted = |text: &str| secret(&serde_json::json!({ "secret": text }).to_string());
+        assert_eq!(pasted(" \n plain text\t\r\n"), b"plain text");
+        assert_eq!(pasted("a\n  b"), b"a\n  b");
+        let (begin, end) = ("-----BEGIN X KEY-----", "-----END X KEY-----");
+        let key = format!("\n  {begin}\r\n\r\n    AAAA\r\n    BB==\r\n  {end}\r\n");
+        assert_eq!(
+            pasted(&key),
+            format!("{begin}\nAAAA\nBB==\n{end}").as_bytes()
         );
     }
 

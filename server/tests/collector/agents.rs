@@ -13,7 +13,7 @@ use akwatch_server::pki::{Authority, Keys};
 use akwatch_server::{collector, grants, run};
 use akwatch_store::Actor;
 use akwatch_store::enrollment::NewToken;
-use akwatch_store::{Certificates as _, EnrollmentTokens as _};
+use akwatch_store::{Audit as _, Certificates as _, EnrollmentTokens as _};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
@@ -48,7 +48,7 @@ async fn a_report_is_a_row_once_and_is_acknowledged_each_time() {
 
 #[tokio::test]
 async fn a_host_speaks_for_itself_only() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let (host, other) = (world.host().await, world.host().await);
     let mut report = host.report(vec![host.finding(&secret(), "/srv/a.env", 1)]);
     report.host = other.id;
@@ -61,6 +61,14 @@ async fn a_host_speaks_for_itself_only() {
     let refused = host.call::<HeartbeatAnswer>("heartbeat", &beat).await;
     assert_eq!(code(refused), RefusalCode::WrongHost);
     assert_eq!(world.person("viewer").get("findings").await["total"], 0);
+    world.kill();
+    let store = open(&world).await;
+    let entries = store.entries(0, 100).await.unwrap();
+    let traces = entries.iter().map(|linked| &linked.entry).filter(|entry| {
+        entry.result == "refused: wrong host" && entry.actor.name == format!("host:{}", host.id)
+    });
+    assert_eq!(traces.count(), 2);
+    akwatch_server::domain::audit::verify(0, [0; 32], &entries).unwrap();
 }
 
 #[tokio::test]
@@ -160,12 +168,17 @@ async fn a_token_enrolls_as_often_as_it_says() {
     assert_eq!(code(refused), RefusalCode::TokenUsedUp);
 }
 
+/// The database of a collector that does not run.
+async fn open(world: &World) -> std::sync::Arc<akwatch_store::Sqlite> {
+    let config = Config::load(Some(&world.path("server.toml")), Some(&world.state())).unwrap();
+    let keys = Keys::open(&world.state()).unwrap();
+    run::open_store(&config, &keys).await.unwrap()
+}
+
 /// Stores a token that ended a minute ago, before the collector runs.
 async fn token_that_expired(world: &World) -> akwatch_proto::agent::Bootstrap {
     let bootstrap = world.bootstrap();
-    let config = Config::load(Some(&world.path("server.toml")), Some(&world.state())).unwrap();
-    let keys = Keys::open(&world.state()).unwrap();
-    let store = run::open_store(&config, &keys).await.unwrap();
+    let store = open(world).await;
     let token = NewToken {
         id: akwatch_proto::agent::TokenId::parse("expired").unwrap(),
         secret_hash: grants::hash(bootstrap.secret.expose()),
@@ -221,8 +234,7 @@ async fn late(world: &mut World, days: i64) -> Late {
     let issued = authority
         .issue_host(&csr, host, now.plus(-(days + 7) * DAY_MS))
         .unwrap();
-    let keys = Keys::open(&world.state()).unwrap();
-    let store = run::open_store(&config, &keys).await.unwrap();
+    let store = open(world).await;
     let certificate = akwatch_store::enrollment::NewCertificate {
         serial: issued.serial,
         until: issued.not_after,

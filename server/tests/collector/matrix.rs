@@ -144,6 +144,16 @@ async fn what_does_not_exist_tells_nobody_anything() {
             .status();
         assert!(status == 404 || status == 401, "{path}: {status}");
     }
+    let admin = world.person("admin");
+    let odd = admin
+        .request(Method::GET, "/api/v1/hosts/%ff")
+        .send()
+        .await
+        .unwrap();
+    let refused = crate::world::told::<serde_json::Value>(odd)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, akwatch_proto::agent::RefusalCode::Malformed);
     for path in ["/api/v1/me", "/api/v1/who-holds"] {
         let status = nobody
             .request(Method::PUT, path)
