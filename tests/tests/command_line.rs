@@ -179,7 +179,7 @@ async fn every_list_is_a_table_json_and_csv() -> Result<()> {
         (&["host", "show", "web-01"], "SCORE", id),
         (&["host", "show", &filled.host], "web-01", PATH),
         (&["credential", "show", id], "Exposed", PATH),
-        (&["who-holds", id], "In 1 places.", PATH),
+        (&["who-holds", id], "In 1 place.", PATH),
     ] {
         let table = filled.says(args).await?;
         assert!(

@@ -244,8 +244,8 @@ pub(crate) async fn credential(rest: &Rest, name: &str, output: Output) -> Resul
     out.push_str(&lines(&detail.score));
     if detail.references > 0 {
         out.push_str(&format!(
-            "Its id is used without its secret in {} places.\n",
-            detail.references
+            "Its id is used without its secret in {}.\n",
+            words::count(detail.references, "place")
         ));
     }
     out.push('\n');
@@ -281,7 +281,7 @@ pub(crate) async fn credential(rest: &Rest, name: &str, output: Output) -> Resul
 
 fn headline(row: &CredentialRow) -> String {
     format!(
-        "{}   {} · {} · {} {} · {} present, {} unknown, {} gone on {} hosts · {}\n",
+        "{}   {} · {} · {} {} · {} present, {} unknown, {} gone on {} · {}\n",
         words::credential(row),
         words::verdict(row.verdict),
         words::score(row.score),
@@ -290,7 +290,7 @@ fn headline(row: &CredentialRow) -> String {
         row.places.present,
         row.places.unknown,
         row.places.gone,
-        row.hosts,
+        words::count(row.hosts, "host"),
         row.reference,
     )
 }
@@ -345,10 +345,10 @@ pub(crate) async fn who_holds(rest: &Rest, asked: &str, output: Output) -> Resul
     }
     let mut out = holders.credential.as_ref().map_or(String::new(), headline);
     out.push_str(&format!(
-        "In {} places. Not on {} hosts. Of {} hosts nobody can say: unknown is not clean.\n",
-        rows.len(),
-        holders.hosts_without,
-        holders.hosts_unknown
+        "In {}. Not on {}. Of {} nobody can say: unknown is not clean.\n",
+        words::count(rows.len() as u64, "place"),
+        words::count(holders.hosts_without, "host"),
+        words::count(holders.hosts_unknown, "host"),
     ));
     if !rows.is_empty() {
         out.push_str(&format!("\n{}", table(&FINDING, &rows)));

@@ -77,7 +77,7 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     }
     let mut text: String = table
         .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
+        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end()))
         .collect();
     if rows.is_empty() {
         text.clear();
@@ -135,10 +135,7 @@ mod tests {
     #[test]
     fn a_table_shows_hostile_text_escaped() {
         let text = table(&["host"], &[vec!["web\u{1b}[2J\u{202e}".to_owned()]]);
-        assert!(
-            text.starts_with(" HOST") || text.starts_with("HOST"),
-            "{text:?}"
-        );
+        assert!(text.starts_with("HOST"), "{text:?}");
         assert!(text.contains("web\\u{1b}[2J\\u{202e}"), "{text:?}");
         assert!(table(&["host"], &[]).is_empty());
     }

@@ -66,6 +66,12 @@ pub(crate) fn confidence(confidence: Confidence) -> String {
     word(&confidence)
 }
 
+/// A number with its unit: `1 host`, `3 hosts`.
+pub(crate) fn count(number: u64, unit: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural}")
+}
+
 /// What a credential is called: its id, else its preview, else its reference.
 pub(crate) fn credential(row: &CredentialRow) -> String {
     name(
