@@ -19,7 +19,8 @@ export function groupPlaces(places: readonly FindingRow[], grouping: Grouping): 
   const groups = new Map<string, Group>();
   for (const place of places) {
     const [kind, name] = nameOf(place, grouping);
-    const key = `${kind}\u0000${name}`;
+    // Two hosts may claim one name: they stay two groups.
+    const key = `${kind}\u0000${name}\u0000${grouping === "host" ? place.host : ""}`;
     const group = groups.get(key) ?? { key, kind, name, rows: [] };
     group.rows.push(place);
     groups.set(key, group);
