@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::link::{self, Link};
 use crate::{detector, marker, reporter};
 
+pub mod hurried;
 pub mod links;
 pub mod users;
 pub mod walls;

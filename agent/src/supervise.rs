@@ -388,6 +388,7 @@ impl Supervisor {
                 Voice::Kept
             },
             raise_limits: matches!(role, Role::Watcher | Role::Detector),
+            at_once: role == Role::Watcher,
         })?)
     }
 

@@ -51,6 +51,7 @@ impl Started {
             inherit: &[theirs.as_fd()],
             voice: Voice::None,
             raise_limits: false,
+            at_once: false,
         })
         .unwrap();
         let (ours, detectors) = Channel::pair().unwrap();

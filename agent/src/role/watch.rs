@@ -32,6 +32,7 @@ const WATCHES: usize = 32_768;
 /// # Errors
 /// When it cannot begin, or nothing is left to work with.
 pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
+    super::hurried::keep().context("becoming an ordinary process")?;
     let control = match Listener::bind(runtime) {
         Ok(listener) => Some(listener),
         Err(error) => {

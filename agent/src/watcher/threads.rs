@@ -83,7 +83,9 @@ fn execs(
 ) -> Result<bool, WatcherError> {
     let opener = Arc::clone(parts.opener);
     match Execs::new(opener, interest.clone(), out, parts.stop.clone()) {
-        Ok(execs) => spawn("execs", move || execs.run()).map(|()| true),
+        Ok(execs) => crate::role::hurried::spawn("execs", move || execs.run())
+            .map(|()| true)
+            .map_err(WatcherError::Thread),
         Err(why) => {
             tracing::info!(%why, "executions are not heard here; processes are swept");
             Ok(false)

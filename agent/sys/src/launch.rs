@@ -43,6 +43,9 @@ pub struct Launch<'a> {
     /// Whether it may lock all its memory and run one thread at once; asked for only with an
     /// identity, and the role finds out by trying.
     pub raise_limits: bool,
+    /// Whether it begins as a real-time process, so that it can keep one thread that way where the
+    /// limits cannot be raised; asked for only with an identity.
+    pub at_once: bool,
 }
 
 /// Whether what a role prints goes anywhere.
@@ -292,6 +295,10 @@ impl Prepared<'_> {
         if let Some(identity) = launch.identity {
             if launch.raise_limits {
                 raise_limits();
+            }
+            if launch.at_once {
+                // Best effort, as the limits are.
+                let _ = crate::process::begin_at_once();
             }
             change_identity(identity, launch.capabilities)?;
         }

@@ -93,12 +93,44 @@ pub fn run_at_once() -> Result<(), SysError> {
     set_policy("sched_setscheduler(SCHED_FIFO)", libc::SCHED_FIFO, 1)
 }
 
+/// As [`run_at_once`], but for this thread and those that it starts: for a process whose first act
+/// is to keep one such thread and to become ordinary itself ([`run_ordinarily`]).
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE`.
+pub(crate) fn begin_at_once() -> Result<(), SysError> {
+    set_policy_of_all("sched_setscheduler(SCHED_FIFO)", libc::SCHED_FIFO, 1)
+}
+
+/// Gives this thread the ordinary policy again, which every thread may.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn run_ordinarily() -> Result<(), SysError> {
+    set_policy_of_all("sched_setscheduler(SCHED_OTHER)", libc::SCHED_OTHER, 0)
+}
+
+/// Whether this thread runs before all ordinary ones.
+#[must_use]
+pub fn runs_at_once() -> bool {
+    // SAFETY: pid 0 is the calling thread; no memory is touched.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO
+}
+
 fn set_policy(call: &'static str, policy: libc::c_int, priority: i32) -> Result<(), SysError> {
+    // A thread's children get the ordinary policy, so that no other thread becomes real-time.
+    set_policy_of_all(call, policy | libc::SCHED_RESET_ON_FORK, priority)
+}
+
+fn set_policy_of_all(
+    call: &'static str,
+    policy: libc::c_int,
+    priority: i32,
+) -> Result<(), SysError> {
     let parameters = libc::sched_param {
         sched_priority: priority,
     };
-    // A thread's children get the ordinary policy, so that no other thread becomes real-time.
-    let policy = policy | libc::SCHED_RESET_ON_FORK;
     // SAFETY: pid 0 is the calling thread; `parameters` is a live, whole `sched_param`.
     let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     checked(call, result).map(drop)

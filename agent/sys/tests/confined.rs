@@ -51,6 +51,7 @@ impl Probe {
             inherit: &[theirs.as_fd()],
             voice: Voice::None,
             raise_limits: false,
+            at_once: false,
         })
         .unwrap();
         Probe { child, link }
@@ -320,6 +321,7 @@ fn a_program_that_cannot_run_says_which_step_failed() {
         inherit: &[],
         voice: Voice::None,
         raise_limits: false,
+        at_once: false,
     });
     assert!(failed.unwrap_err().to_string().contains("execveat"));
 }
