@@ -193,8 +193,16 @@ impl Agenda {
     /// The next place to open; it is in flight until [`done`](Agenda::done) or
     /// [`set_aside`](Agenda::set_aside).
     pub fn next(&mut self, now: Instant) -> Option<Target> {
+        self.next_within(Urgency::FirstScan, now)
+    }
+
+    /// As [`next`](Agenda::next), but only what is at least as urgent as `least`.
+    pub fn next_within(&mut self, least: Urgency, now: Instant) -> Option<Target> {
         self.warm_up(now);
-        for urgency in URGENCIES {
+        for urgency in URGENCIES
+            .into_iter()
+            .take_while(|urgency| *urgency <= least)
+        {
             while let Some((ticket, place)) = self.lanes[lane(urgency)].pop() {
                 let Some(waiting) = self.waiting.get(&place).copied() else {
                     continue;
@@ -524,6 +532,16 @@ mod tests {
         assert_eq!(agenda.next(now), Some(target("a", Live)));
         agenda.done(&out.what, 0, now);
         assert_eq!(agenda.next(now), None);
+    }
+
+    #[test]
+    fn what_is_not_urgent_enough_stays() {
+        let (mut agenda, now) = (Agenda::new(), Instant::now());
+        let _ = agenda.offer(target("a", Rescan), Owner(0), now);
+        assert_eq!(agenda.next_within(Hunt, now), None);
+        let _ = agenda.offer(target("b", Revisit), Owner(0), now);
+        assert_eq!(agenda.next_within(Hunt, now), Some(target("b", Revisit)));
+        assert_eq!(agenda.next(now), Some(target("a", Rescan)));
     }
 
     #[test]

@@ -47,6 +47,9 @@ const YOUNG_NS: i64 = 50_000_000;
 /// What a place that changed while it was read costs at least, so that it cools down.
 const CHANGED_COST: u64 = 512 * 1024;
 
+/// Bytes of a scan's places that the detector has at once, but for one larger file alone.
+const SCAN_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Captures that wait while the detector is busy or away; what is beyond is taken again if it lives.
 const CAPTURED: usize = 256;
 
@@ -246,7 +249,12 @@ impl Watcher {
                 flights.push(flight);
                 continue;
             }
-            let Some(target) = self.agenda.next(now) else {
+            let least = if self.may_scan(&flights) {
+                Urgency::FirstScan
+            } else {
+                Urgency::Hunt
+            };
+            let Some(target) = self.agenda.next_within(least, now) else {
                 break;
             };
             let Some((job, flight)) = self.open(&target, now) else {
@@ -273,6 +281,17 @@ impl Watcher {
                 self.lose_detector(now, true);
             }
         }
+    }
+
+    /// Whether one more place of a scan may go to the detector, which answers in order: an event must
+    /// not wait behind many or large ones.
+    fn may_scan(&self, next: &[Flight]) -> bool {
+        let (mut count, mut bytes) = self.detecting.flights.of_scans();
+        for flight in next.iter().filter(|flight| flight.is_of_scan()) {
+            count += 1;
+            bytes += flight.bytes();
+        }
+        count < self.governor.scans_at_once() && bytes < SCAN_BYTES
     }
 
     /// A program that was captured while it started.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::job::{JobHeader, JobId, Pending};
+use crate::job::{JobHeader, JobId, Pending, Urgency};
 
 /// Jobs out at once.
 pub const OUT: usize = crate::link::JOBS;
@@ -30,9 +30,20 @@ pub struct Flight {
 }
 
 impl Flight {
+    /// Whether it was opened for a scan, and not because something happened.
+    #[must_use]
+    pub fn is_of_scan(&self) -> bool {
+        self.pending.target.urgency >= Urgency::Rescan
+    }
+
+    /// The bytes that it will read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.header.parts.iter().map(|part| part.expected).sum()
+    }
+
     fn patience(&self) -> Duration {
-        let bytes: u64 = self.header.parts.iter().map(|part| part.expected).sum();
-        PATIENCE + Duration::from_secs(bytes / SLOWEST)
+        PATIENCE + Duration::from_secs(self.bytes() / SLOWEST)
     }
 }
 
@@ -72,6 +83,16 @@ impl Flights {
     pub fn take(&mut self) -> Vec<Flight> {
         self.first_since = None;
         self.order.drain(..).collect()
+    }
+
+    /// How many of them belong to a scan, and the bytes that those will read: what an event that
+    /// comes now has to wait for.
+    #[must_use]
+    pub fn of_scans(&self) -> (usize, u64) {
+        let scans = self.order.iter().filter(|flight| flight.is_of_scan());
+        scans.fold((0, 0), |(count, bytes), flight| {
+            (count + 1, bytes + flight.bytes())
+        })
     }
 
     /// How many.
