@@ -20,13 +20,17 @@ systemctl start akwatch-server.service
 echo "collector: $(systemctl is-active akwatch-server.service)"
 
 server() { setpriv --reuid akwatch-server --regid akwatch-server --clear-groups akwatch-server "$@"; }
+# The unit counts as started before the collector answers.
+until_ok test -S /var/lib/akwatch-server/control.sock
 bootstrap=$(server enrollment-token create | grep -o 'akwatch1:[^ ]*')
 token=$(server api-token create --name operator --role admin | grep -o 'akw_[A-Za-z0-9]*')
 export AKWATCH_URL=https://127.0.0.1:8443 AKWATCH_CA=/var/lib/akwatch-server/ca.pem AKWATCH_TOKEN=$token
 echo "$bootstrap" | akwatch-agent enroll && echo "enrolled"
 systemctl start akwatch-agent.service
-until_ok systemctl is-active akwatch-agent.service akwatch-marker.service \
-    akwatch-detector.service akwatch-reporter.service
+# Asked one by one: of several units is-active is content with a single one.
+for role in agent marker detector reporter; do
+    until_ok systemctl is-active "akwatch-$role.service"
+done
 echo "watcher: $(systemctl is-active akwatch-agent.service)"
 echo "marker: $(systemctl is-active akwatch-marker.service)"
 echo "detector: $(systemctl is-active akwatch-detector.service)"
@@ -43,6 +47,7 @@ systemctl kill -s KILL akwatch-detector.service
 until_ok systemctl is-active akwatch-detector.service
 echo "restarted: $(systemctl is-active akwatch-detector.service)"
 systemctl show -p NRestarts akwatch-detector.service
+akwatch-agent status | grep -E '^(roles|files|processes|walls)'
 journalctl --no-pager -q -u 'akwatch-*' | tail -n 60
 systemctl stop akwatch-agent.service akwatch-server.service
 echo "done"
