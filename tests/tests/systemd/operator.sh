@@ -43,8 +43,13 @@ until_ok holds present && echo "found: present"
 : > /srv/app/.env
 until_ok holds gone && echo "removed: gone"
 
+# Killed, a unit is still active until systemd has noticed: so the count is asked, too.
+again() {
+    [ "$(systemctl show -p NRestarts --value akwatch-detector.service)" -ge 1 ] &&
+        systemctl is-active akwatch-detector.service
+}
 systemctl kill -s KILL akwatch-detector.service
-until_ok systemctl is-active akwatch-detector.service
+until_ok again
 echo "restarted: $(systemctl is-active akwatch-detector.service)"
 systemctl show -p NRestarts akwatch-detector.service
 akwatch-agent status | grep -E '^(roles|files|processes|walls)'
