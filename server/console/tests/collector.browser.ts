@@ -5,7 +5,13 @@
 //   AKWATCH_CONSOLE_NAME, AKWATCH_CONSOLE_PASSWORD
 //   AKWATCH_CONSOLE_KEY_ID    a planted key's id, whose credential must be exposed (may be absent;
 //                             with it, a host and its findings must be there)
+//   AKWATCH_CONSOLE_PLANT     a directory that an agent of this collector watches (may be absent): a
+//                             generated key is planted there, seen, removed and seen gone
 // Without an address there is no collector to look at, and the suite says so by being skipped.
+import { randomBytes } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -17,6 +23,7 @@ const link = process.env["AKWATCH_CONSOLE_LINK"];
 const name = process.env["AKWATCH_CONSOLE_NAME"] ?? "admin";
 const password = process.env["AKWATCH_CONSOLE_PASSWORD"] ?? "";
 const keyId = process.env["AKWATCH_CONSOLE_KEY_ID"];
+const plant = process.env["AKWATCH_CONSOLE_PLANT"];
 
 describe.skipIf(url === undefined)("a real collector", () => {
   const base = url ?? "";
@@ -122,6 +129,33 @@ describe.skipIf(url === undefined)("a real collector", () => {
     await held("timeline");
   });
 
+  test.skipIf(plant === undefined)("a planted key is offered at once, and its page turns gone when it is removed", async () => {
+    const { page } = visit;
+    const file = join(plant ?? "", "live.env");
+    await visit.open("/credentials");
+    await settled(page);
+    await page.getByText("Live", { exact: true }).waitFor();
+    const id = ["AK", "ID", alphanumeric(32)].join("");
+    const planted = Date.now();
+    await writeFile(file, `TENCENTCLOUD_SECRET_ID=${id}\nTENCENTCLOUD_SECRET_KEY=${alphanumeric(32)}\n`);
+    try {
+      await page.getByRole("button", { name: /changes? · Show/ }).or(page.getByText(id.slice(0, 6))).first().waitFor();
+      const offered = Date.now() - planted;
+      await expect.poll(async () => (await ask<Rows<CredentialRow>>(`/credentials?id=${id}`)).total, { timeout: 30_000 }).toBe(1);
+      await page.getByRole("combobox", { name: "Search" }).fill(id);
+      await page.getByText("Credential with this id").click();
+      await page.getByRole("heading", { name: "Exposed" }).waitFor();
+      const removed = Date.now();
+      await rm(file);
+      await page.getByRole("heading", { name: "Gone, not rotated" }).waitFor();
+      console.info(`offered after ${offered} ms, gone on the page after ${Date.now() - removed} ms`);
+      await visit.picture("collector-gone");
+      await held("a credential that is gone");
+    } finally {
+      await rm(file, { force: true });
+    }
+  });
+
   test("no page asks for, or holds, more of a secret than the collector sends", async () => {
     const { rows } = await ask<Rows<FindingRow>>("/findings?limit=200");
     for (const row of rows) expect(Object.keys(row)).not.toContain("secret");
@@ -140,6 +174,12 @@ describe.skipIf(url === undefined)("a real collector", () => {
     });
   }
 });
+
+/** Random letters and digits, made at run time: no key is ever written down in a test. */
+function alphanumeric(length: number): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  return Array.from(randomBytes(length), (byte) => alphabet[byte % alphabet.length] ?? "A").join("");
+}
 
 /** Nothing is loading any more. */
 async function settled(page: Page): Promise<void> {

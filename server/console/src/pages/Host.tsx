@@ -99,7 +99,7 @@ function Head({ data }: { data: HostDetail }) {
             <h1 className="cut" style={{ maxWidth: 480 }} title={t("host.claimedHint")}><HostText text={host.name} /></h1>
             <HostState state={host.state} />
             <span className="second">{t("column.heard")} <Ago time={host.last_heard} /></span>
-            <Labels labels={host.labels} />
+            {Object.keys(host.labels).length > 0 && <Labels labels={host.labels} />}
           </div>
           <p>
             <span className="strong">{t("host.open", { n: host.credentials, places: host.places.present + host.places.unknown })}</span>

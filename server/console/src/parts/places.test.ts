@@ -37,6 +37,7 @@ describe("places", () => {
   test("replaced parts of a name are marked", () => {
     expect(markedParts("/srv/‹tencent.access-key›/x")).toEqual([
       { text: "/srv/", replaced: false }, { text: "‹tencent.access-key›", replaced: true }, { text: "/x", replaced: false }]);
+    expect(shortPath("/tmp/a/b/‹generic.high-entropy-secret-0123456789›/app-‹generic.high-entropy-secret-0123456789›.env", 30)).toBe("/tmp/a/b/‹…›/app-‹…›.env");
     expect(markedParts("‹not closed")).toEqual([{ text: "‹not closed", replaced: false }]);
   });
 

@@ -11,15 +11,18 @@ export function visible(text: string): string {
 }
 
 function cutSegment(segment: string, longest: number): string {
+  if ([...segment].length <= longest) return segment;
   const chars = [...segment];
-  if (chars.length <= longest) return segment;
   const head = Math.ceil((longest - 1) / 2);
   const tail = longest - 1 - head;
   return `${chars.slice(0, head).join("")}…${chars.slice(chars.length - tail).join("")}`;
 }
 
 /** A path cut in the middle: the root and the last two segments stay. */
-export function shortPath(path: string, longest = 48): string {
+export function shortPath(whole: string, longest = 48): string {
+  if ([...whole].length <= longest) return whole;
+  // A mark of the host is cut to its sign, never in the middle, so that it stays a mark.
+  const path = whole.replace(/‹[a-z0-9._-]{1,96}›/g, "‹…›");
   if ([...path].length <= longest) return path;
   const segments = path.split("/");
   const rooted = path.startsWith("/");
@@ -71,7 +74,7 @@ export function previewText(preview: { prefix?: string | null; length: number })
 /** Splits a name at the marks that the host put where a secret stood: `‹rule›`. */
 export function markedParts(text: string): Array<{ text: string; replaced: boolean }> {
   return text
-    .split(/(‹[a-z0-9._-]{1,96}›)/)
+    .split(/(‹(?:[a-z0-9._-]{1,96}|…)›)/)
     .filter((part) => part !== "")
     .map((part) => ({ text: part, replaced: /^‹.*›$/.test(part) }));
 }

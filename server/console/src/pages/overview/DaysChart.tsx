@@ -12,6 +12,7 @@ import type { Day } from "../../api/types";
 import { Panel } from "../../parts/Page";
 import { grouped } from "../../parts/numbers";
 import { meanings, surfaces, type Palette } from "../../theme/tokens";
+import { fillDays, type Drawn } from "./days";
 import { usePalette } from "../../theme/Theme";
 
 echarts.use([BarChart, GridComponent, LegendComponent, TooltipComponent, AriaComponent, SVGRenderer]);
@@ -50,7 +51,8 @@ function DaysTable({ days }: { days: readonly Day[] }) {
   );
 }
 
-function Drawing({ days }: { days: readonly Day[] }) {
+function Drawing({ days: known }: { days: readonly Day[] }) {
+  const days = useMemo(() => fillDays(known, Date.now()), [known]);
   const { t } = useTranslation();
   const palette = usePalette();
   const box = useRef<HTMLDivElement>(null);
@@ -69,7 +71,7 @@ function Drawing({ days }: { days: readonly Day[] }) {
   return <div ref={box} className="chart" role="img" aria-label={t("overview.chart")} />;
 }
 
-function options(days: readonly Day[], palette: Palette, names: { new: string; gone: string }) {
+function options(days: readonly Drawn[], palette: Palette, names: { new: string; gone: string }) {
   const own = surfaces[palette];
   const colours = meanings[palette];
   const text = { color: own.colorTextTertiary, fontSize: 12 };
@@ -94,7 +96,7 @@ function options(days: readonly Day[], palette: Palette, names: { new: string; g
     },
     series: [
       { type: "bar" as const, name: names.new, stack: "day", data: days.map((day) => day.new), itemStyle: { color: colours.high[2] }, barMaxWidth: 20 },
-      { type: "bar" as const, name: names.gone, stack: "day", data: days.map((day) => -day.gone), itemStyle: { color: colours.verified[2] }, barMaxWidth: 20 },
+      { type: "bar" as const, name: names.gone, stack: "day", data: days.map((day) => (day.gone === null ? null : -day.gone)), itemStyle: { color: colours.verified[2] }, barMaxWidth: 20 },
     ],
   };
 }
