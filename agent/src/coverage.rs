@@ -107,6 +107,19 @@ impl Counts {
         self.tally(source).unread.remove(place);
     }
 
+    /// Whether a reason has no example yet.
+    #[must_use]
+    pub fn wants_example(&self, source: Source, why: &'static str) -> bool {
+        let tally = self.tallies.get(&source);
+        tally.is_some_and(|tally| !tally.examples.contains_key(why))
+    }
+
+    /// What the sensor and the walk of a source left out, with a raw name each.
+    pub fn gaps(&self, source: Source) -> impl Iterator<Item = &Gap> {
+        let tally = self.tallies.get(&source).into_iter();
+        tally.flat_map(|tally| tally.walk_gaps.iter().chain(&tally.gaps))
+    }
+
     /// A cleaned name that may stand as the example of `why`.
     pub fn example(&mut self, source: Source, why: &'static str, name: SafeText) {
         self.tally(source).examples.entry(why).or_insert(name);
@@ -202,9 +215,7 @@ impl Tally {
         }
         // A directory without a watch is still read by the scans; one that the walk left out is not.
         for gap in self.walk_gaps.iter().chain(&self.gaps) {
-            let scanned = matches!(gap.why, "bulk-directory" | "watch-limit");
-            let why = if scanned { "not-watched-live" } else { gap.why };
-            let count = counts.entry(why).or_default();
+            let count = counts.entry(slug_of_gap(gap)).or_default();
             *count = (*count).max(gap.count);
         }
         counts
@@ -216,6 +227,15 @@ impl Tally {
                 example: self.examples.get(why).cloned(),
             })
             .collect()
+    }
+}
+
+/// The reason of a gap as coverage names it: what only lacks a watch is still read by the scans.
+#[must_use]
+pub fn slug_of_gap(gap: &Gap) -> &'static str {
+    match gap.why {
+        "bulk-directory" | "watch-limit" => "not-watched-live",
+        other => other,
     }
 }
 

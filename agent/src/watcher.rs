@@ -34,10 +34,13 @@ use crate::sense::watch_set::WatchSet;
 use crate::sense::{Sensed, Stop};
 
 pub mod answer;
+mod committing;
 mod courier;
 mod detecting;
+mod examples;
 pub mod flights;
 pub mod known;
+mod refusing;
 mod sensing;
 pub mod sweeps;
 mod telling;
@@ -45,6 +48,7 @@ mod threads;
 
 use courier::Courier;
 use detecting::Detecting;
+use examples::Examples;
 use known::Known;
 use sensing::Scans;
 use sweeps::Sweeps;
@@ -186,6 +190,7 @@ struct Watcher {
     sweeps: Sweeps,
     scans: Scans,
     detecting: Detecting,
+    examples: Examples,
     courier: Courier,
     interest: Interest,
     requests: Requests,
@@ -268,6 +273,7 @@ impl Watcher {
             governor: Governor::default(),
             sweeps: Sweeps::default(),
             detecting: Detecting::default(),
+            examples: Examples::default(),
             began: now,
             bytes_read: 0,
             ticked: now,
@@ -373,6 +379,7 @@ impl Watcher {
         }
         self.scan_when_due(now);
         self.revisit_when_due(now);
+        self.ask_for_examples(now);
     }
 
     fn end(&mut self, now: Instant) {

@@ -139,7 +139,7 @@ fn check_found(found: &Found, terms: &Terms) -> Result<(), Hostile> {
 
 /// Whether `clean` is `raw` as redaction would write it: the same text, escaped and cut, with some
 /// stretches replaced by `‹…›`.
-fn is_cleaned(clean: &SafeText, raw: &[u8]) -> bool {
+pub(super) fn is_cleaned(clean: &SafeText, raw: &[u8]) -> bool {
     let whole = text::escape(raw);
     let clean = clean.as_str();
     if clean == text::cut(&whole, limits::SAFE_TEXT) {

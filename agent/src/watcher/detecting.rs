@@ -5,20 +5,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use akwatch_ledger::reading::{Extent, FileState, Reading, ReadingSubject};
-use akwatch_ledger::{Need, PathKey, ProcessInstance, Remembered};
+use akwatch_ledger::reading::{Extent, FileState, Reading};
+use akwatch_ledger::{Need, PathKey};
 use akwatch_proto::coverage::Rung;
 use akwatch_proto::credential::RuleId;
 use akwatch_proto::finding::UnknownWhy;
-use akwatch_proto::place::Place;
 
 use super::answer::{Ended, Hostile, Terms, reading};
+use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
 use crate::job::{Content, Examined, Job, JobId, Pending, Target, TargetPlace, Urgency};
 use crate::link::{DetectorLink, FromDetector, Outlet, TalkError, ToDetector};
-use crate::open::{Refusal, state_now};
+use crate::open::state_now;
 use crate::role::Role;
 use crate::sense::watch_set::{Covered, is_history};
 
@@ -28,9 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of captures in one message; a frame holds twice as much.
 const CAPTURES: usize = 8 * 1024 * 1024;
 
-/// Readings in one commit.
-const COMMIT: usize = 32;
-
 /// How long a reading waits for others to share its commit.
 const COMMIT_WITHIN: Duration = Duration::from_millis(20);
 
@@ -39,10 +36,6 @@ const UNCOMMITTED: usize = 256;
 
 /// Time between two attempts of a commit that failed.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
-
-/// A file whose ctime is this young may be written again without its state changing: the kernel's
-/// clock for files has a grain. It is not remembered as read.
-const YOUNG_NS: i64 = 50_000_000;
 
 /// What a place that changed while it was read costs at least, so that it cools down.
 const CHANGED_COST: u64 = 512 * 1024;
@@ -69,9 +62,9 @@ pub(super) struct Detecting {
     /// Version of the rules that places were last read by in this run.
     read_by: Option<String>,
     pub(super) flights: Flights,
-    done: Vec<Done>,
-    done_since: Option<Instant>,
-    failing: bool,
+    pub(super) done: Vec<Done>,
+    pub(super) done_since: Option<Instant>,
+    pub(super) failing: bool,
     next_job: u64,
     /// Captures that wait for the detector.
     captured: VecDeque<(Job, Pending)>,
@@ -106,37 +99,16 @@ impl Detecting {
         self.done_since.map(|since| since + wait)
     }
 
-    fn push(&mut self, done: Done, now: Instant) {
+    /// A number for the next job.
+    pub(super) fn next_id(&mut self) -> JobId {
+        self.next_job += 1;
+        JobId(self.next_job)
+    }
+
+    pub(super) fn push(&mut self, done: Done, now: Instant) {
         self.done_since.get_or_insert(now);
         self.done.push(done);
     }
-}
-
-/// A reading, and what to note once it is durable.
-struct Done {
-    reading: Reading,
-    note: Note,
-}
-
-enum Note {
-    /// A file was read.
-    File {
-        target: TargetPlace,
-        state: FileState,
-        lines: u32,
-        ended: Ended,
-    },
-    /// A file is not there, or could not be read.
-    Closed,
-    /// A process was read.
-    Process {
-        instance: ProcessInstance,
-        ended: Ended,
-        /// Nothing of it could be read.
-        nothing: bool,
-    },
-    /// A sweep spoke.
-    Sweep,
 }
 
 impl Watcher {
@@ -270,6 +242,11 @@ impl Watcher {
         for flight in flights {
             self.detecting.flights.push(flight, now);
         }
+        self.send(jobs, now);
+    }
+
+    /// Sends jobs that are noted as out already.
+    pub(super) fn send(&mut self, jobs: Vec<Job>, now: Instant) {
         let Some(outlet) = &mut self.detecting.outlet else {
             return;
         };
@@ -309,8 +286,7 @@ impl Watcher {
 
     fn next_captured(&mut self) -> Option<(Job, Flight)> {
         let (mut job, pending) = self.detecting.captured.pop_front()?;
-        self.detecting.next_job += 1;
-        job.header.id = JobId(self.detecting.next_job);
+        job.header.id = self.detecting.next_id();
         let header = job.header.clone();
         Some((
             job,
@@ -330,8 +306,7 @@ impl Watcher {
             self.turn_away(target, path.clone().as_path(), now);
             return None;
         }
-        self.detecting.next_job += 1;
-        let id = JobId(self.detecting.next_job);
+        let id = self.detecting.next_id();
         match self.opener.open(target, id) {
             Ok((job, pending)) => {
                 if let (TargetPlace::File(path), Some(state)) = (&target.what, pending.before)
@@ -384,131 +359,15 @@ impl Watcher {
         false
     }
 
-    /// A path that policy does not cover: nobody can say any more what is in it.
-    fn turn_away(&mut self, target: &Target, path: &Path, now: Instant) {
-        if let Some(place) = self.known.place(path).cloned() {
-            self.push_closed(place, Extent::Unread(UnknownWhy::PathExcluded), now);
-        }
-        self.agenda.done(&target.what, 0, now);
-    }
-
-    fn take_refusal(&mut self, target: &Target, refusal: &Refusal, now: Instant) {
-        match &target.what {
-            TargetPlace::File(path) => self.take_refused_file(path, refusal, now),
-            TargetPlace::Process(instance) => match refusal {
-                Refusal::Ended | Refusal::Absent { .. } => {
-                    if !self.sweeps.knows(instance) {
-                        self.counts.raced(Source::Processes);
-                    }
-                    self.counts.forget(Source::Processes, &target.what);
-                    self.sweeps.ended(*instance);
-                }
-                _ => {
-                    self.counts
-                        .not_read(Source::Processes, &target.what, refusal.slug());
-                    self.sweeps.unread(*instance, UnknownWhy::Unreadable, false);
-                }
-            },
-        }
-        self.agenda.done(&target.what, 0, now);
-        self.speak_of_sweep(now);
-    }
-
-    fn take_refused_file(&mut self, path: &Path, refusal: &Refusal, now: Instant) {
-        let target = TargetPlace::File(path.to_owned());
-        let source = source_of(path);
-        let known = self
-            .known
-            .place(path)
-            .cloned()
-            .or_else(|| self.held_place(path));
-        match refusal {
-            Refusal::Absent { device } => {
-                self.counts.forget(source, &target);
-                self.ledger
-                    .forget(PathKey::of(path.as_os_str().as_encoded_bytes()));
-                let Some(place) = known else { return };
-                let extent = if self.is_unmounted(path, *device) {
-                    Extent::Unread(UnknownWhy::Unreadable)
-                } else {
-                    Extent::Absent
-                };
-                self.push_closed(place, extent, now);
-            }
-            Refusal::SymbolicLink | Refusal::NotAFile { .. } if known.is_none() => {}
-            _ => {
-                self.counts.not_read(source, &target, refusal.slug());
-                if let Some(place) = known {
-                    self.push_closed(place, refusal.extent(), now);
-                }
-            }
-        }
-    }
-
-    /// The place of a path with a plain name, if the ledger holds it: for names that this run has
-    /// not read yet.
-    fn held_place(&mut self, path: &Path) -> Option<Place> {
-        let text = akwatch_proto::place::SafeText::try_from(path.to_str()?.to_owned()).ok()?;
-        let place = Place::File {
-            path: text,
-            inside: Vec::new(),
-        };
-        let query = akwatch_ledger::Query {
-            place: Some(place.clone()),
-            limit: 1,
-            ..Default::default()
-        };
-        let held = self.ledger.holding(&query).unwrap_or_default();
-        (!held.is_empty()).then_some(place)
-    }
-
-    /// Whether the filesystem that held the path is not mounted: then nobody can say whether the
-    /// file is gone.
-    fn is_unmounted(&self, path: &Path, nearest: u64) -> bool {
-        match self.known.device(path) {
-            Some(device) => device != nearest,
-            None => {
-                let table = self
-                    .host
-                    .read(Path::new("/etc/fstab"), 1 << 20)
-                    .unwrap_or_default();
-                let mounts = self.host.mounts();
-                let mounted = |point: &Path| mounts.all().iter().any(|mount| mount.point == point);
-                fstab_points(&table).any(|point| path.starts_with(&point) && !mounted(&point))
-            }
-        }
-    }
-
-    fn push_closed(&mut self, place: Place, extent: Extent, now: Instant) {
-        let reading = self.reading_of(ReadingSubject::Place(place), extent);
-        self.detecting.push(
-            Done {
-                reading,
-                note: Note::Closed,
-            },
-            now,
-        );
-    }
-
-    fn reading_of(&self, subject: ReadingSubject, extent: Extent) -> Reading {
-        Reading {
-            subject,
-            extent,
-            at: crate::sense::now(),
-            rules: self.detecting.rules().unwrap_or_default().to_owned(),
-            observed: Vec::new(),
-            too_many: false,
-            unread_inside: None,
-            why_new: akwatch_proto::finding::WhyNew::PlaceChanged,
-        }
-    }
-
     fn take_examined(&mut self, examined: &Examined, now: Instant) {
         let Some(flight) = self.detecting.flights.answered(examined.id, now) else {
             tracing::error!("the detector answered what it was not asked and is replaced");
             self.lose_detector(now, true);
             return;
         };
+        if self.take_example(&flight, examined).is_some() {
+            return;
+        }
         let after = flight.file.as_ref().and_then(|file| state_now(file).ok());
         let terms = self.detecting.terms.clone().unwrap_or_default();
         let at = crate::sense::now();
@@ -620,6 +479,7 @@ impl Watcher {
         self.detecting.hearing = false;
         self.detecting.terms = None;
         let suspect = self.detecting.flights.iter().next();
+        let suspect = suspect.filter(|flight| !flight.header.parts.is_empty());
         if let Some(target) = suspect.map(|flight| flight.pending.target.clone()) {
             let deaths = self
                 .detecting
@@ -649,159 +509,14 @@ impl Watcher {
     /// Puts what the detector had back on the agenda.
     fn send_again(&mut self) {
         let now = Instant::now();
+        self.examples.forget();
         for flight in self.detecting.flights.take() {
             let target = flight.pending.target;
+            if flight.header.parts.is_empty() {
+                continue; // a name for coverage, which is asked for again
+            }
             self.agenda.done(&target.what, 0, now);
             self.offer(target, now);
-        }
-    }
-
-    /// Lets the last sweep speak, once everything that it saw has been read.
-    pub(super) fn speak_of_sweep(&mut self, now: Instant) {
-        let Some(rules) = self.detecting.rules().map(str::to_owned) else {
-            return;
-        };
-        let uncommitted = self.detecting.done.iter();
-        if uncommitted
-            .into_iter()
-            .any(|done| matches!(done.note, Note::Process { .. }))
-        {
-            return; // they are noted after their commit, which comes back here
-        }
-        if let Some(reading) = self.sweeps.reading(&rules) {
-            self.detecting.push(
-                Done {
-                    reading,
-                    note: Note::Sweep,
-                },
-                now,
-            );
-        }
-    }
-
-    pub(super) fn commit_if_due(&mut self, now: Instant) {
-        let due = self.detecting.commit_due().is_some_and(|due| now >= due);
-        let idle = self.channels.messages.is_empty() && self.channels.sensed.is_empty();
-        let enough = self.detecting.done.len() >= COMMIT || idle;
-        if due || (enough && !self.detecting.failing) {
-            self.commit_now(now);
-        }
-    }
-
-    pub(super) fn commit_now(&mut self, now: Instant) {
-        while !self.detecting.done.is_empty() {
-            let count = self.detecting.done.len().min(COMMIT);
-            let batch: Vec<Done> = self.detecting.done.drain(..count).collect();
-            let (readings, notes): (Vec<Reading>, Vec<Note>) = batch
-                .into_iter()
-                .map(|done| (done.reading, done.note))
-                .unzip();
-            match self.ledger.commit(&readings) {
-                Ok(_) => {
-                    self.detecting.failing = false;
-                    for (reading, note) in readings.iter().zip(notes) {
-                        self.note(reading, note);
-                    }
-                }
-                Err(why) => {
-                    if !self.detecting.failing {
-                        tracing::error!(%why, source = ?std::error::Error::source(&why), "readings could not be committed");
-                    }
-                    self.detecting.failing = true;
-                    self.detecting.done_since = Some(now);
-                    let again = readings.into_iter().zip(notes);
-                    let again = again.map(|(reading, note)| Done { reading, note });
-                    self.detecting.done.splice(0..0, again);
-                    return;
-                }
-            }
-        }
-        self.detecting.done_since = None;
-        self.interest_in_holders();
-        self.speak_of_sweep(now);
-    }
-
-    /// Notes what a commit made durable.
-    fn note(&mut self, reading: &Reading, note: Note) {
-        let holds = !reading.observed.is_empty();
-        match note {
-            Note::File {
-                target,
-                state,
-                lines,
-                ended,
-            } => {
-                self.note_file(reading, &target, &state, lines, ended);
-            }
-            Note::Process {
-                instance,
-                ended: Ended::Whole,
-                ..
-            } => {
-                let target = TargetPlace::Process(instance);
-                self.counts.read(Source::Processes, &target, reading.at);
-                self.sweeps.read(instance, holds);
-            }
-            Note::Process {
-                instance, nothing, ..
-            } => {
-                let target = TargetPlace::Process(instance);
-                let slug = if nothing {
-                    "permission-denied"
-                } else {
-                    slug(UnknownWhy::ReadShort)
-                };
-                self.counts.not_read(Source::Processes, &target, slug);
-                self.sweeps.unread(instance, UnknownWhy::ReadShort, holds);
-            }
-            Note::Closed | Note::Sweep => {}
-        }
-    }
-
-    fn note_file(
-        &mut self,
-        reading: &Reading,
-        target: &TargetPlace,
-        state: &FileState,
-        lines: u32,
-        ended: Ended,
-    ) {
-        let (TargetPlace::File(path), ReadingSubject::Place(place)) = (target, &reading.subject)
-        else {
-            return;
-        };
-        let source = source_of(path);
-        if !reading.observed.is_empty() || self.known.place(path).is_some() {
-            self.known.insert(path, place.outer(), Some(state.dev));
-        }
-        match ended {
-            Ended::Whole => self.counts.read(source, target, reading.at),
-            Ended::Short => self
-                .counts
-                .not_read(source, target, slug(UnknownWhy::ReadShort)),
-            Ended::Changed => return,
-        }
-        let young = reading
-            .at
-            .0
-            .saturating_mul(1_000_000)
-            .saturating_sub(state.ctime_ns)
-            < YOUNG_NS;
-        if ended == Ended::Whole && !young {
-            let key = PathKey::of(path.as_os_str().as_encoded_bytes());
-            let remembered = Remembered {
-                state: *state,
-                rules_version: &reading.rules,
-                lines,
-                tail: None,
-            };
-            self.ledger.remember(key, &remembered);
-        }
-    }
-
-    fn interest_in_holders(&mut self) {
-        if let Some(holders) = self.sweeps.changed_holders() {
-            self.interest.wait_for(holders);
         }
     }
 }
@@ -821,7 +536,7 @@ fn bytes_captured(job: &Job) -> usize {
     job.contents.iter().map(captured).sum()
 }
 
-fn source_of(path: &Path) -> Source {
+pub(super) fn source_of(path: &Path) -> Source {
     if is_history(path) {
         Source::Histories
     } else {
@@ -834,17 +549,4 @@ fn source_of_target(target: &TargetPlace) -> Source {
         TargetPlace::File(path) => source_of(path),
         TargetPlace::Process(_) => Source::Processes,
     }
-}
-
-/// The mount points that fstab names but for the root.
-fn fstab_points(table: &[u8]) -> impl Iterator<Item = std::path::PathBuf> {
-    let text = String::from_utf8_lossy(table).into_owned();
-    let points: Vec<_> = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .filter(|point| point.len() > 1 && point.starts_with('/'))
-        .map(std::path::PathBuf::from)
-        .collect();
-    points.into_iter()
 }

@@ -179,8 +179,10 @@ impl Watcher {
             return;
         }
         let owner = owner_of(&target.what);
-        if self.agenda.offer(target, owner, now) == Offered::Dropped {
+        if self.agenda.offer(target, owner, now) == Offered::Dropped && !self.scans.owed {
+            // Once for each rescan: a line for each event would be an event again.
             tracing::warn!("more events than can wait; a rescan follows");
+            self.scans.owed = true;
         }
     }
 

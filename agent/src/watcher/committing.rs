@@ -1,0 +1,197 @@
+//! Readings become durable, and only then count: as known, as read, as covered.
+
+use std::time::Instant;
+
+use akwatch_ledger::reading::{FileState, Reading, ReadingSubject};
+use akwatch_ledger::{PathKey, ProcessInstance, Remembered};
+use akwatch_proto::finding::UnknownWhy;
+
+use super::Watcher;
+use super::answer::Ended;
+use super::detecting::source_of;
+use crate::coverage::{Source, slug};
+use crate::job::TargetPlace;
+
+/// Readings in one commit.
+const COMMIT: usize = 32;
+
+/// A file whose ctime is this young may be written again without its state changing: the kernel's
+/// clock for files has a grain. It is not remembered as read.
+const YOUNG_NS: i64 = 50_000_000;
+/// A reading, and what to note once it is durable.
+pub(super) struct Done {
+    pub(super) reading: Reading,
+    pub(super) note: Note,
+}
+
+pub(super) enum Note {
+    /// A file was read.
+    File {
+        target: TargetPlace,
+        state: FileState,
+        lines: u32,
+        ended: Ended,
+    },
+    /// A file is not there, or could not be read.
+    Closed,
+    /// A process was read.
+    Process {
+        instance: ProcessInstance,
+        ended: Ended,
+        /// Nothing of it could be read.
+        nothing: bool,
+    },
+    /// A sweep spoke.
+    Sweep,
+}
+
+impl Watcher {
+    /// Lets the last sweep speak, once everything that it saw has been read.
+    pub(super) fn speak_of_sweep(&mut self, now: Instant) {
+        let Some(rules) = self.detecting.rules().map(str::to_owned) else {
+            return;
+        };
+        let uncommitted = self.detecting.done.iter();
+        if uncommitted
+            .into_iter()
+            .any(|done| matches!(done.note, Note::Process { .. }))
+        {
+            return; // they are noted after their commit, which comes back here
+        }
+        if let Some(reading) = self.sweeps.reading(&rules) {
+            self.detecting.push(
+                Done {
+                    reading,
+                    note: Note::Sweep,
+                },
+                now,
+            );
+        }
+    }
+
+    pub(super) fn commit_if_due(&mut self, now: Instant) {
+        let due = self.detecting.commit_due().is_some_and(|due| now >= due);
+        let idle = self.channels.messages.is_empty() && self.channels.sensed.is_empty();
+        let enough = self.detecting.done.len() >= COMMIT || idle;
+        if due || (enough && !self.detecting.failing) {
+            self.commit_now(now);
+        }
+    }
+
+    pub(super) fn commit_now(&mut self, now: Instant) {
+        while !self.detecting.done.is_empty() {
+            let count = self.detecting.done.len().min(COMMIT);
+            let batch: Vec<Done> = self.detecting.done.drain(..count).collect();
+            let (readings, notes): (Vec<Reading>, Vec<Note>) = batch
+                .into_iter()
+                .map(|done| (done.reading, done.note))
+                .unzip();
+            match self.ledger.commit(&readings) {
+                Ok(_) => {
+                    self.detecting.failing = false;
+                    for (reading, note) in readings.iter().zip(notes) {
+                        self.note(reading, note);
+                    }
+                }
+                Err(why) => {
+                    if !self.detecting.failing {
+                        tracing::error!(%why, source = ?std::error::Error::source(&why), "readings could not be committed");
+                    }
+                    self.detecting.failing = true;
+                    self.detecting.done_since = Some(now);
+                    let again = readings.into_iter().zip(notes);
+                    let again = again.map(|(reading, note)| Done { reading, note });
+                    self.detecting.done.splice(0..0, again);
+                    return;
+                }
+            }
+        }
+        self.detecting.done_since = None;
+        self.interest_in_holders();
+        self.speak_of_sweep(now);
+    }
+
+    /// Notes what a commit made durable.
+    fn note(&mut self, reading: &Reading, note: Note) {
+        let holds = !reading.observed.is_empty();
+        match note {
+            Note::File {
+                target,
+                state,
+                lines,
+                ended,
+            } => {
+                self.note_file(reading, &target, &state, lines, ended);
+            }
+            Note::Process {
+                instance,
+                ended: Ended::Whole,
+                ..
+            } => {
+                let target = TargetPlace::Process(instance);
+                self.counts.read(Source::Processes, &target, reading.at);
+                self.sweeps.read(instance, holds);
+            }
+            Note::Process {
+                instance, nothing, ..
+            } => {
+                let target = TargetPlace::Process(instance);
+                let slug = if nothing {
+                    "permission-denied"
+                } else {
+                    slug(UnknownWhy::ReadShort)
+                };
+                self.counts.not_read(Source::Processes, &target, slug);
+                self.sweeps.unread(instance, UnknownWhy::ReadShort, holds);
+            }
+            Note::Closed | Note::Sweep => {}
+        }
+    }
+
+    fn note_file(
+        &mut self,
+        reading: &Reading,
+        target: &TargetPlace,
+        state: &FileState,
+        lines: u32,
+        ended: Ended,
+    ) {
+        let (TargetPlace::File(path), ReadingSubject::Place(place)) = (target, &reading.subject)
+        else {
+            return;
+        };
+        let source = source_of(path);
+        if !reading.observed.is_empty() || self.known.place(path).is_some() {
+            self.known.insert(path, place.outer(), Some(state.dev));
+        }
+        match ended {
+            Ended::Whole => self.counts.read(source, target, reading.at),
+            Ended::Short => self
+                .counts
+                .not_read(source, target, slug(UnknownWhy::ReadShort)),
+            Ended::Changed => return,
+        }
+        let young = reading
+            .at
+            .0
+            .saturating_mul(1_000_000)
+            .saturating_sub(state.ctime_ns)
+            < YOUNG_NS;
+        if ended == Ended::Whole && !young {
+            let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+            let remembered = Remembered {
+                state: *state,
+                rules_version: &reading.rules,
+                lines,
+                tail: None,
+            };
+            self.ledger.remember(key, &remembered);
+        }
+    }
+
+    fn interest_in_holders(&mut self) {
+        if let Some(holders) = self.sweeps.changed_holders() {
+            self.interest.wait_for(holders);
+        }
+    }
+}
