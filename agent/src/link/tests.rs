@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 
+use akwatch_proto::limits;
 use akwatch_proto::place::SafeText;
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{JobId, PartForm, PartHeader};
+use crate::job::{Captured, Content, JobHeader, JobId, PartForm, PartHeader};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
