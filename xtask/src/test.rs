@@ -3,10 +3,14 @@
 //! The cheap checks run first. The browser and the console's packages are installed while Rust
 //! compiles. The end-to-end tests come last: they start the programs as they are shipped.
 
-use std::process::ExitCode;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::build::{self, cargo, step};
 use crate::{console, prerequisites, tidy};
@@ -53,9 +57,58 @@ pub(crate) fn run(slow: bool) -> Result<ExitCode> {
         tests.env("AKWATCH_SLOW_TESTS", "1");
     }
     step("tests", &mut tests)?;
+    browser()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The browser tests: on generated fleets, and on a real collector with an agent on this machine.
+fn browser() -> Result<()> {
+    let directory = tempfile::Builder::new()
+        .prefix("akwatch-browser.")
+        .tempdir()?;
+    let state = directory.path().join("up");
+    let mut up = Command::new(build::target().join("debug/akwatch-up"))
+        .arg("--json")
+        .arg("--dir")
+        .arg(&state)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting a collector and an agent for the browser tests")?;
+    let outcome = drive(&mut up, &state);
+    kill(Pid::from_raw(i32::try_from(up.id())?), Signal::SIGTERM)?;
+    up.wait()?;
+    outcome
+}
+
+fn drive(up: &mut Child, state: &Path) -> Result<()> {
+    let mut line = String::new();
+    let output = up.stdout.take().context("its output")?;
+    BufReader::new(output).read_line(&mut line)?;
+    let ready: serde_json::Value =
+        serde_json::from_str(&line).with_context(|| format!("`up --json` said {line:?}"))?;
+    let url = ready["console"].as_str().context("no console's address")?;
+    let collector = state.join("collector");
+    let link = Command::new(build::target().join("debug/akwatch-server"))
+        .arg("first-sign-in")
+        .arg("--config")
+        .arg(collector.join("server.toml"))
+        .arg("--state")
+        .arg(collector.join("state"))
+        .stderr(Stdio::inherit())
+        .output()?;
+    // A password for one collector that lives for a minute.
+    let password = format!("browser-tests-{}", std::process::id());
     step(
         "console: browser tests",
-        &mut console::npm(&["run", "--silent", "test:browser"]),
-    )?;
-    Ok(ExitCode::SUCCESS)
+        console::npm(&["run", "--silent", "test:browser"])
+            .env("AKWATCH_CONSOLE_URL", url)
+            .env(
+                "AKWATCH_CONSOLE_LINK",
+                String::from_utf8_lossy(&link.stdout).trim(),
+            )
+            .env("AKWATCH_CONSOLE_NAME", "admin")
+            .env("AKWATCH_CONSOLE_PASSWORD", password)
+            .env("AKWATCH_CONSOLE_PLANT", state.join("planted"))
+            .env("AKWATCH_SCREENSHOTS", build::target().join("screenshots")),
+    )
 }

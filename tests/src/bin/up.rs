@@ -89,7 +89,7 @@ async fn up(options: &Options) -> Result<()> {
         watch(&mut stop, &mut agent).await?;
     } else {
         let ended = tokio::select! {
-            shown = view.show(&collector, &rest) => { shown?; false }
+            shown = view.show(&collector, &agent, &rest) => { shown?; false }
             () = stop.asked() => true,
         };
         if !ended {
@@ -182,8 +182,8 @@ struct View {
 }
 
 impl View {
-    async fn show(&self, collector: &Collector, rest: &Rest) -> Result<()> {
-        let host = self.first_scan(rest).await?;
+    async fn show(&self, collector: &Collector, agent: &Agent, rest: &Rest) -> Result<()> {
+        let host = self.first_scan(agent, rest).await?;
         let link = collector.command(&["first-sign-in"]).await?;
         println!("Console   {}", collector.people);
         println!("Sign in   {link}");
@@ -195,43 +195,46 @@ impl View {
         self.table(collector, &["host", "show", &host]).await?;
         println!();
         self.table(collector, &["credentials"]).await?;
-        self.say_what_is_missing(rest, &host).await?;
+        self.say_what_is_missing(agent).await?;
         self.invite(collector);
         Ok(())
     }
 
     /// Follows the first scan and says how far it is; gives the host's id.
-    async fn first_scan(&self, rest: &Rest) -> Result<String> {
+    async fn first_scan(&self, agent: &Agent, rest: &Rest) -> Result<String> {
         let begun = Instant::now();
         let terminal = std::io::stderr().is_terminal();
         loop {
-            let hosts = rest.get("hosts").await?;
-            let id = hosts["rows"][0]["id"]
-                .as_str()
-                .context("the host has no id")?
-                .to_owned();
-            let host = rest.get(&format!("hosts/{id}")).await?;
-            let sources = host["coverage"]["sources"]
+            let status = agent.status().await?;
+            let sources = status["coverage"]["sources"]
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
-            let sum = |what: &str| -> u64 { sources.iter().filter_map(|s| s[what].as_u64()).sum() };
-            let (read, waiting) = (sum("read"), sum("waiting"));
+            let read: u64 = sources
+                .iter()
+                .filter_map(|source| source["read"].as_u64())
+                .sum();
             if terminal {
-                eprint!("\r\x1b[KFirst scan: {read} places read, {waiting} waiting");
+                let found = &status["present"];
+                eprint!("\r\x1b[KFirst scan: {read} places read, {found} findings");
             }
-            let over = begun.elapsed() > FIRST_SCAN;
-            if (read > 0 && waiting == 0) || over {
+            let done = status["scan"]["first_done"] == true;
+            if done || begun.elapsed() > FIRST_SCAN {
                 if terminal {
                     eprintln!();
                 }
-                if over && waiting > 0 {
-                    println!("The first scan goes on: {waiting} places are still to be read.");
+                if !done {
+                    println!("The first scan goes on; {read} places have been read so far.\n");
                 }
-                return Ok(id);
+                break;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        let hosts = rest.get("hosts").await?;
+        let id = hosts["rows"][0]["id"]
+            .as_str()
+            .context("the host has no id")?;
+        Ok(id.to_owned())
     }
 
     /// A table made by the responder's command line.
@@ -251,27 +254,24 @@ impl View {
         Ok(())
     }
 
-    async fn say_what_is_missing(&self, rest: &Rest, host: &str) -> Result<()> {
-        let host = rest.get(&format!("hosts/{host}")).await?;
-        let words = |value: &Value| -> Vec<String> {
-            value.as_array().map_or_else(Vec::new, |list| {
-                list.iter()
-                    .filter_map(|word| word.as_str().map(str::to_owned))
-                    .collect()
-            })
-        };
-        let walls = words(&host["coverage"]["missing_walls"]);
+    /// What the agent cannot see here, and which of its walls this machine lacks.
+    async fn say_what_is_missing(&self, agent: &Agent) -> Result<()> {
+        let status = agent.status().await?;
+        let coverage = &status["coverage"];
+        let walls: Vec<&str> = coverage["missing_walls"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         if !walls.is_empty() {
             println!("Walls missing on this machine: {}", walls.join(", "));
         }
-        for source in host["coverage"]["sources"].as_array().into_iter().flatten() {
+        for source in coverage["sources"].as_array().into_iter().flatten() {
+            let name = source["source"].as_str().unwrap_or("places");
             for missed in source["not_read"].as_array().into_iter().flatten() {
-                println!(
-                    "Not read: {} {} ({})",
-                    missed["count"],
-                    source["source"].as_str().unwrap_or("places"),
-                    missed["why"].as_str().unwrap_or("unknown"),
-                );
+                let why = missed["why"].as_str().unwrap_or("unknown");
+                println!("Not read: {} {name} ({why})", missed["count"]);
             }
         }
         Ok(())
