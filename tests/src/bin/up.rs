@@ -43,6 +43,9 @@ struct Options {
 /// How long the first scan is waited for before the table is printed all the same.
 const FIRST_SCAN: Duration = Duration::from_secs(90);
 
+/// Lines of the table that are printed; the rest is one command away.
+const TABLE_LINES: usize = 36;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match up(&Options::parse()).await {
@@ -193,8 +196,6 @@ impl View {
         );
         println!();
         self.table(collector, &["host", "show", &host]).await?;
-        println!();
-        self.table(collector, &["credentials"]).await?;
         self.say_what_is_missing(agent).await?;
         self.invite(collector);
         Ok(())
@@ -237,19 +238,31 @@ impl View {
         Ok(id.to_owned())
     }
 
-    /// A table made by the responder's command line.
+    /// The head of a table made by the responder's command line.
     async fn table(&self, collector: &Collector, args: &[&str]) -> Result<()> {
-        let status = Command::new(program::path("akwatch")?)
+        let output = Command::new(program::path("akwatch")?)
             .args(args)
             .env("AKWATCH_URL", &collector.people)
             .env("AKWATCH_CA", &collector.authority)
             .env("AKWATCH_TOKEN", &self.token)
             .stdin(Stdio::null())
-            .status()
+            .output()
             .await?;
-        // 1 says that there are rows, as a search does.
-        if !status.success() && status.code() != Some(1) {
-            bail!("akwatch {} ended with {status}", args.join(" "));
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "akwatch {} ended with {}: {error}",
+                args.join(" "),
+                output.status
+            );
+        }
+        for line in text.lines().take(TABLE_LINES) {
+            println!("{line}");
+        }
+        let more = text.lines().count().saturating_sub(TABLE_LINES);
+        if more > 0 {
+            println!("… and {more} more lines: akwatch {}", args.join(" "));
         }
         Ok(())
     }
