@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use akwatch_detect::{Detector, Limits, RuleFault, RulePack, RuleSet};
 use akwatch_proto::agent::FleetKey;
+use akwatch_sys::memory;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::examine::examine;
@@ -21,6 +22,9 @@ use crate::redact::FingerprintKey;
 
 /// How long the watcher may take to accept one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// After this long without a job, the last burst is over.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Why a detector ended, other than with its link. Nobody hears it but the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,15 @@ fn serve(
     work: &Work,
 ) -> Result<(), DetectorError> {
     let mut started: Option<Started> = None;
-    while let Some(message) = inlet.hear(None)? {
+    let mut worked = true;
+    loop {
+        let Some(message) = inlet.hear(worked.then_some(QUIET))? else {
+            // Nothing to do: what a burst of jobs took is the host's again.
+            memory::give_back();
+            worked = false;
+            continue;
+        };
+        worked = true;
         match message {
             ToDetector::Start { key, packs } => {
                 let (now, faults) = Started::with(&key, packs)?;
@@ -88,7 +100,6 @@ fn serve(
             }
         }
     }
-    Ok(())
 }
 
 /// What the start message made.
