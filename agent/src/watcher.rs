@@ -34,6 +34,7 @@ use crate::sense::watch_set::WatchSet;
 use crate::sense::{Sensed, Stop};
 
 pub mod answer;
+mod captures;
 mod committing;
 mod courier;
 mod detecting;
@@ -356,7 +357,7 @@ impl Watcher {
     fn next_due(&self, now: Instant) -> Instant {
         let mut due = self.ticked + TICK;
         let others = [
-            self.agenda.next_due(),
+            self.agenda.next_due().filter(|_| self.may_examine()),
             self.detecting.commit_due(),
             self.detecting.flights.deadline(),
             self.scans.next_walk(&self.governor),

@@ -1,6 +1,6 @@
 //! From the agenda to the ledger: open, send, judge, commit.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use akwatch_proto::credential::RuleId;
 use akwatch_proto::finding::UnknownWhy;
 
 use super::answer::{Ended, Hostile, Terms, reading};
+use super::captures::{Captures, bytes_captured};
 use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
 use super::{Event, Watcher, WatcherError, threads};
@@ -43,9 +44,6 @@ const CHANGED_COST: u64 = 512 * 1024;
 /// Bytes of a scan's places that the detector has at once, but for one larger file alone.
 const SCAN_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Captures that wait while the detector is busy or away; what is beyond is taken again if it lives.
-const CAPTURED: usize = 256;
-
 /// How often a place may end the detector before it is set aside.
 const DEATHS: u32 = 2;
 
@@ -67,7 +65,7 @@ pub(super) struct Detecting {
     pub(super) failing: bool,
     next_job: u64,
     /// Captures that wait for the detector.
-    captured: VecDeque<(Job, Pending)>,
+    captures: Captures,
     deaths: HashMap<TargetPlace, u32>,
     /// Rules that the detector set aside: name and reason.
     pub(super) faults: Vec<(String, String)>,
@@ -205,16 +203,23 @@ impl Watcher {
         }
     }
 
+    /// Whether another job may be opened now. While it may not, an event ends that: nothing that
+    /// is due in the agenda may wake the loop, which could do nothing with it.
+    pub(super) fn may_examine(&self) -> bool {
+        self.detecting.is_ready()
+            && !self.ending
+            && self.detecting.done.len() < UNCOMMITTED
+            && self.detecting.flights.len() < OUT
+            && self.governor.rung() != Rung::HeartbeatOnly
+    }
+
     /// Opens and sends what is next, as much as the detector may have at once.
     pub(super) fn examine_next(&mut self, now: Instant) {
-        if !self.detecting.is_ready() || self.ending || self.detecting.done.len() >= UNCOMMITTED {
+        if !self.may_examine() {
             return;
         }
         let (mut jobs, mut flights, mut captured) = (Vec::new(), Vec::new(), 0);
         while self.detecting.flights.len() + jobs.len() < OUT && captured < CAPTURES {
-            if self.governor.rung() == Rung::HeartbeatOnly {
-                break;
-            }
             if let Some((job, flight)) = self.next_captured() {
                 captured += bytes_captured(&job);
                 jobs.push(job);
@@ -276,16 +281,16 @@ impl Watcher {
         let Some(instance) = crate::sense::execs::instance_of(&pending.target.what) else {
             return;
         };
-        if self.detecting.captured.len() >= CAPTURED {
+        if !self.detecting.captures.has_room(&job) {
             self.offer(pending.target, now);
             return;
         }
         self.sweeps.named(instance);
-        self.detecting.captured.push_back((job, pending));
+        self.detecting.captures.push(job, pending);
     }
 
     fn next_captured(&mut self) -> Option<(Job, Flight)> {
-        let (mut job, pending) = self.detecting.captured.pop_front()?;
+        let (mut job, pending) = self.detecting.captures.pop()?;
         job.header.id = self.detecting.next_id();
         let header = job.header.clone();
         Some((
@@ -526,14 +531,6 @@ fn own_descriptor(content: &Content) -> Option<OwnedFd> {
         Content::File(file) => file.as_fd().try_clone_to_owned().ok(),
         Content::Captured(_) => None,
     }
-}
-
-fn bytes_captured(job: &Job) -> usize {
-    let captured = |content: &Content| match content {
-        Content::File(_) => 0,
-        Content::Captured(captured) => captured.0.len(),
-    };
-    job.contents.iter().map(captured).sum()
 }
 
 pub(super) fn source_of(path: &Path) -> Source {

@@ -20,8 +20,9 @@ use akwatch_proto::time::Time;
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::agenda::Owner;
 use crate::config::GlobSet;
-use crate::job::{Content, Examined, Found, Job};
+use crate::job::{Content, Examined, Found, Job, Target, TargetPlace, Urgency};
 use crate::link::{Answer, Link, Outgoing, ToDetector, ToReporter};
 use crate::role::Role;
 
@@ -601,4 +602,32 @@ fn the_reason_for_not_knowing_is_said() {
         panic!("known")
     };
     assert_eq!(why, UnknownWhy::SetAside);
+}
+
+/// A place whose cooling is over wakes the loop, but not while nothing can be done with it: a loop
+/// that is woken by the past never sleeps.
+#[test]
+fn what_is_due_does_not_keep_the_loop_awake_while_the_detector_is_away() {
+    let mut agent = Agent::new();
+    agent.end();
+    let (_handover, links) = Links::pair().unwrap();
+    let mut watcher = Watcher::start(agent.setup(links)).unwrap();
+    let (now, target) = (
+        Instant::now(),
+        Target {
+            what: TargetPlace::File(PathBuf::from("/cooling")),
+            urgency: Urgency::Live,
+        },
+    );
+    for _ in 0..2 {
+        let _ = watcher.agenda.offer(target.clone(), Owner(0), now);
+        if let Some(next) = watcher.agenda.next(now) {
+            watcher.agenda.done(&next.what, 64 << 20, now);
+        }
+    }
+    assert_eq!(watcher.agenda.len(), 1);
+    let later = now + Duration::from_secs(60);
+    watcher.ticked = later;
+    assert_eq!(watcher.next_due(later), later + TICK);
+    agent.stop.ask();
 }
