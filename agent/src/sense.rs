@@ -75,6 +75,8 @@ pub struct Sweep {
     pub began: Time,
     /// Every live instance but kernel threads and the agent's own.
     pub alive: Vec<ProcessInstance>,
+    /// Whether the kernel hides processes from this user (`hidepid`): others may live.
+    pub hidden: bool,
 }
 
 /// This moment by the host's clock.

@@ -19,6 +19,7 @@ use akwatch_ledger::reading::ProcessInstance;
 use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Sensed, Status, Stop, Sweep, Woken};
@@ -230,12 +231,12 @@ impl Processes {
         let pid = Pid::from_raw(instance.pid).ok_or(Ended)?;
         let fd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(fd) => Some(fd),
-            Err(rustix::io::Errno::SRCH) => return Err(Ended),
+            Err(Errno::SRCH) => return Err(Ended),
             Err(_) => None,
         };
         // The pid may have been given to another process before it was opened.
         match self.stat(instance.pid) {
-            Some(stat) if stat.started == instance.started => Ok(fd),
+            Ok(Some(stat)) if stat.started == instance.started => Ok(fd),
             _ => Err(Ended),
         }
     }
@@ -244,16 +245,19 @@ impl Processes {
     fn sweep(&mut self) -> bool {
         for _ in 0..ATTEMPTS {
             let (before, began) = (self.last_pid(), super::now());
-            let Some(seen) = self.look() else { return true };
+            let Some((seen, hidden)) = self.look() else {
+                return true;
+            };
             if self.last_pid() < before {
                 continue; // pids wrapped: a child may have got a number that was passed already
             }
-            return self.tell(seen, began);
+            return self.tell(seen, hidden, began);
         }
         true
     }
 
-    fn look(&self) -> Option<HashMap<i32, Stat>> {
+    /// Every process, and whether some may be hidden; none when that cannot be said.
+    fn look(&self) -> Option<(HashMap<i32, Stat>, bool)> {
         let own = {
             let wanted = self
                 .interest
@@ -264,22 +268,30 @@ impl Processes {
             wanted.own.clone()
         };
         let mut seen = HashMap::with_capacity(self.known.len() + 16);
+        // Every pid namespace has a first process; where it is not shown, others are not either.
+        let (mut hidden, mut unshown) = (true, false);
         for entry in std::fs::read_dir(&self.proc).ok()? {
             let name = entry.ok()?.file_name();
             let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
                 continue;
             };
+            hidden &= pid != 1;
             if own.contains(&pid) {
                 continue;
             }
-            if let Some(stat) = self.stat(pid) {
-                seen.insert(pid, stat);
+            match self.stat(pid) {
+                Ok(Some(stat)) => {
+                    seen.insert(pid, stat);
+                }
+                Ok(None) => {}
+                Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => unshown = true,
+                Err(_) => return None, // too many open files, say: this is not a process's end
             }
         }
-        Some(seen)
+        Some((seen, hidden || unshown))
     }
 
-    fn tell(&mut self, seen: HashMap<i32, Stat>, began: Time) -> bool {
+    fn tell(&mut self, seen: HashMap<i32, Stat>, hidden: bool, began: Time) -> bool {
         let alive = seen
             .iter()
             .map(|(pid, stat)| ProcessInstance {
@@ -300,15 +312,28 @@ impl Processes {
             .collect();
         self.known = seen;
         (new.is_empty() || self.out.send(Sensed::Targets(new)).is_ok())
-            && self.out.send(Sensed::Swept(Sweep { began, alive })).is_ok()
+            && self
+                .out
+                .send(Sensed::Swept(Sweep {
+                    began,
+                    alive,
+                    hidden,
+                }))
+                .is_ok()
     }
 
-    /// A live process with a program of its own.
-    fn stat(&self, pid: i32) -> Option<Stat> {
+    /// A live process with a program of its own; none when it has ended. Only the kernel's own word
+    /// for that counts as an end.
+    fn stat(&self, pid: i32) -> std::io::Result<Option<Stat>> {
         let mut line = [0; STAT];
         let path = self.proc.join(pid.to_string()).join("stat");
-        let length = File::open(path).ok()?.read(&mut line).ok()?;
-        parse(&line[..length])
+        let read = File::open(path).and_then(|mut file| file.read(&mut line));
+        let ended = [Errno::NOENT, Errno::SRCH].map(|errno| Some(errno.raw_os_error()));
+        match read {
+            Ok(length) => Ok(parse(&line[..length])),
+            Err(why) if ended.contains(&why.raw_os_error()) => Ok(None),
+            Err(why) => Err(why),
+        }
     }
 
     /// The pid given last, from `/proc/loadavg`.
@@ -533,6 +558,34 @@ mod tests {
         assert!(!sensor.sweep().1.contains(&pid));
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// What a sweep over a made-up /proc says: how many live and whether others may be hidden.
+    fn check_look(processes: &[i32], broken: Option<i32>) -> Option<(usize, bool)> {
+        let proc = tempfile::tempdir().unwrap();
+        for pid in processes {
+            let directory = proc.path().join(pid.to_string());
+            std::fs::create_dir(&directory).unwrap();
+            let numbers = "1 1 1 0 -1 4194304 ".to_owned() + &"0 ".repeat(43);
+            std::fs::write(directory.join("stat"), format!("{pid} (sh) S {numbers}")).unwrap();
+        }
+        if let Some(pid) = broken {
+            let directory = proc.path().join(pid.to_string());
+            std::fs::create_dir_all(directory.join("stat")).unwrap();
+        }
+        let (out, _said) = unbounded();
+        let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
+        let mut sensor = Processes::new(interest, false, out, stop);
+        sensor.proc = proc.path().to_owned();
+        sensor.look().map(|(seen, hidden)| (seen.len(), hidden))
+    }
+
+    #[test]
+    fn a_sweep_knows_what_it_cannot_see() {
+        assert_eq!(check_look(&[1, 7], None), Some((2, false)));
+        assert_eq!(check_look(&[7], None), Some((1, true)));
+        // Neither an end nor a refusal: nothing can be said of any process.
+        assert_eq!(check_look(&[1], Some(7)), None);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use akwatch_proto::finding::{UnknownWhy, WhyNew};
 
 use crate::sense::Sweep;
 
+/// Stands for processes that the kernel hides; no process has this number.
+const UNSEEN: ProcessInstance = ProcessInstance { pid: 0, started: 0 };
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     /// Named by a sensor, not read yet.
@@ -90,7 +93,7 @@ impl Sweeps {
             return None;
         }
         let sweep = self.due.take()?;
-        let unread = sweep
+        let mut unread: Vec<_> = sweep
             .alive
             .iter()
             .filter_map(|instance| match self.looks.get(instance) {
@@ -98,6 +101,8 @@ impl Sweeps {
                 _ => None,
             })
             .collect();
+        // What is hidden may hold anything: one process that nobody could read stands for it.
+        unread.extend(sweep.hidden.then_some((UNSEEN, UnknownWhy::Unreadable)));
         self.completed += 1;
         Some(Reading {
             subject: ReadingSubject::Sweep {
@@ -181,6 +186,7 @@ mod tests {
         Sweep {
             began: Time(5),
             alive: pids.iter().map(|pid| one(*pid)).collect(),
+            hidden: false,
         }
     }
 
@@ -201,6 +207,19 @@ mod tests {
         assert_eq!((reading.subject, reading.at), (expected, Time(5)));
         assert_eq!(sweeps.reading("r"), None);
         assert_eq!(sweeps.changed_holders().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_sweep_that_may_have_missed_some_proves_no_end() {
+        let mut sweeps = Sweeps::default();
+        let _ = sweeps.swept(Sweep {
+            hidden: true,
+            ..sweep(&[])
+        });
+        let ReadingSubject::Sweep { unread, .. } = sweeps.reading("r").unwrap().subject else {
+            panic!("no sweep")
+        };
+        assert_eq!(unread, [(UNSEEN, UnknownWhy::Unreadable)]);
     }
 
     #[test]
