@@ -7,7 +7,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use akwatch_sys::SysError;
 use akwatch_sys::proc_events::{Heard, ProcEvents};
@@ -30,8 +30,8 @@ const CAPTURE: usize = 512 * 1024;
 /// Captures that wait for the watcher. Stops: environments that fill memory while it is busy.
 const AHEAD: usize = 64;
 
-/// Executions that may go by between two words about those that were missed.
-const TELL_EVERY: u64 = 256;
+/// Time between two words about executions that were missed.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The sensor.
 pub struct Execs {
@@ -41,8 +41,32 @@ pub struct Execs {
     out: Sender<Sensed>,
     stop: Stop,
     bucket: Bucket,
-    seen: u64,
-    raced: u64,
+    missed: Missed,
+}
+
+/// Executions that were not captured, and when that was last said.
+#[derive(Default)]
+struct Missed {
+    count: u64,
+    told: u64,
+    told_at: Option<Instant>,
+}
+
+impl Missed {
+    /// How long until the rest is to be said; none when all of it was.
+    fn due(&self, now: Instant) -> Option<Duration> {
+        let since = |at| TELL_EVERY.saturating_sub(now.saturating_duration_since(at));
+        (self.count > self.told).then(|| self.told_at.map_or(Duration::ZERO, since))
+    }
+
+    /// The number to say, if it is time.
+    fn tell(&mut self, now: Instant) -> Option<u64> {
+        if self.due(now)? > Duration::ZERO {
+            return None;
+        }
+        (self.told, self.told_at) = (self.count, Some(now));
+        Some(self.count)
+    }
 }
 
 /// How many captures may be made now.
@@ -85,8 +109,7 @@ impl Execs {
                 left: AT_ONCE,
                 filled: Instant::now(),
             },
-            seen: 0,
-            raced: 0,
+            missed: Missed::default(),
         })
     }
 
@@ -95,8 +118,9 @@ impl Execs {
         if let Err(why) = akwatch_sys::process::run_at_once() {
             tracing::info!(%why, "the exec thread runs as an ordinary one; short-lived processes are missed more often");
         }
-        while self.stop.wait(Some(self.events.as_fd()), None) != Woken::Stop {
-            if !self.drain() {
+        loop {
+            let due = self.missed.due(Instant::now());
+            if self.stop.wait(Some(self.events.as_fd()), due) == Woken::Stop || !self.drain() {
                 return;
             }
         }
@@ -110,12 +134,14 @@ impl Execs {
                 Ok(Heard::Other) => true,
                 Ok(Heard::Nothing) => return self.tell(),
                 Ok(Heard::Lost) => {
-                    self.raced += 1;
+                    self.missed.count += 1;
                     self.interest.sweep();
                     true
                 }
                 Err(why) => {
                     tracing::error!(%why, "no executions are heard any more; the sweep stands alone");
+                    let status = super::processes::status(false);
+                    let _ = self.out.send(Sensed::Status(status));
                     return false;
                 }
             };
@@ -129,9 +155,8 @@ impl Execs {
         if self.interest.is_own(pid) {
             return true;
         }
-        self.seen += 1;
         if !self.bucket.take(Instant::now()) {
-            self.raced += 1;
+            self.missed.count += 1;
             return true; // the sweep sees it if it lives
         }
         match self.opener.open_executed(pid, JobId(0)) {
@@ -145,19 +170,19 @@ impl Execs {
                 self.out.send(said).is_ok()
             }
             Err(Refusal::Ended) => {
-                self.raced += 1;
+                self.missed.count += 1;
                 true
             }
             Err(_) => true, // the sweep names it, and its refusal is counted once
         }
     }
 
-    fn tell(&self) -> bool {
-        if !self.seen.is_multiple_of(TELL_EVERY) {
+    fn tell(&mut self) -> bool {
+        let Some(raced) = self.missed.tell(Instant::now()) else {
             return true;
-        }
+        };
         let status = Status {
-            raced: self.raced,
+            raced,
             ..super::processes::status(true)
         };
         self.out.send(Sensed::Status(status)).is_ok()
@@ -183,10 +208,8 @@ pub fn instance_of(place: &TargetPlace) -> Option<akwatch_ledger::ProcessInstanc
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
     use crossbeam_channel::unbounded;
+    use std::process::{Command, Stdio};
 
     use super::*;
     use crate::config::GlobSet;
@@ -202,6 +225,22 @@ mod tests {
         assert!(bucket.take(now) && bucket.take(now) && !bucket.take(now));
         let later = now + Duration::from_secs(1);
         assert_eq!((0..1000).filter(|_| bucket.take(later)).count(), 200);
+    }
+
+    #[test]
+    fn what_was_missed_is_always_said_and_not_more_often_than_needed() {
+        let now = Instant::now();
+        let mut missed = Missed::default();
+        assert_eq!((missed.due(now), missed.tell(now)), (None, None));
+        missed.count = 1;
+        assert_eq!(missed.tell(now), Some(1));
+        missed.count = 3;
+        assert_eq!(
+            (missed.due(now), missed.tell(now)),
+            (Some(TELL_EVERY), None)
+        );
+        assert_eq!(missed.tell(now + TELL_EVERY), Some(3));
+        assert_eq!(missed.due(now + TELL_EVERY), None);
     }
 
     /// Where the kernel gives events (root in the first network namespace), a process that ends at
