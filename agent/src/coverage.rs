@@ -4,8 +4,9 @@
 //! that could not be read counts once until it can be; the count is a state, not a history. Examples
 //! are names as the detector cleaned them, never raw ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use akwatch_ledger::ProcessInstance;
 use akwatch_proto::coverage::{Coverage, Covered, NotRead, Rung, SourceCoverage};
 use akwatch_proto::finding::UnknownWhy;
 use akwatch_proto::limits;
@@ -55,6 +56,7 @@ struct Tally {
     waiting: u64,
     unread: HashMap<TargetPlace, &'static str>,
     beyond: BTreeMap<&'static str, u64>,
+    not_kept: u64,
     examples: BTreeMap<&'static str, SafeText>,
     gaps: Vec<Gap>,
     walk_gaps: Vec<Gap>,
@@ -118,6 +120,24 @@ impl Counts {
     pub fn gaps(&self, source: Source) -> impl Iterator<Item = &Gap> {
         let tally = self.tallies.get(&source).into_iter();
         tally.flat_map(|tally| tally.walk_gaps.iter().chain(&tally.gaps))
+    }
+
+    /// A sweep showed which processes live: of the others nothing is unread any more.
+    pub fn swept(&mut self, alive: &HashSet<ProcessInstance>) {
+        let tally = self.tally(Source::Processes);
+        tally.unread.retain(|place, _| match place {
+            TargetPlace::Process(instance) => alive.contains(instance),
+            TargetPlace::File(_) => true,
+        });
+        if tally.unread.len() < REMEMBERED {
+            tally.beyond.clear();
+        }
+    }
+
+    /// Findings that the ledger has no room for.
+    pub fn not_kept(&mut self, source: Source, count: usize) {
+        let tally = self.tally(source);
+        tally.not_kept = tally.not_kept.saturating_add(count as u64);
     }
 
     /// A cleaned name that may stand as the example of `why`.
@@ -212,6 +232,9 @@ impl Tally {
         }
         for (why, count) in &self.beyond {
             *counts.entry(why).or_default() += count;
+        }
+        if self.not_kept > 0 {
+            counts.insert("ledger-full", self.not_kept);
         }
         // A directory without a watch is still read by the scans; one that the walk left out is not.
         for gap in self.walk_gaps.iter().chain(&self.gaps) {
@@ -308,6 +331,29 @@ mod tests {
         );
         counts.read(Source::Files, &file("a"), Time(1));
         assert_eq!(files(&counts, Rung::Full).covered, Covered::Whole);
+    }
+
+    #[test]
+    fn a_process_that_ended_is_not_unread_any_more() {
+        let mut counts = Counts::of(&[Source::Processes]);
+        let one = |pid| ProcessInstance { pid, started: 1 };
+        for pid in 1..=9 {
+            let place = TargetPlace::Process(one(pid));
+            counts.not_read(Source::Processes, &place, "permission-denied");
+        }
+        counts.swept(&HashSet::from([one(3)]));
+        let stated = counts.statement("r1", Rung::Full, None, &[]);
+        assert_eq!(stated.sources[0].not_read[0].count, 1);
+    }
+
+    #[test]
+    fn what_the_ledger_has_no_room_for_is_said() {
+        let mut counts = ready();
+        counts.not_kept(Source::Files, 2);
+        let stated = files(&counts, Rung::Full);
+        assert_eq!(stated.covered, Covered::Partly);
+        let not_read = &stated.not_read[0];
+        assert_eq!((not_read.why.as_str(), not_read.count), ("ledger-full", 2));
     }
 
     #[test]

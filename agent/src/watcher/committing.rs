@@ -87,8 +87,9 @@ impl Watcher {
                 .map(|done| (done.reading, done.note))
                 .unzip();
             match self.ledger.commit(&readings) {
-                Ok(_) => {
+                Ok(changes) => {
                     self.detecting.failing = false;
+                    self.note_not_kept(changes.not_kept, &readings);
                     for (reading, note) in readings.iter().zip(notes) {
                         self.note(reading, note);
                     }
@@ -109,6 +110,21 @@ impl Watcher {
         self.detecting.done_since = None;
         self.interest_in_holders();
         self.speak_of_sweep(now);
+    }
+
+    /// What the ledger has no room for is not known afterwards, so coverage has to say it.
+    fn note_not_kept(&mut self, count: usize, readings: &[Reading]) {
+        if count == 0 {
+            return;
+        }
+        let of_file = |reading: &Reading| matches!(reading.subject, ReadingSubject::Place(_));
+        let holding = readings.iter().find(|reading| !reading.observed.is_empty());
+        let source = if holding.is_none_or(of_file) {
+            Source::Files
+        } else {
+            Source::Processes
+        };
+        self.counts.not_kept(source, count);
     }
 
     /// Notes what a commit made durable.

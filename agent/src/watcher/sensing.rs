@@ -158,6 +158,7 @@ impl Watcher {
     }
 
     fn take_sweep(&mut self, sweep: Sweep, now: Instant) {
+        self.counts.swept(&sweep.alive.iter().copied().collect());
         for instance in self.sweeps.swept(sweep) {
             self.offer_process(instance, Urgency::Live, now);
         }
@@ -182,6 +183,7 @@ impl Watcher {
         if self.agenda.offer(target, owner, now) == Offered::Dropped && !self.scans.owed {
             // Once for each rescan: a line for each event would be an event again.
             tracing::warn!("more events than can wait; a rescan follows");
+            self.counts.overflowed(Source::Files);
             self.scans.owed = true;
         }
     }
