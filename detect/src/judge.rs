@@ -446,12 +446,12 @@ impl Judge<'_> {
 
     /// `Authorization: Bearer …` and `Basic …`, whose text is `user:password`.
     fn header(&self, value: &Value<'_>, bytes: &[u8], offset: usize, out: &mut Vec<Candidate>) {
-        let Some(space) = memchr::memrchr(b' ', bytes) else {
+        let Some((space, bearer)) = header_scheme(bytes) else {
             return;
         };
         let credentials = &bytes[space + 1..];
         let at = offset + space + 1;
-        if bytes[..space].ends_with(b"Bearer") || bytes[..space].ends_with(b"bearer") {
+        if bearer {
             if sieve::tokens(credentials, self.rules).is_empty()
                 && !quiet::is_reference(credentials)
             {
@@ -462,7 +462,7 @@ impl Judge<'_> {
                 };
                 self.bearer(credentials, found, &sure, out);
             }
-        } else if bytes[..space].ends_with(b"Basic") && credentials.len() >= 12 {
+        } else if credentials.len() >= 12 {
             let decoded = inline::base64(credentials).map(Zeroizing::new);
             let password = decoded
                 .as_ref()
@@ -569,6 +569,17 @@ impl Judge<'_> {
             .filter(|decoded| decoded.len() >= 8 && inline::is_texty(decoded))
             .filter(|decoded| !proof::is_volcengine_half(decoded))
             .map(|decoded| (Encoding::Base64, decoded))
+    }
+}
+
+/// The blank before the credentials of an `Authorization` value, and whether they are a bearer's.
+pub(crate) fn header_scheme(bytes: &[u8]) -> Option<(usize, bool)> {
+    let space = memchr::memrchr(b' ', bytes)?;
+    let scheme = &bytes[..space];
+    if scheme.ends_with(b"Bearer") || scheme.ends_with(b"bearer") {
+        Some((space, true))
+    } else {
+        scheme.ends_with(b"Basic").then_some((space, false))
     }
 }
 

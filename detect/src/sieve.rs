@@ -1,10 +1,12 @@
 //! The one pass over each window: what could be a credential, and nothing else.
 //!
-//! Sixty-four bytes at a time are classified by arithmetic that the compiler turns into vector
-//! code. Where a run of letters and digits begins, three bytes are looked up in a bitmap of all
-//! rules' beginnings; where a separator stands, the end of the name before it is looked up. The cost
-//! does not depend on the number of rules, and no byte is looked at more than a bounded number of
-//! times, whatever the input.
+//! Sixty-four bytes at a time are classified ([`masks`]). Where a run of letters and digits begins,
+//! three bytes are looked up in a bitmap of all rules' beginnings; where a separator stands, the end
+//! of the name before it is looked up. The cost does not depend on the number of rules, and no byte
+//! is looked at more than a bounded number of times, whatever the input.
+
+mod idle;
+mod masks;
 
 use std::ops::Range;
 
@@ -71,7 +73,7 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
                 &padded
             }
         };
-        let [alnum, separators, base64] = masks(block);
+        let [alnum, separators, base64] = masks::of(block);
         let starts = alnum & !(alnum << 1 | u64::from(carry));
         carry = alnum >> 63 == 1;
         sieve.block(base, starts, separators);
@@ -121,43 +123,6 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
             _ => None,
         })
         .collect()
-}
-
-/// Bitmaps of one block: letters and digits; separators and escapes; base64's alphabet.
-#[inline]
-fn masks(block: &[u8; 64]) -> [u64; 3] {
-    let mut alnum = [0_u8; 64];
-    let mut separators = [0_u8; 64];
-    let mut base64 = [0_u8; 64];
-    for at in 0..64 {
-        let byte = block[at];
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        let either = letter | digit;
-        alnum[at] = u8::from(either);
-        base64[at] = u8::from(either | (byte == b'+') | (byte == b'/'));
-        let separator = (byte == b'=')
-            | (byte == b':')
-            | (byte == b'(')
-            | (byte == b',')
-            | (byte == b'<')
-            | (byte == b'>')
-            | (byte == b'\\')
-            | (byte == b'%');
-        separators[at] = u8::from(separator);
-    }
-    [pack(&alnum), pack(&separators), pack(&base64)]
-}
-
-/// Sixty-four zeros and ones to sixty-four bits.
-#[inline]
-fn pack(bytes: &[u8; 64]) -> u64 {
-    let mut bits = 0_u64;
-    for (at, chunk) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*chunk).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        bits |= word << (at * 8);
-    }
-    bits
 }
 
 /// Whether a run of at least thirty-two ends in the block `now`; where, if so.
@@ -286,6 +251,14 @@ impl Sieve<'_> {
             .iter()
             .rposition(|&b| !inline::is_base64(b))
             .map_or(self.wrapped_until, |n| self.wrapped_until + n + 1);
+        if !inline::may_be_wrapped(&self.text[start..]) {
+            // Nearly always a digest or a key.
+            let rest = self.text[at..]
+                .iter()
+                .position(|&b| !inline::is_base64(b));
+            self.wrapped_until = rest.map_or(self.text.len(), |n| at + n).max(at + 1);
+            return;
+        }
         let end = inline::wrapped_end(self.text, start);
         self.wrapped_until = end.max(at + 1);
         if inline::looks_wrapped(&self.text[start..end]) {
@@ -340,6 +313,51 @@ impl TrimLimited for [u8] {
 
 /// Whether the name before the separator at `at` says that a secret follows.
 fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
+    let Some((ending, end)) = plain_ending(text, at).or_else(|| odd_ending(text, at)) else {
+        return false;
+    };
+    if !rules.names().may_end(ending) && ending != *b"lue" {
+        return false;
+    }
+    if idle::is_idle(text, at) {
+        return false;
+    }
+    let floor = at.saturating_sub(64);
+    let part = |byte: u8| {
+        ALNUM.has(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' ') || byte >= 0x80
+    };
+    let mut begin = end;
+    while begin > floor && part(text[begin - 1]) {
+        begin -= 1;
+    }
+    let key = &text[begin..end];
+    if ending == *b"lue" {
+        return key.len() <= 6 && key.ends_with(b"value");
+    }
+    rules
+        .names()
+        .says(key)
+        .is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
+}
+
+/// The last three letters, in lower case, of a name that stands right before the separator at `at`
+/// or has one quote or blank behind it, and where it ends: nearly every name.
+#[inline]
+fn plain_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
+    let last: &[u8; 4] = text[..at].last_chunk()?;
+    let (three, end) = match *last {
+        [a, b, c, b'"' | b' '] => ([a, b, c], at - 1),
+        [_, a, b, c] => ([a, b, c], at),
+    };
+    let three = three.map(|byte| byte | 0x20);
+    three
+        .iter()
+        .all(u8::is_ascii_lowercase)
+        .then_some((three, end))
+}
+
+/// The same for names with numbers, separators or other scripts at their end.
+fn odd_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
     let mut end = at;
     let floor = at.saturating_sub(8);
     while end > floor && !ALNUM.has(text[end - 1]) && text[end - 1] < 0x80 && text[end - 1] != b'\n'
@@ -361,28 +379,10 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
         } else if found >= 2 {
             break;
         } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
-            return false;
+            return None;
         }
     }
-    if found < 2 || (!rules.names().may_end(ending) && ending != *b"lue") {
-        return false;
-    }
-    let floor = at.saturating_sub(64);
-    let part = |byte: u8| {
-        ALNUM.has(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' ') || byte >= 0x80
-    };
-    let mut begin = end;
-    while begin > floor && part(text[begin - 1]) {
-        begin -= 1;
-    }
-    let key = &text[begin..end];
-    if ending == *b"lue" {
-        return key.len() <= 6 && key.ends_with(b"value");
-    }
-    rules
-        .names()
-        .says(key)
-        .is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
+    (found >= 2).then_some((ending, end))
 }
 
 /// Whether a token may begin at `at`: what stands before it does not make it a piece of something.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::limits;
 use akwatch_proto::place::Encoding;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -196,7 +197,8 @@ impl<'r> Scanner<'r> {
             && !matches!(region.format, Format::Environ | Format::Argv);
         let judge = self.judge(region, hits.iter().any(near_id), !binary);
         for mut field in fields {
-            if !(cut && field.raw.end == text.len()) {
+            let whole = !(cut && field.raw.end == text.len());
+            if whole && worth_judging(region, text, &field, &hits, &judge) {
                 self.field(region, text, &field, &lines, &judge);
             }
             field.decoded.zeroize();
@@ -457,6 +459,41 @@ impl<'r> Scanner<'r> {
             self.decoded(region, &value, &judge, encoding, &decoded);
         }
     }
+}
+
+/// Whether a field can be anything at all: told from its length, its name's last letters and what
+/// the sieve saw in it, since most fields of a file that is parsed are nothing.
+fn worth_judging(
+    region: &Region,
+    text: &[u8],
+    field: &Field,
+    hits: &[Hit],
+    judge: &Judge<'_>,
+) -> bool {
+    let bytes = field.value(text).trim_ascii();
+    if bytes.len() < limits::SHORTEST_PASSWORD {
+        return false;
+    }
+    if judge.anonymous || field.decoded.is_some() {
+        return true;
+    }
+    let next = hits.partition_point(|hit| hit.at() < field.raw.start);
+    let held = hits
+        .get(next)
+        .is_some_and(|hit| hit.at() < field.raw.end);
+    let name = if field.path.is_empty() {
+        &region.path
+    } else {
+        &field.path
+    };
+    // The sieve saw no token after a flag that has no blank behind it.
+    let begins = bytes
+        .first_chunk()
+        .is_some_and(|&key| judge.rules.may_begin(key));
+    held || begins
+        || judge.rules.names().may_say(name)
+        || crate::judge::header_scheme(bytes).is_some()
+        || inline::may_be_wrapped(bytes)
 }
 
 /// Where packages keep what people read: examples there look like passwords and are none.

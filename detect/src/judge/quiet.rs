@@ -139,8 +139,7 @@ pub(crate) fn is_reference(value: &[u8]) -> bool {
 
 /// Whether a machine-made value is a stand-in.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
-    let lower = value.to_ascii_lowercase();
-    PLACEHOLDERS.iter().any(|word| holds(&lower, word))
+    PLACEHOLDERS.iter().any(|word| holds_folded(value, word))
         || PUBLISHED.contains(&Fnv::of(value))
         || is_monotone(value)
 }
@@ -151,6 +150,18 @@ fn holds(text: &[u8], word: &[u8]) -> bool {
         return true;
     };
     memchr::memchr_iter(first, text).any(|at| text[at + 1..].starts_with(rest))
+}
+
+/// The same for a `word` in lower case and a text in any.
+fn holds_folded(text: &[u8], word: &[u8]) -> bool {
+    let Some((&first, rest)) = word.split_first() else {
+        return true;
+    };
+    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
+        text[at + 1..]
+            .get(..rest.len())
+            .is_some_and(|here| here.eq_ignore_ascii_case(rest))
+    })
 }
 
 /// One byte repeated, a counting-up, or an alphabet of a few characters.

@@ -163,6 +163,26 @@ impl Names {
         self.triples[hash >> 6] >> (hash & 63) & 1 == 1
     }
 
+    /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for
+    /// `key`, by last letters alone.
+    pub(crate) fn may_say(&self, key: &[u8]) -> bool {
+        let mut end = key.len();
+        // The whole key, and up to three qualifiers less.
+        for _ in 0..4 {
+            if self.may_end(last_three(&key[..end])) {
+                return true;
+            }
+            match key[..end]
+                .iter()
+                .rposition(|b| matches!(b, b'_' | b'-' | b'.'))
+            {
+                Some(at) if key[at] != b'.' => end = at,
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// What `key`, a name or a key path, says. Its last component decides; the whole path is its
     /// stem.
     pub(crate) fn role_of(&self, key: &[u8]) -> Option<Named> {
@@ -236,6 +256,20 @@ pub(crate) fn fold(name: &[u8]) -> Vec<u8> {
         .filter(|byte| !is_separator(**byte))
         .map(u8::to_ascii_lowercase)
         .collect()
+}
+
+/// The last three bytes of the folded name without its number; 0 where there are fewer.
+fn last_three(key: &[u8]) -> [u8; 3] {
+    let mut last = [0; 3];
+    let letters = key
+        .iter()
+        .rev()
+        .filter(|byte| !is_separator(**byte))
+        .skip_while(|byte| byte.is_ascii_digit());
+    for (place, byte) in last.iter_mut().rev().zip(letters) {
+        *place = byte.to_ascii_lowercase();
+    }
+    last
 }
 
 fn is_separator(byte: u8) -> bool {

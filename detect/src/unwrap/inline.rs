@@ -68,13 +68,62 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
         return false;
     }
     if head.iter().all(u8::is_ascii_hexdigit) {
-        // Most are digests: the first bytes tell without decoding the rest.
-        let likely = hex(&head[..8]).is_some_and(|bytes| is_texty(&bytes));
-        return likely && hex(head).is_some_and(|bytes| is_texty(&bytes));
+        return hex_head(head) && hex(head).is_some_and(|bytes| is_texty(&bytes));
     }
     STANDARD
         .decode(head)
         .is_ok_and(|bytes| is_texty(&bytes) || is_container(&bytes))
+}
+
+/// Whether a value without a telling name may decode to text, judged by its first bytes: nearly all
+/// values do not, and are not worth decoding to learn that.
+pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
+    if value.len() < 16 {
+        return false;
+    }
+    if value[..16].iter().all(u8::is_ascii_hexdigit) {
+        return hex_head(value);
+    }
+    let mut bytes = [0; 9];
+    for (three, four) in bytes.chunks_mut(3).zip(value.chunks(4)) {
+        let mut word = 0;
+        for &byte in four {
+            let Some(six) = sextet(byte) else {
+                return false;
+            };
+            word = word << 6 | six;
+        }
+        three.copy_from_slice(&word.to_be_bytes()[1..]);
+    }
+    is_texty(&bytes) || is_container(&bytes)
+}
+
+/// What a character of either alphabet of base64 stands for.
+fn sextet(byte: u8) -> Option<u32> {
+    Some(u32::from(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    }))
+}
+
+/// Whether the first eight hexadecimal digits stand for text. Most long runs are digests: this tells
+/// without decoding the rest.
+fn hex_head(run: &[u8]) -> bool {
+    let mut bytes = [0; 4];
+    for (byte, pair) in bytes.iter_mut().zip(run.chunks_exact(2)) {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => byte - b'0',
+            _ => (byte | 0x20).wrapping_sub(b'a') + 10,
+        };
+        *byte = digit(pair[0]) << 4 | digit(pair[1]) & 0xf;
+    }
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 fn is_container(bytes: &[u8]) -> bool {

@@ -139,7 +139,7 @@ pub fn small_files(directory: &Path) -> Result<PathBuf> {
         let folder = corpus.join(format!("{:03}", number / 100));
         fs::create_dir_all(&folder)?;
         // Sizes are log-uniform from 64 B to 32 KB.
-        let size = 64_usize << numbers.below(10);
+        let size = 64_usize << numbers.below(9);
         let size = size + numbers.below(size);
         let (extension, text) = file(&mut numbers, size, number % 100 == 7);
         fs::write(folder.join(format!("{number}.{extension}")), text)?;

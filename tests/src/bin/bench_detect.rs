@@ -30,6 +30,9 @@ struct Options {
     /// Only our own figure
     #[arg(long)]
     no_peers: bool,
+    /// Only peers whose name begins so
+    #[arg(long, default_value = "")]
+    peer: String,
     /// Rounds in turn
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -58,7 +61,9 @@ fn run(options: &Options) -> Result<()> {
     };
     let mut commands = vec![peers::own(&corpus)?];
     if !options.no_peers {
-        commands.extend(peers::all(&peers::install(&options.dir)?, &corpus)?);
+        let peers = peers::all(&peers::install(&options.dir)?, &corpus)?;
+        let wanted = |peer: &timing::Measured| peer.name.starts_with(&options.peer);
+        commands.extend(peers.into_iter().filter(wanted));
     }
     timing::table(&corpus, &commands, options.rounds)
 }

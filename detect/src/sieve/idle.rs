@@ -1,0 +1,89 @@
+//! Values that can be no secret whatever their name says: what keeps most files from being parsed.
+//!
+//! Configuration is full of `password: ${DB_PASSWORD}` and `secret = changeme`. The judge would turn
+//! each down after the whole file has been parsed for it; here the same is seen in the bytes behind
+//! the separator. This refuses only what the judge refuses for every name and every format: when in
+//! doubt a value is left to it.
+
+use akwatch_proto::limits;
+
+use crate::judge::quiet;
+
+/// Bytes behind a separator that are looked at: a longer line is left to the judge.
+const LOOKED_AT: usize = 96;
+
+/// Whether the line behind the separator at `at` holds one short, whole value that is no secret.
+pub(super) fn is_idle(text: &[u8], at: usize) -> bool {
+    let rest = &text[at + 1..text.len().min(at + 1 + LOOKED_AT)];
+    let Some(end) = memchr::memchr(b'\n', rest) else {
+        return false;
+    };
+    let line = rest[..end].trim_ascii();
+    let line = line.strip_suffix(b",").unwrap_or(line);
+    let value = match line {
+        // What stands on the next lines is not seen from here.
+        [] => return false,
+        [quote @ (b'"' | b'\''), inner @ .., last] if quote == last => inner,
+        other => other,
+    };
+    is_variable(value) || is_word(value)
+}
+
+/// `${NAME}` and `{{ name }}` as a whole: only a name is in it.
+fn is_variable(value: &[u8]) -> bool {
+    let (inner, blank) = match value {
+        [b'$', b'{', inner @ .., b'}'] => (inner, false),
+        [b'{', b'{', inner @ .., b'}', b'}'] => (inner, true),
+        _ => return false,
+    };
+    inner
+        .iter()
+        .all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.') || (blank && b == b' '))
+}
+
+/// One run of name bytes that is too short, all letters, all digits, or a known stand-in.
+fn is_word(value: &[u8]) -> bool {
+    let (mut letters, mut digits) = (0, 0);
+    for &byte in value {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => letters += 1,
+            b'0'..=b'9' => digits += 1,
+            b'_' | b'-' | b'.' => {}
+            _ => return false,
+        }
+    }
+    value.len() < limits::SHORTEST_PASSWORD
+        || (value.len() < limits::SHORTEST_SECRET
+            && (letters == value.len() || digits == value.len() || quiet::is_placeholder(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, idle: bool) {
+        let at = line.find([':', '=']).unwrap();
+        assert_eq!(is_idle(line.as_bytes(), at), idle, "{line}");
+    }
+
+    #[test]
+    fn what_can_be_no_secret_is_left_out() {
+        check("password: ${DB_PASSWORD}\n", true);
+        check("password: {{ vault.db.password }}\r\n", true);
+        check("\"token\": \"changeme\",\n", true);
+        check("secret = disabled\n", true);
+        check("passwd=12345\n", true);
+    }
+
+    #[test]
+    fn what_may_be_one_is_kept() {
+        check("password: hunter2222\n", false);
+        check("password: ${DB_PASSWORD:-hunter2222}\n", false);
+        check("password:\n  hunter2222\n", false);
+        check("password: |\n", false);
+        check("password: changeme", false);
+        check("a=b; password=changeme\n", false);
+        check("passwords: [abc, def]\n", false);
+        check("password: \"hunter\n22222\"\n", false);
+    }
+}
