@@ -160,7 +160,15 @@ impl Collector {
     ///
     /// # Errors
     /// When it does not.
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
+        self.pause().await
+    }
+
+    /// Asks it to stop; another is started in its place later.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn pause(&mut self) -> Result<()> {
         self.running.stop().await.map(|_| ())
     }
 

@@ -133,7 +133,7 @@ impl Running {
     ///
     /// # Errors
     /// When it does not stop within half a minute; it is then killed.
-    pub async fn stop(mut self) -> Result<ExitStatus> {
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
         if let Ok(pid) = self.pid() {
             kill(pid, Signal::SIGTERM).ok();
         }
