@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use akwatch_ledger::{Ledger, LedgerError};
@@ -214,13 +215,20 @@ struct Watcher {
 /// When it cannot start, or when nothing is left to work with.
 pub fn run(setup: Setup) -> Result<(), WatcherError> {
     let stop = setup.stop.clone();
-    let result = Watcher::start(setup).and_then(Watcher::watch);
+    let mut control = None;
+    let result = Watcher::start(setup, &mut control).and_then(Watcher::watch);
     stop.ask(); // sensors end with the loop, however it ended
+    if let Some(control) = control {
+        let _ = control.join(); // it panics on no input
+    }
     result
 }
 
 impl Watcher {
-    fn start(setup: Setup) -> Result<Watcher, WatcherError> {
+    fn start(
+        setup: Setup,
+        answering: &mut Option<JoinHandle<()>>,
+    ) -> Result<Watcher, WatcherError> {
         let Setup {
             host,
             opener,
@@ -251,7 +259,7 @@ impl Watcher {
         threads::scan(&parts, asks, walk)?;
         threads::arrivals(links.arrivals, say.clone())?;
         threads::stop(stop.clone(), say.clone())?;
-        threads::control(control, &stop, &say)?;
+        *answering = threads::control(control, &stop, &say)?;
         let now = Instant::now();
         let mut watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
@@ -312,6 +320,7 @@ impl Watcher {
                 if let Some(marked) = &self.marked {
                     marked.ask();
                 }
+                while self.channels.messages.try_recv().is_ok() {} // links that came too late
                 return Ok(());
             }
         }

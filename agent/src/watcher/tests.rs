@@ -9,7 +9,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use akwatch_ledger::Options as LedgerOptions;
 use akwatch_proto::agent::{CheckInAnswer, HeartbeatAnswer, Reported};
@@ -117,9 +116,21 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
     })
 }
 
+/// The next message; none when the link has ended, or the watcher has before it took the link.
+fn hear<R: crate::link::Message>(inlet: &mut crate::link::Inlet<R>, stop: &Stop) -> Option<R> {
+    loop {
+        match inlet.hear(Some(Duration::from_millis(200))) {
+            Ok(Some(message)) => return Some(message),
+            Ok(None) if stop.asked() => return None,
+            Ok(None) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// Speaks as a detector until the link ends, or until it meets poison.
-fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner) {
-    while let Ok(Some(message)) = link.inlet.hear(None) {
+fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner, stop: &Stop) {
+    while let Some(message) = hear(&mut link.inlet, stop) {
         let answers: Vec<FromDetector> = match message {
             ToDetector::Start { .. } => vec![FromDetector::Ready {
                 rules: "test-1".to_owned(),
@@ -151,8 +162,12 @@ fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner) {
 }
 
 /// Speaks as a reporter whose collector takes everything.
-fn reporter(mut link: Link<FromReporter, ToReporter>, received: &Mutex<BTreeMap<String, Finding>>) {
-    while let Ok(Some(ToReporter::Send(outgoing))) = link.inlet.hear(None) {
+fn reporter(
+    mut link: Link<FromReporter, ToReporter>,
+    received: &Mutex<BTreeMap<String, Finding>>,
+    stop: &Stop,
+) {
+    while let Some(ToReporter::Send(outgoing)) = hear(&mut link.inlet, stop) {
         let answer = match outgoing {
             Outgoing::Report(report) => {
                 let mut received = received.lock().unwrap();
@@ -236,7 +251,8 @@ impl Agent {
         self.others = vec![std::thread::spawn(move || {
             let socket = handover.connect(Role::Reporter).unwrap();
             let link = Link::over(akwatch_sys::link::Channel::over(socket).unwrap());
-            let reports = std::thread::spawn(move || reporter(link, &received));
+            let ending = stop.clone();
+            let reports = std::thread::spawn(move || reporter(link, &received, &ending));
             while !stop.asked() {
                 let Ok(socket) = handover.connect(Role::Detector) else {
                     break;
@@ -244,6 +260,7 @@ impl Agent {
                 detector(
                     Link::over(akwatch_sys::link::Channel::over(socket).unwrap()),
                     &manner,
+                    &stop,
                 );
                 let _ = handover.asked(); // a wish to replace it is granted by the next turn
             }

@@ -139,18 +139,21 @@ pub(super) fn stop(stop: Stop, say: Sender<Event>) -> Result<(), WatcherError> {
     })
 }
 
+/// Answers people on this host; whoever ends the watcher waits for it, so that the socket is free.
 pub(super) fn control(
     listener: Option<control::Listener>,
     stop: &Stop,
     say: &Sender<Event>,
-) -> Result<(), WatcherError> {
+) -> Result<Option<thread::JoinHandle<()>>, WatcherError> {
     let (stop, say) = (stop.clone(), say.clone());
     let Some(listener) = listener else {
-        return Ok(());
+        return Ok(None);
     };
-    spawn("control", move || {
-        listener.serve(&stop, |request| say.send(Event::Control(request)).is_ok());
-    })
+    thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || listener.serve(&stop, |request| say.send(Event::Control(request)).is_ok()))
+        .map(Some)
+        .map_err(WatcherError::Thread)
 }
 
 /// Hears one link until it ends; `event` says whose it is.
