@@ -63,6 +63,9 @@ pub fn own(corpus: &Path) -> Result<Measured> {
 /// When none is found.
 pub fn all(place: &Path, corpus: &Path) -> Result<Vec<Measured>> {
     let mut peers = Vec::new();
+    // Never /dev/null: run as root, a peer that removes its report first removes the device.
+    let report = place.join("report.json").display().to_string();
+    let report = report.as_str();
     let kingfisher: &[&str] = &[
         "scan",
         "--no-validate",
@@ -79,7 +82,7 @@ pub fn all(place: &Path, corpus: &Path) -> Result<Vec<Measured>> {
         "-j",
         "1",
         "-o",
-        "/dev/null",
+        report,
     ];
     let turbo: Vec<&str> = kingfisher.iter().copied().chain(["--turbo"]).collect();
     if let Some(program) = native(place, "kingfisher") {
@@ -93,7 +96,7 @@ pub fn all(place: &Path, corpus: &Path) -> Result<Vec<Measured>> {
                 "-f",
                 "json",
                 "-r",
-                "/dev/null",
+                report,
                 "--no-banner",
                 "--exit-code",
                 "0",
