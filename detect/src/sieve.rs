@@ -253,9 +253,7 @@ impl Sieve<'_> {
             .map_or(self.wrapped_until, |n| self.wrapped_until + n + 1);
         if !inline::may_be_wrapped(&self.text[start..]) {
             // Nearly always a digest or a key.
-            let rest = self.text[at..]
-                .iter()
-                .position(|&b| !inline::is_base64(b));
+            let rest = self.text[at..].iter().position(|&b| !inline::is_base64(b));
             self.wrapped_until = rest.map_or(self.text.len(), |n| at + n).max(at + 1);
             return;
         }

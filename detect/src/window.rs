@@ -478,9 +478,7 @@ fn worth_judging(
         return true;
     }
     let next = hits.partition_point(|hit| hit.at() < field.raw.start);
-    let held = hits
-        .get(next)
-        .is_some_and(|hit| hit.at() < field.raw.end);
+    let held = hits.get(next).is_some_and(|hit| hit.at() < field.raw.end);
     let name = if field.path.is_empty() {
         &region.path
     } else {
