@@ -105,6 +105,8 @@ pub struct PlaceTable {
 #[derive(Debug)]
 struct Row {
     glob: Vec<u8>,
+    /// What the last component begins with before its first wildcard.
+    stem: Vec<u8>,
     format: Format,
     class: PlaceClass,
     remedy: String,
@@ -212,7 +214,9 @@ impl PlaceTable {
         } else {
             self.others.push(row);
         }
+        let stem = last.split(['*', '?', '[']).next().unwrap_or_default();
         self.rows.push(Row {
+            stem: stem.as_bytes().to_vec(),
             glob: glob.into_bytes(),
             format,
             class,
@@ -236,9 +240,10 @@ impl PlaceTable {
             .map(Vec::as_slice)
             .unwrap_or_default();
         let first = |rows: &[usize]| {
-            rows.iter()
-                .copied()
-                .find(|&row| wanted(&self.rows[row]) && glob_fits(&self.rows[row].glob, path))
+            rows.iter().copied().find(|&row| {
+                let row = &self.rows[row];
+                name.starts_with(&row.stem) && wanted(row) && glob_fits(&row.glob, path)
+            })
         };
         [first(named), first(extended), first(&self.others)]
             .into_iter()

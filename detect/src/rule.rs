@@ -225,6 +225,7 @@ impl RuleSet {
             markers,
         };
         set.index();
+        open(&mut set.gate, *b"BEG"); // of `-----BEGIN`
         (set, faults)
     }
 
@@ -242,8 +243,7 @@ impl RuleSet {
                         pattern: u16::try_from(pattern).unwrap_or(u16::MAX),
                     };
                     for key in shape.beginnings() {
-                        let hash = gate_hash(key);
-                        self.gate[hash >> 6] |= 1 << (hash & 63);
+                        open(&mut self.gate, key);
                         self.anchors.entry(key).or_default().push(anchor);
                     }
                 }
@@ -301,7 +301,8 @@ impl RuleSet {
         &self.markers
     }
 
-    /// Whether some shape may begin with these three bytes.
+    /// Whether some shape, or a PEM's first line, may begin with these three bytes.
+    #[inline]
     pub(crate) fn may_begin(&self, key: [u8; 3]) -> bool {
         let hash = gate_hash(key);
         self.gate[hash >> 6] >> (hash & 63) & 1 == 1
@@ -334,6 +335,11 @@ pub struct RuleDescription<'a> {
 
 /// Rules of one set: what bounds the table, and a pack that is a bomb.
 const MOST_RULES: usize = 4096;
+
+fn open(gate: &mut [u64; GATE_WORDS], key: [u8; 3]) {
+    let hash = gate_hash(key);
+    gate[hash >> 6] |= 1 << (hash & 63);
+}
 
 fn gate_hash(key: [u8; 3]) -> usize {
     let word = u32::from_le_bytes([key[0], key[1], key[2], 0]);

@@ -77,8 +77,8 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
         let starts = alnum & !(alnum << 1 | u64::from(carry));
         carry = alnum >> 63 == 1;
         sieve.block(base, starts, separators);
-        if let Some(end) = long_run(previous, base64) {
-            sieve.wrapped(base + end);
+        if let Some((end, length)) = long_run(previous, base64) {
+            sieve.wrapped(base + end, length);
         }
         previous = base64;
         base += 64;
@@ -125,15 +125,21 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         .collect()
 }
 
-/// Whether a run of at least thirty-two ends in the block `now`; where, if so.
+/// Whether a run comes to thirty-two bytes in the block `now`: where in it, and how many bytes of the
+/// run are seen up to there.
 #[inline]
-fn long_run(before: u64, now: u64) -> Option<usize> {
-    let mut bits = u128::from(now) << 64 | u128::from(before);
+fn long_run(before: u64, now: u64) -> Option<(usize, usize)> {
+    let all = u128::from(now) << 64 | u128::from(before);
+    let mut bits = all;
     for shift in [1, 2, 4, 8, 16] {
         bits &= bits << shift;
     }
     let ends = (bits >> 64) as u64;
-    (ends != 0).then(|| ends.trailing_zeros() as usize)
+    (ends != 0).then(|| {
+        let end = ends.trailing_zeros();
+        let length = (all << (63 - end)).leading_ones();
+        (end as usize, length as usize)
+    })
 }
 
 struct Sieve<'a> {
@@ -147,6 +153,16 @@ struct Sieve<'a> {
 impl Sieve<'_> {
     #[inline]
     fn block(&mut self, base: usize, mut starts: u64, mut separators: u64) {
+        if let Some(bytes) = self.text[base..].first_chunk::<66>() {
+            while starts != 0 {
+                let at = starts.trailing_zeros() as usize & 63;
+                let key = [bytes[at], bytes[at + 1], bytes[at + 2]];
+                if self.rules.may_begin(key) {
+                    self.begun(base + at, key);
+                }
+                starts &= starts - 1;
+            }
+        }
         while starts != 0 {
             self.start(base + starts.trailing_zeros() as usize);
             starts &= starts - 1;
@@ -157,15 +173,20 @@ impl Sieve<'_> {
         }
     }
 
-    #[inline]
     fn start(&mut self, at: usize) {
-        let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk::<3>) else {
-            return;
-        };
-        if self.rules.may_begin(key) {
-            self.token(at, key);
-        } else if key == *b"BEG" && self.text[..at].ends_with(b"-----") {
+        if let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk::<3>)
+            && self.rules.may_begin(key)
+        {
+            self.begun(at, key);
+        }
+    }
+
+    /// A run begins with three bytes that something may begin with.
+    fn begun(&mut self, at: usize, key: [u8; 3]) {
+        if key == *b"BEG" && self.text[..at].ends_with(b"-----") {
             self.hits.push(Hit::Pem(at - 5));
+        } else {
+            self.token(at, key);
         }
     }
 
@@ -242,15 +263,18 @@ impl Sieve<'_> {
         }
     }
 
-    /// A long run ends its thirty-second byte at `at`.
-    fn wrapped(&mut self, at: usize) {
+    /// A long run has its thirty-second byte at `at`, or goes on there from the block before: the
+    /// `seen` bytes up to it belong to it.
+    fn wrapped(&mut self, at: usize, seen: usize) {
         if at < self.wrapped_until {
             return;
         }
-        let start = self.text[self.wrapped_until..at]
+        let mut start = (at + 1 - seen.min(at + 1)).max(self.wrapped_until);
+        start -= self.text[self.wrapped_until..start]
             .iter()
-            .rposition(|&b| !inline::is_base64(b))
-            .map_or(self.wrapped_until, |n| self.wrapped_until + n + 1);
+            .rev()
+            .take_while(|&&b| inline::is_base64(b))
+            .count();
         if !inline::may_be_wrapped(&self.text[start..]) {
             // Nearly always a digest or a key.
             let rest = self.text[at..].iter().position(|&b| !inline::is_base64(b));
@@ -314,7 +338,7 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
     let Some((ending, end)) = plain_ending(text, at).or_else(|| odd_ending(text, at)) else {
         return false;
     };
-    if !rules.names().may_end(ending) && ending != *b"lue" {
+    if !rules.names().may_speak(ending, &text[..end]) {
         return false;
     }
     if idle::is_idle(text, at) {

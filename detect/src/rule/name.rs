@@ -55,11 +55,13 @@ pub(super) struct RawNames {
 pub(crate) struct Names {
     /// For each ending one more than its bucket; 0 for none. What the sieve asks first.
     endings: Box<[u16; 1 << 16]>,
-    /// Names with one ending, longest first.
-    buckets: Vec<Vec<(Vec<u8>, Role)>>,
-    not: Vec<Vec<u8>>,
-    /// One bit for each hash of a last three bytes; all bits of endings that are whole names.
-    triples: Box<[u64; 1024]>,
+    /// Names with one ending, longest first; without a role those that say nothing.
+    buckets: Vec<Vec<(Vec<u8>, Option<Role>)>>,
+    /// Last three bytes of names.
+    triples: Gate,
+    /// The same of names that say a secret follows; and their last four bytes.
+    speaking: Gate,
+    speaking_four: Gate,
 }
 
 /// Names up to this length need a word boundary before them.
@@ -109,9 +111,13 @@ impl Names {
                 .try_into()
                 .expect("invariant: the length is the same"),
             buckets: Vec::new(),
-            triples: Box::new([0; 1024]),
-            not: raw.not.iter().map(|name| fold(name.as_bytes())).collect(),
+            triples: Gate::new(),
+            speaking: Gate::new(),
+            speaking_four: Gate::new(),
         };
+        // What the sieve asks for beside names: `value: …` beside a name that says secret.
+        names.speaking.mark(*b"\0lue");
+        names.speaking_four.mark(*b"alue");
         names.extend(Role::Id, &raw.id);
         names.extend(Role::Secret, &raw.secret);
         names.extend(Role::Token, &raw.token);
@@ -119,48 +125,86 @@ impl Names {
         names.extend(Role::Expiry, &raw.expiry);
         names.extend(Role::Password, &raw.password);
         names.extend(Role::Vendor, &raw.vendor);
+        for name in &raw.not {
+            names.insert(fold(name.as_bytes()), None);
+        }
         names
     }
 
     pub(super) fn extend(&mut self, role: Role, names: &[String]) {
         for name in names {
             let name = fold(name.as_bytes());
-            let Some(ending) = name.last_chunk::<2>().copied() else {
-                continue;
-            };
-            match name.last_chunk::<3>() {
-                Some(last) => self.mark(*last),
-                // A name of two bytes may follow anything.
-                None => (0..=255).for_each(|byte| self.mark([byte, ending[0], ending[1]])),
-            }
-            let slot = &mut self.endings[usize::from(u16::from_le_bytes(ending))];
-            if *slot == 0 {
-                self.buckets.push(Vec::new());
-                *slot = u16::try_from(self.buckets.len()).unwrap_or(u16::MAX);
-            }
-            let bucket = &mut self.buckets[usize::from(*slot) - 1];
-            match bucket.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => {
-                    *known = match (*known, role) {
-                        (Role::Id, Role::Secret) | (Role::Secret, Role::Id) => Role::IdOrSecret,
-                        (known, _) => known,
-                    };
-                }
-                None => bucket.push((name, role)),
-            }
-            bucket.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+            self.mark(&name, !matches!(role, Role::Id | Role::Expiry));
+            self.insert(name, Some(role));
         }
     }
 
-    fn mark(&mut self, last: [u8; 3]) {
-        let hash = super::gate_hash(last);
-        self.triples[hash >> 6] |= 1 << (hash & 63);
+    fn insert(&mut self, name: Vec<u8>, role: Option<Role>) {
+        let Some(ending) = name.last_chunk::<2>().copied() else {
+            return;
+        };
+        let slot = &mut self.endings[usize::from(u16::from_le_bytes(ending))];
+        if *slot == 0 {
+            self.buckets.push(Vec::new());
+            *slot = u16::try_from(self.buckets.len()).unwrap_or(u16::MAX);
+        }
+        let bucket = &mut self.buckets[usize::from(*slot) - 1];
+        match bucket.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => {
+                *known = match (*known, role) {
+                    (Some(Role::Id), Some(Role::Secret)) | (Some(Role::Secret), Some(Role::Id)) => {
+                        Some(Role::IdOrSecret)
+                    }
+                    (known, _) => known,
+                };
+            }
+            None => bucket.push((name, role)),
+        }
+        bucket.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    }
+
+    fn mark(&mut self, name: &[u8], speaks: bool) {
+        let mut gates = vec![&mut self.triples];
+        if speaks {
+            gates.push(&mut self.speaking);
+        }
+        for gate in gates {
+            match *name {
+                [.., a, b, c] => gate.mark([0, a, b, c]),
+                // A name of two bytes may follow anything.
+                [a, b] => (0..=255).for_each(|byte| gate.mark([0, byte, a, b])),
+                _ => {}
+            }
+        }
+        if speaks {
+            let letters = || b'a'..=b'z';
+            match *name {
+                [.., a, b, c, d] => self.speaking_four.mark([a, b, c, d]),
+                [a, b, c] => letters().for_each(|x| self.speaking_four.mark([x, a, b, c])),
+                [a, b] => letters().for_each(|x| {
+                    letters().for_each(|y| self.speaking_four.mark([x, y, a, b]));
+                }),
+                _ => {}
+            }
+        }
     }
 
     /// Whether a name may end with these three folded bytes.
-    pub(crate) fn may_end(&self, last: [u8; 3]) -> bool {
-        let hash = super::gate_hash(last);
-        self.triples[hash >> 6] >> (hash & 63) & 1 == 1
+    pub(crate) fn may_end(&self, [a, b, c]: [u8; 3]) -> bool {
+        self.triples.has([0, a, b, c])
+    }
+
+    /// Whether a name that ends with these three folded bytes may say that a secret follows; `before`
+    /// is the text up to the name's end, whose fourth letter tells more where it is one.
+    #[inline]
+    pub(crate) fn may_speak(&self, [a, b, c]: [u8; 3], before: &[u8]) -> bool {
+        self.speaking.has([0, a, b, c])
+            && match before.last_chunk().map(|four: &[u8; 4]| four.map(|b| b | 0x20)) {
+                Some(four) if four.iter().all(u8::is_ascii_lowercase) => {
+                    self.speaking_four.has(four)
+                }
+                _ => true,
+            }
     }
 
     /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for
@@ -206,27 +250,14 @@ impl Names {
         let slot = self.endings[usize::from(u16::from_le_bytes(*ending))];
         let bucket = self.buckets.get(usize::from(slot).checked_sub(1)?)?;
         for (known, role) in bucket {
-            let same = known.len() <= name.len()
-                && known
-                    .iter()
-                    .rev()
-                    .zip(name.iter().rev())
-                    .all(|(a, b)| a == b);
-            if !same {
+            if !name.ends_with(known) {
                 continue;
             }
             let start = name.len() - known.len();
-            if known.len() <= SHORT && known.is_ascii() && !folded.starts[start] {
+            if role.is_some() && known.len() <= SHORT && known.is_ascii() && !folded.starts[start] {
                 continue;
             }
-            if self
-                .not
-                .iter()
-                .any(|not| not.len() > known.len() && name.ends_with(not))
-            {
-                return None;
-            }
-            return Some((*role, start, known.len()));
+            return role.map(|role| (role, start, known.len()));
         }
         None
     }
@@ -247,6 +278,31 @@ impl Names {
             named.stem.extend(fold(&key[end..]));
             Some(named)
         })
+    }
+}
+
+/// One bit for each hash of four bytes: what is asked before a table is.
+#[derive(Debug)]
+struct Gate(Box<[u64; 1024]>);
+
+impl Gate {
+    fn new() -> Gate {
+        Gate(Box::new([0; 1024]))
+    }
+
+    fn hash(key: [u8; 4]) -> usize {
+        (u32::from_le_bytes(key).wrapping_mul(0x9E37_79B1) >> 16) as usize
+    }
+
+    fn mark(&mut self, key: [u8; 4]) {
+        let hash = Gate::hash(key);
+        self.0[hash >> 6] |= 1 << (hash & 63);
+    }
+
+    #[inline]
+    fn has(&self, key: [u8; 4]) -> bool {
+        let hash = Gate::hash(key);
+        self.0[hash >> 6] >> (hash & 63) & 1 == 1
     }
 }
 
