@@ -173,8 +173,9 @@ impl Watcher {
             }
             self.sweeps.named(instance);
             if !self.sweeps.any_completed() {
-                // What ran before the agent did is inventory, not news.
-                target.urgency = Urgency::FirstScan;
+                // What ran before the agent did is inventory, not news; but every end of a process
+                // waits for the first sweep, so it does not wait for the scan's files.
+                target.urgency = Urgency::Hunt;
             }
             self.offer_process(instance, target.urgency, now);
             return;

@@ -628,7 +628,7 @@ fn what_is_due_does_not_keep_the_loop_awake_while_the_detector_is_away() {
     let mut agent = Agent::new();
     agent.end();
     let (_handover, links) = Links::pair().unwrap();
-    let mut watcher = Watcher::start(agent.setup(links)).unwrap();
+    let mut watcher = Watcher::start(agent.setup(links), &mut None).unwrap();
     let (now, target) = (
         Instant::now(),
         Target {
