@@ -39,6 +39,14 @@ const FIRST_ASIDE: Duration = Duration::from_secs(60);
 /// The longest that a place is set aside.
 const LONGEST_ASIDE: Duration = Duration::from_secs(24 * 3600);
 
+/// Places that could not be opened for a while and are kept in mind; beyond these the next rescan
+/// comes to them.
+const PUT_OFF: usize = 1_024;
+
+/// How long they are left alone. An attempt to open a leased file asks its holder to give the lease
+/// up, for which it has 45 seconds unless the host says otherwise: `lease-break-time` of proc_sys_fs(5).
+const PUT_OFF_FOR: Duration = Duration::from_secs(50);
+
 /// Who owns a place, for fair shares: a uid, or the overflow id where nobody can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(pub u32);
@@ -119,6 +127,7 @@ pub struct Agenda {
     counts: [usize; 5],
     in_flight: HashMap<TargetPlace, InFlight>,
     aside: HashMap<TargetPlace, Aside>,
+    put_off: HashMap<TargetPlace, Instant>,
     cooling: HashMap<TargetPlace, Instant>,
     cooled: BTreeMap<(Instant, u64), Parked>,
     tickets: u64,
@@ -149,6 +158,7 @@ impl Agenda {
             counts: [0; 5],
             in_flight: HashMap::new(),
             aside: HashMap::new(),
+            put_off: HashMap::new(),
             cooling: HashMap::new(),
             cooled: BTreeMap::new(),
             tickets: 0,
@@ -231,6 +241,7 @@ impl Agenda {
         let Some(flight) = self.in_flight.remove(place) else {
             return;
         };
+        self.put_off.remove(place);
         if self
             .aside
             .get(place)
@@ -270,6 +281,26 @@ impl Agenda {
             times: times + 1,
         };
         self.aside.insert(place.clone(), aside);
+    }
+
+    /// Keeps a place in mind that could not be opened for now. Meanwhile it is offered as any other.
+    pub fn put_off(&mut self, place: &TargetPlace, now: Instant) {
+        if self.put_off.len() < PUT_OFF || self.put_off.contains_key(place) {
+            self.put_off.insert(place.clone(), now + PUT_OFF_FOR);
+        }
+    }
+
+    /// Takes the places out that were put off until now: they are to be offered again.
+    pub fn take_put_off(&mut self, now: Instant) -> Vec<TargetPlace> {
+        let mut over = Vec::new();
+        self.put_off.retain(|place, due| {
+            let waits = *due > now;
+            if !waits {
+                over.push(place.clone());
+            }
+            waits
+        });
+        over
     }
 
     /// Places whose time aside is over: they are to be offered again.
@@ -585,6 +616,29 @@ mod tests {
         let out = agenda.next(now).unwrap();
         agenda.done(&out.what, 0, now);
         assert_eq!(agenda.asides().count(), 0);
+    }
+
+    #[test]
+    fn what_could_not_be_opened_is_offered_again_and_meanwhile_as_any_other() {
+        let (mut agenda, now) = (Agenda::new(), Instant::now());
+        let due = now + PUT_OFF_FOR;
+        agenda.put_off(&file("leased"), now);
+        assert!(agenda.take_put_off(now).is_empty());
+        assert_eq!(agenda.take_put_off(due), [file("leased")]);
+        assert!(agenda.take_put_off(due).is_empty(), "once");
+        // Read meanwhile: there is nothing to come back for.
+        agenda.put_off(&file("leased"), now);
+        assert_eq!(
+            agenda.offer(target("leased", Live), Owner(0), now),
+            Offered::Queued
+        );
+        let out = agenda.next(now).unwrap();
+        agenda.done(&out.what, 0, now);
+        assert!(agenda.take_put_off(due).is_empty());
+        for number in 0..=PUT_OFF {
+            agenda.put_off(&file(&number.to_string()), now);
+        }
+        assert_eq!(agenda.take_put_off(due).len(), PUT_OFF);
     }
 
     #[test]

@@ -44,6 +44,9 @@ impl Watcher {
             },
         }
         self.agenda.done(&target.what, 0, now);
+        if matches!(refusal, Refusal::Leased | Refusal::TooManyOpen) {
+            self.agenda.put_off(&target.what, now);
+        }
         self.speak_of_sweep(now);
     }
 

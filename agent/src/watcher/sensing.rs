@@ -253,7 +253,9 @@ impl Watcher {
                 self.offer_process(instance, Urgency::Rescan, now);
             }
         }
-        for place in self.agenda.aside_over(now) {
+        let mut again = self.agenda.aside_over(now);
+        again.extend(self.agenda.take_put_off(now));
+        for place in again {
             self.offer(
                 Target {
                     what: place,
