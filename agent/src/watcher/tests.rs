@@ -294,7 +294,7 @@ impl Agent {
                 packs: Vec::new(),
                 directory: state.clone(),
             },
-            control: Some(control::Listener::bind(&state).unwrap()),
+            control: Some(bind(&state)),
             stop: self.stop.clone(),
             host,
         }
@@ -370,6 +370,18 @@ impl Agent {
             assert!(Instant::now() < until, "never: {status:?}");
             wait_a_little();
         }
+    }
+}
+
+/// The control socket; the thread that serves the one before may still be about to end.
+fn bind(state: &Path) -> control::Listener {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match control::Listener::bind(state) {
+            Ok(listener) => return listener,
+            Err(why) => assert!(Instant::now() < until, "never bound: {why}"),
+        }
+        wait_a_little();
     }
 }
 
