@@ -205,6 +205,13 @@ impl Root {
         Arc::clone(cached.get_or_insert_with(|| Arc::new(Mounts::read(self))))
     }
 
+    /// What is mounted right now.
+    pub fn mounts_now(&self) -> Arc<Mounts> {
+        let mounts = Arc::new(Mounts::read(self));
+        *self.mounts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&mounts));
+        mounts
+    }
+
     /// Forgets what was cached: to be called from time to time, and when mounts or users change.
     pub fn forget(&self) {
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -42,6 +42,7 @@ mod detecting;
 mod examples;
 pub mod flights;
 pub mod known;
+mod mounted;
 mod refusing;
 mod sensing;
 pub mod sweeps;
@@ -52,6 +53,7 @@ use courier::Courier;
 use detecting::Detecting;
 use examples::Examples;
 use known::Known;
+use mounted::Mounted;
 use sensing::Scans;
 use sweeps::Sweeps;
 
@@ -189,6 +191,7 @@ struct Watcher {
     governor: Governor,
     counts: Counts,
     known: Known,
+    mounted: Mounted,
     sweeps: Sweeps,
     scans: Scans,
     detecting: Detecting,
@@ -240,9 +243,8 @@ impl Watcher {
             control,
             stop,
         } = setup;
-        let (sense, sensed) = bounded(SENSED);
+        let ((sense, sensed), (say, messages)) = (bounded(SENSED), bounded(MESSAGES));
         let (walk, walked) = bounded(crate::sense::scan::AHEAD);
-        let (say, messages) = bounded(MESSAGES);
         let (ask, asks) = bounded::<Ask>(4);
         let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
         let known = telling::known(&mut ledger)?;
@@ -264,6 +266,7 @@ impl Watcher {
         let mut watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
             scans: Scans::new(ask, &options),
+            mounted: Mounted::load(&options.directory),
             counts: Counts::of(&sources(&options)),
             walls: [("watcher", links.missing_walls)].into(),
             own: own_processes(),

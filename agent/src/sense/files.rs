@@ -156,7 +156,7 @@ impl Files {
                 Woken::Limit => {}
             }
             if Instant::now() >= roots_again {
-                self.mounts = self.host.mounts();
+                self.mounts = self.host.mounts_now();
                 self.look_for_roots(true);
                 self.look_for_histories();
                 self.look_for_unmarked_mounts();

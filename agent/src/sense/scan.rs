@@ -94,7 +94,7 @@ impl Scan {
             };
             let way = Way {
                 scan: &self,
-                mounts: self.host.mounts(),
+                mounts: self.host.mounts_now(),
                 urgency: ask.urgency,
                 roots,
                 stack: Vec::new(),

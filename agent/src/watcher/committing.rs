@@ -1,14 +1,17 @@
 //! Readings become durable, and only then count: as known, as read, as covered.
 
+use std::path::Path;
 use std::time::Instant;
 
 use akwatch_ledger::reading::{FileState, Reading, ReadingSubject};
 use akwatch_ledger::{PathKey, ProcessInstance, Remembered};
 use akwatch_proto::finding::UnknownWhy;
+use akwatch_proto::place::Place;
 
 use super::Watcher;
 use super::answer::Ended;
 use super::detecting::source_of;
+use super::known::plain_path;
 use crate::coverage::{Source, slug};
 use crate::job::TargetPlace;
 
@@ -177,9 +180,7 @@ impl Watcher {
             return;
         };
         let source = source_of(path);
-        if !reading.observed.is_empty() || self.known.place(path).is_some() {
-            self.known.insert(path, place.outer(), Some(state.dev));
-        }
+        self.know_place(reading, path, place, state.dev, ended);
         match ended {
             Ended::Whole => self.counts.read(source, target, reading.at),
             Ended::Short => self
@@ -202,6 +203,38 @@ impl Watcher {
                 tail: None,
             };
             self.ledger.remember(key, &remembered);
+        }
+    }
+
+    /// Notes under which name a path's findings are known. The name changes when what is redacted in
+    /// it does; what the ledger holds under the one before is judged by the same reading.
+    fn know_place(
+        &mut self,
+        reading: &Reading,
+        path: &Path,
+        place: &Place,
+        device: u64,
+        ended: Ended,
+    ) {
+        let before = self.known.place(path).cloned();
+        if reading.observed.is_empty() && before.is_none() {
+            return;
+        }
+        if let Some(before) = before.filter(|before| *before != place.outer()) {
+            let reading = Reading {
+                subject: ReadingSubject::Place(before),
+                observed: Vec::new(),
+                ..reading.clone()
+            };
+            let note = Note::Closed;
+            self.detecting.push(Done { reading, note }, Instant::now());
+            if ended != Ended::Whole {
+                return; // still known by the name that a whole reading has to settle
+            }
+        }
+        self.known.insert(path, place.outer(), Some(device));
+        if !reading.observed.is_empty() && plain_path(place).is_some() {
+            self.mounted.note(path, &self.host.mounts());
         }
     }
 

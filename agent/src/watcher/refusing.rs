@@ -109,7 +109,10 @@ impl Watcher {
                     .host
                     .read(Path::new("/etc/fstab"), 1 << 20)
                     .unwrap_or_default();
-                let mounts = self.host.mounts();
+                let mounts = self.host.mounts_now();
+                if self.mounted.is_missing(path, &mounts) {
+                    return true;
+                }
                 let mounted = |point: &Path| mounts.all().iter().any(|mount| mount.point == point);
                 fstab_points(&table).any(|point| path.starts_with(&point) && !mounted(&point))
             }

@@ -225,6 +225,8 @@ impl Watcher {
         self.scans.ended = Some(now);
         self.counts.walked(Source::Files, walk.gaps.clone());
         self.scans.last = Some(walk);
+        // A walk names what is there; of what went unseen it says nothing.
+        self.look_again(false, now);
         if !self.scans.first_done {
             self.scans.first_done = true;
             if let Err(why) = std::fs::write(self.options.directory.join(SCANNED), b"") {
@@ -283,8 +285,8 @@ impl Watcher {
         }
     }
 
-    /// Known places are looked at when a run begins, since nobody watched them meanwhile, and
-    /// everything is when the rules have changed.
+    /// Known places are looked at when a run begins, since nobody watched them meanwhile, and after
+    /// each walk; everything is when the rules have changed.
     pub(super) fn look_again(&mut self, rules_changed: bool, now: Instant) {
         for path in self.known.below(Path::new("/")) {
             let what = TargetPlace::File(path);

@@ -620,6 +620,21 @@ fn a_file_that_changes_all_the_time_is_present_and_never_gone_by_mistake() {
     assert_eq!(agent.told(1)[0].presence.state(), PresenceState::Present);
 }
 
+/// What is redacted in a name depends on what its file holds: under each of its names the findings
+/// of one path are judged by the same readings.
+#[test]
+fn a_path_whose_clean_name_changes_leaves_nothing_behind() {
+    let agent = Agent::new();
+    let name = format!("{}.env", token(1));
+    agent.write(&name, &token(1));
+    agent.expect_present(1);
+    agent.write(&name, &token(2));
+    agent.expect_present(2);
+    agent.expect_gone(1, GoneProof::Reread);
+    fs::remove_file(agent.watched(&name)).unwrap();
+    agent.expect_gone(2, GoneProof::Removed);
+}
+
 #[test]
 fn the_reason_for_not_knowing_is_said() {
     let agent = Agent::new();
