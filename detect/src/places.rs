@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use memchr::memmem;
 use serde::Deserialize;
 
 use crate::content::Format;
@@ -98,6 +99,8 @@ pub struct PlaceTable {
     rows: Vec<Row>,
     by_name: HashMap<Vec<u8>, Vec<usize>>,
     by_extension: HashMap<Vec<u8>, Vec<usize>>,
+    /// Rows without a name or an extension, by the directory at the root that they begin with.
+    by_top: HashMap<Vec<u8>, Vec<usize>>,
     others: Vec<usize>,
     watch: Vec<WatchEntry>,
 }
@@ -105,8 +108,13 @@ pub struct PlaceTable {
 #[derive(Debug)]
 struct Row {
     glob: Vec<u8>,
-    /// What the last component begins with before its first wildcard.
+    /// What it begins with before its first wildcard, and what its last component does.
+    lead: Vec<u8>,
     stem: Vec<u8>,
+    /// Its longest piece without a wildcard.
+    piece: memmem::Finder<'static>,
+    /// Whether it is one component at any depth, so that the index has told all of it.
+    anywhere: bool,
     format: Format,
     class: PlaceClass,
     remedy: String,
@@ -157,6 +165,17 @@ pub fn watch_set() -> &'static [WatchEntry] {
     builtin().watch_set()
 }
 
+impl Row {
+    /// Whether `path`, whose last component is `name`, belongs to it. Every file that is scanned asks
+    /// this of many rows, so what is cheap is asked first.
+    fn fits(&self, name: &[u8], path: &[u8]) -> bool {
+        path.starts_with(&self.lead)
+            && name.starts_with(&self.stem)
+            && self.piece.find(path).is_some()
+            && glob_fits(&self.glob, path)
+    }
+}
+
 impl PlaceTable {
     /// Parses a table.
     ///
@@ -168,6 +187,7 @@ impl PlaceTable {
             rows: Vec::new(),
             by_name: HashMap::new(),
             by_extension: HashMap::new(),
+            by_top: HashMap::new(),
             others: Vec::new(),
             watch: Vec::new(),
         };
@@ -211,12 +231,20 @@ impl PlaceTable {
                 .entry(extension.as_bytes().to_vec())
                 .or_default()
                 .push(row);
+        } else if let Some(top) =
+            top_of(glob.as_bytes()).filter(|top| !top.contains(&b'*') && !top.contains(&b'?'))
+        {
+            self.by_top.entry(top.to_vec()).or_default().push(row);
         } else {
             self.others.push(row);
         }
-        let stem = last.split(['*', '?', '[']).next().unwrap_or_default();
+        let piece = glob.split(['*', '?']).max_by_key(|piece| piece.len());
+        let indexed = !is_wild(last) || extension.is_some();
         self.rows.push(Row {
-            stem: stem.as_bytes().to_vec(),
+            lead: before_wild(&glob),
+            stem: before_wild(last),
+            piece: memmem::Finder::new(piece.unwrap_or_default()).into_owned(),
+            anywhere: indexed && glob.strip_prefix("**/") == Some(last),
             glob: glob.into_bytes(),
             format,
             class,
@@ -242,12 +270,16 @@ impl PlaceTable {
         let first = |rows: &[usize]| {
             rows.iter().copied().find(|&row| {
                 let row = &self.rows[row];
-                name.starts_with(&row.stem) && wanted(row) && glob_fits(&row.glob, path)
+                wanted(row) && (row.anywhere || row.fits(name, path))
             })
         };
-        [first(named), first(extended), first(&self.others)]
+        let top = top_of(path)
+            .and_then(|top| self.by_top.get(top))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        [named, extended, top, &self.others]
             .into_iter()
-            .flatten()
+            .filter_map(first)
             .min()
             .map(|row| &self.rows[row])
     }
@@ -285,6 +317,17 @@ impl PlaceTable {
     }
 }
 
+/// The directory at the root that an absolute path begins with.
+fn top_of(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"/")?;
+    memchr::memchr(b'/', rest).map(|end| &rest[..end])
+}
+
+fn before_wild(text: &str) -> Vec<u8> {
+    let literal = text.split(['*', '?']).next().unwrap_or_default();
+    literal.as_bytes().to_vec()
+}
+
 fn is_wild(text: &str) -> bool {
     text.contains(['*', '?'])
 }
@@ -319,8 +362,8 @@ pub fn glob_fits(glob: &[u8], path: &[u8]) -> bool {
     let mut double: Option<(usize, usize)> = None;
     loop {
         let (g, p) = at;
-        if let Some(rest) = glob.get(g..).filter(|rest| rest.starts_with(b"**")) {
-            let skip = if rest.get(2) == Some(&b'/') { 3 } else { 2 };
+        if let (Some(b'*'), Some(b'*')) = (glob.get(g), glob.get(g + 1)) {
+            let skip = if glob.get(g + 2) == Some(&b'/') { 3 } else { 2 };
             double = Some((g + skip, p));
             star = None;
             at = (g + skip, p);

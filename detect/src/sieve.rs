@@ -366,16 +366,24 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
 /// or has one quote or blank behind it, and where it ends: nearly every name.
 #[inline]
 fn plain_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
-    let last: &[u8; 4] = text[..at].last_chunk()?;
-    let (three, end) = match *last {
-        [a, b, c, b'"' | b' '] => ([a, b, c], at - 1),
-        [_, a, b, c] => ([a, b, c], at),
-    };
-    let three = three.map(|byte| byte | 0x20);
-    three
-        .iter()
-        .all(u8::is_ascii_lowercase)
-        .then_some((three, end))
+    let word = u32::from_le_bytes(*text[..at].last_chunk()?);
+    let behind = matches!((word >> 24) as u8, b'"' | b' ');
+    let three = if behind {
+        word & 0x00ff_ffff
+    } else {
+        word >> 8
+    } | 0x0020_2020;
+    let [a, b, c, _] = three.to_le_bytes();
+    are_letters(three | 0x6100_0000).then_some(([a, b, c], at - usize::from(behind)))
+}
+
+/// Whether four bytes, in lower case, are letters.
+#[inline]
+pub(crate) fn are_letters(word: u32) -> bool {
+    let low = word & 0x7f7f_7f7f;
+    let from_a = low + 0x1f1f_1f1f;
+    let past_z = low + 0x0505_0505;
+    from_a & !past_z & !word & 0x8080_8080 == 0x8080_8080
 }
 
 /// The same for names with numbers, separators or other scripts at their end.
@@ -481,6 +489,21 @@ mod tests {
             &format!("https://x/AKID{short}/2024"),
             &[("tencent.access-key", 10)],
         );
+    }
+
+    #[test]
+    fn letters_are_told_four_at_a_time() {
+        for byte in 0..=255_u8 {
+            for at in 0..4 {
+                let mut four = *b"azmq";
+                four[at] = byte;
+                assert_eq!(
+                    are_letters(u32::from_le_bytes(four)),
+                    byte.is_ascii_lowercase(),
+                    "{byte} at {at}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -198,13 +198,14 @@ impl Names {
     /// is the text up to the name's end, whose fourth letter tells more where it is one.
     #[inline]
     pub(crate) fn may_speak(&self, [a, b, c]: [u8; 3], before: &[u8]) -> bool {
-        self.speaking.has([0, a, b, c])
-            && match before.last_chunk().map(|four: &[u8; 4]| four.map(|b| b | 0x20)) {
-                Some(four) if four.iter().all(u8::is_ascii_lowercase) => {
-                    self.speaking_four.has(four)
-                }
-                _ => true,
-            }
+        if !self.speaking.has([0, a, b, c]) {
+            return false;
+        }
+        let Some(&four) = before.last_chunk() else {
+            return true;
+        };
+        let four = u32::from_le_bytes(four) | 0x2020_2020;
+        !crate::sieve::are_letters(four) || self.speaking_four.has(four.to_le_bytes())
     }
 
     /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for
