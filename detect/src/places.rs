@@ -113,6 +113,8 @@ struct Row {
     stem: Vec<u8>,
     /// Its longest piece without a wildcard.
     piece: memmem::Finder<'static>,
+    /// Whether a component of it begins with a dot, as most in a home do.
+    hidden: bool,
     /// Whether it is one component at any depth, so that the index has told all of it.
     anywhere: bool,
     format: Format,
@@ -168,9 +170,10 @@ pub fn watch_set() -> &'static [WatchEntry] {
 impl Row {
     /// Whether `path`, whose last component is `name`, belongs to it. Every file that is scanned asks
     /// this of many rows, so what is cheap is asked first.
-    fn fits(&self, name: &[u8], path: &[u8]) -> bool {
-        path.starts_with(&self.lead)
-            && name.starts_with(&self.stem)
+    fn fits(&self, name: &[u8], path: &[u8], hidden: bool) -> bool {
+        (hidden || !self.hidden)
+            && begins(path, &self.lead)
+            && begins(name, &self.stem)
             && self.piece.find(path).is_some()
             && glob_fits(&self.glob, path)
     }
@@ -241,6 +244,7 @@ impl PlaceTable {
         let piece = glob.split(['*', '?']).max_by_key(|piece| piece.len());
         let indexed = !is_wild(last) || extension.is_some();
         self.rows.push(Row {
+            hidden: glob.contains("/."),
             lead: before_wild(&glob),
             stem: before_wild(last),
             piece: memmem::Finder::new(piece.unwrap_or_default()).into_owned(),
@@ -267,10 +271,11 @@ impl PlaceTable {
             .and_then(|extension| self.by_extension.get(extension))
             .map(Vec::as_slice)
             .unwrap_or_default();
+        let hidden = memchr::memchr_iter(b'.', path).any(|at| at > 0 && path[at - 1] == b'/');
         let first = |rows: &[usize]| {
             rows.iter().copied().find(|&row| {
                 let row = &self.rows[row];
-                wanted(row) && (row.anywhere || row.fits(name, path))
+                wanted(row) && (row.anywhere || row.fits(name, path, hidden))
             })
         };
         let top = top_of(path)
@@ -321,6 +326,15 @@ impl PlaceTable {
 fn top_of(path: &[u8]) -> Option<&[u8]> {
     let rest = path.strip_prefix(b"/")?;
     memchr::memchr(b'/', rest).map(|end| &rest[..end])
+}
+
+/// `starts_with` for what nearly never does: the first byte and the next are looked at first.
+fn begins(text: &[u8], start: &[u8]) -> bool {
+    match start {
+        [] => true,
+        [a] => text.first() == Some(a),
+        [a, b, ..] => matches!(text, [c, d, ..] if a == c && b == d) && text.starts_with(start),
+    }
 }
 
 fn before_wild(text: &str) -> Vec<u8> {

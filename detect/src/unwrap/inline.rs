@@ -81,7 +81,10 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
     if value.len() < 16 {
         return false;
     }
-    if value[..16].iter().all(u8::is_ascii_hexdigit) {
+    if value[..16]
+        .iter()
+        .all(|&byte| DIGITS[usize::from(byte)] < 16)
+    {
         return hex_head(value);
     }
     let mut bytes = [0; 9];
@@ -110,16 +113,24 @@ fn sextet(byte: u8) -> Option<u32> {
     }))
 }
 
+/// What a hexadecimal digit stands for; 255 for other bytes.
+const DIGITS: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
 /// Whether the first eight hexadecimal digits stand for text. Most long runs are digests: this tells
 /// without decoding the rest.
 fn hex_head(run: &[u8]) -> bool {
     let mut bytes = [0; 4];
     for (byte, pair) in bytes.iter_mut().zip(run.chunks_exact(2)) {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => byte - b'0',
-            _ => (byte | 0x20).wrapping_sub(b'a') + 10,
-        };
-        *byte = digit(pair[0]) << 4 | digit(pair[1]) & 0xf;
+        *byte = DIGITS[usize::from(pair[0])] << 4 | DIGITS[usize::from(pair[1])] & 0xf;
     }
     bytes
         .iter()

@@ -49,7 +49,7 @@ pub(crate) fn utf16_order(head: &[u8]) -> Option<bool> {
         return Some(false);
     }
     let head = &head[..head.len().min(512) / 2 * 2];
-    if head.len() < 16 {
+    if head.len() < 16 || memchr::memchr(0, head).is_none() {
         return None;
     }
     let nuls = |from: usize| head[from..].iter().step_by(2).filter(|&&b| b == 0).count();
