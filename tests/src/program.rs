@@ -46,10 +46,13 @@ pub async fn answer(name: &str, args: &[&str], input: Option<&str>) -> Result<St
         .with_context(|| format!("starting {name}"))?;
     if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
         use tokio::io::AsyncWriteExt as _;
-        stdin
-            .write_all(text.as_bytes())
-            .await
-            .with_context(|| format!("writing to {name}"))?;
+        // One that ends before it reads has its reason, which is told below.
+        match stdin.write_all(text.as_bytes()).await {
+            Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+                return Err(why).with_context(|| format!("writing to {name}"));
+            }
+            _ => {}
+        }
     }
     let output = child.wait_with_output().await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -5,7 +5,7 @@ use std::path::Path;
 use akwatch_tests::agent::Agent;
 use akwatch_tests::collector::Collector;
 use akwatch_tests::fleet::{self, Fleet, NO_FIRST_SCAN, shown};
-use akwatch_tests::{plant, program};
+use akwatch_tests::{plant, program, wait};
 use anyhow::{Context as _, Result};
 
 /// The message of something that must fail, on one line and in lower case.
@@ -72,6 +72,145 @@ async fn a_bootstrap_string_is_good_once_and_only_for_its_authority() -> Result<
     )?;
     says(&nobody, &["127.0.0.1:1"]);
     collector.stop().await
+}
+
+#[tokio::test]
+async fn a_bootstrap_string_ends_in_time() -> Result<()> {
+    let (directory, _) = fleet::directory()?;
+    let collector = Collector::start(&directory.path().join("collector")).await?;
+    let rest = collector.rest().await?;
+    let bootstrap = collector
+        .command(&["enrollment-token", "create", "--seconds", "60"])
+        .await?;
+    wait::within(2 * wait::DEADLINE, "the string to end", async || {
+        let now = rest.get("me").await?["time"].as_i64();
+        let until = rest.get("enrollment-tokens").await?[0]["until"].as_i64();
+        Ok((now > Some(until.context("an end")?)).then_some(()))
+    })
+    .await?;
+    let agent = directory.path().join("agent");
+    let late = refusal(enroll(&agent, &collector.agents, &bootstrap).await)?;
+    says(&late, &["has expired", "have a new one made"]);
+    collector.stop().await
+}
+
+/// Answers each connection's first bytes with `answer`, as a proxy that does not connect.
+fn refusing_proxy(answer: &'static str) -> Result<String> {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).unwrap_or(0);
+            if head[..read].starts_with(b"CONNECT ") {
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    Ok(address)
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_or_wants_a_password_is_named() -> Result<()> {
+    let (directory, _) = fleet::directory()?;
+    let collector = Collector::start(&directory.path().join("collector")).await?;
+    let agent = directory.path().join("agent");
+    let collectors = collector.agents.trim_start_matches("https://").to_owned();
+    for (answer, words) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
+            ["wants a password", "admit this host"],
+        ),
+        (
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+            ["does not connect to", "collector.proxy"],
+        ),
+    ] {
+        let proxy = refusing_proxy(answer)?;
+        let more = agent.join("agent.d");
+        std::fs::create_dir_all(&more)?;
+        std::fs::write(
+            more.join("proxy.toml"),
+            format!("[collector]\nproxy = \"http://{proxy}\"\n"),
+        )?;
+        let bootstrap = collector.bootstrap().await?;
+        let told = refusal(enroll(&agent, &collector.agents, &bootstrap).await)?;
+        says(&told, &[&proxy, &collectors]);
+        says(&told, &words);
+    }
+    // Nothing was used up or left behind: without the proxy it works.
+    std::fs::remove_dir_all(agent.join("agent.d"))?;
+    enroll(&agent, &collector.agents, &collector.bootstrap().await?).await?;
+    collector.stop().await
+}
+
+#[tokio::test]
+async fn a_proxy_that_inspects_tls_is_named_with_its_issuer() -> Result<()> {
+    let (directory, _) = fleet::directory()?;
+    let collector = Collector::start(&directory.path().join("collector")).await?;
+    let url = inspecting_proxy().await?;
+    let address = url.trim_start_matches("https://").to_owned();
+    let agent = directory.path().join("agent");
+    let bootstrap = collector.bootstrap().await?;
+    let told = refusal(enroll(&agent, &url, &bootstrap).await)?;
+    says(
+        &told,
+        &[
+            "corporate inspection ca",
+            "tls-inspecting proxy",
+            &format!("exempt {address} from inspection"),
+        ],
+    );
+    // The string was not shown to it, and is still good.
+    enroll(&agent, &collector.agents, &bootstrap).await?;
+    collector.stop().await
+}
+
+/// Ends TLS with a certificate of its own authority, for whatever name is asked.
+async fn inspecting_proxy() -> Result<String> {
+    let authority = rcgen::KeyPair::generate()?;
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new())?;
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Corporate Inspection CA");
+    let issuer = rcgen::Issuer::new(params, authority);
+    let key = rcgen::KeyPair::generate()?;
+    let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+    let leaf = leaf.signed_by(&key, &issuer)?;
+    let own = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der())
+        .map_err(anyhow::Error::msg)?;
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], own)?;
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            // The agent ends the handshake: there is nothing to serve.
+            let _ = acceptor.accept(socket).await;
+        }
+    });
+    Ok(url)
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_left_alone() -> Result<()> {
+    let (directory, _) = fleet::directory()?;
+    let home = directory.path().join("collector");
+    let collector = Collector::start(&home).await?;
+    collector.stop().await?;
+    let database = home.join("state/akwatch.db");
+    let mut bytes = std::fs::read(&database)?;
+    // Offset 60 of an SQLite file is its user version: https://www.sqlite.org/fileformat.html
+    bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
+    std::fs::write(&database, &bytes)?;
+    let told = refusal(Collector::start(&home).await)?;
+    says(&told, &["database", "9999", "start the newer program"]);
+    anyhow::ensure!(std::fs::read(&database)? == bytes, "it was changed");
+    Ok(())
 }
 
 #[tokio::test]
