@@ -11,7 +11,8 @@ use akwatch_proto::finding::{Finding, FindingKey, Presence, Subject, WhyNew};
 use akwatch_proto::place::{Origin, Place, Reach, SafeText, Spot};
 use akwatch_proto::time::Time;
 use akwatch_tests::collector::Collector;
-use akwatch_tests::program;
+use akwatch_tests::fleet::{Fleet, shown};
+use akwatch_tests::{plant, program};
 use anyhow::{Context as _, Result, ensure};
 use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Certificate, Client, Identity};
@@ -280,4 +281,49 @@ async fn what_fails_says_why_and_ends_with_its_status() -> Result<()> {
     assert_eq!(nothing.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("akwatch login"));
     filled.collector.stop().await
+}
+
+#[tokio::test]
+async fn a_pasted_secret_names_its_places_and_is_not_repeated() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let pair = plant::aws();
+    let file = fleet.watched.join("credentials");
+    plant::write(
+        &file,
+        &format!(
+            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            pair.id, pair.secret
+        ),
+    )?;
+    fleet.wait_state(&pair.id, &shown(&file), "present").await?;
+    let ask = async |secret: &str| -> Result<(Option<i32>, String)> {
+        let token = fleet.collector.api_token("pasted", "responder").await?;
+        let mut child = Command::new(program::path("akwatch")?)
+            .args(["who-holds", "-"])
+            .env_clear()
+            .env("XDG_CONFIG_HOME", fleet.directory.path())
+            .env("AKWATCH_URL", &fleet.collector.people)
+            .env("AKWATCH_CA", &fleet.collector.authority)
+            .env("AKWATCH_TOKEN", token)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut stdin = child.stdin.take().context("a pipe")?;
+        stdin.write_all(format!("{secret}\n").as_bytes()).await?;
+        drop(stdin);
+        let output = child.wait_with_output().await?;
+        let told = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8(told)?))
+    };
+    let (status, told) = ask(&pair.secret).await?;
+    assert_eq!(status, Some(0), "{told}");
+    assert!(
+        told.contains(&shown(&file)) && told.contains("In 1 place."),
+        "{told}"
+    );
+    assert!(!told.contains(&pair.secret[..8]), "{told}");
+    let (_, told) = ask(&plant::aws().secret).await?;
+    assert!(!told.contains(&shown(&file)), "{told}");
+    fleet.stop().await
 }
