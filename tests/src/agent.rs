@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::collector::Collector;
 use crate::program::{Running, answer};
-use crate::wait;
+use crate::{process, wait};
 
 /// A running agent and its directories.
 #[derive(Debug)]
@@ -156,13 +156,25 @@ impl Agent {
         self.running.stop().await.map(|_| ())
     }
 
-    /// Ends its supervisor as a crash would, and starts it again on the same state.
+    /// Ends its supervisor as a crash would, waits until the kernel has ended its roles, and starts
+    /// it again on the same state: a service manager starts nothing beside the remains either.
     ///
     /// # Errors
     /// When it does not come back.
     pub async fn crash_and_restart(self) -> Result<Agent> {
         let directory = self.directory.clone();
+        let roles: Vec<(i32, Vec<String>)> = process::descendants(self.pid()?.as_raw())
+            .into_iter()
+            .map(|pid| (pid, process::cmdline(pid)))
+            .collect();
         self.running.kill().await?;
+        wait::until("the killed agent's roles to end", async || {
+            let left = roles
+                .iter()
+                .any(|(pid, words)| process::cmdline(*pid) == *words);
+            Ok((!left).then_some(()))
+        })
+        .await?;
         Agent::run(&directory)
     }
 }
