@@ -10,6 +10,8 @@ mod masks;
 
 use std::ops::Range;
 
+use masks::Classes;
+
 use crate::rule::pattern::{ALNUM, JOINED};
 use crate::rule::{Half, Role, RuleSet};
 use crate::unwrap::inline;
@@ -62,7 +64,8 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
         token_until: 0,
     };
     let mut carry = false;
-    let mut previous = 0_u64;
+    let mut previous = Classes::of(&[0; 64]);
+    let mut was_dense = false;
     let mut base = 0;
     let mut padded = [0_u8; 64];
     while base < text.len() {
@@ -73,14 +76,18 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
                 &padded
             }
         };
-        let [alnum, separators, base64] = masks::of(block);
+        let classes = Classes::of(block);
+        let alnum = classes.alnum();
         let starts = alnum & !(alnum << 1 | u64::from(carry));
         carry = alnum >> 63 == 1;
-        sieve.block(base, starts, separators);
-        if let Some((end, length)) = long_run(previous, base64) {
+        sieve.block(base, starts, classes.separators());
+        let dense = classes.hold_sixteen();
+        if (dense || was_dense)
+            && let Some((end, length)) = long_run(previous.base64(), classes.base64())
+        {
             sieve.wrapped(base + end, length);
         }
-        previous = base64;
+        (previous, was_dense) = (classes, dense);
         base += 64;
         if sieve.hits.len() > MOST_HITS {
             hits.truncate(MOST_HITS);
@@ -129,14 +136,6 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
 /// run are seen up to there.
 #[inline]
 fn long_run(before: u64, now: u64) -> Option<(usize, usize)> {
-    // Such a run holds sixteen at a multiple of sixteen, which nearly no block has.
-    let holds = |bits: u64| {
-        let gaps = !bits;
-        gaps.wrapping_sub(0x0001_0001_0001_0001) & bits & 0x8000_8000_8000_8000 != 0
-    };
-    if !holds(now) && !holds(before) {
-        return None;
-    }
     let all = u128::from(now) << 64 | u128::from(before);
     let mut bits = all;
     for shift in [1, 2, 4, 8, 16] {

@@ -175,6 +175,16 @@ impl<'r> Scanner<'r> {
         if hits.is_empty() && !syntax::always(region.format) {
             return;
         }
+        let guessed;
+        let region = if region.format == Format::Guess {
+            guessed = Region {
+                format: stream::guess(text),
+                ..region.clone()
+            };
+            &guessed
+        } else {
+            region
+        };
         let lines = Lines::of(text, region.line);
         let scopes_before = self.scopes.len();
         let found_before = self.candidates.len();

@@ -116,7 +116,9 @@ fn read_into(
         return filled as u64 + counted.count;
     }
     let mut region = region.clone();
-    if region.format == Format::Guess {
+    // What is whole in one window is guessed when something in it is worth it; commands always are.
+    let now = !end || head.trim_ascii_start().starts_with(b"#!");
+    if now && region.format == Format::Guess {
         region.format = guess(head);
     }
     if let Some(line) = inline {
@@ -126,7 +128,7 @@ fn read_into(
 }
 
 /// A format for bytes whose name says none; binary data are read as text for their tokens.
-fn guess(head: &[u8]) -> Format {
+pub(crate) fn guess(head: &[u8]) -> Format {
     if memchr::memchr(0, &head[..head.len().min(1024)]).is_some() {
         Format::Text
     } else {
