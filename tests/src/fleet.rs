@@ -36,6 +36,18 @@ impl Fleet {
     /// # Errors
     /// When one of them does not come up.
     pub async fn start() -> Result<Fleet> {
+        Fleet::start_with(NO_FIRST_SCAN).await
+    }
+
+    /// As [`Fleet::start`], with the scans that find what changed while no agent ran.
+    ///
+    /// # Errors
+    /// As [`Fleet::start`].
+    pub async fn start_scanning() -> Result<Fleet> {
+        Fleet::start_with("").await
+    }
+
+    async fn start_with(more: &str) -> Result<Fleet> {
         let (directory, watched) = directory()?;
         let collector = Collector::start(&directory.path().join("collector")).await?;
         let rest = collector.rest().await?;
@@ -43,7 +55,7 @@ impl Fleet {
             &directory.path().join("agent"),
             &collector,
             &[&watched],
-            NO_FIRST_SCAN,
+            more,
         )
         .await?;
         agent.wait_heard(&rest).await?;
