@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use akwatch_ledger::Ledger;
+use akwatch_ledger::{Ledger, LedgerError};
 use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -60,7 +60,7 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
     Ok(watcher::run(Setup {
         opener: Opener::new(Arc::clone(&host), deny),
         set: WatchSet::new(&config, &homes, own)?,
-        ledger: Ledger::open(&directory, &akwatch_ledger::Options::new(boot_id(&host)?))?,
+        ledger: open_ledger(&directory, &akwatch_ledger::Options::new(boot_id(&host)?))?,
         identity: who(state)?,
         options: options(&config, directory),
         host,
@@ -68,6 +68,23 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
         control,
         stop,
     })?)
+}
+
+/// How long the ledger of an agent before this one is waited for: when a supervisor is killed, its
+/// roles still have to end.
+const PREDECESSOR: Duration = Duration::from_secs(5);
+
+/// Opens the ledger, once an agent that is ending has let go of it.
+fn open_ledger(directory: &Path, options: &akwatch_ledger::Options) -> Result<Ledger, LedgerError> {
+    let begun = Instant::now();
+    loop {
+        match Ledger::open(directory, options) {
+            Err(LedgerError::InUse { .. }) if begun.elapsed() < PREDECESSOR => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Where each role is started by itself: makes the sockets, then closes the walls.
