@@ -118,6 +118,30 @@ impl Agent {
         .with_context(|| self.running.log_end())
     }
 
+    /// Waits until it watches files as they change: what is written before that is the next walk's
+    /// business, and tests have none.
+    ///
+    /// # Errors
+    /// When it ends or does not.
+    pub async fn wait_watching(&mut self) -> Result<()> {
+        wait::until("the agent to watch files", async || {
+            self.running.check_running()?;
+            let Ok(status) = self.status().await else {
+                return Ok(None); // it does not listen yet
+            };
+            let sources = status["coverage"]["sources"].as_array();
+            let watching = sources.into_iter().flatten().any(|source| {
+                source["source"] == "files"
+                    && ["fanotify", "inotify"]
+                        .iter()
+                        .any(|live| source["mechanism"] == *live)
+            });
+            Ok(watching.then_some(()))
+        })
+        .await
+        .with_context(|| self.running.log_end())
+    }
+
     /// Its supervisor's process id.
     ///
     /// # Errors

@@ -60,6 +60,7 @@ async fn an_agent_killed_while_it_writes_comes_back_with_what_it_knew() -> Resul
             .wait_findings("the first to arrive", first, |rows| !rows.is_empty())
             .await?;
         fleet.agent = fleet.agent.crash_and_restart().await?;
+        fleet.agent.wait_watching().await?;
     }
     wait_all(&fleet.rest, &pairs).await?;
     // Removed while nobody watched: found out after the start, not taken for granted.
