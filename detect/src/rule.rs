@@ -143,7 +143,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     engines: HashMap<Engine, u16>,
     names: Names,
-    anchors: HashMap<[u8; 3], Vec<Anchor>>,
+    /// Shapes by their first three bytes, in their order: the sieve looks many up.
+    anchors: Vec<([u8; 3], Vec<Anchor>)>,
     /// One bit for each hash of three bytes: what the sieve asks before the table.
     gate: Box<[u64; GATE_WORDS]>,
     markers: Vec<(memmem::Finder<'static>, u16)>,
@@ -220,7 +221,7 @@ impl RuleSet {
             rules,
             engines,
             names,
-            anchors: HashMap::new(),
+            anchors: Vec::new(),
             gate: Box::new([0; GATE_WORDS]),
             markers,
         };
@@ -244,7 +245,10 @@ impl RuleSet {
                     };
                     for key in shape.beginnings() {
                         open(&mut self.gate, key);
-                        self.anchors.entry(key).or_default().push(anchor);
+                        match self.anchors.binary_search_by_key(&key, |(known, _)| *known) {
+                            Ok(at) => self.anchors[at].1.push(anchor),
+                            Err(at) => self.anchors.insert(at, (key, vec![anchor])),
+                        }
                     }
                 }
             }
@@ -310,9 +314,8 @@ impl RuleSet {
 
     pub(crate) fn anchored(&self, key: [u8; 3]) -> &[Anchor] {
         self.anchors
-            .get(&key)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+            .binary_search_by_key(&key, |(known, _)| *known)
+            .map_or(&[], |at| self.anchors[at].1.as_slice())
     }
 }
 

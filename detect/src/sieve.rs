@@ -198,11 +198,12 @@ impl Sieve<'_> {
     }
 
     fn token(&mut self, at: usize, key: [u8; 3]) {
-        if at < self.token_until || !begins(self.text, at) {
+        let anchors = self.rules.anchored(key);
+        if anchors.is_empty() || at < self.token_until || !begins(self.text, at) {
             return;
         }
         let mut best: Option<Token> = None;
-        for anchor in self.rules.anchored(key) {
+        for anchor in anchors {
             let rule = self.rules.rule(anchor.rule);
             let pattern = &rule.shape(anchor.half).patterns[usize::from(anchor.pattern)];
             let Some(end) = pattern
