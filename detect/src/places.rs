@@ -5,12 +5,14 @@
 //! nothing here decides whether a file is read.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::OnceLock;
 
 use memchr::memmem;
 use serde::Deserialize;
 
 use crate::content::Format;
+use crate::rule::Fnv;
 
 /// What sort of place a file is: decides the order of the first scan and the advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -93,14 +95,17 @@ impl WatchEntry {
     }
 }
 
+/// Rows by a component of their globs, which are the program's own: nobody chooses them to collide.
+type Index = HashMap<Vec<u8>, Vec<usize>, BuildHasherDefault<Fnv>>;
+
 /// The table, parsed and indexed.
 #[derive(Debug)]
 pub struct PlaceTable {
     rows: Vec<Row>,
-    by_name: HashMap<Vec<u8>, Vec<usize>>,
-    by_extension: HashMap<Vec<u8>, Vec<usize>>,
+    by_name: Index,
+    by_extension: Index,
     /// Rows without a name or an extension, by the directory at the root that they begin with.
-    by_top: HashMap<Vec<u8>, Vec<usize>>,
+    by_top: Index,
     others: Vec<usize>,
     watch: Vec<WatchEntry>,
 }
@@ -188,9 +193,9 @@ impl PlaceTable {
         let raw: RawTable = toml::from_str(text)?;
         let mut table = PlaceTable {
             rows: Vec::new(),
-            by_name: HashMap::new(),
-            by_extension: HashMap::new(),
-            by_top: HashMap::new(),
+            by_name: Index::default(),
+            by_extension: Index::default(),
+            by_top: Index::default(),
             others: Vec::new(),
             watch: Vec::new(),
         };

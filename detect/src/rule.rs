@@ -349,8 +349,30 @@ fn gate_hash(key: [u8; 3]) -> usize {
     (word.wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
-/// FNV-1a, 64 bits: names a set, protects nothing.
+/// FNV-1a, 64 bits: names a set, protects nothing. Tables whose keys are the program's own hash with
+/// it.
 pub(crate) struct Fnv(pub(crate) u64);
+
+impl Default for Fnv {
+    fn default() -> Fnv {
+        Fnv::new()
+    }
+}
+
+impl std::hash::Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        self.add(bytes);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its buckets from the low bits and its tags from the high ones.
+        self.0 ^ self.0 >> 32
+    }
+}
 
 impl Fnv {
     pub(crate) fn new() -> Fnv {

@@ -262,6 +262,13 @@ impl Pattern {
 
     /// The end of the longest match that begins at `at`.
     pub(crate) fn end_at(&self, text: &[u8], at: usize) -> Option<usize> {
+        // Many shapes begin alike (`https://…`): where the literals end is where they differ.
+        let anchor = self.anchor();
+        if let Some(last) = anchor.last()
+            && text.get(at + anchor.len() - 1) != Some(last)
+        {
+            return None;
+        }
         let mut steps = LONGEST_REPEAT;
         fit(&self.items, text, at, &mut steps)
     }
