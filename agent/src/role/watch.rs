@@ -80,7 +80,8 @@ fn open_ledger(directory: &Path, options: &akwatch_ledger::Options) -> Result<Le
     loop {
         match Ledger::open(directory, options) {
             Err(LedgerError::InUse { .. }) if begun.elapsed() < PREDECESSOR => {
-                std::thread::sleep(Duration::from_millis(50));
+                // Nothing tells when another process lets a lock go; the loop has a deadline.
+                std::thread::park_timeout(Duration::from_millis(50));
             }
             opened => return opened,
         }
