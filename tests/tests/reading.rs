@@ -177,12 +177,17 @@ async fn processes_that_end_while_they_are_read_are_counted_and_leave_nothing_pr
     fleet
         .wait_state(&after.id, &shown(&file), "present")
         .await?;
-    // Whatever was caught of them is one finding at most, and does not stay.
-    fleet
-        .wait_findings("nothing of them to be present", &pair.id, |rows| {
-            rows.len() <= 1 && rows.iter().all(|row| row["state"] == "gone")
-        })
-        .await?;
+    // Whatever was caught of them is one finding at most, and does not stay: what came back once is
+    // given a minute before it is called gone again.
+    let patience = 3 * wait::DEADLINE;
+    let mut last = Vec::new();
+    wait::within(patience, "nothing of them to be present", async || {
+        last = fleet.rest.findings_of(&pair.id).await?;
+        let gone = last.iter().all(|row| row["state"] == "gone");
+        Ok((last.len() <= 1 && gone).then_some(()))
+    })
+    .await
+    .with_context(|| format!("{last:#?}"))?;
     fleet.stop().await
 }
 
