@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use akwatch_tests::agent::Agent;
 use akwatch_tests::collector::Collector;
+use akwatch_tests::fleet::NO_FIRST_SCAN;
 use akwatch_tests::rest::Rest;
 use akwatch_tests::{plant, program};
 use anyhow::{Context, Result, bail};
@@ -35,6 +36,9 @@ struct Options {
     /// No terminal needed: print one line of JSON when ready; SIGTERM ends it
     #[arg(long)]
     json: bool,
+    /// Watch what changes, and leave out the scan of what is there
+    #[arg(long)]
+    no_first_scan: bool,
     /// Where state and logs go; a new temporary directory when absent
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -69,7 +73,12 @@ async fn up(options: &Options) -> Result<()> {
         &std::fs::read(&collector.authority)?,
         &token,
     )?;
-    let mut agent = Agent::start(&directory.join("agent"), &collector, &[&planted], "").await?;
+    let scan = if options.no_first_scan {
+        NO_FIRST_SCAN
+    } else {
+        ""
+    };
+    let mut agent = Agent::start(&directory.join("agent"), &collector, &[&planted], scan).await?;
     agent.wait_heard(&rest).await?;
     let token_file = directory.join("token");
     write_private(&token_file, &token)?;
