@@ -32,12 +32,22 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     let begun = Instant::now();
     let status = command
         .status()
-        .with_context(|| format!("{name}: cannot start {command:?}"))?;
+        .with_context(|| format!("{name}: cannot start {}", words(command)))?;
     if !status.success() {
-        bail!("{name} failed ({status}): {command:?}");
+        bail!("{name} failed ({status}): {}", words(command));
     }
     eprintln!("── {name}: {:.1} s", begun.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// A command's program and arguments. Not its environment, in which a test hands over a password or
+/// a sign-in link: neither belongs in a log.
+fn words(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Builds the shipped programs and those that start them, in the profile of the tests: whoever has
