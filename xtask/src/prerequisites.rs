@@ -6,8 +6,12 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use nix::sys::statvfs::statvfs;
 
-use crate::build::step;
+use crate::build::{self, step};
+
+/// What a cold build of every program and test writes, measured 2.9 GB, and as much again to work in.
+const ROOM: u64 = 4 << 30;
 
 /// One program that has to be found on the path.
 struct Needed {
@@ -57,6 +61,26 @@ pub(crate) fn check_build() -> Result<()> {
         return Ok(());
     }
     bail!("this machine lacks:\n{}", missing.join("\n"));
+}
+
+/// Says how much room there is where that may be too little: a full disk fails in the middle of the
+/// tests, under another name. A directory that is built already needs less, so this refuses nothing.
+pub(crate) fn say_room() {
+    let target = build::target();
+    let Some(there) = target.ancestors().find(|directory| directory.exists()) else {
+        return;
+    };
+    if let Ok(disk) = statvfs(there) {
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        if free < ROOM {
+            eprintln!(
+                "xtask: {} MB are free at {}; a cold build of the tests takes up to {} MB",
+                free >> 20,
+                there.display(),
+                ROOM >> 20
+            );
+        }
+    }
 }
 
 /// Installs the Debian packages that the tests need and that are not there yet.

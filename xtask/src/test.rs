@@ -18,6 +18,7 @@ use crate::{console, prerequisites, tidy};
 /// Runs every test; with `slow` also those that take longer than a commit may.
 pub(crate) fn run(slow: bool) -> Result<ExitCode> {
     prerequisites::check_build()?;
+    prerequisites::say_room();
     step("rustfmt", &mut cargo(&["fmt", "--all", "--check"]))?;
     if tidy::run()? != ExitCode::SUCCESS {
         return Ok(ExitCode::FAILURE);
