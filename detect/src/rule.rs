@@ -147,13 +147,16 @@ pub struct RuleSet {
     anchors: Vec<([u8; 3], Vec<Anchor>)>,
     /// One bit for each hash of three bytes: what the sieve asks before the table.
     gate: Box<[u64; GATE_WORDS]>,
+    /// The same for four bytes, and beginnings that are only two long.
+    longer_gate: Box<[u64; GATE_WORDS]>,
+    short: Vec<[u8; 2]>,
     markers: Vec<(memmem::Finder<'static>, u16)>,
 }
 
 const GATE_WORDS: usize = 1024;
 
 /// Changes whenever matching changes for the same rule text.
-const MATCHING: &str = "2";
+const MATCHING: &str = "3";
 
 impl RuleSet {
     /// Compiles the rules that come with this program and then `packs`; a pack's rule replaces an
@@ -223,14 +226,18 @@ impl RuleSet {
             names,
             anchors: Vec::new(),
             gate: Box::new([0; GATE_WORDS]),
+            longer_gate: Box::new([0; GATE_WORDS]),
+            short: Vec::new(),
             markers,
         };
         set.index();
-        open(&mut set.gate, *b"BEG"); // of `-----BEGIN`
         (set, faults)
     }
 
     fn index(&mut self) {
+        // Of `-----BEGIN`.
+        open(&mut self.gate, gate_hash(*b"BEG"));
+        open(&mut self.longer_gate, longer_hash(*b"BEGI"));
         for (number, rule) in self.rules.iter().enumerate() {
             // Without its word beside it such a shape says nothing.
             if rule.by_word {
@@ -243,8 +250,14 @@ impl RuleSet {
                         half,
                         pattern: u16::try_from(pattern).unwrap_or(u16::MAX),
                     };
+                    for key in shape.longer_beginnings() {
+                        open(&mut self.longer_gate, longer_hash(key));
+                    }
+                    if let [a, b] = shape.anchor() {
+                        self.short.push([*a, *b]);
+                    }
                     for key in shape.beginnings() {
-                        open(&mut self.gate, key);
+                        open(&mut self.gate, gate_hash(key));
                         match self.anchors.binary_search_by_key(&key, |(known, _)| *known) {
                             Ok(at) => self.anchors[at].1.push(anchor),
                             Err(at) => self.anchors.insert(at, (key, vec![anchor])),
@@ -312,6 +325,14 @@ impl RuleSet {
         self.gate[hash >> 6] >> (hash & 63) & 1 == 1
     }
 
+    /// The same for one byte more: asked for what [`may_begin`](RuleSet::may_begin) lets through, which
+    /// common words' beginnings are.
+    pub(crate) fn may_go_on(&self, key: [u8; 4]) -> bool {
+        let hash = longer_hash(key);
+        self.longer_gate[hash >> 6] >> (hash & 63) & 1 == 1
+            || self.short.contains(&[key[0], key[1]])
+    }
+
     pub(crate) fn anchored(&self, key: [u8; 3]) -> &[Anchor] {
         self.anchors
             .binary_search_by_key(&key, |(known, _)| *known)
@@ -339,9 +360,12 @@ pub struct RuleDescription<'a> {
 /// Rules of one set: what bounds the table, and a pack that is a bomb.
 const MOST_RULES: usize = 4096;
 
-fn open(gate: &mut [u64; GATE_WORDS], key: [u8; 3]) {
-    let hash = gate_hash(key);
+fn open(gate: &mut [u64; GATE_WORDS], hash: usize) {
     gate[hash >> 6] |= 1 << (hash & 63);
+}
+
+fn longer_hash(key: [u8; 4]) -> usize {
+    (u32::from_le_bytes(key).wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
 fn gate_hash(key: [u8; 3]) -> usize {

@@ -160,11 +160,15 @@ struct Sieve<'a> {
 impl Sieve<'_> {
     #[inline]
     fn block(&mut self, base: usize, mut starts: u64, mut separators: u64) {
-        if let Some(bytes) = self.text[base..].first_chunk::<66>() {
+        if let Some(bytes) = self.text[base..].first_chunk::<67>() {
             while starts != 0 {
                 let at = starts.trailing_zeros() as usize & 63;
                 let key = [bytes[at], bytes[at + 1], bytes[at + 2]];
-                if self.rules.may_begin(key) {
+                if self.rules.may_begin(key)
+                    && self
+                        .rules
+                        .may_go_on([key[0], key[1], key[2], bytes[at + 3]])
+                {
                     self.begun(base + at, key);
                 }
                 starts &= starts - 1;
@@ -175,8 +179,18 @@ impl Sieve<'_> {
             starts &= starts - 1;
         }
         while separators != 0 {
-            self.separator(base + separators.trailing_zeros() as usize);
+            let at = base + separators.trailing_zeros() as usize;
             separators &= separators - 1;
+            // Most names say nothing, which their last letters tell.
+            let silent = plain_ending(self.text, at).is_some_and(|(ending, end)| {
+                !self.rules.names().may_speak(ending, &self.text[..end])
+            });
+            if !silent
+                || matches!(self.text[at], b'\\' | b'%')
+                || self.text.get(at + 1) == Some(&b'/')
+            {
+                self.separator(at);
+            }
         }
     }
 

@@ -220,6 +220,17 @@ impl Pattern {
         }
     }
 
+    /// The first four bytes that a match may have, where its literals say three of them.
+    pub(crate) fn longer_beginnings(&self) -> Vec<[u8; 4]> {
+        match (self.anchor(), self.items.get(1)) {
+            ([a, b, c, d, ..], _) => vec![[*a, *b, *c, *d]],
+            ([a, b, c], Some(Item::Class { set, .. })) => {
+                set.members().into_iter().map(|d| [*a, *b, *c, d]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Bytes of the shortest match.
     pub(crate) fn shortest(&self) -> usize {
         self.min
