@@ -13,7 +13,7 @@ use akwatch_proto::place::Encoding;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::content::Format;
-use crate::judge::{Candidate, Judge, MemberName, Part, Value, key};
+use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, quiet};
 use crate::rule::{Engine, Half, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
 use crate::sieve::{self, Hit};
@@ -484,7 +484,10 @@ fn worth_judging(
     if bytes.len() < limits::SHORTEST_PASSWORD {
         return false;
     }
-    if judge.anonymous || field.decoded.is_some() {
+    let random = bytes.len() >= limits::SHORTEST_SECRET
+        && bytes.iter().all(u8::is_ascii_graphic)
+        && !quiet::is_hex(bytes);
+    if (judge.anonymous && random) || field.decoded.is_some() {
         return true;
     }
     let next = hits.partition_point(|hit| hit.at() < field.raw.start);
