@@ -321,6 +321,13 @@ impl Agenda {
         self.aside.iter()
     }
 
+    /// Whether some place is neither waiting nor being read and still has to be: it is set aside, or
+    /// could not be opened for a while.
+    #[must_use]
+    pub fn keeps_back(&self) -> bool {
+        !self.aside.is_empty() || !self.put_off.is_empty()
+    }
+
     /// How many places wait with this urgency.
     #[must_use]
     pub fn waiting(&self, urgency: Urgency) -> usize {
@@ -623,7 +630,7 @@ mod tests {
         let (mut agenda, now) = (Agenda::new(), Instant::now());
         let due = now + PUT_OFF_FOR;
         agenda.put_off(&file("leased"), now);
-        assert!(agenda.take_put_off(now).is_empty());
+        assert!(agenda.keeps_back() && agenda.take_put_off(now).is_empty());
         assert_eq!(agenda.take_put_off(due), [file("leased")]);
         assert!(agenda.take_put_off(due).is_empty(), "once");
         // Read meanwhile: there is nothing to come back for.

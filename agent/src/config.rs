@@ -89,7 +89,8 @@ pub struct RawWatch {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawFirstScan {
-    /// Whether a new host is read once as a whole. Default true.
+    /// Whether a new host is read once as a whole. Default true. What changed while no agent ran is
+    /// looked at whenever one starts, whatever this says.
     pub enabled: Option<bool>,
     /// Directories that it reads; default: every local filesystem.
     pub paths: Option<Vec<HostPath>>,

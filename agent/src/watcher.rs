@@ -48,6 +48,7 @@ mod sensing;
 pub mod sweeps;
 mod telling;
 mod threads;
+mod until;
 
 use courier::Courier;
 use detecting::Detecting;
@@ -56,6 +57,7 @@ use known::Known;
 use mounted::Mounted;
 use sensing::Scans;
 use sweeps::Sweeps;
+use until::Until;
 
 /// Batches of targets between sensors and the loop. Full, it makes sensors wait, and the kernel's
 /// own queue says when that was too long.
@@ -110,7 +112,8 @@ pub struct Options {
     pub histories: bool,
     /// Whether processes are read.
     pub processes: bool,
-    /// Whether a new host is read once as a whole.
+    /// Whether a new host is read once as a whole; what changes while no agent runs is looked at in
+    /// any case.
     pub first_scan: bool,
     /// Bytes that a live event reads of one file at most.
     pub max_file_bytes: u64,
@@ -179,6 +182,36 @@ struct Channels {
     closed: Receiver<Walked>,
 }
 
+/// What the threads beside the loop speak into, and hear.
+struct Ends {
+    sense: Sender<Sensed>,
+    walk: Sender<Walked>,
+    ask: Sender<Ask>,
+    asks: Receiver<Ask>,
+}
+
+impl Channels {
+    fn open() -> (Channels, Ends) {
+        let ((sense, sensed), (say, messages)) = (bounded(SENSED), bounded(MESSAGES));
+        let (walk, walked) = bounded(crate::sense::scan::AHEAD);
+        let (ask, asks) = bounded(4);
+        let channels = Channels {
+            sensed,
+            walked,
+            messages,
+            say,
+            closed: never(),
+        };
+        let ends = Ends {
+            sense,
+            walk,
+            ask,
+            asks,
+        };
+        (channels, ends)
+    }
+}
+
 /// The loop and all that it knows.
 struct Watcher {
     host: Arc<Root>,
@@ -192,6 +225,7 @@ struct Watcher {
     counts: Counts,
     known: Known,
     mounted: Mounted,
+    until: Until,
     sweeps: Sweeps,
     scans: Scans,
     detecting: Detecting,
@@ -243,9 +277,8 @@ impl Watcher {
             control,
             stop,
         } = setup;
-        let ((sense, sensed), (say, messages)) = (bounded(SENSED), bounded(MESSAGES));
-        let (walk, walked) = bounded(crate::sense::scan::AHEAD);
-        let (ask, asks) = bounded::<Ask>(4);
+        let (channels, ends) = Channels::open();
+        let say = channels.say.clone();
         let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
         let known = telling::known(&mut ledger)?;
         telling::put_in_force(&mut ledger, &set, &identity, &options);
@@ -257,30 +290,25 @@ impl Watcher {
             options: &options,
             stop: &stop,
         };
-        threads::sensors(&parts, &interest, sense.clone())?;
-        threads::scan(&parts, asks, walk)?;
+        threads::sensors(&parts, &interest, ends.sense.clone())?;
+        threads::scan(&parts, ends.asks, ends.walk)?;
         threads::arrivals(links.arrivals, say.clone())?;
         threads::stop(stop.clone(), say.clone())?;
         *answering = threads::control(control, &stop, &say)?;
         let now = Instant::now();
         let mut watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
-            scans: Scans::new(ask, &options),
+            scans: Scans::new(ends.ask, &options),
             mounted: Mounted::load(&options.directory),
+            until: Until::load(&options.directory),
             counts: Counts::of(&sources(&options)),
             walls: [("watcher", links.missing_walls)].into(),
             own: own_processes(),
             requests: links.requests,
             marked: None,
-            sense,
+            sense: ends.sense,
             marks,
-            channels: Channels {
-                sensed,
-                walked,
-                messages,
-                say,
-                closed: never(),
-            },
+            channels,
             agenda: Agenda::new(),
             governor: Governor::default(),
             sweeps: Sweeps::default(),
@@ -300,6 +328,7 @@ impl Watcher {
             interest,
         };
         watcher.interest.leave_out(watcher.own.clone());
+        watcher.note_beginning();
         watcher.begin_scan();
         Ok(watcher)
     }
@@ -393,12 +422,14 @@ impl Watcher {
         self.scan_when_due(now);
         self.revisit_when_due(now);
         self.ask_for_examples(now);
+        self.note_watched(now, false);
     }
 
     fn end(&mut self, now: Instant) {
         if !self.ending {
             self.ending = true;
             self.commit_now(now);
+            self.note_watched(now, true);
             self.courier.take_leave(now);
         }
     }

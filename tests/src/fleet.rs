@@ -39,15 +39,11 @@ impl Fleet {
         Fleet::start_with(NO_FIRST_SCAN).await
     }
 
-    /// As [`Fleet::start`], with the scans that find what changed while no agent ran.
+    /// As [`Fleet::start`], with `more` TOML in the agent's configuration.
     ///
     /// # Errors
     /// As [`Fleet::start`].
-    pub async fn start_scanning() -> Result<Fleet> {
-        Fleet::start_with("").await
-    }
-
-    async fn start_with(more: &str) -> Result<Fleet> {
+    pub async fn start_with(more: &str) -> Result<Fleet> {
         let (directory, watched) = directory()?;
         let collector = Collector::start(&directory.path().join("collector")).await?;
         let rest = collector.rest().await?;

@@ -49,7 +49,7 @@ async fn a_collector_killed_while_agents_report_loses_and_doubles_nothing() -> R
 
 #[tokio::test]
 async fn an_agent_killed_while_it_writes_comes_back_with_what_it_knew() -> Result<()> {
-    let mut fleet = Fleet::start_scanning().await?;
+    let mut fleet = Fleet::start().await?;
     let mut pairs = Vec::new();
     for round in 0..3 {
         for number in 0..10 {

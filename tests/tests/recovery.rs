@@ -99,6 +99,16 @@ async fn a_damaged_ledger_is_set_aside_and_everything_is_read_again() -> Result<
 }
 
 #[tokio::test]
+async fn what_is_written_while_no_agent_runs_is_found_at_its_start() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.agent.pause().await?;
+    let meanwhile = plant_one(&fleet, "meanwhile.env")?;
+    fleet.agent = Agent::run(&fleet.directory.path().join("agent"))?;
+    wait_each(&fleet, &[meanwhile], "present").await?;
+    fleet.stop().await
+}
+
+#[tokio::test]
 async fn a_damaged_index_hides_nothing_that_changed_meanwhile() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let removed = plant_one(&fleet, "removed.env")?;

@@ -5,9 +5,11 @@
 //! fills the agenda and live events pass it. Nothing is opened here but directories.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use akwatch_proto::time::Time;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Gap;
@@ -50,6 +52,8 @@ pub struct Ask {
     pub trees: Vec<PathBuf>,
     /// Why.
     pub urgency: Urgency,
+    /// Only what may have changed since then; everything when it is not given.
+    pub since: Option<Time>,
 }
 
 /// The walker.
@@ -60,14 +64,24 @@ pub struct Scan {
     out: Sender<Walked>,
 }
 
+/// A directory whose turn comes.
+struct Turn {
+    path: PathBuf,
+    /// Whether names in the directory above have changed since the walk's moment.
+    above_changed: bool,
+    /// Whether everything below it counts as changed.
+    came: bool,
+}
+
 /// One walk on its way.
 struct Way<'a> {
     scan: &'a Scan,
     mounts: Arc<Mounts>,
     urgency: Urgency,
+    since: Option<Time>,
     roots: Vec<PathBuf>,
-    stack: Vec<PathBuf>,
-    bulk: Vec<PathBuf>,
+    stack: Vec<Turn>,
+    bulk: Vec<Turn>,
     walk: Walk,
     gaps: BTreeMap<&'static str, Gap>,
 }
@@ -96,6 +110,7 @@ impl Scan {
                 scan: &self,
                 mounts: self.host.mounts_now(),
                 urgency: ask.urgency,
+                since: ask.since,
                 roots,
                 stack: Vec::new(),
                 bulk: Vec::new(),
@@ -116,17 +131,22 @@ impl Way<'_> {
         for at in 0..self.roots.len() {
             let root = self.roots[at].clone();
             match std::fs::symlink_metadata(&root) {
-                Ok(meta) if meta.is_file() => self.file(root)?,
+                Ok(meta) if meta.is_file() => self.file(root, false)?,
                 Ok(meta) if meta.is_dir() => {
-                    self.stack.push(root);
+                    let above_changed = root.parent().is_some_and(|above| self.changed(above));
+                    self.stack.push(Turn {
+                        path: root,
+                        above_changed,
+                        came: false,
+                    });
                     self.descend(at)?;
                 }
                 _ => {}
             }
         }
         let last = self.roots.len();
-        while let Some(directory) = self.bulk.pop() {
-            self.stack.push(directory);
+        while let Some(turn) = self.bulk.pop() {
+            self.stack.push(turn);
             self.descend(last)?;
         }
         self.walk.gaps = self.gaps.into_values().collect();
@@ -134,10 +154,15 @@ impl Way<'_> {
     }
 
     fn descend(&mut self, root: usize) -> Option<()> {
-        while let Some(directory) = self.stack.pop() {
+        while let Some(turn) = self.stack.pop() {
+            let directory = turn.path;
             if !self.may_enter(&directory, root) {
                 continue;
             }
+            let changed = self.changed(&directory);
+            // A directory that moved here changed itself and the one above it; what lies in it may
+            // be older than both.
+            let came = turn.came || (changed && turn.above_changed);
             let entries = match std::fs::read_dir(&directory) {
                 Ok(entries) => entries,
                 Err(why) => {
@@ -150,8 +175,15 @@ impl Way<'_> {
             self.walk.directories += 1;
             for entry in entries.flatten() {
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => self.queue(entry.path(), root),
-                    Ok(kind) if kind.is_file() => self.file(entry.path())?,
+                    Ok(kind) if kind.is_dir() => {
+                        let turn = Turn {
+                            path: entry.path(),
+                            above_changed: changed,
+                            came,
+                        };
+                        self.queue(turn, root);
+                    }
+                    Ok(kind) if kind.is_file() => self.file(entry.path(), came)?,
                     _ => {}
                 }
             }
@@ -159,14 +191,26 @@ impl Way<'_> {
         Some(())
     }
 
-    fn queue(&mut self, directory: PathBuf, root: usize) {
+    fn queue(&mut self, turn: Turn, root: usize) {
         if self.stack.len() + self.bulk.len() >= DIRECTORIES {
-            self.gap("walk-limit", &directory);
-        } else if is_bulk(&directory) && root < self.roots.len() {
-            self.bulk.push(directory);
+            self.gap("walk-limit", &turn.path);
+        } else if is_bulk(&turn.path) && root < self.roots.len() {
+            self.bulk.push(turn);
         } else {
-            self.stack.push(directory);
+            self.stack.push(turn);
         }
+    }
+
+    /// Whether a name's content, mode or place may have changed since the walk's moment: its ctime,
+    /// which no program can set, says. What cannot be asked counts as changed.
+    fn changed(&self, path: &Path) -> bool {
+        let Some(since) = self.since else {
+            return true;
+        };
+        std::fs::symlink_metadata(path).map_or(true, |meta| {
+            let at = meta.ctime().saturating_mul(1000);
+            Time(at.saturating_add(meta.ctime_nsec() / 1_000_000)) >= since
+        })
     }
 
     fn may_enter(&mut self, directory: &Path, root: usize) -> bool {
@@ -198,8 +242,9 @@ impl Way<'_> {
         }
     }
 
-    /// Hands one file over, waiting for the watcher; none when nobody listens any more.
-    fn file(&mut self, path: PathBuf) -> Option<()> {
+    /// Hands one file over if it came here or changed, waiting for the watcher; none when nobody
+    /// listens any more.
+    fn file(&mut self, path: PathBuf, came: bool) -> Option<()> {
         match self.scan.set.covers(&path) {
             Covered::Yes => {}
             Covered::Excluded | Covered::Denied => {
@@ -207,6 +252,9 @@ impl Way<'_> {
                 return Some(());
             }
             Covered::Own | Covered::Outside => return Some(()),
+        }
+        if !came && !self.changed(&path) {
+            return Some(());
         }
         self.walk.files += 1;
         let target = Target {
@@ -240,22 +288,25 @@ mod tests {
     fn walk(files: &[&str], set: impl FnOnce(&Path) -> WatchSet) -> (Vec<String>, Walk) {
         let directory = tempfile::tempdir().unwrap();
         for file in files {
-            let path = directory.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "x").unwrap();
+            make(&directory.path().join(file));
         }
+        walk_in(directory.path(), set(directory.path()), None)
+    }
+
+    fn make(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+
+    fn walk_in(directory: &Path, set: WatchSet, since: Option<Time>) -> (Vec<String>, Walk) {
         let (ask, asks) = unbounded();
         let (out, walked) = bounded(1);
-        let scan = Scan::new(
-            Arc::new(Root::live().unwrap()),
-            set(directory.path()),
-            asks,
-            out,
-        );
+        let scan = Scan::new(Arc::new(Root::live().unwrap()), set, asks, out);
         let thread = std::thread::spawn(move || scan.run());
         ask.send(Ask {
             trees: Vec::new(),
             urgency: Urgency::FirstScan,
+            since,
         })
         .unwrap();
         let mut named = Vec::new();
@@ -265,7 +316,7 @@ mod tests {
                     let TargetPlace::File(path) = target.what else {
                         panic!("a process")
                     };
-                    let path = path.strip_prefix(directory.path()).unwrap();
+                    let path = path.strip_prefix(directory).unwrap();
                     named.push(path.to_str().unwrap().to_owned());
                 }
                 Walked::Ended(walk) => {
@@ -310,5 +361,44 @@ mod tests {
             whole(directory)
         });
         assert_eq!(named, ["a"]);
+    }
+
+    /// Writes `name` until the kernel's clock for files has moved past what was there before; gives
+    /// that moment.
+    fn moment_after(directory: &Path, name: &str) -> Time {
+        let newest = |path: &Path| {
+            let meta = fs::symlink_metadata(path).unwrap();
+            Time(meta.ctime() * 1000 + meta.ctime_nsec() / 1_000_000)
+        };
+        let before = fs::read_dir(directory).unwrap().flatten();
+        let before = before.map(|entry| newest(&entry.path())).max().unwrap();
+        loop {
+            make(&directory.join(name));
+            let at = newest(&directory.join(name));
+            if at > before {
+                return at;
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_since_a_moment_names_what_changed_and_what_moved_here() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for file in ["old/unchanged", "old/deep/unchanged", "rewritten", "z"] {
+            make(&path(file));
+        }
+        make(&elsewhere.path().join("tree/older"));
+        let since = moment_after(directory.path(), "new");
+        make(&path("rewritten"));
+        make(&path("old/deep/new"));
+        fs::rename(elsewhere.path().join("tree"), path("tree")).unwrap();
+        let (mut named, walk) = walk_in(directory.path(), whole(directory.path()), Some(since));
+        named.sort();
+        assert_eq!(named, ["new", "old/deep/new", "rewritten", "tree/older"]);
+        assert_eq!(walk.files, 4);
+        let (named, _) = walk_in(directory.path(), whole(directory.path()), None);
+        assert_eq!(named.len(), 7, "without a moment everything");
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use akwatch_ledger::{FileState, Need, PathKey};
+use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 
 use super::{Options, Watcher};
@@ -40,6 +41,10 @@ pub(super) struct Scans {
     ask: Sender<Ask>,
     /// Why the walk that is under way was asked for.
     pub(super) running: Option<Urgency>,
+    /// Whether the walk under way leaves out what did not change while no agent ran.
+    in_part: bool,
+    /// Whether the sensor watches: what changes before is the walk's business.
+    sensing: bool,
     /// Whether the host was read as a whole once.
     pub(super) first_done: bool,
     owed: bool,
@@ -58,6 +63,8 @@ impl Scans {
         Scans {
             ask,
             running: None,
+            in_part: false,
+            sensing: false,
             first_done: options.directory.join(SCANNED).exists(),
             owed: false,
             unwatched: false,
@@ -75,32 +82,40 @@ impl Scans {
         Some(self.last_file? + governor.scan_pause()).filter(|due| *due > Instant::now())
     }
 
-    fn walk(&mut self, urgency: Urgency) -> bool {
+    fn walk(&mut self, urgency: Urgency, since: Option<Time>) -> bool {
         let ask = Ask {
             trees: Vec::new(),
             urgency,
+            since,
         };
         if self.running.is_some() || self.ask.try_send(ask).is_err() {
             return false;
         }
         self.running = Some(urgency);
+        self.in_part = since.is_some();
         self.files = 0;
         true
+    }
+
+    /// Whether a walk is under way or owed: what it has still to name is not known.
+    pub(super) fn owes(&self) -> bool {
+        self.running.is_some() || self.owed
     }
 }
 
 impl Watcher {
-    /// The first scan of a new host; of a host that was read before, what changed meanwhile.
+    /// The first scan of a new host; of a host that was watched before, what changed meanwhile. A
+    /// host that was never read as a whole, because it is configured so, is not read as a whole for
+    /// being restarted either: then only what is newer than the last watch is looked at.
     pub(super) fn begin_scan(&mut self) {
-        if !self.options.first_scan {
-            return;
-        }
-        let done = self.scans.first_done;
-        self.scans.walk(if done {
-            Urgency::Rescan
-        } else {
-            Urgency::FirstScan
-        });
+        match (self.scans.first_done, self.options.first_scan) {
+            (true, _) => self.scans.walk(Urgency::Rescan, None),
+            (false, true) => self.scans.walk(Urgency::FirstScan, None),
+            (false, false) => match self.until.before_this_run() {
+                Some(since) => self.scans.walk(Urgency::Rescan, Some(since)),
+                None => false,
+            },
+        };
     }
 
     pub(super) fn may_walk(&self, now: Instant) -> bool {
@@ -110,7 +125,10 @@ impl Watcher {
             .scans
             .next_walk(&self.governor)
             .is_some_and(|due| due > now);
-        waiting < self.governor.scans_at_once() && !paused && self.detecting.is_ready()
+        waiting < self.governor.scans_at_once()
+            && !paused
+            && self.scans.sensing
+            && self.detecting.is_ready()
     }
 
     pub(super) fn take_sensed(&mut self, sensed: Sensed, now: Instant) {
@@ -139,6 +157,7 @@ impl Watcher {
             }
             Sensed::Status(status) => {
                 if status.source == "files" {
+                    self.scans.sensing |= status.ready;
                     self.scans.unwatched = !status.not_watched.is_empty();
                     self.counts.status(Source::Histories, &status);
                     self.counts.status(Source::Files, &status);
@@ -222,12 +241,13 @@ impl Watcher {
         let files = walk.files;
         tracing::info!(files, urgency = ?self.scans.running, "a walk over the watch set ended");
         self.scans.running = None;
+        let in_part = std::mem::take(&mut self.scans.in_part);
         self.scans.ended = Some(now);
         self.counts.walked(Source::Files, walk.gaps.clone());
         self.scans.last = Some(walk);
         // A walk names what is there; of what went unseen it says nothing.
         self.look_again(false, now);
-        if !self.scans.first_done {
+        if !self.scans.first_done && !in_part {
             self.scans.first_done = true;
             if let Err(why) = std::fs::write(self.options.directory.join(SCANNED), b"") {
                 tracing::warn!(%why, "the end of the first scan could not be noted");
@@ -266,20 +286,16 @@ impl Watcher {
                 now,
             );
         }
-        let Some(ended) = self.scans.ended else {
-            if self.scans.owed && self.scans.running.is_none() && self.scans.walk(Urgency::Rescan) {
-                self.scans.owed = false;
-            }
-            return;
-        };
-        let since = now.saturating_duration_since(ended);
+        let ended = self.scans.ended;
+        let since = now.saturating_duration_since(ended.unwrap_or(self.began));
         let regular = if self.scans.unwatched {
             RESCAN_UNWATCHED
         } else {
             RESCAN
         };
-        let due = since >= regular || (self.scans.owed && since >= RESCAN_SHORTEST);
-        if due && self.scans.walk(Urgency::Rescan) {
+        let soon = ended.is_none() || since >= RESCAN_SHORTEST;
+        let due = since >= regular || (self.scans.owed && soon);
+        if due && self.scans.walk(Urgency::Rescan, None) {
             self.host.forget();
             self.scans.owed = false;
         }

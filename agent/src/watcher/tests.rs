@@ -205,6 +205,7 @@ struct Agent {
     directory: tempfile::TempDir,
     stop: Stop,
     processes: bool,
+    first_scan: bool,
     manner: Arc<Manner>,
     received: Arc<Mutex<BTreeMap<String, Finding>>>,
     watcher: Option<JoinHandle<Result<(), WatcherError>>>,
@@ -221,6 +222,10 @@ impl Agent {
     }
 
     fn watching(processes: bool, before: impl FnOnce(&Path)) -> Agent {
+        Agent::configured(processes, true, before)
+    }
+
+    fn configured(processes: bool, first_scan: bool, before: impl FnOnce(&Path)) -> Agent {
         let directory = in_memory();
         fs::create_dir(directory.path().join("watched")).unwrap();
         fs::create_dir(directory.path().join("state")).unwrap();
@@ -229,6 +234,7 @@ impl Agent {
             directory,
             stop: Stop::new().unwrap(),
             processes,
+            first_scan,
             manner: Arc::default(),
             received: Arc::default(),
             watcher: None,
@@ -287,7 +293,7 @@ impl Agent {
             options: Options {
                 histories: true,
                 processes: self.processes,
-                first_scan: true,
+                first_scan: self.first_scan,
                 max_file_bytes: 1 << 20,
                 watches: 1000,
                 labels: BTreeMap::new(),
@@ -496,6 +502,22 @@ fn what_is_there_already_is_found_by_the_first_scan() {
     assert!(matches!(history.key.place, Place::History { .. }));
     let status = agent.expect_status(|status| status.scan.first_done);
     assert_eq!((status.present, status.unsent), (2, 0));
+}
+
+#[test]
+fn a_restart_catches_up_where_nothing_is_scanned_first() {
+    let mut agent = Agent::configured(false, false, |_| ());
+    agent.write("a", &token(1));
+    agent.expect_present(1);
+    agent.end();
+    agent.write("meanwhile", &token(2));
+    fs::create_dir(agent.watched("d")).unwrap();
+    agent.write("d/deep", &token(3));
+    agent.start();
+    agent.expect_present(2);
+    agent.expect_present(3);
+    let status = agent.expect_status(|status| status.scan.running.is_none());
+    assert!(!status.scan.first_done, "what changed is not the whole");
 }
 
 #[test]
