@@ -6,7 +6,8 @@
 //! in silence. No key holds a secret, so the files may be read by anyone.
 //!
 //! `/etc/akwatch/agent.toml` is read first, then `agent.d/*.toml` beside it in order of name. A key
-//! set later replaces the earlier value; labels are joined by name.
+//! set later replaces the earlier value; labels are joined by name. What each key does, and what is
+//! watched by default and why, is docs/reference/agent-configuration.md, which the tests hold to this.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -43,7 +44,7 @@ pub struct RawConfig {
     /// What is watched.
     #[serde(default)]
     pub watch: RawWatch,
-    /// The one pass over everything when a host is new.
+    /// The one pass over the watch set when a host is new.
     #[serde(default)]
     pub first_scan: RawFirstScan,
     /// The users that the roles run as.
@@ -92,7 +93,8 @@ pub struct RawFirstScan {
     /// Whether a new host is read once as a whole. Default true. What changed while no agent ran is
     /// looked at whenever one starts, whatever this says.
     pub enabled: Option<bool>,
-    /// Directories that it reads; default: every local filesystem.
+    /// Directories that the scans read beyond the watch set: `["/"]` is every local filesystem.
+    /// Default none, since what is read and not watched cannot be kept true.
     pub paths: Option<Vec<HostPath>>,
 }
 
@@ -168,7 +170,7 @@ pub struct Watch {
 pub struct FirstScan {
     /// Whether it runs.
     pub enabled: bool,
-    /// Its directories; empty: every local filesystem.
+    /// Directories that scans read beyond the watch set.
     pub paths: Vec<PathBuf>,
 }
 

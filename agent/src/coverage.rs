@@ -60,6 +60,7 @@ struct Tally {
     examples: BTreeMap<&'static str, SafeText>,
     gaps: Vec<Gap>,
     walk_gaps: Vec<Gap>,
+    unscanned: bool,
     overflowed: u64,
     raced: u64,
     sensor_raced: u64,
@@ -169,6 +170,11 @@ impl Counts {
         self.tally(source).walk_gaps = gaps;
     }
 
+    /// Whether what was there before the agent came was never read and nobody is about to.
+    pub fn unscanned(&mut self, source: Source, unscanned: bool) {
+        self.tally(source).unscanned = unscanned;
+    }
+
     /// How many places wait.
     pub fn waiting(&mut self, source: Source, waiting: u64) {
         self.tally(source).waiting = waiting;
@@ -235,6 +241,9 @@ impl Tally {
         }
         if self.not_kept > 0 {
             counts.insert("ledger-full", self.not_kept);
+        }
+        if self.unscanned {
+            counts.insert("first-scan-off", 1); // the whole of what was there before
         }
         // A directory without a watch is still read by the scans; one that the walk left out is not.
         for gap in self.walk_gaps.iter().chain(&self.gaps) {
@@ -315,6 +324,15 @@ mod tests {
             files(&Counts::of(&[Source::Files]), Rung::Full).covered,
             Covered::Unknown
         );
+    }
+
+    #[test]
+    fn what_was_never_scanned_is_not_covered() {
+        let mut counts = ready();
+        counts.unscanned(Source::Files, true);
+        let stated = files(&counts, Rung::Full);
+        assert_eq!(stated.covered, Covered::Partly);
+        assert_eq!(stated.not_read[0].why, "first-scan-off");
     }
 
     #[test]

@@ -186,3 +186,52 @@ fn files_on_disk_are_read_in_order_of_name() {
         "{message}"
     );
 }
+
+const REFERENCE: &str = include_str!("../../../docs/reference/agent-configuration.md");
+
+/// The keys of a table, as the refusal of an unknown one lists them.
+fn keys(table: &str) -> Vec<String> {
+    let text = if table.is_empty() {
+        "no_such_key = 1".to_owned()
+    } else {
+        format!("[{table}]\nno_such_key = 1")
+    };
+    let message = load(&[&text]).unwrap_err().to_string();
+    let (_, list) = message.split_once("expected ").unwrap();
+    let keys = list.split('`').skip(1).step_by(2);
+    keys.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    for table in keys("") {
+        if table == "labels" {
+            assert!(REFERENCE.contains("`labels.NAME`"));
+            continue;
+        }
+        for key in keys(&table) {
+            let name = format!("`{table}.{key}`");
+            assert!(REFERENCE.contains(&name), "{name} is not in the reference");
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_every_path_that_is_watched() {
+    for entry in akwatch_detect::places::watch_set() {
+        let named = REFERENCE.contains(&format!("`{}`", entry.glob));
+        assert!(
+            entry.in_home() || named || in_a_tree(&entry.glob),
+            "{} is not in the reference",
+            entry.glob
+        );
+    }
+}
+
+/// Whether a path lies in a tree that the reference names.
+fn in_a_tree(glob: &str) -> bool {
+    let above = Path::new(glob).ancestors().skip(1);
+    above
+        .filter_map(Path::to_str)
+        .any(|above| REFERENCE.contains(&format!("`{above}/**`")))
+}

@@ -122,6 +122,22 @@ impl Mounts {
     pub fn skipped(&self, directory: &Path) -> Option<SkipWhy> {
         self.skipped.get(directory).copied()
     }
+
+    /// Why the filesystem that `path` lies on is not walked, for a walk that begins there.
+    #[must_use]
+    pub fn skipped_around(&self, path: &Path) -> Option<SkipWhy> {
+        self.skipped(&self.around(path)?.point)
+    }
+
+    /// The mount that `path` lies on: the deepest, and of several on one point the last.
+    #[must_use]
+    pub fn around(&self, path: &Path) -> Option<&Mount> {
+        let above = self
+            .all
+            .iter()
+            .filter(|mount| path.starts_with(&mount.point));
+        above.max_by_key(|mount| mount.point.as_os_str().len())
+    }
 }
 
 fn parse_line(line: &[u8]) -> Option<Mount> {

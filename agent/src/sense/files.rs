@@ -239,6 +239,14 @@ impl Files {
 
     fn look_for_roots(&mut self, announce: bool) {
         for root in std::mem::take(&mut self.missing) {
+            // Asked before anything on that filesystem is touched: it may hang.
+            if let Some(why) = self.set.skips_root(&root, &self.mounts) {
+                if !announce || !self.gaps.contains_key(why.slug()) {
+                    self.gap(why.slug(), &root);
+                }
+                self.missing.push(root); // something else may be mounted there later
+                continue;
+            }
             match std::fs::metadata(&root) {
                 Ok(meta) if meta.is_dir() => {
                     self.walks.push_back(Walk {
@@ -279,7 +287,7 @@ impl Files {
         }
         match self.mounts.skipped(&walk.path) {
             Some(SkipWhy::Pseudo) => return true,
-            Some(SkipWhy::Bind) if walk.root => {}
+            Some(_) if walk.root => {}
             Some(why) => {
                 self.gap(why.slug(), &walk.path);
                 return true;

@@ -130,6 +130,11 @@ impl Way<'_> {
     fn walk(mut self) -> Option<Walk> {
         for at in 0..self.roots.len() {
             let root = self.roots[at].clone();
+            // Asked before anything on that filesystem is touched: it may hang.
+            if let Some(why) = self.scan.set.skips_root(&root, &self.mounts) {
+                self.gap(why.slug(), &root);
+                continue;
+            }
             match std::fs::symlink_metadata(&root) {
                 Ok(meta) if meta.is_file() => self.file(root, false)?,
                 Ok(meta) if meta.is_dir() => {
@@ -224,8 +229,8 @@ impl Way<'_> {
             return false; // walked already
         }
         match self.mounts.skipped(directory) {
+            Some(_) if self.roots.get(root).is_some_and(|root| root == directory) => {}
             Some(SkipWhy::Pseudo) => return false,
-            Some(SkipWhy::Bind) if self.roots.iter().any(|root| root == directory) => {}
             Some(why) => {
                 self.gap(why.slug(), directory);
                 return false;

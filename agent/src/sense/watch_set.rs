@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use akwatch_detect::places::{self, WatchEntry};
 
 use crate::config::{Config, GlobSet, WrongWord};
+use crate::host::mounts::{Mounts, SkipWhy};
 
 /// Directories whose content is made by programs in bulk: they are not watched live but read by the
 /// scans, last.
@@ -128,7 +129,7 @@ impl WatchSet {
         outermost_in_order(self.named.iter().chain(&self.trees).chain(&self.bases))
     }
 
-    /// What the scans read: the roots, then what the configuration adds for the first scan.
+    /// What the scans read: the roots, then what the configuration adds for scans alone.
     #[must_use]
     pub fn scan_roots(&self) -> Vec<PathBuf> {
         let roots = self.roots();
@@ -168,6 +169,24 @@ impl WatchSet {
                 Covered::Yes
             }
             covered => covered,
+        }
+    }
+
+    /// Why a walk does not begin at `root`: it lies on a filesystem that is not read unless a person
+    /// names it. A second name of a tree is where it is asked for.
+    #[must_use]
+    pub fn skips_root(&self, root: &Path, mounts: &Mounts) -> Option<SkipWhy> {
+        let named = || {
+            self.named
+                .iter()
+                .chain(&self.scans)
+                .any(|named| named == root)
+        };
+        match mounts.skipped_around(root)? {
+            SkipWhy::Bind => None,
+            SkipWhy::Pseudo => Some(SkipWhy::Pseudo),
+            _ if named() => None,
+            why => Some(why),
         }
     }
 
@@ -280,6 +299,21 @@ mod tests {
         assert!(roots.contains(&PathBuf::from("/home")));
         assert!(roots.contains(&PathBuf::from("/etc")));
         assert!(!roots.contains(&PathBuf::from("/")));
+    }
+
+    #[test]
+    fn a_home_on_another_hosts_disk_is_read_only_when_named() {
+        let mounts = Mounts::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / /home rw - nfs4 server:/home rw\n\
+              3 1 0:10 / /mnt/x rw - fuse.sshfs x rw\n4 1 0:11 / /proc rw - proc proc rw\n",
+        );
+        let skips = |toml: &str, root: &str| set(toml).skips_root(Path::new(root), &mounts);
+        assert_eq!(skips("", "/home/app"), Some(SkipWhy::Network));
+        assert_eq!(skips("", "/var/lib/jenkins"), None);
+        let named = "[watch]\ninclude = [\"/mnt/x/**\", \"/proc/**\"]";
+        assert_eq!(skips(named, "/mnt/x"), None);
+        assert_eq!(skips(named, "/proc"), Some(SkipWhy::Pseudo));
+        assert_eq!(skips("[first_scan]\npaths = [\"/home\"]", "/home"), None);
     }
 
     #[test]

@@ -263,6 +263,11 @@ impl Watcher {
         let processes = self.sweeps.waiting();
         let files = (self.agenda.len() as u64).saturating_sub(processes) + walking;
         self.counts.waiting(Source::Files, files);
+        let unscanned = !self.options.first_scan && !self.scans.first_done;
+        self.counts.unscanned(Source::Files, unscanned);
+        if self.options.histories {
+            self.counts.unscanned(Source::Histories, unscanned);
+        }
         if self.options.processes {
             self.counts.waiting(Source::Processes, processes);
         }
