@@ -1,4 +1,4 @@
-//! What every handler holds: the store, the keys, and the little that lives only in memory.
+//! What every handler holds: the domain, and the little that lives only in memory.
 //!
 //! A collector may be killed at any moment, so nothing here is needed to be right after a restart:
 //! nonces and throttles begin anew, and an agent that was waiting asks again.
@@ -10,13 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use akwatch_proto::agent::HostId;
 use akwatch_proto::time::Time;
-use akwatch_store::Store;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::agents::nonces::Nonces;
 use crate::config::Config;
-use crate::people::passwords::Passwords;
-use crate::pki::{Authority, Keys};
+use crate::domain::Domain;
 use crate::throttle::Throttle;
 
 /// Reports that are unpacked and written at once. Stops: [`BODY_DECOMPRESSED`] bytes for every
@@ -31,18 +29,10 @@ pub struct Collector(Arc<Shared>);
 
 /// What they share.
 pub struct Shared {
-    /// What the collector remembers.
-    pub store: Arc<dyn Store>,
-    /// Issues certificates.
-    pub authority: Authority,
-    /// The collector's own secrets.
-    pub keys: Keys,
+    /// Decides, and remembers through the store.
+    pub domain: Arc<Domain>,
     /// What people see in the top bar.
     pub name: String,
-    /// Seconds between heartbeats.
-    pub heartbeat_seconds: u32,
-    /// Hashes passwords, two at a time.
-    pub passwords: Passwords,
     /// Tokens that were wrong, by address.
     pub enrollments: Throttle,
     /// Sign-ins that failed, by name and by address.
@@ -62,20 +52,10 @@ pub struct Shared {
 impl Collector {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(
-        config: &Config,
-        store: Arc<dyn Store>,
-        authority: Authority,
-        keys: Keys,
-        drain: watch::Receiver<bool>,
-    ) -> Collector {
+    pub fn new(config: &Config, domain: Arc<Domain>, drain: watch::Receiver<bool>) -> Collector {
         Collector(Arc::new(Shared {
-            store,
-            authority,
-            keys,
+            domain,
             name: config.name.clone(),
-            heartbeat_seconds: config.heartbeat_seconds,
-            passwords: Passwords::default(),
             enrollments: Throttle::new(20, Duration::from_secs(60)),
             sign_ins: Throttle::new(5, Duration::from_secs(60)),
             questions: Throttle::new(30, Duration::from_secs(60)),

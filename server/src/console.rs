@@ -8,7 +8,6 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::grants;
 use crate::refusal::Refusal;
 
 /// What `index.html` holds where the nonce goes.
@@ -38,7 +37,7 @@ pub async fn serve(request: Request) -> Response {
 }
 
 fn page() -> Response {
-    let nonce = grants::secret(22);
+    let nonce = crate::domain::grants::secret(22);
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{n}'; style-src 'self' 'nonce-{n}'; \
          img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \

@@ -1,24 +1,105 @@
-//! What the collector decides, apart from how it hears, remembers and tells.
+//! What the collector decides, apart from how it hears and tells.
 //!
-//! Pure functions: no clock, no I/O, no HTTP, no SQL. Handlers ask them before they answer; the store
-//! calls those of [`Judge`] inside its transactions, so that a score or verdict never disagrees with
-//! the counters that it follows from.
+//! Knows neither HTTP nor SQL. Two halves: pure functions, which the store calls through [`Judge`]
+//! inside its transactions, so that a score or verdict never disagrees with the counters that it
+//! follows from; and [`Domain`], the one holder of the store, whose methods are the views and
+//! commands of both listeners. A view takes the [`Asker`](people::Asker) whose scope bounds it, a
+//! command whoever acts and answers for it, a host's message the
+//! [`Speaker`](speaker::Speaker) that sent it. No clock: `now` is handed in.
+
+use std::sync::Arc;
 
 use akwatch_proto::finding::Cause;
 use akwatch_proto::people::{Disposition, PresenceCounts, Score, Verdict};
 use akwatch_proto::place::SafeText;
 use akwatch_proto::time::Time;
-use akwatch_store::Rules;
 use akwatch_store::audit::Entry;
 use akwatch_store::enrollment::{TokenRecord, TokenRefusal};
 use akwatch_store::rules::{CauseCandidate, Class, CredentialTally, FindingFacts, HostTally};
+use akwatch_store::{Rules, Scope, Store};
 
+use crate::domain::passwords::Passwords;
+use crate::domain::refusal::Refusal;
+use crate::pki::{Authority, Keys};
+
+pub mod access;
 pub mod audit;
+pub mod credentials;
 pub mod enrollment;
+pub mod events;
 pub mod exposure;
+pub mod findings;
+pub mod fleet;
+pub mod grants;
+pub mod passwords;
 pub mod people;
+pub mod refusal;
 pub mod report;
+pub mod speaker;
 pub mod verdict;
+pub mod view;
+
+/// Decides, and has the store remember it. The store is reached through here alone: its field is
+/// private to this module, so that no handler can go round a decision.
+pub struct Domain {
+    store: Arc<dyn Store>,
+    authority: Authority,
+    keys: Keys,
+    passwords: Passwords,
+    heartbeat_seconds: u32,
+}
+
+impl Domain {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        authority: Authority,
+        keys: Keys,
+        heartbeat_seconds: u32,
+    ) -> Domain {
+        Domain {
+            store,
+            authority,
+            keys,
+            passwords: Passwords::default(),
+            heartbeat_seconds,
+        }
+    }
+
+    /// Issues certificates; decides nothing.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn healthy(&self, now: Time) -> Result<(), Refusal> {
+        let _revoked = self.store.revoked(&Scope::All, now).await?;
+        Ok(())
+    }
+
+    /// Marks the hosts silent that should have been heard; call it every few seconds.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn mark_silent(&self, now: Time) -> Result<(), Refusal> {
+        let _marked = self.store.mark_silent(report::MISSED, now).await?;
+        Ok(())
+    }
+
+    /// Scores again what has expired; call it every minute.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn rescore_expired(&self, now: Time) -> Result<(), Refusal> {
+        let _scored = self.store.rescore_expired(now).await?;
+        Ok(())
+    }
+}
 
 /// The domain's rules as the store calls them.
 #[derive(Clone, Copy, Debug, Default)]

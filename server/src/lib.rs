@@ -1,7 +1,7 @@
 //! The collector: takes agents' reports over mutual TLS, keeps what they say, answers people.
 //!
 //! The line runs `listen → agents → domain → store` inward and `store → domain → people → console`
-//! outward. Handlers decide nothing; the domain does no I/O of its own; only the store knows SQL.
+//! outward. Handlers decide nothing and never see the store; only the store knows SQL.
 //! Nothing in this crate logs, prints or stores a secret; the one that may pass through it is a
 //! pasted one, hashed in the first line of its handler.
 
@@ -15,7 +15,6 @@ pub mod console;
 pub mod document;
 pub mod domain;
 pub mod fingerprint;
-pub mod grants;
 pub mod listen;
 pub mod local;
 pub mod people;

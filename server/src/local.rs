@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akwatch_proto::agent::Refused;
-use akwatch_proto::people::{NewApiToken, NewEnrollmentToken, Role};
-use akwatch_store::access::PersonRecord;
-use akwatch_store::{Actor, Store, StoreError};
+use akwatch_proto::people::{NewApiToken, NewEnrollmentToken};
+use akwatch_store::StoreError;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,13 +20,11 @@ use zeroize::Zeroizing;
 
 use crate::collector::{self, Collector};
 use crate::config::Config;
-use crate::grants;
+use crate::domain::Domain;
 use crate::pki::{Authority, Keys, files};
 use crate::refusal::Refusal;
 
 const SOCKET: &str = "control.sock";
-/// The person in whose name the command line makes API tokens; nobody can sign in as it.
-const LOCAL: &str = "local";
 /// Bytes of a request or answer.
 const MESSAGE: u64 = 64 * 1024;
 const TIME: Duration = Duration::from_secs(10);
@@ -80,7 +77,8 @@ pub async fn ask(config: &Config, verb: Verb) -> Result<Zeroizing<String>> {
         .people_url
         .clone()
         .unwrap_or_else(|| config.url(config.people));
-    let line = carry_out(store.as_ref(), authority.pin(), &people, verb).await;
+    let domain = Domain::new(store, authority, keys, config.heartbeat_seconds);
+    let line = carry_out(&domain, &people, verb).await;
     line.map_err(|refusal| told(&refusal.told()))
 }
 
@@ -92,23 +90,18 @@ fn told(refused: &Refused) -> anyhow::Error {
 }
 
 async fn carry_out(
-    store: &dyn Store,
-    pin: [u8; 32],
+    domain: &Domain,
     people: &str,
     verb: Verb,
 ) -> Result<Zeroizing<String>, Refusal> {
-    let (now, actor) = (collector::now(), Actor::person(LOCAL, None));
+    let now = collector::now();
     match verb {
         Verb::EnrollmentToken(new) => {
-            let created = grants::enrollment_token(store, pin, new, actor, now).await?;
+            let created = domain.local_enrollment_token(new, now).await?;
             Ok(Zeroizing::new(created.bootstrap))
         }
         Verb::FirstSignIn => {
-            let link = grants::secret(grants::SECRET_CHARACTERS);
-            let until = now.plus(grants::LINK_MS);
-            store
-                .offer_first_sign_in(grants::hash(&link), until, now)
-                .await?;
+            let link = domain.local_first_sign_in(now).await?;
             // Behind the #, so that it never reaches a server's log.
             Ok(Zeroizing::new(format!(
                 "{people}/#/first-sign-in?token={}",
@@ -116,17 +109,7 @@ async fn carry_out(
             )))
         }
         Verb::ApiToken(new) => {
-            if store.person(LOCAL).await?.is_none() {
-                // `!` is no PHC string: no password fits it.
-                let password = "!".to_owned();
-                let local = PersonRecord {
-                    name: LOCAL.to_owned(),
-                    role: Role::Admin,
-                    password,
-                };
-                store.put_person(local, Actor::collector(), now).await?;
-            }
-            let created = grants::api_token(store, new, LOCAL, Role::Admin, actor, now).await?;
+            let created = domain.local_api_token(new, now).await?;
             Ok(Zeroizing::new(created.value))
         }
     }
@@ -167,8 +150,7 @@ async fn answer(collector: &Collector, people: &str, mut stream: UnixStream) -> 
         .read_to_end(&mut request)
         .await?;
     let verb: Verb = serde_json::from_slice(&request)?;
-    let (store, pin) = (collector.store.as_ref(), collector.authority.pin());
-    let answer = match carry_out(store, pin, people, verb).await {
+    let answer = match carry_out(&collector.domain, people, verb).await {
         Ok(line) => Answer::Line(line.to_string()),
         Err(refusal) => Answer::Refused(refusal.told()),
     };

@@ -1,8 +1,8 @@
 //! The people's listener: REST under `/api/v1`, described by an OpenAPI document that is generated
 //! from the handlers themselves, so that neither can say what the other does not.
 //!
-//! Handlers only: each takes a caller who has already proven a permission, asks the store in the
-//! caller's scope, and writes the answer. Two routers: [`open`], which lists everything that needs
+//! Handlers only: each takes a caller who has already proven a permission, asks the
+//! domain in the caller's name, and writes the answer. Two routers: [`open`], which lists everything that needs
 //! no sign-in, and [`closed`], in which no handler can be reached without one.
 
 pub mod bodies;
@@ -14,13 +14,10 @@ pub mod events;
 pub mod fence;
 pub mod findings;
 pub mod hosts;
-pub mod passwords;
 pub mod pasted;
 pub mod sessions;
 pub mod tokens;
-pub mod view;
 
-use akwatch_store::Scope;
 use axum::extract::State;
 use axum::{Json, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -94,10 +91,7 @@ pub fn document() -> OpenApi {
 #[utoipa::path(get, path = "/healthz", tag = "health",
     responses((status = 200, description = "Both do.", body = Health)))]
 pub async fn healthz(State(collector): State<Collector>) -> Result<Json<Health>, Refusal> {
-    let _revoked = collector
-        .store
-        .revoked(&Scope::All, collector::now())
-        .await?;
+    collector.domain.healthy(collector::now()).await?;
     Ok(Json(Health { status: "ok" }))
 }
 

@@ -15,11 +15,11 @@ use tokio::sync::watch;
 
 use crate::collector::{self, Collector};
 use crate::config::Config;
-use crate::domain::report::MISSED;
+use crate::domain::{Domain, Judge};
 use crate::listen::{self, Listener};
 use crate::pki::{Authority, Keys, ServerCertificate, files};
 use crate::refusal::chain;
-use crate::{agents, domain, local, people};
+use crate::{agents, local, people};
 
 /// How often silence is looked for.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ pub async fn open_store(config: &Config, keys: &Keys) -> Result<Arc<Sqlite>, Sto
     let path = config.state.join("akwatch.db");
     let pepper = PepperKey::new(*keys.pepper());
     Ok(Arc::new(
-        Sqlite::open(&path, pepper, Arc::new(domain::Judge)).await?,
+        Sqlite::open(&path, pepper, Arc::new(Judge)).await?,
     ))
 }
 
@@ -74,13 +74,9 @@ pub async fn run(config: Config, ready_file: Option<&Path>) -> Result<()> {
     let agents_tls = listen::agents_tls(&authority, Arc::clone(&certificate))?;
     let people_tls = listen::people_tls(Arc::clone(&certificate))?;
     let (drain, draining) = watch::channel(false);
-    let collector = Collector::new(
-        &config,
-        Arc::clone(&store) as _,
-        authority,
-        keys,
-        draining.clone(),
-    );
+    let seconds = config.heartbeat_seconds;
+    let domain = Domain::new(Arc::clone(&store) as _, authority, keys, seconds);
+    let collector = Collector::new(&config, Arc::new(domain), draining.clone());
     let (agents_seats, people_seats) = seats();
     let agents = Listener {
         socket: agents_socket,
@@ -165,16 +161,16 @@ fn keep(collector: &Collector, certificate: Arc<ServerCertificate>) {
     tokio::spawn(every(SILENCE, "mark silent hosts", move || {
         let collector = silence.clone();
         async move {
-            let marked = collector.store.mark_silent(MISSED, collector::now()).await;
-            marked.map(drop).map_err(|error| chain(&error))
+            let marked = collector.domain.mark_silent(collector::now()).await;
+            marked.map_err(|refusal| refusal.reason())
         }
     }));
     let scores = collector.clone();
     tokio::spawn(every(RESCORE, "score what expired", move || {
         let collector = scores.clone();
         async move {
-            let scored = collector.store.rescore_expired(collector::now()).await;
-            scored.map(drop).map_err(|error| chain(&error))
+            let scored = collector.domain.rescore_expired(collector::now()).await;
+            scored.map_err(|refusal| refusal.reason())
         }
     }));
     let authority = collector.clone();
@@ -182,7 +178,7 @@ fn keep(collector: &Collector, certificate: Arc<ServerCertificate>) {
         CERTIFICATE,
         "renew the listeners' certificate",
         move || {
-            let fresh = certificate.refresh(&authority.authority, collector::now());
+            let fresh = certificate.refresh(authority.domain.authority(), collector::now());
             std::future::ready(fresh.map(drop).map_err(|error| chain(&error)))
         },
     ));

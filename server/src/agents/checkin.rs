@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use akwatch_proto::agent::{CheckIn, CheckInAnswer};
-use akwatch_store::Scope;
 use axum::Json;
 use axum::extract::State;
 use tokio::time::Instant;
 
 use crate::agents::bounds;
-use crate::agents::host::Host;
 use crate::agents::wire::Wire;
 use crate::collector::{self, Collector};
+use crate::domain::speaker::Speaker;
 use crate::refusal::Refusal;
 
 /// The longest that a check-in is held.
@@ -25,35 +24,28 @@ const ASK_AGAIN: Duration = Duration::from_secs(15);
     responses((status = 200, description = "What to do.", body = CheckInAnswer)))]
 pub async fn check_in(
     State(collector): State<Collector>,
-    host: Host,
+    host: Speaker,
     Wire(check_in): Wire<CheckIn>,
 ) -> Result<Json<CheckInAnswer>, Refusal> {
-    host.speaks_for(&collector, check_in.host, "check-in")
+    let domain = &collector.domain;
+    domain
+        .speaks_for(&host, check_in.host, "check-in", collector::now())
         .await?;
     bounds::check_in(&check_in)?;
-    if !check_in.outcomes.is_empty() {
-        collector
-            .store
-            .record_outcomes(host.id, check_in.outcomes, collector::now())
-            .await?;
-    }
+    domain
+        .outcomes(&host, check_in.outcomes, collector::now())
+        .await?;
     let wait = Duration::from_secs(check_in.wait_seconds.into()).min(LONGEST);
     let until = Instant::now() + wait;
-    tracing::debug!(host = %host.id, seconds = wait.as_secs(), "check-in held");
-    let bell = collector.waiting.bell(host.id);
+    tracing::debug!(host = %host.id(), seconds = wait.as_secs(), "check-in held");
+    let bell = collector.waiting.bell(host.id());
     let mut drain = collector.drain.clone();
     loop {
         // Listens before it looks: a directive queued in between rings.
         let mut rung = std::pin::pin!(bell.notified());
         rung.as_mut().enable();
-        let directives = collector
-            .store
-            .pending(
-                &Scope::Host(host.id),
-                host.id,
-                check_in.serial,
-                collector::now(),
-            )
+        let directives = domain
+            .directives(&host, check_in.serial, collector::now())
             .await?;
         if !directives.is_empty() || Instant::now() >= until || *drain.borrow() {
             return Ok(Json(CheckInAnswer { directives }));

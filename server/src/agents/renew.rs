@@ -3,24 +3,19 @@
 use std::time::Instant;
 
 use akwatch_proto::agent::{
-    HostId, Nonce, RENEW_CONTEXT, RefusalCode, Renew, RenewChallenge, RenewExpired, Renewed,
+    Nonce, RENEW_CONTEXT, RefusalCode, Renew, RenewChallenge, RenewExpired, Renewed,
 };
 use akwatch_proto::limits;
-use akwatch_proto::time::Time;
-use akwatch_store::Scope;
-use akwatch_store::enrollment::NewCertificate;
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
 
-use crate::agents::enroll::refused_csr;
-use crate::agents::host::{Host, revoked};
 use crate::agents::wire::Wire;
 use crate::collector::{self, Collector};
+use crate::domain::speaker::Speaker;
 use crate::pki::PeerCertificate;
-use crate::pki::authority::{DAY_MS, LATE_DAYS};
 use crate::refusal::Refusal;
 
 /// A new certificate, asked for with the current one.
@@ -29,10 +24,14 @@ use crate::refusal::Refusal;
     responses((status = 200, description = "Renewed.", body = Renewed)))]
 pub async fn renew(
     State(collector): State<Collector>,
-    host: Host,
+    host: Speaker,
     Wire(renew): Wire<Renew>,
 ) -> Result<Json<Renewed>, Refusal> {
-    issue(&collector, host.id, &renew.csr, collector::now()).await
+    let renewed = collector
+        .domain
+        .renew(&host, &renew.csr, collector::now())
+        .await?;
+    Ok(Json(renewed))
 }
 
 /// Asks for a nonce to renew an expired certificate with; whoever asks gets one.
@@ -67,9 +66,10 @@ pub async fn renew_expired(
         )
         .hint("Ask for a new nonce and sign again with the key of the latest certificate.")
     };
-    let old = PeerCertificate::parse_expired(&renew.certificate, &collector.authority).map_err(
-        |fault| Refusal::new(RefusalCode::WrongHost, format!("Not understood: {fault}.")),
-    )?;
+    let old = PeerCertificate::parse_expired(&renew.certificate, collector.domain.authority())
+        .map_err(|fault| {
+            Refusal::new(RefusalCode::WrongHost, format!("Not understood: {fault}."))
+        })?;
     let nonce = HEXLOWER
         .decode(renew.nonce.as_bytes())
         .ok()
@@ -86,48 +86,6 @@ pub async fn renew_expired(
     if !old.signed(&message, &signature) {
         return Err(unproven());
     }
-    if now.since(old.not_after) > LATE_DAYS * DAY_MS {
-        return Err(Refusal::new(
-            RefusalCode::Revoked,
-            format!("The certificate expired more than {LATE_DAYS} days ago."),
-        )
-        .hint("Enroll the host again with a new token."));
-    }
-    let known = collector
-        .store
-        .certificate(&Scope::Host(old.host), &old.serial)
-        .await?;
-    if !known.is_some_and(|known| known.host == old.host && !known.revoked && known.latest) {
-        return Err(revoked());
-    }
-    issue(&collector, old.host, &renew.csr, now).await
-}
-
-async fn issue(
-    collector: &Collector,
-    host: HostId,
-    csr: &str,
-    now: Time,
-) -> Result<Json<Renewed>, Refusal> {
-    let issued = collector
-        .authority
-        .issue_host(csr, host, now)
-        .map_err(|error| refused_csr(&error))?;
-    let certificate = NewCertificate {
-        serial: issued.serial,
-        until: issued.not_after,
-    };
-    if !collector
-        .store
-        .add_certificate(host, certificate, now)
-        .await?
-    {
-        return Err(revoked());
-    }
-    tracing::info!(%host, "a host's certificate was renewed");
-    Ok(Json(Renewed {
-        certificate: issued.pem,
-        authorities: collector.authority.pem().to_owned(),
-        time: now,
-    }))
+    let renewed = collector.domain.renew_expired(&old, &renew.csr, now);
+    Ok(Json(renewed.await?))
 }

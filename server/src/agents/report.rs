@@ -1,14 +1,13 @@
 //! Reports: newer states of findings, acknowledged after they are durable.
 
 use akwatch_proto::agent::{Report, Reported};
-use akwatch_store::findings::Applying;
 use axum::Json;
 use axum::extract::State;
 
 use crate::agents::bounds;
-use crate::agents::host::{Host, not_taken};
 use crate::agents::wire::Wire;
 use crate::collector::{self, Collector};
+use crate::domain::speaker::Speaker;
 use crate::refusal::Refusal;
 
 /// The findings whose state is newer than what was acknowledged. Sent twice, it counts once.
@@ -17,16 +16,11 @@ use crate::refusal::Refusal;
     responses((status = 200, description = "Everything up to `upto` is durable.", body = Reported)))]
 pub async fn report(
     State(collector): State<Collector>,
-    host: Host,
+    host: Speaker,
     Wire(report): Wire<Report>,
 ) -> Result<Json<Reported>, Refusal> {
-    host.speaks_for(&collector, report.host, "report").await?;
+    let (domain, now) = (&collector.domain, collector::now());
+    domain.speaks_for(&host, report.host, "report", now).await?;
     bounds::report(&report)?;
-    match collector.store.apply(report, collector::now()).await? {
-        Applying::Applied(applied) => Ok(Json(Reported {
-            upto: applied.upto,
-            reread: applied.reread,
-        })),
-        Applying::NotTaken(why) => Err(not_taken(&collector, &host, "report", why).await),
-    }
+    Ok(Json(domain.report(&host, report, now).await?))
 }

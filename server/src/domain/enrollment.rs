@@ -1,7 +1,123 @@
-//! Whether an enrollment token lets another host in.
+//! A token becomes a host; a host renews its certificate.
 
+use akwatch_proto::agent::{Enroll, Enrolled, HostId, PROTOCOL, RefusalCode, Renewed};
 use akwatch_proto::time::Time;
-use akwatch_store::enrollment::{TokenRecord, TokenRefusal};
+use akwatch_store::Scope;
+use akwatch_store::enrollment::{NewCertificate, TokenRecord, TokenRefusal};
+use akwatch_store::hosts::{Enrolling, NewHost};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::domain::Domain;
+use crate::domain::refusal::Refusal;
+use crate::domain::speaker::{Speaker, revoked};
+use crate::pki::authority::{DAY_MS, LATE_DAYS};
+use crate::pki::{CsrError, PeerCertificate};
+
+impl Domain {
+    /// Lets a host in whose message the caller has bounded. A code that begins with `Token` says
+    /// that the token was not good.
+    ///
+    /// # Errors
+    /// When the request for a certificate or the token is refused, or the store fails.
+    pub async fn enroll(
+        &self,
+        enroll: Enroll,
+        address: &str,
+        now: Time,
+    ) -> Result<Enrolled, Refusal> {
+        let id = HostId(Uuid::new_v4());
+        let certificate = self
+            .authority
+            .issue_host(&enroll.csr, id, now)
+            .map_err(|error| refused_csr(&error))?;
+        let host = NewHost {
+            id,
+            token: enroll.token.clone(),
+            secret_hash: Sha256::digest(enroll.secret.expose().as_bytes()).into(),
+            facts: enroll.facts,
+            peer: Some(address.to_owned()),
+            certificate: NewCertificate {
+                serial: certificate.serial,
+                until: certificate.not_after,
+            },
+            heartbeat_seconds: self.heartbeat_seconds,
+        };
+        match self.store.enroll(host, now).await? {
+            Enrolling::Enrolled { .. } => {}
+            Enrolling::Refused(why) => {
+                tracing::warn!(token = %enroll.token, peer = %address, ?why, "an enrollment was refused");
+                return Err(refused_token(why));
+            }
+        }
+        tracing::info!(host = %id, peer = %address, "a host was enrolled");
+        Ok(Enrolled {
+            host: id,
+            trust_domain: self.authority.trust_domain().clone(),
+            certificate: certificate.pem,
+            authorities: self.authority.pem().to_owned(),
+            fleet_key: self.keys.fleet(),
+            directive_keys: vec![self.keys.directive_public()],
+            heartbeat_seconds: self.heartbeat_seconds,
+            time: now,
+        })
+    }
+
+    /// A new certificate for a host that asks with its current one.
+    ///
+    /// # Errors
+    /// When the request is refused, the host is no longer known, or the store fails.
+    pub async fn renew(&self, by: &Speaker, csr: &str, now: Time) -> Result<Renewed, Refusal> {
+        self.issue(by.id(), csr, now).await
+    }
+
+    /// A new certificate for a host whose own has expired, and which has proven by `old`'s key
+    /// that it asks: only with its latest certificate, and not too late.
+    ///
+    /// # Errors
+    /// When it is too late, `old` is not the host's latest, the request is refused, or the store
+    /// fails.
+    pub async fn renew_expired(
+        &self,
+        old: &PeerCertificate,
+        csr: &str,
+        now: Time,
+    ) -> Result<Renewed, Refusal> {
+        if now.since(old.not_after) > LATE_DAYS * DAY_MS {
+            return Err(Refusal::new(
+                RefusalCode::Revoked,
+                format!("The certificate expired more than {LATE_DAYS} days ago."),
+            )
+            .hint("Enroll the host again with a new token."));
+        }
+        let scope = Scope::Host(old.host);
+        let known = self.store.certificate(&scope, &old.serial).await?;
+        if !known.is_some_and(|known| known.host == old.host && !known.revoked && known.latest) {
+            return Err(revoked());
+        }
+        self.issue(old.host, csr, now).await
+    }
+
+    async fn issue(&self, host: HostId, csr: &str, now: Time) -> Result<Renewed, Refusal> {
+        let issued = self
+            .authority
+            .issue_host(csr, host, now)
+            .map_err(|error| refused_csr(&error))?;
+        let certificate = NewCertificate {
+            serial: issued.serial,
+            until: issued.not_after,
+        };
+        if !self.store.add_certificate(host, certificate, now).await? {
+            return Err(revoked());
+        }
+        tracing::info!(%host, "a host's certificate was renewed");
+        Ok(Renewed {
+            certificate: issued.pem,
+            authorities: self.authority.pem().to_owned(),
+            time: now,
+        })
+    }
+}
 
 /// Decides about a token whose secret was right. The store asks inside the transaction that uses the
 /// token up, so that two hosts cannot share its last use.
@@ -16,6 +132,53 @@ pub fn may_enroll(token: &TokenRecord, now: Time) -> Result<(), TokenRefusal> {
         return Err(TokenRefusal::UsedUp);
     }
     Ok(())
+}
+
+/// Whether an agent and this collector understand each other; asked before anything else of a
+/// message is looked at.
+///
+/// # Errors
+/// When they do not.
+pub fn speaks_our_version(protocol: u16) -> Result<(), Refusal> {
+    if protocol == PROTOCOL {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::Version,
+        format!("This collector speaks version {PROTOCOL} of the wire, the agent {protocol}."),
+    )
+    .hint("Upgrade the older of the two."))
+}
+
+/// A request that was not signed, as the agent reads it.
+fn refused_csr(error: &CsrError) -> Refusal {
+    let code = match error {
+        CsrError::TooLarge(_) => RefusalCode::TooLarge,
+        CsrError::Malformed | CsrError::Algorithm => RefusalCode::Malformed,
+    };
+    Refusal::new(code, format!("Not understood: {error}."))
+}
+
+fn refused_token(why: TokenRefusal) -> Refusal {
+    const NEW: &str = "Ask for a new bootstrap string: `akwatch-server enrollment-token create`, or \
+                       Enrollment in the console.";
+    match why {
+        TokenRefusal::Unknown => Refusal::new(
+            RefusalCode::TokenUnknown,
+            "There is no such enrollment token, or its secret is another.",
+        )
+        .hint("Copy the whole bootstrap string again; it is shown once."),
+        TokenRefusal::Expired => Refusal::new(
+            RefusalCode::TokenExpired,
+            "The enrollment token's time is over.",
+        )
+        .hint(NEW),
+        TokenRefusal::UsedUp => Refusal::new(
+            RefusalCode::TokenUsedUp,
+            "The enrollment token was used as often as it may be.",
+        )
+        .hint(NEW),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,86 @@
-//! What each role may do: one table, asked by every handler.
+//! Who asks, and what each role may do: one table, asked by every handler.
 
 use akwatch_proto::people::Role;
+use akwatch_store::{Actor, Scope};
+
+/// How somebody proved who they are.
+#[derive(Clone, Debug)]
+pub(super) enum Proof {
+    /// The hash of a session's value.
+    Session([u8; 32]),
+    /// An API token's id.
+    Token(String),
+}
+
+/// Somebody who is signed in: what they see is bounded by their scope, what they do is done in
+/// their name. Only the domain makes one.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    name: String,
+    role: Role,
+    scope: Scope,
+    proof: Proof,
+    from: Option<String>,
+}
+
+impl Asker {
+    pub(super) fn new(
+        name: String,
+        role: Role,
+        scope: Scope,
+        proof: Proof,
+        from: Option<String>,
+    ) -> Asker {
+        Asker {
+            name,
+            role,
+            scope,
+            proof,
+            from,
+        }
+    }
+
+    /// The person's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The role in force: the person's, or the token's if that is less.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The name that stands in the audit log: it tells a person from a person's token.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        match &self.proof {
+            Proof::Session(_) => self.name.clone(),
+            Proof::Token(id) => format!("token:{id} of {}", self.name),
+        }
+    }
+
+    /// Which hosts the asker may see.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The session, when it was not a token.
+    pub(super) fn session(&self) -> Option<[u8; 32]> {
+        match self.proof {
+            Proof::Session(hash) => Some(hash),
+            Proof::Token(_) => None,
+        }
+    }
+
+    pub(super) fn actor(&self) -> Actor {
+        Actor {
+            name: self.signature(),
+            from: self.from.clone(),
+        }
+    }
+}
 
 /// Something that a person may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,9 +89,3 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Filters<T> {
         }
     }
 }
-
-/// A filter whose value was refused.
-#[must_use]
-pub fn refused_filter(error: &akwatch_store::filter::FilterError) -> Refusal {
-    Refusal::new(RefusalCode::Malformed, format!("Not understood: {error}."))
-}

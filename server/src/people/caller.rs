@@ -4,11 +4,10 @@
 //! the permission that it needs as a type, [`Caller<Read>`], and is not entered without it.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use akwatch_proto::agent::RefusalCode;
 use akwatch_proto::people::Role;
-use akwatch_store::audit::Entry;
-use akwatch_store::{Actor, Scope};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -17,8 +16,8 @@ use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 
 use crate::collector::{self, Collector};
-use crate::domain::people::{Operation, may};
-use crate::grants;
+use crate::domain::grants;
+use crate::domain::people::{Asker, Operation, may};
 use crate::listen::Peer;
 use crate::refusal::Refusal;
 
@@ -75,88 +74,17 @@ permission!(
     OwnTokens, Some(Operation::OwnTokens), "any role"
 );
 
-/// How somebody proved who they are.
-#[derive(Clone, Debug)]
-enum Proof {
-    Session([u8; 32]),
-    Token(String),
-}
-
-/// Somebody, before any permission was asked for.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    name: String,
-    role: Role,
-    proof: Proof,
-    from: Option<String>,
-}
-
 /// Somebody who has permission `P`.
 pub struct Caller<P> {
-    identity: Identity,
+    asker: Asker,
     permission: PhantomData<P>,
 }
 
-impl<P> Caller<P> {
-    /// The person's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.identity.name
-    }
+impl<P> Deref for Caller<P> {
+    type Target = Asker;
 
-    /// The role in force: the person's, or the token's if that is less.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.identity.role
-    }
-
-    /// The session, when it was not a token.
-    #[must_use]
-    pub fn session(&self) -> Option<[u8; 32]> {
-        match self.identity.proof {
-            Proof::Session(hash) => Some(hash),
-            Proof::Token(_) => None,
-        }
-    }
-
-    /// Which hosts the caller may see. Roles are not scoped by label yet: everyone sees the fleet.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        Scope::All
-    }
-
-    /// The caller as an actor.
-    #[must_use]
-    pub fn actor(&self) -> Actor {
-        let name = match &self.identity.proof {
-            Proof::Session(_) => self.identity.name.clone(),
-            Proof::Token(id) => format!("token:{id} of {}", self.identity.name),
-        };
-        Actor {
-            name,
-            from: self.identity.from.clone(),
-        }
-    }
-
-    /// Appends to the audit log in the caller's name.
-    ///
-    /// # Errors
-    /// When the store fails: what cannot be audited is not done.
-    pub async fn audit(
-        &self,
-        collector: &Collector,
-        action: &str,
-        object: String,
-    ) -> Result<(), Refusal> {
-        let entry = Entry {
-            time: collector::now(),
-            actor: self.actor(),
-            action: action.to_owned(),
-            object,
-            result: "done".to_owned(),
-        };
-        collector.store.record(entry).await?;
-        Ok(())
+    fn deref(&self) -> &Asker {
+        &self.asker
     }
 }
 
@@ -164,12 +92,12 @@ impl<P: Permission, S: Sync> FromRequestParts<S> for Caller<P> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller<P>, Refusal> {
-        let identity = parts
+        let asker = parts
             .extensions
-            .get::<Identity>()
+            .get::<Asker>()
             .cloned()
             .ok_or_else(Refusal::unauthenticated)?;
-        if !P::allows(identity.role) {
+        if !P::allows(asker.role()) {
             return Err(Refusal::new(
                 RefusalCode::Forbidden,
                 format!("Your role does not allow this; it needs {}.", P::NEEDS),
@@ -177,7 +105,7 @@ impl<P: Permission, S: Sync> FromRequestParts<S> for Caller<P> {
             .hint("Ask an administrator."));
         }
         Ok(Caller {
-            identity,
+            asker,
             permission: PhantomData,
         })
     }
@@ -193,51 +121,39 @@ pub async fn identify(
         .extensions()
         .get::<Peer>()
         .map(|peer| peer.address.ip().to_string());
-    match identity(&collector, request.headers(), from).await {
-        Ok(identity) => {
-            request.extensions_mut().insert(identity);
+    match asker(&collector, request.headers(), from).await {
+        Ok(asker) => {
+            request.extensions_mut().insert(asker);
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn identity(
+async fn asker(
     collector: &Collector,
     headers: &HeaderMap,
     from: Option<String>,
-) -> Result<Identity, Refusal> {
-    let now = collector::now();
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
+) -> Result<Asker, Refusal> {
+    let (domain, now) = (&collector.domain, collector::now());
+    let asker = match headers.get(header::AUTHORIZATION) {
         // Who sends a token is that token, whatever cookie comes with it.
-        let hash = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .and_then(|value| grants::api_token_hash(value.trim()))
-            .ok_or_else(Refusal::unauthenticated)?;
-        let caller = collector.store.api_token(hash, now).await?;
-        let caller = caller.ok_or_else(Refusal::unauthenticated)?;
-        let proof = Proof::Token(caller.token.unwrap_or_default());
-        return Ok(Identity {
-            name: caller.name,
-            role: caller.role,
-            proof,
-            from,
-        });
-    }
-    let hash = session_hash(headers).ok_or_else(Refusal::unauthenticated)?;
-    let caller = collector.store.session(hash, now).await?;
-    let caller = caller.ok_or_else(Refusal::unauthenticated)?;
-    Ok(Identity {
-        name: caller.name,
-        role: caller.role,
-        proof: Proof::Session(hash),
-        from,
-    })
+        Some(value) => {
+            let value = value.to_str().ok();
+            let value = value
+                .and_then(|value| value.strip_prefix("Bearer "))
+                .ok_or_else(Refusal::unauthenticated)?;
+            domain.by_token(value.trim(), from, now).await?
+        }
+        None => {
+            let hash = session_hash(headers).ok_or_else(Refusal::unauthenticated)?;
+            domain.by_session(hash, from, now).await?
+        }
+    };
+    asker.ok_or_else(Refusal::unauthenticated)
 }
 
-/// What the store knows a request's session cookie by.
+/// What the domain knows a request's session cookie by.
 #[must_use]
 pub fn session_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
     headers

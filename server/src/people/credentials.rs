@@ -6,17 +6,17 @@ use akwatch_proto::agent::Refused;
 use akwatch_proto::people::{
     CredentialDetail, CredentialQuery, CredentialRef, CredentialRow, Holders, Page, WhoHolds,
 };
-use akwatch_store::filter::CredentialFilter;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::collector::Collector;
-use crate::people::bodies::{Filters, refused_filter};
+use crate::collector::{self, Collector};
+use crate::domain::credentials::Asked;
+use crate::people::bodies::Filters;
 use crate::people::caller::{Ask, Caller, Read};
 use crate::people::pasted::Question;
-use crate::people::view;
+use crate::pki::Keys;
 use crate::refusal::Refusal;
 
 /// Credentials.
@@ -27,12 +27,7 @@ pub async fn credentials(
     caller: Caller<Read>,
     Filters(query): Filters<CredentialQuery>,
 ) -> Result<Json<Page<CredentialRow>>, Refusal> {
-    let filter = CredentialFilter::try_from(&query).map_err(|error| refused_filter(&error))?;
-    let page = collector
-        .store
-        .credentials(&caller.scope(), &filter)
-        .await?;
-    Ok(Json(view::for_role(caller.role(), page)))
+    Ok(Json(collector.domain.credentials(&caller, &query).await?))
 }
 
 /// One credential: its blast radius.
@@ -46,14 +41,9 @@ pub async fn credential(
     caller: Caller<Read>,
     Path(reference): Path<String>,
 ) -> Result<Json<CredentialDetail>, Refusal> {
-    let missing = || Refusal::not_found("credential");
-    let reference = CredentialRef::parse(&reference).map_err(|_| missing())?;
-    let detail = collector
-        .store
-        .credential(&caller.scope(), &reference)
-        .await?;
-    let detail = detail.ok_or_else(missing)?;
-    Ok(Json(view::for_role(caller.role(), detail)))
+    Ok(Json(
+        collector.domain.credential(&caller, &reference).await?,
+    ))
 }
 
 /// Who holds this key, and of whom can nobody say?
@@ -65,31 +55,16 @@ pub async fn who_holds(
     question: Question,
 ) -> Result<Response, Refusal> {
     let asked = hashed(&collector, question).await?;
-    let key = caller.actor().name;
+    let key = caller.signature();
     if let Some(seconds) = collector.questions.wait(&key, Instant::now()) {
         return Err(Refusal::busy("Too many questions at once.", seconds));
     }
     collector.questions.count(&key, Instant::now());
-    let (holders, object) = match asked {
-        Asked::Id(id) => {
-            let holders = collector.store.holders_of_id(&caller.scope(), &id).await?;
-            (holders, format!("id:{id}"))
-        }
-        Asked::Fingerprints(fingerprints) => {
-            let holders = collector
-                .store
-                .holders_of_secret(&caller.scope(), &fingerprints)
-                .await?;
-            (holders, "a pasted secret".to_owned())
-        }
-    };
-    let found = holders
-        .credential
-        .as_ref()
-        .map(|row| row.reference.as_str());
-    let object = format!("{object} → {}", found.unwrap_or("nothing"));
-    caller.audit(&collector, "who-holds", object).await?;
-    let mut response = Json(view::for_role(caller.role(), holders)).into_response();
+    let holders = collector
+        .domain
+        .who_holds(&caller, asked, collector::now())
+        .await?;
+    let mut response = Json(holders).into_response();
     // The connection's read buffer held the question: it is freed with the connection.
     response
         .headers_mut()
@@ -97,20 +72,14 @@ pub async fn who_holds(
     Ok(response)
 }
 
-enum Asked {
-    Id(akwatch_proto::credential::CredentialId),
-    Fingerprints(Vec<akwatch_proto::credential::Fingerprint>),
-}
-
-/// Turns a pasted secret into fingerprints and wipes it. Argon2 takes tens of milliseconds and 19
-/// MiB, so it takes a turn among the passwords.
+/// Turns a pasted secret into fingerprints and wipes it.
 async fn hashed(collector: &Collector, question: Question) -> Result<Asked, Refusal> {
     match question {
         Question::Id(id) => Ok(Asked::Id(id)),
         Question::Secret(secret) => {
-            let with = collector.clone();
-            let work = move || secret.fingerprints(&with.keys);
-            Ok(Asked::Fingerprints(collector.passwords.turn(work).await?))
+            let work = move |keys: &Keys| secret.fingerprints(keys);
+            let fingerprints = collector.domain.with_keys(work).await?;
+            Ok(Asked::Fingerprints(fingerprints))
         }
     }
 }

@@ -7,7 +7,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
 use crate::collector::{self, Collector};
-use crate::grants;
 use crate::people::bodies::Body;
 use crate::people::caller::{Administer, Caller};
 use crate::refusal::Refusal;
@@ -19,7 +18,7 @@ pub async fn enrollment_tokens(
     State(collector): State<Collector>,
     caller: Caller<Administer>,
 ) -> Result<Json<Vec<EnrollmentToken>>, Refusal> {
-    Ok(Json(collector.store.tokens(&caller.scope()).await?))
+    Ok(Json(collector.domain.enrollment_tokens(&caller).await?))
 }
 
 /// Creates an enrollment token; the answer shows its bootstrap string once.
@@ -31,10 +30,9 @@ pub async fn create_enrollment_token(
     caller: Caller<Administer>,
     Body(new): Body<NewEnrollmentToken>,
 ) -> Result<Json<CreatedEnrollmentToken>, Refusal> {
-    let (store, pin) = (collector.store.as_ref(), collector.authority.pin());
-    let created =
-        grants::enrollment_token(store, pin, new, caller.actor(), collector::now()).await?;
-    Ok(Json(created))
+    let now = collector::now();
+    let created = collector.domain.create_enrollment_token(&caller, new, now);
+    Ok(Json(created.await?))
 }
 
 /// Revokes an enrollment token; hosts enrolled with it stay.
@@ -48,15 +46,8 @@ pub async fn revoke_enrollment_token(
     caller: Caller<Administer>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    let missing = || Refusal::not_found("enrollment token");
-    let id = TokenId::parse(&id).map_err(|_| missing())?;
-    if collector
-        .store
-        .delete_token(id, caller.actor(), collector::now())
-        .await?
-    {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(missing())
-    }
+    let now = collector::now();
+    let revoked = collector.domain.revoke_enrollment_token(&caller, &id, now);
+    revoked.await?;
+    Ok(StatusCode::NO_CONTENT)
 }

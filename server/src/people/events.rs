@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use akwatch_proto::agent::HostId;
 use akwatch_proto::people::Event;
-use akwatch_store::Scope;
 use axum::extract::State;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::collector::Collector;
+use crate::domain::events::Feed;
+use crate::domain::people::Asker;
 use crate::people::caller::{Caller, Read};
 use crate::refusal::Refusal;
 
@@ -30,10 +30,10 @@ pub async fn events(
     caller: Caller<Read>,
 ) -> Result<Response, Refusal> {
     let (send, receive) = mpsc::channel(16);
-    let source = collector.store.subscribe();
-    let scope = caller.scope();
+    let feed = collector.domain.feed();
+    let asker = Asker::clone(&caller);
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(LONGEST, forward(&collector, &scope, source, &send)).await;
+        let _ = tokio::time::timeout(LONGEST, forward(&collector, &asker, feed, &send)).await;
     });
     let stream = Sse::new(ReceiverStream::new(receive));
     Ok(stream
@@ -43,24 +43,18 @@ pub async fn events(
 
 async fn forward(
     collector: &Collector,
-    scope: &Scope,
-    mut source: broadcast::Receiver<Event>,
+    by: &Asker,
+    mut feed: Feed,
     send: &mpsc::Sender<Result<sse::Event, Infallible>>,
 ) {
     let mut drain = collector.drain.clone();
     loop {
         let event = tokio::select! {
-            event = source.recv() => match event {
-                Ok(event) => event,
-                Err(broadcast::error::RecvError::Lagged(_)) => Event::Reload,
-                Err(broadcast::error::RecvError::Closed) => return,
-            },
+            event = collector.domain.next_event(by, &mut feed) => event,
             _ = drain.wait_for(|drain| *drain) => return,
             () = send.closed() => return,
         };
-        if !seen(collector, scope, &event).await {
-            continue;
-        }
+        let Some(event) = event else { return };
         let Ok(event) = sse::Event::default().json_data(&event) else {
             continue;
         };
@@ -68,14 +62,4 @@ async fn forward(
             return;
         }
     }
-}
-
-/// Whether the event speaks of a host that the caller may see.
-async fn seen(collector: &Collector, scope: &Scope, event: &Event) -> bool {
-    let host: HostId = match event {
-        _ if *scope == Scope::All => return true,
-        Event::Findings { host, .. } | Event::Host { host } => *host,
-        Event::Reload => return true,
-    };
-    matches!(collector.store.host(scope, host).await, Ok(Some(_)))
 }

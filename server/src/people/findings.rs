@@ -1,10 +1,7 @@
 //! Findings as pages, and as a stream for other programs.
 
 use akwatch_proto::agent::RefusalCode;
-use akwatch_proto::limits;
-use akwatch_proto::people::{FindingQuery, FindingRow, Page, Role};
-use akwatch_store::Scope;
-use akwatch_store::filter::FindingFilter;
+use akwatch_proto::people::{FindingQuery, FindingRow, Page};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
@@ -13,10 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::collector::Collector;
-use crate::people::bodies::{Filters, refused_filter};
+use crate::collector::{self, Collector};
+use crate::domain::findings::Export;
+use crate::people::bodies::Filters;
 use crate::people::caller::{Caller, Read};
-use crate::people::{csv, view};
+use crate::people::csv;
 use crate::refusal::{self, Refusal};
 
 /// Findings.
@@ -27,9 +25,7 @@ pub async fn findings(
     caller: Caller<Read>,
     Filters(query): Filters<FindingQuery>,
 ) -> Result<Json<Page<FindingRow>>, Refusal> {
-    let filter = FindingFilter::try_from(&query).map_err(|error| refused_filter(&error))?;
-    let page = collector.store.findings(&caller.scope(), &filter).await?;
-    Ok(Json(view::for_role(caller.role(), page)))
+    Ok(Json(collector.domain.findings(&caller, &query).await?))
 }
 
 /// How an export is written.
@@ -50,22 +46,17 @@ pub async fn export_findings(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let (format, query) = split(&uri)?;
-    let mut filter = FindingFilter::try_from(&query).map_err(|error| refused_filter(&error))?;
-    filter.page.count = false;
-    filter.page.limit = limits::PAGE_ROWS;
-    caller
-        .audit(&collector, "export", "findings".to_owned())
-        .await?;
+    let now = collector::now();
+    let export = collector.domain.export(&caller, &query, now).await?;
     let (kind, name) = match format {
         Format::Jsonl => ("application/jsonl", "findings.jsonl"),
         Format::Csv => ("text/csv; charset=utf-8", "findings.csv"),
     };
     let (send, receive) = mpsc::channel(2);
-    let (scope, role) = (caller.scope(), caller.role());
     tokio::spawn(async move {
-        if let Err(error) = pages(&collector, scope, role, filter, format, &send).await {
+        if let Err(refusal) = pages(&collector, export, format, &send).await {
             // The head is sent: breaking the stream off is the only way to say that it is not whole.
-            tracing::error!(reason = %refusal::chain(&error), "an export broke off");
+            tracing::error!(reason = %refusal.reason(), "an export broke off");
             let _ = send
                 .send(Err(std::io::Error::other("the export broke off")))
                 .await;
@@ -85,36 +76,24 @@ type Chunk = Result<Vec<u8>, std::io::Error>;
 
 async fn pages(
     collector: &Collector,
-    scope: Scope,
-    role: Role,
-    mut filter: FindingFilter,
+    mut export: Export,
     format: Format,
     send: &mpsc::Sender<Chunk>,
-) -> Result<(), akwatch_store::StoreError> {
+) -> Result<(), Refusal> {
     if format == Format::Csv && send.send(Ok(csv::head().into_bytes())).await.is_err() {
         return Ok(());
     }
-    loop {
-        let page = collector.store.findings(&scope, &filter).await?;
-        let page = view::for_role(role, page);
+    while let Some(rows) = collector.domain.next_rows(&mut export).await? {
         let chunk = match format {
-            Format::Jsonl => jsonl(&page.rows),
-            Format::Csv => page
-                .rows
-                .iter()
-                .map(csv::row)
-                .collect::<String>()
-                .into_bytes(),
+            Format::Jsonl => jsonl(&rows),
+            Format::Csv => rows.iter().map(csv::row).collect::<String>().into_bytes(),
         };
         // A receiver that is gone has had enough.
         if !chunk.is_empty() && send.send(Ok(chunk)).await.is_err() {
             return Ok(());
         }
-        match page.next {
-            Some(next) => filter.page.cursor = Some(next),
-            None => return Ok(()),
-        }
     }
+    Ok(())
 }
 
 fn jsonl(rows: &[FindingRow]) -> Vec<u8> {

@@ -4,9 +4,6 @@ use std::time::Instant;
 
 use akwatch_proto::agent::RefusalCode;
 use akwatch_proto::people::{FirstSignIn, Me, Role, SignIn};
-use akwatch_store::Actor;
-use akwatch_store::access::{FirstSigningIn, NewSession, PersonRecord};
-use akwatch_store::audit::Entry;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,16 +11,11 @@ use axum::{Extension, Json};
 use zeroize::Zeroizing;
 
 use crate::collector::{self, Collector};
-use crate::grants;
+use crate::domain::access::{self, NAME, SESSION_MS};
 use crate::listen::Peer;
 use crate::people::bodies::Body;
 use crate::people::caller::{COOKIE, Caller, SignedIn};
 use crate::refusal::Refusal;
-
-/// Milliseconds that a session lasts at most, and without a request.
-const SESSION_MS: (i64, i64) = (12 * 60 * 60 * 1000, 30 * 60 * 1000);
-/// Characters of a person's name.
-const NAME: usize = 64;
 
 /// Creates the first administrator with the one-time link.
 #[utoipa::path(post, path = "/api/v1/first-sign-in", tag = "sessions", request_body = FirstSignIn,
@@ -40,33 +32,18 @@ pub async fn first_sign_in(
     let password = Zeroizing::new(body.password);
     let name = body.name.trim().to_owned();
     throttled(&collector, &[&from])?;
-    grants::printable("The name", &name, NAME)?;
-    let person = PersonRecord {
-        name: name.clone(),
-        role: Role::Admin,
-        password: collector.passwords.hash(password).await?,
+    let (domain, now) = (&collector.domain, collector::now());
+    let done = domain.first_sign_in(&link, &name, password, from.clone(), now);
+    let Some(done) = done.await? else {
+        collector.sign_ins.count(&from, Instant::now());
+        return Err(Refusal::new(
+            RefusalCode::Unauthenticated,
+            "The link is unknown, over, or was used.",
+        )
+        .hint("On the collector, `akwatch-server first-sign-in` prints a new one."));
     };
-    let now = collector::now();
-    let (cookie, session) = new_session(now);
-    let hash = grants::hash(&link);
-    match collector
-        .store
-        .first_sign_in(hash, person, session, Some(from.clone()), now)
-        .await?
-    {
-        FirstSigningIn::Done => {
-            tracing::info!(peer = %from, "the first administrator signed in");
-            Ok(signed_in(&collector, name, Role::Admin, &cookie))
-        }
-        FirstSigningIn::Refused => {
-            collector.sign_ins.count(&from, Instant::now());
-            Err(Refusal::new(
-                RefusalCode::Unauthenticated,
-                "The link is unknown, over, or was used.",
-            )
-            .hint("On the collector, `akwatch-server first-sign-in` prints a new one."))
-        }
-    }
+    tracing::info!(peer = %from, "the first administrator signed in");
+    Ok(signed_in(&collector, done))
 }
 
 /// Signs in with a name and a password.
@@ -84,26 +61,11 @@ pub async fn sign_in(
     let name = akwatch_proto::text::cut(body.name.trim(), NAME);
     let by_name = format!("name:{name}");
     throttled(&collector, &[&by_name, &from])?;
-    let person = collector.store.person(&name).await?;
-    let hash = person.as_ref().map(|person| person.password.clone());
-    let fits = collector.passwords.verify(password, hash).await?;
-    let now = collector::now();
-    let Some(person) = person.filter(|_| fits) else {
+    let (domain, now) = (&collector.domain, collector::now());
+    let done = domain.sign_in(&name, password, from.clone(), now).await?;
+    let Some(done) = done else {
         collector.sign_ins.count(&by_name, Instant::now());
         collector.sign_ins.count(&from, Instant::now());
-        collector
-            .store
-            .record(Entry {
-                time: now,
-                actor: Actor {
-                    name: "nobody".to_owned(),
-                    from: Some(from),
-                },
-                action: "sign-in".to_owned(),
-                object: "session".to_owned(),
-                result: "refused".to_owned(),
-            })
-            .await?;
         return Err(Refusal::new(
             RefusalCode::Unauthenticated,
             "Name and password do not fit.",
@@ -111,10 +73,7 @@ pub async fn sign_in(
     };
     collector.sign_ins.forgive(&by_name);
     collector.sign_ins.forgive(&from);
-    let (cookie, session) = new_session(now);
-    let actor = Actor::person(&person.name, Some(from));
-    collector.store.start_session(session, actor, now).await?;
-    Ok(signed_in(&collector, person.name, person.role, &cookie))
+    Ok(signed_in(&collector, done))
 }
 
 /// Ends the session.
@@ -124,12 +83,7 @@ pub async fn sign_out(
     State(collector): State<Collector>,
     caller: Caller<SignedIn>,
 ) -> Result<Response, Refusal> {
-    if let Some(hash) = caller.session() {
-        let _ended = collector
-            .store
-            .end_session(hash, caller.actor(), collector::now())
-            .await?;
-    }
+    collector.domain.sign_out(&caller, collector::now()).await?;
     let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let Ok(value) = HeaderValue::from_str(&gone) {
@@ -155,23 +109,13 @@ fn about(collector: &Collector, name: String, role: Role) -> Me {
     }
 }
 
-fn new_session(now: akwatch_proto::time::Time) -> (Zeroizing<String>, NewSession) {
-    let (most, idle_ms) = SESSION_MS;
-    let value = grants::secret(grants::SECRET_CHARACTERS);
-    let session = NewSession {
-        hash: grants::hash(&value),
-        until: now.plus(most),
-        idle_ms,
-    };
-    (value, session)
-}
-
-fn signed_in(collector: &Collector, name: String, role: Role, cookie: &str) -> Response {
+fn signed_in(collector: &Collector, done: access::SignedIn) -> Response {
     let seconds = SESSION_MS.0 / 1000;
     let cookie = Zeroizing::new(format!(
-        "{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"
+        "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}",
+        *done.value
     ));
-    let mut response = Json(about(collector, name, role)).into_response();
+    let mut response = Json(about(collector, done.name, done.role)).into_response();
     if let Ok(mut value) = HeaderValue::from_str(&cookie) {
         value.set_sensitive(true);
         response.headers_mut().insert(header::SET_COOKIE, value);

@@ -1,13 +1,12 @@
 //! One's own API tokens.
 
-use akwatch_proto::agent::{RefusalCode, Refused};
+use akwatch_proto::agent::Refused;
 use akwatch_proto::people::{ApiToken, CreatedApiToken, NewApiToken};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
 use crate::collector::{self, Collector};
-use crate::grants;
 use crate::people::bodies::Body;
 use crate::people::caller::{Caller, OwnTokens};
 use crate::refusal::Refusal;
@@ -19,7 +18,7 @@ pub async fn api_tokens(
     State(collector): State<Collector>,
     caller: Caller<OwnTokens>,
 ) -> Result<Json<Vec<ApiToken>>, Refusal> {
-    Ok(Json(collector.store.api_tokens(caller.name()).await?))
+    Ok(Json(collector.domain.own_tokens(&caller).await?))
 }
 
 /// Creates an API token; the answer shows its value once. Needs a session: a token makes no tokens,
@@ -31,24 +30,9 @@ pub async fn create_api_token(
     caller: Caller<OwnTokens>,
     Body(new): Body<NewApiToken>,
 ) -> Result<Json<CreatedApiToken>, Refusal> {
-    if caller.session().is_none() {
-        return Err(Refusal::new(
-            RefusalCode::Forbidden,
-            "An API token cannot make API tokens.",
-        )
-        .hint("Sign in to the console, or run `akwatch-server api-token create`."));
-    }
-    let (store, now) = (collector.store.as_ref(), collector::now());
-    let created = grants::api_token(
-        store,
-        new,
-        caller.name(),
-        caller.role(),
-        caller.actor(),
-        now,
-    )
-    .await?;
-    Ok(Json(created))
+    let now = collector::now();
+    let created = collector.domain.create_own_token(&caller, new, now);
+    Ok(Json(created.await?))
 }
 
 /// Revokes one of one's own API tokens.
@@ -62,16 +46,7 @@ pub async fn revoke_api_token(
     caller: Caller<OwnTokens>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    let person = caller.name().to_owned();
-    let (actor, now) = (caller.actor(), collector::now());
-    if id.len() <= 64
-        && collector
-            .store
-            .delete_api_token(id, person, actor, now)
-            .await?
-    {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Refusal::not_found("API token"))
-    }
+    let now = collector::now();
+    collector.domain.revoke_own_token(&caller, &id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

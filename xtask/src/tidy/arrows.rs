@@ -76,9 +76,25 @@ const MODULES: &[(&str, &[&str], &str)] = &[
         "the ledger knows no rule",
     ),
     (
-        "server/src/domain/",
-        &["axum::", "sqlx::"],
-        "decisions know neither HTTP nor SQL",
+        "server/src/domain",
+        &[
+            "axum",
+            "sqlx",
+            "crate::refusal",
+            "crate::people",
+            "crate::agents",
+        ],
+        "decisions know neither HTTP nor SQL, nor who asks for them",
+    ),
+    (
+        "server/src/people",
+        &["akwatch_store"],
+        "people's handlers reach the store through the domain",
+    ),
+    (
+        "server/src/agents",
+        &["akwatch_store"],
+        "agents' handlers reach the store through the domain",
     ),
     (
         "proto/src/",

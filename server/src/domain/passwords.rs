@@ -12,7 +12,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::refusal::Refusal;
+use crate::domain::refusal::Refusal;
 
 /// Characters of a password, at least.
 const SHORTEST: usize = 12;
@@ -71,7 +71,7 @@ impl Passwords {
             .turn(move || {
                 let made = match &nobody {
                     Some(nobody) => nobody.clone(),
-                    None => phc(&crate::grants::secret(SHORTEST)),
+                    None => phc(&crate::domain::grants::secret(SHORTEST)),
                 };
                 let hash = hash.unwrap_or_else(|| made.clone());
                 let fits = PasswordHash::new(&hash).is_ok_and(|hash| {

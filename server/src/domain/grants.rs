@@ -9,15 +9,16 @@ use akwatch_proto::people::{
 };
 use akwatch_proto::time::Time;
 use akwatch_proto::{limits, text};
+use akwatch_store::Actor;
 use akwatch_store::access::NewApiTokenRecord;
 use akwatch_store::enrollment::NewToken;
-use akwatch_store::{Actor, Store};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::domain::Domain;
 use crate::domain::people::may_grant;
+use crate::domain::refusal::Refusal;
 use crate::pki::authority::{DAY_MS, random};
-use crate::refusal::Refusal;
 
 /// Characters of a random value: 43 of base 62 hold 256 bits.
 pub const SECRET_CHARACTERS: usize = 43;
@@ -60,93 +61,94 @@ pub fn hash(value: &str) -> [u8; 32] {
     Sha256::digest(value.as_bytes()).into()
 }
 
-/// Creates an enrollment token.
-///
-/// # Errors
-/// When a wish is out of range, or the store fails.
-pub async fn enrollment_token(
-    store: &dyn Store,
-    pin: [u8; 32],
-    new: NewEnrollmentToken,
-    actor: Actor,
-    now: Time,
-) -> Result<CreatedEnrollmentToken, Refusal> {
-    let uses = new.uses.unwrap_or(1);
-    within("uses", uses, (1, MOST_USES))?;
-    let (least, default, most) = TOKEN_SECONDS;
-    let seconds = new.seconds.unwrap_or(default);
-    within("seconds", seconds, (least, most))?;
-    within(
-        "labels",
-        u32::try_from(new.labels.len()).unwrap_or(u32::MAX),
-        (0, 64),
-    )?;
-    for (key, value) in &new.labels {
-        printable("a label's name", key, limits::SLUG)?;
-        printable("a label's value", value, limits::LABEL_VALUE)?;
+impl Domain {
+    /// Creates an enrollment token.
+    ///
+    /// # Errors
+    /// When a wish is out of range, or the store fails.
+    pub(super) async fn enrollment_token(
+        &self,
+        new: NewEnrollmentToken,
+        actor: Actor,
+        now: Time,
+    ) -> Result<CreatedEnrollmentToken, Refusal> {
+        let uses = new.uses.unwrap_or(1);
+        within("uses", uses, (1, MOST_USES))?;
+        let (least, default, most) = TOKEN_SECONDS;
+        let seconds = new.seconds.unwrap_or(default);
+        within("seconds", seconds, (least, most))?;
+        within(
+            "labels",
+            u32::try_from(new.labels.len()).unwrap_or(u32::MAX),
+            (0, 64),
+        )?;
+        for (key, value) in &new.labels {
+            printable("a label's name", key, limits::SLUG)?;
+            printable("a label's value", value, limits::LABEL_VALUE)?;
+        }
+        if let Some(note) = &new.note {
+            printable("the note", note, NAME)?;
+        }
+        let id = TokenId::parse(&secret(ID_CHARACTERS)).expect("invariant: base 62 is a token id");
+        let value = secret(SECRET_CHARACTERS);
+        let record = NewToken {
+            id: id.clone(),
+            secret_hash: hash(&value),
+            uses,
+            until: now.plus(i64::from(seconds) * 1000),
+            labels: new.labels,
+            note: new.note,
+        };
+        let token = self.store.create_token(record, actor, now).await?;
+        let bootstrap = Bootstrap {
+            token: id,
+            secret: TokenSecret::new(value.to_string()),
+            authority: self.authority.pin(),
+        };
+        Ok(CreatedEnrollmentToken {
+            token,
+            bootstrap: bootstrap.expose(),
+        })
     }
-    if let Some(note) = &new.note {
-        printable("the note", note, NAME)?;
-    }
-    let id = TokenId::parse(&secret(ID_CHARACTERS)).expect("invariant: base 62 is a token id");
-    let value = secret(SECRET_CHARACTERS);
-    let record = NewToken {
-        id: id.clone(),
-        secret_hash: hash(&value),
-        uses,
-        until: now.plus(i64::from(seconds) * 1000),
-        labels: new.labels,
-        note: new.note,
-    };
-    let token = store.create_token(record, actor, now).await?;
-    let bootstrap = Bootstrap {
-        token: id,
-        secret: TokenSecret::new(value.to_string()),
-        authority: pin,
-    };
-    Ok(CreatedEnrollmentToken {
-        token,
-        bootstrap: bootstrap.expose(),
-    })
-}
 
-/// Creates an API token for a person whose own role is `own`.
-///
-/// # Errors
-/// When a wish is out of range or above the person's role, or the store fails.
-pub async fn api_token(
-    store: &dyn Store,
-    new: NewApiToken,
-    person: &str,
-    own: Role,
-    actor: Actor,
-    now: Time,
-) -> Result<CreatedApiToken, Refusal> {
-    if !may_grant(own, new.role) {
-        return Err(Refusal::new(
-            RefusalCode::Forbidden,
-            "A token may do at most what the person who makes it may do.",
-        ));
+    /// Creates an API token for a person whose own role is `own`.
+    ///
+    /// # Errors
+    /// When a wish is out of range or above the person's role, or the store fails.
+    pub(super) async fn api_token(
+        &self,
+        new: NewApiToken,
+        person: &str,
+        own: Role,
+        actor: Actor,
+        now: Time,
+    ) -> Result<CreatedApiToken, Refusal> {
+        if !may_grant(own, new.role) {
+            return Err(Refusal::new(
+                RefusalCode::Forbidden,
+                "A token may do at most what the person who makes it may do.",
+            ));
+        }
+        printable("the name", &new.name, NAME)?;
+        let (least, default, most) = TOKEN_DAYS;
+        let days = new.days.unwrap_or(default);
+        within("days", days, (least, most))?;
+        let value = with_checksum(&secret(SECRET_CHARACTERS));
+        let record = NewApiTokenRecord {
+            id: secret(ID_CHARACTERS).to_string(),
+            hash: hash(&value),
+            name: new.name,
+            role: new.role,
+            person: person.to_owned(),
+            until: now.plus(i64::from(days) * DAY_MS),
+        };
+        let token = self.store.create_api_token(record, actor, now).await?;
+        let token = token.ok_or_else(|| Refusal::not_found("person"))?;
+        Ok(CreatedApiToken {
+            token,
+            value: value.to_string(),
+        })
     }
-    printable("the name", &new.name, NAME)?;
-    let (least, default, most) = TOKEN_DAYS;
-    let days = new.days.unwrap_or(default);
-    within("days", days, (least, most))?;
-    let value = with_checksum(&secret(SECRET_CHARACTERS));
-    let record = NewApiTokenRecord {
-        id: secret(ID_CHARACTERS).to_string(),
-        hash: hash(&value),
-        name: new.name,
-        role: new.role,
-        person: person.to_owned(),
-        until: now.plus(i64::from(days) * DAY_MS),
-    };
-    let token = store.create_api_token(record, actor, now).await?;
-    let token = token.ok_or_else(|| Refusal::not_found("person"))?;
-    Ok(CreatedApiToken {
-        token,
-        value: value.to_string(),
-    })
 }
 
 /// What the store knows an API token by; none when its checksum does not hold, so that a mistyped

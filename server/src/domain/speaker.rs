@@ -1,0 +1,199 @@
+//! Hosts that speak for themselves: what is taken from them, and what they are told.
+//!
+//! Revocation counts at once: the store is asked on every request, since TLS resumption skips the
+//! certificate's verification and another program may have revoked it.
+
+use akwatch_proto::agent::{
+    Directive, Heartbeat, HeartbeatAnswer, HostId, Leaving, Outcome, RefusalCode, Report, Reported,
+};
+use akwatch_proto::signed::Signed;
+use akwatch_proto::time::Time;
+use akwatch_store::findings::Applying;
+use akwatch_store::hosts::{Beat, Beaten, NotTaken};
+use akwatch_store::{Actor, Scope};
+
+use crate::domain::Domain;
+use crate::domain::refusal::Refusal;
+use crate::domain::report::must_resync;
+
+/// A host that may speak for itself.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    id: HostId,
+    address: String,
+}
+
+impl Speaker {
+    /// Which host.
+    #[must_use]
+    pub fn id(&self) -> HostId {
+        self.id
+    }
+
+    fn actor(&self) -> Actor {
+        Actor {
+            name: format!("host:{}", self.id),
+            from: Some(self.address.clone()),
+        }
+    }
+}
+
+impl Domain {
+    /// The host that a certificate, verified by TLS and not expired, speaks for.
+    ///
+    /// # Errors
+    /// When the certificate is not known as this host's, was revoked, or the store fails.
+    pub async fn speaker(
+        &self,
+        id: HostId,
+        serial: &str,
+        address: String,
+    ) -> Result<Speaker, Refusal> {
+        let known = self.store.certificate(&Scope::Host(id), serial).await?;
+        if known.is_some_and(|known| known.host == id && !known.revoked) {
+            Ok(Speaker { id, address })
+        } else {
+            Err(revoked())
+        }
+    }
+
+    /// Refuses a body that speaks for another host, and leaves a trace of it.
+    ///
+    /// # Errors
+    /// When `claimed` is another host, or the store fails.
+    pub async fn speaks_for(
+        &self,
+        by: &Speaker,
+        claimed: HostId,
+        call: &'static str,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if claimed == by.id {
+            return Ok(());
+        }
+        tracing::warn!(host = %by.id, %claimed, call, "a host spoke for another");
+        let object = format!("host:{claimed}");
+        self.record(by.actor(), call, object, "refused: wrong host", now)
+            .await?;
+        Err(Refusal::new(
+            RefusalCode::WrongHost,
+            "The body speaks for another host than the certificate.",
+        )
+        .hint("Enroll this host again if its state was copied from another one."))
+    }
+
+    /// Takes the newer states of a report, which the caller has bounded and attributed.
+    ///
+    /// # Errors
+    /// When the host's word is not taken, or the store fails.
+    pub async fn report(
+        &self,
+        by: &Speaker,
+        report: Report,
+        now: Time,
+    ) -> Result<Reported, Refusal> {
+        match self.store.apply(report, now).await? {
+            Applying::Applied(applied) => Ok(Reported {
+                upto: applied.upto,
+                reread: applied.reread,
+            }),
+            Applying::NotTaken(why) => Err(self.not_taken(by, "report", why, now).await),
+        }
+    }
+
+    /// Takes a heartbeat, and decides whether both sides hold the same.
+    ///
+    /// # Errors
+    /// When the host's word is not taken, or the store fails.
+    pub async fn heartbeat(
+        &self,
+        by: &Speaker,
+        heartbeat: Heartbeat,
+        now: Time,
+    ) -> Result<HeartbeatAnswer, Refusal> {
+        let said = heartbeat.clone();
+        let beat = Beat {
+            heartbeat,
+            peer: Some(by.address.clone()),
+        };
+        let recorded = match self.store.beat(beat, now).await? {
+            Beaten::Recorded(recorded) => recorded,
+            Beaten::NotTaken(why) => return Err(self.not_taken(by, "heartbeat", why, now).await),
+        };
+        if said.leaving == Some(Leaving::Retired) {
+            self.store.retire(by.id, by.actor(), now).await?;
+        }
+        Ok(HeartbeatAnswer {
+            time: now,
+            next_seconds: self.heartbeat_seconds,
+            resync: must_resync(&said, &recorded),
+            want_facts: recorded.no_facts && said.facts.is_none(),
+        })
+    }
+
+    /// Stores what a host did with its directives.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn outcomes(
+        &self,
+        by: &Speaker,
+        outcomes: Vec<Outcome>,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.record_outcomes(by.id, outcomes, now).await?)
+    }
+
+    /// Directives for a host above `serial`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn directives(
+        &self,
+        by: &Speaker,
+        serial: u64,
+        now: Time,
+    ) -> Result<Vec<Signed<Directive>>, Refusal> {
+        let scope = Scope::Host(by.id);
+        Ok(self.store.pending(&scope, by.id, serial, now).await?)
+    }
+
+    /// What was not taken, as the agent reads it; a clone leaves a trace.
+    async fn not_taken(
+        &self,
+        by: &Speaker,
+        call: &'static str,
+        why: NotTaken,
+        now: Time,
+    ) -> Refusal {
+        match why {
+            NotTaken::UnknownHost | NotTaken::Retired => revoked(),
+            NotTaken::OtherInstance { .. } => {
+                let object = format!("host:{}", by.id);
+                let traced = self.record(by.actor(), call, object, "refused: clone", now);
+                if let Err(refusal) = traced.await {
+                    return refusal;
+                }
+                Refusal::new(
+                    RefusalCode::Clone,
+                    "Another state directory already speaks for this host: this one is a copy.",
+                )
+                .hint(
+                    "Remove the copied state directory and enroll this machine with its own token.",
+                )
+            }
+        }
+    }
+}
+
+/// The certificate or the host no longer counts.
+pub(super) fn revoked() -> Refusal {
+    Refusal::new(
+        RefusalCode::Revoked,
+        "The host's certificate was revoked, or the host was retired.",
+    )
+    .hint("If the host is to be watched again, enroll it with a new token.")
+}
