@@ -103,6 +103,20 @@ pub enum EnrollError {
     },
 }
 
+impl EnrollError {
+    /// Whether a collector may have enrolled this host without the answer having come back: then
+    /// the key is kept, and the same string is good until its time is over.
+    fn may_have_enrolled(&self) -> bool {
+        match self {
+            EnrollError::Nobody(errors) => errors.iter().any(CallError::may_have_arrived),
+            EnrollError::Refused(error) => error.may_have_arrived(),
+            // The answer is here, and could not be written.
+            EnrollError::Identity(IdentityError::File { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
 fn list(errors: &[CallError]) -> String {
     errors.iter().map(|error| format!("\n  {error}")).collect()
 }
@@ -144,7 +158,7 @@ pub fn command(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
 /// Enrolls this host with the first of the configuration's collectors that answers.
 ///
 /// # Errors
-/// As [`EnrollError`] says. Nothing is written unless the collector has enrolled the host.
+/// As [`EnrollError`] says. Nothing is left behind unless a collector may have enrolled the host.
 pub fn enroll(
     config: &Config,
     state: &Path,
@@ -156,12 +170,22 @@ pub fn enroll(
         Some(path) => read_file(path)?,
         None => read_input(&mut io::stdin().lock())?,
     };
-    let key = PendingKey::make()?;
-    let (enrolled, collector) = ask(config, &bootstrap, &key)?;
-    keep(config, state, &key, &enrolled)?;
+    // On disk before anybody hears of it: if the answer is lost, or this process ends, asking again
+    // with the same key and the same string gets the same answer.
+    state_directory(state)?;
+    identity::private_directory(&identity_directory)?;
+    let key = Identity::next_key(&identity_directory)?;
+    let kept = ask(config, &bootstrap, &key).and_then(|(enrolled, collector)| {
+        keep(config, state, &key, &enrolled).map(|()| (enrolled.host, collector))
+    });
+    let (host, collector) = kept.inspect_err(|error| {
+        if !error.may_have_enrolled() {
+            identity::forget_next_key(&identity_directory);
+        }
+    })?;
     let left = bootstrap_file.filter(|path| std::fs::remove_file(path).is_err());
     Ok(Enrollment {
-        host: enrolled.host,
+        host,
         collector,
         left: left.map(Path::to_owned),
     })

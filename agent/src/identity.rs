@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `host.json` | host id, trust domain, directive keys ([`HostRecord`]); written last, so it being there means *enrolled* | 0644 |
 //! | `key.pem` | the private key | 0600 |
-//! | `key.next.pem` | the key of a renewal under way | 0600 |
+//! | `key.next.pem` | the key of an enrollment or renewal under way | 0600 |
 //! | `cert.pem` | the certificate and its intermediates, leaf first | 0644 |
 //! | `authorities.pem` | who may vouch for a collector | 0644 |
 //!
@@ -232,6 +232,7 @@ impl Identity {
             0o644,
         )?;
         write_record(directory, record)?;
+        forget_next_key(directory);
         Identity::open(directory)
     }
 
@@ -325,6 +326,13 @@ pub fn absent(directory: &Path) -> Result<(), IdentityError> {
         host,
         directory: directory.to_owned(),
     })
+}
+
+/// Takes away the key of an enrollment that nobody has heard of, and the directory if it is empty.
+/// What cannot be removed is used the next time.
+pub fn forget_next_key(directory: &Path) {
+    let _ = std::fs::remove_file(directory.join(NEXT_KEY_FILE));
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// Writes what the host is called.

@@ -134,8 +134,8 @@ impl Rules for Judge {
         exposure::cause(unit_files, candidates)
     }
 
-    fn token(&self, token: &TokenRecord, now: Time) -> Result<(), TokenRefusal> {
-        enrollment::may_enroll(token, now)
+    fn token(&self, token: &TokenRecord, again: bool, now: Time) -> Result<(), TokenRefusal> {
+        enrollment::may_enroll(token, again, now)
     }
 
     fn link(&self, previous: &[u8; 32], entry: &Entry) -> [u8; 32] {

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use akwatch_proto::agent::{TokenId, TokenSecret};
 use akwatch_proto::credential::Epoch;
 
+use rcgen::PublicKeyData as _;
+
 use super::*;
 use crate::reporter::testing::{Authority, Call, Presentation, Reply, TestCollector};
 
@@ -179,6 +181,46 @@ fn the_next_collector_is_asked_when_one_is_away() {
     let error = failure(std::slice::from_ref(&away), &bootstrap(authority.pin()));
     assert!(error.to_string().contains("cannot be reached"), "{error}");
     assert!(error.to_string().contains(&away["https://".len()..]));
+}
+
+/// A collector enrolls the host and its answer is lost on the way; whoever tries again asks with
+/// the same key, so that the collector can tell that it is the same host.
+#[test]
+fn a_lost_answer_is_asked_for_again_with_the_same_key() {
+    let authority = Arc::new(Authority::new());
+    let enrolling = enrolling(authority.clone());
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    let collector = TestCollector::start(&authority, move |call| {
+        let mut reply = enrolling(call);
+        if !lost.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            reply = reply.with("content-length", "100000");
+        }
+        reply
+    });
+    let (state, file) = prepared(&bootstrap(authority.pin()));
+    let config = config(&[collector.url()]);
+    let error = enroll(&config, state.path(), Some(&file)).unwrap_err();
+    assert!(error.to_string().contains("no answer came"), "{error}");
+    assert!(file.exists());
+    let enrollment = enroll(&config, state.path(), Some(&file)).unwrap();
+    assert_eq!(enrollment.host, authority.record().host);
+    let calls = collector.calls();
+    assert_eq!(calls.len(), 2);
+    // ECDSA signatures differ, so the requests do; the key in front of them does not.
+    let key = |call: &Call| {
+        let csr = call.body["csr"].as_str().unwrap();
+        rcgen::CertificateSigningRequestParams::from_pem(csr)
+            .unwrap()
+            .public_key
+            .der_bytes()
+            .to_vec()
+    };
+    assert_eq!(key(&calls[0]), key(&calls[1]));
+    let left = state.path().join(IDENTITY_DIRECTORY).join("key.next.pem");
+    assert!(
+        !left.exists(),
+        "the key is the host's now, not the next one"
+    );
 }
 
 #[test]

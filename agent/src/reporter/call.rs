@@ -37,11 +37,21 @@ const WORDS: usize = 500;
 /// What became of a request that got no good answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// No connection, or it broke.
+    /// No connection.
     #[error(
         "{address} cannot be reached ({why}); check that the collector runs and that this host may connect to it"
     )]
     Unreachable {
+        /// Where.
+        address: String,
+        /// The innermost reason.
+        why: String,
+    },
+    /// The connection broke, or no answer came in time: the request may have been taken.
+    #[error(
+        "{address} was reached, but no answer came ({why}); try again, with the same input: what it has taken it does not take twice"
+    )]
+    Broken {
         /// Where.
         address: String,
         /// The innermost reason.
@@ -165,6 +175,16 @@ impl CallError {
             CallError::Refused { status, .. } => *status >= 500 || *status == 429,
             CallError::TooLarge(_) => false,
             _ => true,
+        }
+    }
+
+    /// Whether a collector may have acted on the request although no good answer came.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            CallError::Broken { .. } | CallError::Answer { .. } => true,
+            CallError::Refused { status, .. } => *status >= 500,
+            _ => false,
         }
     }
 
@@ -329,20 +349,21 @@ impl Caller {
             return self.told_tls(tls, address);
         }
         let why = text::cut(&text::escape(innermost(error).as_bytes()), WORDS);
+        if !error.is_connect() {
+            return CallError::Broken { address, why };
+        }
         let Some(proxy) = self.proxy.clone() else {
             return CallError::Unreachable { address, why };
         };
         // The type of a tunnel's error is not exported; its words are.
         if why.contains("proxy authorization required") {
             CallError::ProxyPassword { proxy, address }
-        } else if error.is_connect() {
+        } else {
             CallError::ProxyRefused {
                 proxy,
                 address,
                 why,
             }
-        } else {
-            CallError::Unreachable { address, why }
         }
     }
 

@@ -15,7 +15,8 @@ use crate::pki::authority::{DAY_MS, LATE_DAYS};
 use crate::pki::{CsrError, PeerCertificate};
 
 impl Domain {
-    /// Lets a host in whose message the caller has bounded. A code that begins with `Token` says
+    /// Lets a host in whose message the caller has bounded. Until its first word, the same key with
+    /// the same token is answered the same, so that a lost answer locks no host out. A code that begins with `Token` says
     /// that the token was not good.
     ///
     /// # Errors
@@ -37,24 +38,32 @@ impl Domain {
             secret_hash: Sha256::digest(enroll.secret.expose().as_bytes()).into(),
             facts: enroll.facts,
             peer: Some(address.to_owned()),
+            key: certificate.key,
             certificate: NewCertificate {
                 serial: certificate.serial,
                 until: certificate.not_after,
             },
+            pem: certificate.pem.clone(),
             heartbeat_seconds: self.heartbeat_seconds,
         };
-        match self.store.enroll(host, now).await? {
-            Enrolling::Enrolled { .. } => {}
+        let (id, certificate) = match self.store.enroll(host, now).await? {
+            Enrolling::Enrolled { .. } => {
+                tracing::info!(host = %id, peer = %address, "a host was enrolled");
+                (id, certificate.pem)
+            }
+            Enrolling::Again { host, pem } => {
+                tracing::info!(%host, peer = %address, "a host whose answer was lost is told again");
+                (host, pem)
+            }
             Enrolling::Refused(why) => {
                 tracing::warn!(token = %enroll.token, peer = %address, ?why, "an enrollment was refused");
                 return Err(refused_token(why));
             }
-        }
-        tracing::info!(host = %id, peer = %address, "a host was enrolled");
+        };
         Ok(Enrolled {
             host: id,
             trust_domain: self.authority.trust_domain().clone(),
-            certificate: certificate.pem,
+            certificate,
             authorities: self.authority.pem().to_owned(),
             fleet_key: self.keys.fleet(),
             directive_keys: vec![self.keys.directive_public()],
@@ -119,16 +128,17 @@ impl Domain {
     }
 }
 
-/// Decides about a token whose secret was right. The store asks inside the transaction that uses the
+/// Decides about a token whose secret was right; `again` when it is the same host that asks for its
+/// answer once more, which uses nothing up. The store asks inside the transaction that uses the
 /// token up, so that two hosts cannot share its last use.
 ///
 /// # Errors
 /// When its time is over or it was used as often as it may be.
-pub fn may_enroll(token: &TokenRecord, now: Time) -> Result<(), TokenRefusal> {
+pub fn may_enroll(token: &TokenRecord, again: bool, now: Time) -> Result<(), TokenRefusal> {
     if now >= token.token.until {
         return Err(TokenRefusal::Expired);
     }
-    if token.token.used >= token.token.uses {
+    if !again && token.token.used >= token.token.uses {
         return Err(TokenRefusal::UsedUp);
     }
     Ok(())
@@ -190,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    fn check(used: u32, now: i64, expected: Result<(), TokenRefusal>) {
+    fn check(used: u32, again: bool, now: i64, expected: Result<(), TokenRefusal>) {
         let token = TokenRecord {
             token: EnrollmentToken {
                 id: TokenId::parse("t1").unwrap(),
@@ -204,14 +214,16 @@ mod tests {
             },
             secret_hash: [0; 32],
         };
-        assert_eq!(may_enroll(&token, Time(now)), expected);
+        assert_eq!(may_enroll(&token, again, Time(now)), expected);
     }
 
     #[test]
     fn a_token_ends_by_time_and_by_use() {
-        check(0, 99, Ok(()));
-        check(1, 99, Ok(()));
-        check(2, 99, Err(TokenRefusal::UsedUp));
-        check(0, 100, Err(TokenRefusal::Expired));
+        check(0, false, 99, Ok(()));
+        check(1, false, 99, Ok(()));
+        check(2, false, 99, Err(TokenRefusal::UsedUp));
+        check(0, false, 100, Err(TokenRefusal::Expired));
+        check(2, true, 99, Ok(()));
+        check(2, true, 100, Err(TokenRefusal::Expired));
     }
 }

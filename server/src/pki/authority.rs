@@ -8,6 +8,7 @@ use std::time::Duration;
 use akwatch_proto::agent::{HostId, TrustDomain};
 use akwatch_proto::limits;
 use akwatch_proto::time::Time;
+use rcgen::PublicKeyData as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
@@ -98,6 +99,8 @@ pub struct HostCertificate {
     pub pem: String,
     /// Its serial number, lower-case hex without leading zeros.
     pub serial: String,
+    /// SHA-256 of the key that it is for (its `SubjectPublicKeyInfo`).
+    pub key: [u8; 32],
     /// When it ends.
     pub not_after: Time,
 }
@@ -236,6 +239,7 @@ impl Authority {
         let name = format!("spiffe://{}/host/{host}", self.trust_domain);
         let not_after = now.plus(HOST_DAYS * DAY_MS);
         let (mut params, serial) = leaf(now, not_after);
+        let hash = Sha256::digest(key.subject_public_key_info()).into();
         params.subject_alt_names = vec![SanType::URI(
             name.try_into().map_err(|_| CsrError::Malformed)?,
         )];
@@ -246,6 +250,7 @@ impl Authority {
         Ok(HostCertificate {
             pem: certificate.pem(),
             serial,
+            key: hash,
             not_after: Time::from_seconds(not_after.seconds()),
         })
     }

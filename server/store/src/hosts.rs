@@ -26,8 +26,12 @@ pub struct NewHost {
     pub facts: HostFacts,
     /// The address that the collector saw.
     pub peer: Option<String>,
+    /// SHA-256 of its public key, which it has proven to hold.
+    pub key: [u8; 32],
     /// The certificate that it will get.
     pub certificate: NewCertificate,
+    /// The same as PEM, to be told again if the answer is lost.
+    pub pem: String,
     /// Seconds between its heartbeats.
     pub heartbeat_seconds: u32,
 }
@@ -40,6 +44,14 @@ pub enum Enrolling {
     Enrolled {
         /// They grant scope.
         labels: BTreeMap<String, String>,
+    },
+    /// It was before, with the same token and key, and has not been heard since: its answer was
+    /// lost. Nothing was stored.
+    Again {
+        /// The identity that it has.
+        host: HostId,
+        /// The certificate that it has, PEM.
+        pem: String,
     },
     /// It was not.
     Refused(TokenRefusal),
@@ -119,6 +131,8 @@ pub struct HostRecord {
 /// Hosts.
 pub trait Hosts {
     /// Uses a token up by one and stores the host with its certificate, or refuses; one transaction.
+    /// A host whose answer was lost is not enrolled twice: until its first word, the same key with
+    /// the same token gets the same answer.
     fn enroll(&self, host: NewHost, now: Time) -> Answer<'_, Enrolling>;
 
     /// Records a heartbeat. A host that was silent is live again, and its places count as it said.

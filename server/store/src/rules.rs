@@ -105,11 +105,12 @@ pub trait Rules: Send + Sync + 'static {
     fn open(&self, verdict: Verdict, disposition: Disposition) -> bool;
     /// Which file a process has its credential from.
     fn cause(&self, unit_files: &[SafeText], candidates: &[CauseCandidate]) -> Option<Cause>;
-    /// Whether a token whose secret was right may enroll another host.
+    /// Whether a token whose secret was right may enroll a host: another one, or, when `again`, one
+    /// that it has enrolled and whose answer was lost.
     ///
     /// # Errors
     /// Why not.
-    fn token(&self, token: &TokenRecord, now: Time) -> Result<(), TokenRefusal>;
+    fn token(&self, token: &TokenRecord, again: bool, now: Time) -> Result<(), TokenRefusal>;
     /// The hash of an audit entry that follows `previous`.
     fn link(&self, previous: &[u8; 32], entry: &Entry) -> [u8; 32];
 }

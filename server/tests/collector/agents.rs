@@ -165,7 +165,8 @@ async fn a_token_enrolls_as_often_as_it_says() {
     told::<Enrolled>(world.enroll(&bootstrap, &csr).await)
         .await
         .unwrap();
-    let refused = told::<Enrolled>(world.enroll(&bootstrap, &csr).await).await;
+    let (_, other) = request();
+    let refused = told::<Enrolled>(world.enroll(&bootstrap, &other).await).await;
     assert_eq!(code(refused), RefusalCode::TokenUsedUp);
 }
 

@@ -8,6 +8,7 @@
 mod agents;
 mod crash;
 mod documents;
+mod lost_answer;
 mod matrix;
 mod people;
 mod questions;

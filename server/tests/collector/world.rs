@@ -185,23 +185,34 @@ impl World {
     }
 
     pub(crate) async fn enroll(&self, bootstrap: &Bootstrap, csr: &str) -> reqwest::Response {
+        let (client, base) = (self.client().build().unwrap(), self.agents.clone());
+        World::enrolling(client, base, bootstrap.clone(), csr.to_owned())
+            .await
+            .unwrap()
+    }
+
+    /// Asks to be enrolled by way of `base`.
+    pub(crate) async fn enrolling(
+        client: Client,
+        base: String,
+        bootstrap: Bootstrap,
+        csr: String,
+    ) -> reqwest::Result<reqwest::Response> {
         let body = Enroll {
             protocol: PROTOCOL,
             token: bootstrap.token.clone(),
             secret: bootstrap.secret.clone(),
-            csr: csr.to_owned(),
+            csr,
             facts: HostFacts {
                 hostname: "web-01".to_owned(),
                 ..HostFacts::default()
             },
         };
-        let client = self.client().build().unwrap();
         client
-            .post(format!("{}/v1/enroll", self.agents))
+            .post(format!("{base}/v1/enroll"))
             .json(&body)
             .send()
             .await
-            .unwrap()
     }
 }
 

@@ -15,6 +15,7 @@ use super::writer::Tx;
 use super::{At as _, Sqlite, audit};
 use crate::audit::Actor;
 use crate::enrollment::{CertificateRecord, NewCertificate, NewToken, TokenRecord};
+use crate::hosts::NewHost;
 use crate::{Answer, Certificates, EnrollmentTokens, Scope, StoreError};
 
 fn record(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
@@ -131,6 +132,60 @@ impl EnrollmentTokens for Sqlite {
             })
         }))
     }
+}
+
+/// What the same key was answered with the same token, if its host has not been heard since.
+pub(crate) async fn answered(
+    tx: &mut Tx,
+    host: &NewHost,
+) -> Result<Option<(HostId, String)>, StoreError> {
+    let row = sqlx::query(
+        "SELECT h.uuid AS host, a.certificate FROM enrollment_answer AS a \
+         JOIN host AS h ON h.id = a.host_id \
+         WHERE a.token = ?1 AND a.key = ?2 AND h.instance IS NULL AND h.retired = 0",
+    )
+    .bind(host.token.to_string())
+    .bind(host.key.to_vec())
+    .fetch_optional(&mut tx.conn)
+    .await
+    .at("looking for an answer that was lost")?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some((row.host_id("host")?, row.value("certificate")?)))
+}
+
+/// Counts a use of a token and keeps what its host is answered, while the token lives.
+pub(crate) async fn use_up(
+    tx: &mut Tx,
+    id: i64,
+    host: &NewHost,
+    now: Time,
+) -> Result<(), StoreError> {
+    const STEP: &str = "using the token up";
+    sqlx::query("UPDATE enrollment_token SET used = used + 1 WHERE id = ?1")
+        .bind(host.token.to_string())
+        .execute(&mut tx.conn)
+        .await
+        .at(STEP)?;
+    sqlx::query(
+        "DELETE FROM enrollment_answer WHERE token IN \
+         (SELECT id FROM enrollment_token WHERE until <= ?1)",
+    )
+    .bind(now.0)
+    .execute(&mut tx.conn)
+    .await
+    .at(STEP)?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO enrollment_answer (token, key, host_id, certificate) \
+         VALUES (?1, ?2, ?3, ?4)",
+    )
+    .bind(host.token.to_string())
+    .bind(host.key.to_vec())
+    .bind(id)
+    .bind(host.pem.clone())
+    .execute(&mut tx.conn)
+    .await
+    .at(STEP)?;
+    Ok(())
 }
 
 pub(crate) async fn insert_certificate(

@@ -183,46 +183,56 @@ pub(crate) async fn mark_silent(
 /// Enrolls a host if the token allows it.
 pub(crate) async fn enroll(tx: &mut Tx, host: NewHost, now: Time) -> Result<Enrolling, StoreError> {
     let token = super::enrollment::token(&mut tx.conn, &host.token).await?;
+    let token = token.filter(|record| record.secret_hash == host.secret_hash);
+    let before = match &token {
+        Some(_) => super::enrollment::answered(tx, &host).await?,
+        None => None,
+    };
     let verdict = match &token {
-        Some(record) if record.secret_hash == host.secret_hash => {
-            tx.shared.rules.token(record, now)
+        Some(record) => tx.shared.rules.token(record, before.is_some(), now),
+        None => Err(TokenRefusal::Unknown),
+    };
+    audit_enrolling(tx, &host, verdict, before.as_ref(), now).await?;
+    match (verdict, before, token) {
+        (Err(refusal), ..) => Ok(Enrolling::Refused(refusal)),
+        (Ok(()), _, None) => Ok(Enrolling::Refused(TokenRefusal::Unknown)),
+        (Ok(()), Some((host, pem)), _) => Ok(Enrolling::Again { host, pem }),
+        (Ok(()), None, Some(record)) => {
+            let labels = record.token.labels;
+            let id = insert_host(tx, &host, &labels, now).await?;
+            super::enrollment::use_up(tx, id, &host, now).await?;
+            super::enrollment::insert_certificate(tx, id, &host.certificate, now).await?;
+            timeline::host(tx, id, "enrolled", None, now).await?;
+            tx.tell(Event::Host { host: host.id });
+            Ok(Enrolling::Enrolled { labels })
         }
-        _ => Err(TokenRefusal::Unknown),
+    }
+}
+
+async fn audit_enrolling(
+    tx: &mut Tx,
+    host: &NewHost,
+    verdict: Result<(), TokenRefusal>,
+    before: Option<&(HostId, String)>,
+    now: Time,
+) -> Result<(), StoreError> {
+    let (object, result) = match (verdict, before) {
+        (Err(refusal), _) => (host.id, format!("refused: {refusal:?}").to_lowercase()),
+        (Ok(()), Some((earlier, _))) => (*earlier, "done: answered again".to_owned()),
+        (Ok(()), None) => (host.id, "done".to_owned()),
     };
-    let actor = Actor {
-        name: format!("token:{}", host.token),
-        from: host.peer.clone(),
-    };
-    let result = match verdict {
-        Ok(()) => "done".to_owned(),
-        Err(refusal) => format!("refused: {refusal:?}").to_lowercase(),
-    };
-    audit::append(
-        tx,
-        Entry {
-            time: now,
-            actor,
-            action: "enroll-host".to_owned(),
-            object: host.id.to_string(),
-            result,
+    let entry = Entry {
+        time: now,
+        actor: Actor {
+            name: format!("token:{}", host.token),
+            from: host.peer.clone(),
         },
-    )
-    .await?;
-    let labels = match (verdict, token) {
-        (Ok(()), Some(record)) => record.token.labels,
-        (Err(refusal), _) => return Ok(Enrolling::Refused(refusal)),
-        (Ok(()), None) => return Ok(Enrolling::Refused(TokenRefusal::Unknown)),
+        action: "enroll-host".to_owned(),
+        object: object.to_string(),
+        result,
     };
-    sqlx::query("UPDATE enrollment_token SET used = used + 1 WHERE id = ?1")
-        .bind(host.token.to_string())
-        .execute(&mut tx.conn)
-        .await
-        .at("using the token up")?;
-    let id = insert_host(tx, &host, &labels, now).await?;
-    super::enrollment::insert_certificate(tx, id, &host.certificate, now).await?;
-    timeline::host(tx, id, "enrolled", None, now).await?;
-    tx.tell(Event::Host { host: host.id });
-    Ok(Enrolling::Enrolled { labels })
+    audit::append(tx, entry).await?;
+    Ok(())
 }
 
 async fn insert_host(

@@ -11,7 +11,7 @@ use akwatch_store::filter::{CredentialFilter, FindingFilter, HostFilter};
 use akwatch_store::hosts::{Beat, Beaten, Enrolling, NotTaken};
 use akwatch_store::{Actor, Scope};
 
-use crate::world::{World, coverage, file, finding, new_host, token};
+use crate::world::{Agent, World, coverage, file, finding, new_host, token};
 
 async fn states(world: &World) -> Vec<HostState> {
     let filter = HostFilter::try_from(&HostQuery {
@@ -73,6 +73,55 @@ async fn a_token_lets_in_as_many_as_it_may_and_no_other() {
         .await;
     assert!(gone.unwrap());
     assert!(world.store.tokens(&Scope::All).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn until_its_first_word_the_same_key_is_answered_the_same() {
+    let mut world = World::new().await;
+    let one = token(1, world.now.plus(60_000), &[("env", "prod")]);
+    let actor = Actor::collector();
+    let created = world.store.create_token(one.clone(), actor, world.now);
+    created.await.unwrap();
+    let first = new_host(HostId::from_u128(1), &one);
+    let ask = async |number: u128, key: [u8; 32], now: Time| {
+        let mut host = new_host(HostId::from_u128(number), &one);
+        host.key = key;
+        world.store.enroll(host, now).await.unwrap()
+    };
+    assert!(matches!(
+        ask(1, first.key, world.now).await,
+        Enrolling::Enrolled { .. }
+    ));
+    let same = Enrolling::Again {
+        host: first.id,
+        pem: first.pem.clone(),
+    };
+    for number in 2..4 {
+        assert_eq!(ask(number, first.key, world.now).await, same);
+    }
+    let refused = |why| Enrolling::Refused(why);
+    let other = [9; 32];
+    assert_eq!(
+        ask(4, other, world.now).await,
+        refused(TokenRefusal::UsedUp)
+    );
+    let late = world.now.plus(60_000);
+    let expired = refused(TokenRefusal::Expired);
+    assert_eq!(ask(5, first.key, late).await, expired);
+    assert_eq!(states(&world).await, [HostState::Pending]);
+    assert_eq!(world.store.tokens(&Scope::All).await.unwrap()[0].used, 1);
+    let mut agent = Agent {
+        id: first.id,
+        instance: uuid::Uuid::from_u128(1),
+        revision: 0,
+        counter: 0,
+        held: std::collections::BTreeMap::new(),
+    };
+    let now = world.later(1);
+    let _ = world.beat(agent.heartbeat(now)).await;
+    let again = new_host(HostId::from_u128(6), &one);
+    let again = world.store.enroll(again, world.now);
+    assert_eq!(again.await.unwrap(), refused(TokenRefusal::UsedUp));
 }
 
 #[tokio::test]

@@ -181,16 +181,34 @@ async fn a_database_of_a_newer_version_is_refused_and_untouched() {
     world::open(&path).await.close().await;
     raw(&path, "PRAGMA user_version = 99").await;
     let error = refused(&path, PEPPER).await;
-    assert!(matches!(
-        error,
-        StoreError::NewerSchema {
-            found: 99,
-            known: 1
-        }
-    ));
+    let StoreError::NewerSchema { found: 99, known } = error else {
+        panic!("{error}")
+    };
     assert!(error.to_string().contains("start the newer program"));
-    raw(&path, "PRAGMA user_version = 1").await;
+    raw(&path, &format!("PRAGMA user_version = {known}")).await;
     let _ = world::open(&path).await;
+}
+
+/// The first version's file, as a collector of that version left it, becomes the newest one's.
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (
+        directory.path().join("old.db"),
+        directory.path().join("new.db"),
+    );
+    raw(
+        &old,
+        "PRAGMA application_id = 0x616b7761; PRAGMA user_version = 1;",
+    )
+    .await;
+    raw(&old, include_str!("../../src/sqlite/0001.sql")).await;
+    world::open(&new).await.close().await;
+    let store = world::open(&old).await;
+    let _ = enrolled(&store, HostId::from_u128(1), &[], NOW).await;
+    store.close().await;
+    drop(store);
+    assert_eq!(schema(&old).await, schema(&new).await);
 }
 
 #[tokio::test]
@@ -351,9 +369,22 @@ async fn connect(path: &Path) -> sqlx::SqliteConnection {
         .unwrap()
 }
 
-async fn raw(path: &Path, sql: &'static str) {
+async fn raw(path: &Path, sql: &str) {
     use sqlx::Connection as _;
     let mut connection = connect(path).await;
-    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
+}
+
+/// Every table, index and column of a file, in order.
+async fn schema(path: &Path) -> Vec<(String, String, String)> {
+    let mut connection = connect(path).await;
+    sqlx::query_as(
+        "SELECT s.type, s.name, coalesce(c.name || ' ' || c.type || ' ' || c.pk, '') \
+         FROM sqlite_schema AS s LEFT JOIN pragma_table_info(s.name) AS c ORDER BY 1, 2, 3",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
 }
