@@ -176,6 +176,8 @@ impl Detector {
         let mut scanner = Scanner {
             rules: &self.rules,
             limits: self.limits,
+            source: None,
+            covered: false,
             scopes: Scopes::new(),
             candidates: Vec::new(),
             unread: Vec::new(),
@@ -213,7 +215,7 @@ impl Detector {
 }
 
 /// Reads one part; answers how many bytes of it were read without a gap.
-fn read_part(scanner: &mut Scanner<'_>, number: usize, part: &Part<'_>) -> u64 {
+fn read_part<'r>(scanner: &mut Scanner<'r>, number: usize, part: &Part<'r>) -> u64 {
     let format = match part.format {
         Format::Guess => places::format_of(part.name),
         format => format,
@@ -242,8 +244,13 @@ fn read_part(scanner: &mut Scanner<'_>, number: usize, part: &Part<'_>) -> u64 {
         at: 0,
         limit: scanner.limits.bytes,
     };
+    scanner.source = Some(part.source);
+    scanner.covered = false;
     stream::read(scanner, &region, &mut input, None);
-    input.at
+    match part.source.len() {
+        Some(length) if scanner.covered => length,
+        _ => input.at,
+    }
 }
 
 /// A source as a stream, up to the limit of bytes.

@@ -1,5 +1,12 @@
 //! Undoes encodings and opens containers, each bounded in bytes and depth, never in time.
 
 pub(crate) mod archive;
+pub(crate) mod bytes;
+pub(crate) mod charset;
+pub(crate) mod compressed;
+pub(crate) mod container;
+pub(crate) mod git;
 pub(crate) mod inline;
+pub(crate) mod package;
+pub(crate) mod sqlite;
 pub(crate) mod stream;

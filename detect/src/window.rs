@@ -12,7 +12,7 @@ use akwatch_proto::limits;
 use akwatch_proto::place::Encoding;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::content::Format;
+use crate::content::{Format, Source};
 use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, quiet};
 use crate::rule::{Engine, Half, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
@@ -24,6 +24,10 @@ use crate::unwrap::{inline, stream};
 pub(crate) struct Scanner<'r> {
     pub(crate) rules: &'r RuleSet,
     pub(crate) limits: Limits,
+    /// The part that is being read, for containers that need random access.
+    pub(crate) source: Option<&'r dyn Source>,
+    /// Whether such a container has read the part by itself.
+    pub(crate) covered: bool,
     pub(crate) scopes: Scopes,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) unread: Vec<Unread>,
@@ -327,7 +331,7 @@ impl<'r> Scanner<'r> {
             return;
         }
         let inner = self.inside(region, value, 0, Some(encoding));
-        if stream::is_container(decoded) || stream::utf16_order(decoded).is_some() {
+        if stream::is_container(decoded) {
             return stream::nested(self, &inner, decoded);
         }
         let plain = decoded.iter().all(|b| !matches!(b, b'\n' | b'=' | b'{'))

@@ -199,6 +199,8 @@ pub enum Encoding {
     Utf16,
     /// GB18030 or GBK.
     Gbk,
+    /// Quoted-printable (RFC 2045).
+    QuotedPrintable,
     /// A compressed stream: gzip and its kin.
     Compressed,
     /// A vendor's fixed-key cipher, which hides nothing.

@@ -11,7 +11,7 @@ use crate::content::{Format, Part, Position};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
 
-fn config(seed: u64) -> (String, String) {
+pub(super) fn config(seed: u64) -> (String, String) {
     let made = sample("tencent.access-key", seed);
     let text = format!(
         "# live\ncos:\n  secretId: {}\n  secretKey: {}\n",
@@ -20,13 +20,13 @@ fn config(seed: u64) -> (String, String) {
     (text, made.secret)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, bytes) in members {
         let mut header = [0_u8; 512];
@@ -46,7 +46,7 @@ fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in members {
         writer
@@ -57,7 +57,7 @@ fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn check(scan: &Scan, secret: &str, line: u32, inside: &[&str], encoding: &[Encoding]) {
+pub(super) fn check(scan: &Scan, secret: &str, line: u32, inside: &[&str], encoding: &[Encoding]) {
     let found = findings(scan);
     assert_eq!(found.len(), 1, "{:#?} {:?}", outline(scan), scan.unread);
     let found = found[0];
@@ -236,9 +236,9 @@ fn what_cannot_be_read_is_named() {
         Some(UnreadWhy::Damaged)
     );
     let scan = scan_bytes(
-        "a.zst",
+        "a.7z",
         Format::Guess,
-        &[0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3, 4],
+        b"7z\xbc\xaf\x27\x1c\x00\x04 and what follows",
     );
     assert_eq!(
         scan.unread.first().map(|unread| unread.why),

@@ -3,18 +3,17 @@
 //! Nothing is extracted, no member's name is used for anything but showing where a match lies, and
 //! what cannot be read (encrypted, damaged, over a bound) is named too.
 
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Read};
 
+use super::bytes::Bytes;
 use super::stream;
 use crate::scan::UnreadWhy;
 use crate::window::{Region, Scanner};
 
 /// Members of one archive. Stops: a million empty files.
-const MOST_MEMBERS: usize = 20_000;
+pub(crate) const MOST_MEMBERS: usize = 20_000;
 /// Bytes of a tar header's long name. Stops: a name of gigabytes.
 const LONGEST_NAME: usize = 16 * 1024;
-/// Bytes of a zip that is held in memory because it lies inside something else.
-const LARGEST_ZIP: usize = 16 << 20;
 
 /// Whether `head` begins a zip.
 pub(crate) fn is_zip(head: &[u8]) -> bool {
@@ -133,28 +132,9 @@ fn pax_path(text: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Reads a zip's members. It lies in `head` and what follows; a zip needs its end first, so it is
-/// held in memory up to a bound.
-pub(crate) fn zip(
-    scanner: &mut Scanner<'_>,
-    region: &Region,
-    head: &[u8],
-    end: bool,
-    rest: &mut dyn Read,
-) {
-    let mut bytes = head.to_vec();
-    if !end {
-        let mut limited = rest.take((LARGEST_ZIP - head.len().min(LARGEST_ZIP)) as u64 + 1);
-        if limited.read_to_end(&mut bytes).is_err() {
-            scanner.skipped(&region.member, UnreadWhy::Damaged);
-            return;
-        }
-        if bytes.len() > LARGEST_ZIP {
-            scanner.skipped(&region.member, UnreadWhy::Limit);
-            return;
-        }
-    }
-    let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(bytes)) else {
+/// Reads a zip's members. A zip has its directory at its end.
+pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
+    let Ok(mut archive) = zip::ZipArchive::new(BufReader::new(bytes.from(0))) else {
         scanner.skipped(&region.member, UnreadWhy::Damaged);
         return;
     };

@@ -138,7 +138,11 @@ fn hex_head(run: &[u8]) -> bool {
 }
 
 fn is_container(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b, 8]) || bytes.starts_with(b"PK\x03\x04")
+    bytes.starts_with(&[0x1f, 0x8b, 8])
+        || bytes.starts_with(b"PK\x03\x04")
+        || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+        || bytes.starts_with(b"BZh")
+        || bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
 }
 
 /// Printable in nine of ten bytes and not a run of one byte: what names and values are made of.

@@ -4,13 +4,12 @@
 //! and tar are read as they flow. Overlap between windows is whole lines, so that a key or a pair
 //! that a boundary cuts is whole in the next window.
 
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::rc::Rc;
 
 use akwatch_proto::place::Encoding;
-use flate2::read::MultiGzDecoder;
 
-use super::archive;
+use super::container::Container;
 use crate::content::Format;
 use crate::judge::MemberName;
 use crate::scan::UnreadWhy;
@@ -22,46 +21,19 @@ pub(crate) const WINDOW: usize = 512 * 1024;
 /// Bytes that the next window repeats, at most: what a pair may span.
 const OVERLAP: usize = 32 * 1024;
 
+/// What a stream begins with, and the rest of it.
+pub(crate) struct Opened<'a> {
+    /// Its first bytes.
+    pub(crate) head: &'a [u8],
+    /// Whether that is all.
+    pub(crate) end: bool,
+    /// What follows.
+    pub(crate) rest: &'a mut dyn Read,
+}
+
 /// Whether `bytes` begin like a container that is opened.
 pub(crate) fn is_container(bytes: &[u8]) -> bool {
-    is_gzip(bytes) || archive::is_zip(bytes) || archive::is_tar(bytes)
-}
-
-fn is_gzip(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b, 8])
-}
-
-/// Containers that this program knows and cannot open: said, never skipped in silence.
-fn is_unsupported(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-        || bytes.starts_with(b"BZh")
-        || bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
-        || bytes.starts_with(b"7z\xbc\xaf\x27\x1c")
-        || bytes.starts_with(b"Rar!\x1a\x07")
-}
-
-/// The byte order of UTF-16, by its mark or by its NULs.
-pub(crate) fn utf16_order(head: &[u8]) -> Option<bool> {
-    if head.starts_with(&[0xff, 0xfe]) {
-        return Some(true);
-    }
-    if head.starts_with(&[0xfe, 0xff]) {
-        return Some(false);
-    }
-    let head = &head[..head.len().min(512) / 2 * 2];
-    if head.len() < 16 || memchr::memchr(0, head).is_none() {
-        return None;
-    }
-    let nuls = |from: usize| head[from..].iter().step_by(2).filter(|&&b| b == 0).count();
-    let (even, odd) = (nuls(0), nuls(1));
-    let most = head.len() / 2 * 9 / 10;
-    if odd >= most && even == 0 {
-        Some(true)
-    } else if even >= most && odd == 0 {
-        Some(false)
-    } else {
-        None
-    }
+    Container::of(bytes, b"").is_some_and(|container| container != Container::Unknown)
 }
 
 /// Reads a nested text or container that lies in memory.
@@ -99,19 +71,31 @@ fn read_into(
     let (filled, end) = fill(scanner, region, input, buffer, 0);
     let head = &buffer[..filled];
     let explicit = matches!(region.format, Format::Environ | Format::Argv);
-    if !explicit && is_unsupported(head) {
-        scanner.skipped(&region.member, UnreadWhy::Unsupported);
-        wipe(&mut buffer[..filled]);
-        return 0;
-    }
-    let opens = !explicit && (is_container(head) || utf16_order(head).is_some());
-    if opens {
-        if region.depth >= scanner.limits.depth {
-            scanner.skipped(&region.member, UnreadWhy::Limit);
+    let container = (!explicit)
+        .then(|| Container::of(head, &region.member.name))
+        .flatten()
+        // What it holds says the same of itself.
+        .filter(|&container| {
+            container != Container::QuotedPrintable
+                || !region.encoding.contains(&Encoding::QuotedPrintable)
+        });
+    if let Some(container) = container {
+        if container == Container::Unknown || region.depth >= scanner.limits.depth {
+            let why = match container {
+                Container::Unknown => UnreadWhy::Unsupported,
+                _ => UnreadWhy::Limit,
+            };
+            scanner.skipped(&region.member, why);
+            wipe(&mut buffer[..filled]);
             return 0;
         }
         let counted = &mut Counted { input, count: 0 };
-        open(scanner, region, head, end, counted);
+        let opened = Opened {
+            head,
+            end,
+            rest: counted,
+        };
+        container.open(scanner, region, opened);
         wipe(&mut buffer[..filled]);
         return filled as u64 + counted.count;
     }
@@ -133,61 +117,6 @@ pub(crate) fn guess(head: &[u8]) -> Format {
         Format::Text
     } else {
         syntax::sniff(head)
-    }
-}
-
-fn open(scanner: &mut Scanner<'_>, region: &Region, head: &[u8], end: bool, rest: &mut dyn Read) {
-    let mut inner = region.clone();
-    inner.depth += 1;
-    if is_gzip(head) {
-        inner.encoding.push(Encoding::Compressed);
-        inner.format = match region.format {
-            Format::Guess => crate::places::format_of(trim_gz(&region.member.name)),
-            format => format,
-        };
-        let mut decoder = MultiGzDecoder::new(Cursor::new(head).chain(rest));
-        read(
-            scanner,
-            &inner,
-            &mut Budget {
-                input: &mut decoder,
-            },
-            None,
-        );
-    } else if archive::is_tar(head) {
-        archive::tar(scanner, region, &mut Cursor::new(head).chain(rest));
-    } else if archive::is_zip(head) {
-        archive::zip(scanner, region, head, end, rest);
-    } else if let Some(little) = utf16_order(head) {
-        inner.encoding.push(Encoding::Utf16);
-        inner.format = match region.format {
-            Format::Guess => Format::Guess,
-            format => format,
-        };
-        let mut decoder = Utf16 {
-            input: Cursor::new(head).chain(rest),
-            little,
-            ready: Vec::new(),
-            at: 0,
-        };
-        read(scanner, &inner, &mut decoder, None);
-    }
-}
-
-fn trim_gz(name: &[u8]) -> &[u8] {
-    name.strip_suffix(b".gz")
-        .or_else(|| name.strip_suffix(b".GZ"))
-        .unwrap_or(name)
-}
-
-/// Marks a stream whose bytes count against the budget of unwrapped ones.
-struct Budget<'a> {
-    input: &'a mut dyn Read,
-}
-
-impl Read for Budget<'_> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        self.input.read(into)
     }
 }
 
@@ -322,46 +251,4 @@ pub(crate) fn is_code(name: &[u8]) -> bool {
     ];
     let extension = name.rsplit(|&b| b == b'.').next().unwrap_or_default();
     extension.len() < name.len() && CODE.contains(&extension)
-}
-
-/// UTF-16 to UTF-8, as it flows.
-struct Utf16<R> {
-    input: R,
-    little: bool,
-    ready: Vec<u8>,
-    at: usize,
-}
-
-impl<R: Read> Read for Utf16<R> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.at == self.ready.len() {
-            self.ready.clear();
-            self.at = 0;
-            let mut raw = [0_u8; 4096];
-            let mut filled = 0;
-            while filled < raw.len() {
-                match self.input.read(&mut raw[filled..])? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
-            let units = raw[..filled].as_chunks::<2>().0.iter().map(|pair| {
-                if self.little {
-                    u16::from_le_bytes(*pair)
-                } else {
-                    u16::from_be_bytes(*pair)
-                }
-            });
-            let mut text = [0_u8; 4];
-            for unit in char::decode_utf16(units.filter(|&unit| unit != 0xfeff)) {
-                let character = unit.unwrap_or(char::REPLACEMENT_CHARACTER);
-                self.ready
-                    .extend_from_slice(character.encode_utf8(&mut text).as_bytes());
-            }
-        }
-        let count = into.len().min(self.ready.len() - self.at);
-        into[..count].copy_from_slice(&self.ready[self.at..self.at + count]);
-        self.at += count;
-        Ok(count)
-    }
 }

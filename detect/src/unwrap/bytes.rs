@@ -1,0 +1,113 @@
+//! Bytes that can be read at any offset: what zip, SQLite and Git packs need.
+//!
+//! A file is read where it lies, through its source; what lies inside something else has to be held,
+//! up to a bound, and is wiped.
+
+use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
+
+use zeroize::Zeroizing;
+
+use super::stream;
+use crate::content::Source;
+use crate::scan::UnreadWhy;
+use crate::window::{Region, Scanner};
+
+/// Bytes of a container that is held in memory because it lies inside something else. Stops: a
+/// nested archive that takes the host's memory.
+const LARGEST_HELD: usize = 16 << 20;
+
+/// Bytes with random access.
+pub(crate) enum Bytes<'a> {
+    /// Those of a part, read where they lie.
+    Source(&'a dyn Source, u64),
+    /// Those of a member of something else.
+    Held(Zeroizing<Vec<u8>>),
+}
+
+impl<'r> Bytes<'r> {
+    /// The stream that begins with `head` and goes on with `rest`; its source where it has one.
+    /// Nothing, and said, when it would have to be held and is too large or damaged.
+    pub(crate) fn of(
+        scanner: &mut Scanner<'r>,
+        region: &Region,
+        opened: &mut stream::Opened<'_>,
+    ) -> Option<Bytes<'r>> {
+        if region.depth == 0
+            && region.offset == 0
+            && let Some(source) = scanner.source
+            && let Some(length) = source
+                .len()
+                .filter(|&length| length <= scanner.limits.bytes)
+        {
+            scanner.covered = true;
+            return Some(Bytes::Source(source, length));
+        }
+        let mut held = Zeroizing::new(Vec::with_capacity(opened.head.len()));
+        held.extend_from_slice(opened.head);
+        if !opened.end {
+            let room = LARGEST_HELD.saturating_sub(held.len()) as u64 + 1;
+            if opened.rest.take(room).read_to_end(&mut held).is_err() {
+                scanner.skipped(&region.member, UnreadWhy::Damaged);
+                return None;
+            }
+        }
+        if held.len() > LARGEST_HELD {
+            scanner.skipped(&region.member, UnreadWhy::Limit);
+            return None;
+        }
+        Some(Bytes::Held(held))
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Bytes::Source(_, length) => *length,
+            Bytes::Held(held) => held.len() as u64,
+        }
+    }
+
+    /// Fills `into` from `at`; whether there were enough.
+    pub(crate) fn exact(&self, at: u64, into: &mut [u8]) -> bool {
+        self.from(at).read_exact(into).is_ok()
+    }
+
+    /// A reader from `at` to the end.
+    pub(crate) fn from(&self, at: u64) -> At<'_> {
+        At { bytes: self, at }
+    }
+}
+
+/// A reader of [`Bytes`].
+pub(crate) struct At<'a> {
+    bytes: &'a Bytes<'a>,
+    at: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let rest = self.bytes.len().saturating_sub(self.at);
+        let room = into.len().min(usize::try_from(rest).unwrap_or(usize::MAX));
+        let into = &mut into[..room];
+        let count = match self.bytes {
+            Bytes::Source(source, _) => source
+                .read_at(self.at, into)
+                .map_err(|_| Error::from(ErrorKind::Other))?
+                .min(room),
+            Bytes::Held(held) => held.as_slice().read_at(self.at, into).unwrap_or_default(),
+        };
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for At<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.bytes.len().checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = to.ok_or(Error::from(ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}

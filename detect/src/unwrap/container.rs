@@ -1,0 +1,197 @@
+//! What a stream is wrapped in, told by its first bytes, and how each is opened.
+
+use std::io::{Cursor, Read};
+
+use akwatch_proto::place::Encoding;
+
+use super::bytes::Bytes;
+use super::compressed::Compression;
+use super::stream::{self, Opened};
+use super::{archive, charset, git, package, sqlite};
+use crate::content::Format;
+use crate::scan::UnreadWhy;
+use crate::window::{Region, Scanner};
+
+/// Something that holds other bytes than those that it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Container {
+    /// A compressed stream.
+    Compressed(Compression),
+    /// tar, POSIX or GNU.
+    Tar,
+    /// zip and its kin: jar, apk, ipa, docx.
+    Zip,
+    /// ar(5): deb.
+    Ar,
+    /// rpm.
+    Rpm,
+    /// cpio.
+    Cpio,
+    /// A SQLite database.
+    Sqlite,
+    /// A pack of Git objects.
+    Pack,
+    /// A mini-program of WeChat.
+    Wxapkg,
+    /// UTF-16, little-endian or not.
+    Utf16(bool),
+    /// GB18030.
+    Gbk,
+    /// A message whose parts are quoted-printable.
+    QuotedPrintable,
+    /// Known, and nothing here opens it: said, never skipped in silence.
+    Unknown,
+}
+
+impl Container {
+    /// What `head`, the first bytes of a file called `name`, begins with.
+    pub(crate) fn of(head: &[u8], name: &[u8]) -> Option<Container> {
+        let first = *head.first()?;
+        // Texts come first: most files are.
+        let marked = match first {
+            b'P' if archive::is_zip(head) => Some(Container::Zip),
+            b'P' if git::is_pack(head) => Some(Container::Pack),
+            b'S' if sqlite::is_sqlite(head) => Some(Container::Sqlite),
+            b'!' if package::is_ar(head) => Some(Container::Ar),
+            b'0' if package::is_cpio(head) => Some(Container::Cpio),
+            0xed if package::is_rpm(head) => Some(Container::Rpm),
+            0xbe if package::is_wxapkg(head) => Some(Container::Wxapkg),
+            _ if is_unknown(head) => Some(Container::Unknown),
+            _ => Compression::of(head).map(Container::Compressed),
+        };
+        marked
+            .or_else(|| archive::is_tar(head).then_some(Container::Tar))
+            .or_else(|| charset::utf16_order(head).map(Container::Utf16))
+            .or_else(|| charset::is_gbk(head).then_some(Container::Gbk))
+            .or_else(|| is_message(head, name).then_some(Container::QuotedPrintable))
+    }
+
+    /// Reads what it holds.
+    pub(crate) fn open<'r>(
+        self,
+        scanner: &mut Scanner<'r>,
+        region: &Region,
+        mut opened: Opened<'_>,
+    ) {
+        let random = matches!(
+            self,
+            Container::Zip | Container::Sqlite | Container::Pack | Container::Wxapkg
+        );
+        if random {
+            let Some(bytes) = Bytes::of(scanner, region, &mut opened) else {
+                return;
+            };
+            return match self {
+                Container::Zip => archive::zip(scanner, region, &bytes),
+                Container::Sqlite => sqlite::read(scanner, region, &bytes),
+                Container::Pack => git::pack(scanner, region, &bytes),
+                _ => package::wxapkg(scanner, region, &bytes),
+            };
+        }
+        let mut input = Cursor::new(opened.head).chain(opened.rest);
+        match self {
+            Container::Tar => archive::tar(scanner, region, &mut input),
+            Container::Ar => package::ar(scanner, region, &mut input),
+            Container::Rpm => package::rpm(scanner, region, &mut input),
+            Container::Cpio => package::cpio(scanner, region, &mut input),
+            Container::Compressed(compression) => {
+                let mut inner = encoded(region, Encoding::Compressed);
+                if inner.format == Format::Guess {
+                    let name = &region.member.name;
+                    let ending = compression
+                        .endings()
+                        .iter()
+                        .find(|ending| name.ends_with(ending));
+                    let bare = &name[..name.len() - ending.map_or(0, |ending| ending.len())];
+                    inner.format = crate::places::format_of(bare);
+                }
+                let mut decoder = compression.decoder(input);
+                if compression == Compression::Zlib {
+                    object(scanner, &inner, &mut decoder);
+                } else {
+                    stream::read(scanner, &inner, &mut decoder, None);
+                }
+            }
+            Container::Utf16(little) => {
+                let inner = encoded(region, Encoding::Utf16);
+                stream::read(scanner, &inner, &mut charset::utf16(input, little), None);
+            }
+            Container::Gbk => {
+                let inner = encoded(region, Encoding::Gbk);
+                stream::read(scanner, &inner, &mut charset::gbk(input), None);
+            }
+            Container::QuotedPrintable => {
+                let mut inner = encoded(region, Encoding::QuotedPrintable);
+                inner.format = Format::Text;
+                let mut decoder = charset::quoted_printable(input);
+                stream::read(scanner, &inner, &mut decoder, None);
+            }
+            Container::Zip
+            | Container::Sqlite
+            | Container::Pack
+            | Container::Wxapkg
+            | Container::Unknown => scanner.skipped(&region.member, UnreadWhy::Unsupported),
+        }
+    }
+}
+
+/// The region of what an encoding held.
+fn encoded(region: &Region, encoding: Encoding) -> Region {
+    let mut inner = region.clone();
+    inner.depth += 1;
+    inner.encoding.push(encoding);
+    inner
+}
+
+/// Reads a zlib stream, which may be a loose object of Git: its header is taken off, and the names
+/// of files that a tree holds are not read.
+fn object(scanner: &mut Scanner<'_>, region: &Region, decoder: &mut dyn Read) {
+    let mut head = [0_u8; 32];
+    let mut filled = 0;
+    while filled < head.len() {
+        match decoder.read(&mut head[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(_) => return scanner.skipped(&region.member, UnreadWhy::Damaged),
+        }
+    }
+    let head = &head[..filled];
+    let skipped = match git::header(head) {
+        Some((git::Kind::Tree, _)) => return,
+        Some((_, length)) => length,
+        None => 0,
+    };
+    let mut input = Cursor::new(&head[skipped..]).chain(decoder);
+    stream::read(scanner, region, &mut input, None);
+}
+
+/// A message (RFC 5322) that says that its text is quoted-printable.
+fn is_message(head: &[u8], name: &[u8]) -> bool {
+    let named = [&b".eml"[..], b".mbox", b".mht", b".mhtml"]
+        .iter()
+        .any(|ending| name.ends_with(ending));
+    let begins = || {
+        [
+            &b"From "[..],
+            b"From:",
+            b"Return-Path:",
+            b"Received:",
+            b"Delivered-To:",
+            b"MIME-Version:",
+            b"Message-ID:",
+        ]
+        .iter()
+        .any(|field| head.starts_with(field))
+    };
+    (named || begins())
+        && memchr::memmem::find(&head[..head.len().min(16 << 10)], b"quoted-printable").is_some()
+}
+
+/// Containers that are known and that nothing here opens.
+fn is_unknown(head: &[u8]) -> bool {
+    head.starts_with(b"7z\xbc\xaf\x27\x1c")
+        || head.starts_with(b"Rar!\x1a\x07")
+        || head.starts_with(&[0x1f, 0x9d])
+        || head.starts_with(&[0x04, 0x22, 0x4d, 0x18])
+        || head.starts_with(b"V1MMWX")
+}

@@ -1,0 +1,463 @@
+//! Git's objects, loose and packed: what was deleted from a work tree lies in them still.
+//!
+//! The formats are those of gitformat-pack(5) and of the loose objects that gitrepository-layout(5)
+//! names. Of a delta only what it brings is read, with the lines around it: what it copies is read
+//! where it comes from. Nothing is followed out of the pack: no alternates, no base in another pack.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{BufReader, Read};
+use std::ops::Range;
+use std::rc::Rc;
+
+use flate2::bufread::ZlibDecoder;
+use sha1::{Digest as _, Sha1};
+use zeroize::Zeroizing;
+
+use super::bytes::Bytes;
+use super::stream;
+use crate::content::Format;
+use crate::judge::MemberName;
+use crate::scan::UnreadWhy;
+use crate::window::{LineBase, Region, Scanner};
+
+/// Bytes of an object that is held: a base or what a delta makes. Larger ones flow through when they
+/// are stored whole, and are named and not read when they are not.
+const LARGEST_OBJECT: u64 = 8 << 20;
+/// Bytes of objects that are kept to be bases.
+const KEPT: usize = 24 << 20;
+/// Deltas upon one another: Git's own bound.
+const LONGEST_CHAIN: usize = 4095;
+/// What a delta brings is read alone in objects larger than this.
+const SMALL: usize = 32 << 10;
+/// Lines around it.
+const AROUND: usize = 30;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A commit, a tag: text.
+    Text(&'static str),
+    /// Names of files.
+    Tree,
+    /// A file.
+    Blob,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Text(name) => name,
+            Kind::Tree => "tree",
+            Kind::Blob => "blob",
+        }
+    }
+}
+
+/// The header of a loose object and its length.
+pub(crate) fn header(head: &[u8]) -> Option<(Kind, usize)> {
+    let space = memchr::memchr(b' ', &head[..head.len().min(8)])?;
+    let kind = match &head[..space] {
+        b"blob" => Kind::Blob,
+        b"tree" => Kind::Tree,
+        b"commit" => Kind::Text("commit"),
+        b"tag" => Kind::Text("tag"),
+        _ => return None,
+    };
+    let rest = &head[space + 1..];
+    let digits = rest
+        .iter()
+        .take(20)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    (digits > 0 && rest.get(digits) == Some(&0)).then_some((kind, space + digits + 2))
+}
+
+/// Whether `head` begins a pack of a version that is known.
+pub(crate) fn is_pack(head: &[u8]) -> bool {
+    head.starts_with(b"PACK\0\0\0\x02") || head.starts_with(b"PACK\0\0\0\x03")
+}
+
+/// Reads the objects of a pack.
+pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
+    let mut header = [0_u8; 12];
+    if !bytes.exact(0, &mut header) {
+        return scanner.skipped(&region.member, UnreadWhy::Damaged);
+    }
+    let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+    let mut pack = Pack {
+        bytes,
+        kept: HashMap::new(),
+        order: VecDeque::new(),
+        held: 0,
+    };
+    let mut at = header.len() as u64;
+    for _ in 0..count {
+        if scanner.unwrapped > scanner.limits.unwrapped {
+            return scanner.skipped(&region.member, UnreadWhy::Limit);
+        }
+        let Some(entry) = pack.entry(at) else {
+            return scanner.skipped(&region.member, UnreadWhy::Damaged);
+        };
+        match pack.read(scanner, region, &entry) {
+            Some(next) => at = next,
+            None => return scanner.skipped(&region.member, UnreadWhy::Damaged),
+        }
+    }
+}
+
+/// One object's place in a pack.
+struct Entry {
+    at: u64,
+    base: Base,
+    /// Bytes when inflated: of the object, or of the delta.
+    size: u64,
+    /// Where its compressed bytes begin.
+    data: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Base {
+    None(Kind),
+    At(u64),
+    Elsewhere,
+}
+
+struct Object {
+    kind: Kind,
+    content: Zeroizing<Vec<u8>>,
+    /// What a delta brought.
+    brought: Option<Vec<Range<usize>>>,
+}
+
+struct Pack<'a> {
+    bytes: &'a Bytes<'a>,
+    kept: HashMap<u64, Rc<Object>>,
+    order: VecDeque<u64>,
+    held: usize,
+}
+
+impl Pack<'_> {
+    fn entry(&self, at: u64) -> Option<Entry> {
+        let mut head = [0_u8; 64];
+        let mut input = self.bytes.from(at);
+        let mut filled = 0;
+        while filled < head.len() {
+            match input.read(&mut head[filled..]).ok()? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        let mut used = 0;
+        let mut next = || {
+            let byte = *head[..filled].get(used)?;
+            used += 1;
+            Some(byte)
+        };
+        let mut byte = next()?;
+        let kind = byte >> 4 & 7;
+        let mut size = u64::from(byte & 15);
+        let mut shift = 4;
+        while byte & 0x80 != 0 {
+            byte = next()?;
+            size |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            shift += 7;
+        }
+        let base = match kind {
+            1 => Base::None(Kind::Text("commit")),
+            2 => Base::None(Kind::Tree),
+            3 => Base::None(Kind::Blob),
+            4 => Base::None(Kind::Text("tag")),
+            6 => {
+                byte = next()?;
+                let mut back = u64::from(byte & 0x7f);
+                while byte & 0x80 != 0 {
+                    byte = next()?;
+                    back = back.checked_add(1)?.checked_mul(128)? | u64::from(byte & 0x7f);
+                }
+                Base::At(at.checked_sub(back).filter(|&base| base < at)?)
+            }
+            7 => {
+                used += 20;
+                Base::Elsewhere
+            }
+            _ => return None,
+        };
+        Some(Entry {
+            at,
+            base,
+            size,
+            data: at + used as u64,
+        })
+    }
+
+    /// Reads one object; answers where the next begins, nothing when the pack is damaged.
+    fn read(&mut self, scanner: &mut Scanner<'_>, region: &Region, entry: &Entry) -> Option<u64> {
+        if entry.size > LARGEST_OBJECT {
+            return self.large(scanner, region, entry);
+        }
+        let (content, end) = self.inflate(scanner, entry)?;
+        let object = match entry.base {
+            Base::None(kind) => Object {
+                kind,
+                content,
+                brought: None,
+            },
+            Base::At(base) => match self.object(scanner, base) {
+                Some(base) => apply(&base, &content)?,
+                None => {
+                    scanner.skipped(&region.member, UnreadWhy::Limit);
+                    return Some(end);
+                }
+            },
+            Base::Elsewhere => {
+                scanner.skipped(&region.member, UnreadWhy::Unsupported);
+                return Some(end);
+            }
+        };
+        scan(scanner, region, &object);
+        self.keep(entry.at, Rc::new(object));
+        Some(end)
+    }
+
+    /// An object that is too large to be held: whole ones flow through.
+    fn large(&self, scanner: &mut Scanner<'_>, region: &Region, entry: &Entry) -> Option<u64> {
+        let mut input = ZlibDecoder::new(BufReader::new(self.bytes.from(entry.data)));
+        if let Base::None(Kind::Blob) = entry.base {
+            let mut inner = stream::member(scanner, region, b"blob");
+            inner.format = Format::Guess;
+            stream::read(scanner, &inner, &mut input, None);
+        } else {
+            scanner.skipped(&region.member, UnreadWhy::Limit);
+        }
+        let room = scanner.limits.unwrapped.saturating_sub(scanner.unwrapped);
+        let rest = std::io::copy(&mut (&mut input).take(room), &mut std::io::sink()).ok()?;
+        scanner.unwrapped += rest;
+        Some(entry.data + input.total_in())
+    }
+
+    /// The bytes of an entry undone, and where its compressed bytes end.
+    fn inflate(
+        &self,
+        scanner: &mut Scanner<'_>,
+        entry: &Entry,
+    ) -> Option<(Zeroizing<Vec<u8>>, u64)> {
+        let mut input =
+            ZlibDecoder::new(BufReader::with_capacity(4096, self.bytes.from(entry.data)));
+        let size = usize::try_from(entry.size).ok()?;
+        let mut content = Zeroizing::new(Vec::with_capacity(size));
+        let read = (&mut input).take(entry.size + 1).read_to_end(&mut content);
+        scanner.unwrapped += content.len() as u64;
+        (read.is_ok() && content.len() == size).then_some((content, entry.data + input.total_in()))
+    }
+
+    /// The object at an offset, from what is kept or made again. Nothing when its chain has no
+    /// beginning here, or takes more work than there is.
+    fn object(&mut self, scanner: &mut Scanner<'_>, at: u64) -> Option<Rc<Object>> {
+        let mut deltas = Vec::new();
+        let mut at = at;
+        let mut object = loop {
+            if let Some(kept) = self.kept.get(&at) {
+                break Rc::clone(kept);
+            }
+            if scanner.unwrapped > scanner.limits.unwrapped || deltas.len() > LONGEST_CHAIN {
+                return None;
+            }
+            let entry = self
+                .entry(at)
+                .filter(|entry| entry.size <= LARGEST_OBJECT)?;
+            let (content, _) = self.inflate(scanner, &entry)?;
+            match entry.base {
+                Base::None(kind) => {
+                    break Rc::new(Object {
+                        kind,
+                        content,
+                        brought: None,
+                    });
+                }
+                Base::At(base) => {
+                    deltas.push((at, content));
+                    at = base;
+                }
+                Base::Elsewhere => return None,
+            }
+        };
+        self.keep(at, Rc::clone(&object));
+        for (at, delta) in deltas.into_iter().rev() {
+            object = Rc::new(apply(&object, &delta)?);
+            scanner.unwrapped += object.content.len() as u64;
+            self.keep(at, Rc::clone(&object));
+        }
+        Some(object)
+    }
+
+    fn keep(&mut self, at: u64, object: Rc<Object>) {
+        let size = object.content.len();
+        if self.kept.insert(at, object).is_none() {
+            self.order.push_back(at);
+            self.held += size;
+        }
+        while self.held > KEPT {
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
+            if let Some(gone) = self.kept.remove(&oldest) {
+                self.held = self.held.saturating_sub(gone.content.len());
+            }
+        }
+    }
+}
+
+/// What a delta makes of its base.
+fn apply(base: &Object, delta: &[u8]) -> Option<Object> {
+    let mut rest = delta;
+    let from = length(&mut rest)?;
+    let to = length(&mut rest)?;
+    if from != base.content.len() as u64 || to > LARGEST_OBJECT {
+        return None;
+    }
+    let to = usize::try_from(to).ok()?;
+    let mut content = Zeroizing::new(Vec::with_capacity(to));
+    let mut brought: Vec<Range<usize>> = Vec::new();
+    while let Some((&operation, after)) = rest.split_first() {
+        rest = after;
+        let start = content.len();
+        if operation & 0x80 != 0 {
+            let mut number = |bits: Range<u32>, flags: u8| -> Option<usize> {
+                let mut value = 0;
+                for (bit, flag) in bits.zip(0..) {
+                    if flags & 1 << bit != 0 {
+                        let (&byte, after) = rest.split_first()?;
+                        rest = after;
+                        value |= usize::from(byte) << (8 * flag);
+                    }
+                }
+                Some(value)
+            };
+            let at = number(0..4, operation)?;
+            let size = match number(4..7, operation)? {
+                0 => 0x10000,
+                size => size,
+            };
+            content.extend_from_slice(base.content.get(at..at.checked_add(size)?)?);
+        } else {
+            let (bytes, after) = rest.split_at_checked(usize::from(operation))?;
+            if operation == 0 {
+                return None;
+            }
+            content.extend_from_slice(bytes);
+            rest = after;
+            match brought.last_mut() {
+                Some(last) if last.end == start => last.end = content.len(),
+                _ => brought.push(start..content.len()),
+            }
+        }
+        if content.len() > to {
+            return None;
+        }
+    }
+    (content.len() == to).then_some(Object {
+        kind: base.kind,
+        content,
+        brought: Some(brought),
+    })
+}
+
+/// A little-endian number, seven bits a byte.
+fn length(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..63).step_by(7) {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Reads an object's content, and names the object where something was found in it.
+fn scan(scanner: &mut Scanner<'_>, region: &Region, object: &Object) {
+    if object.kind == Kind::Tree {
+        return;
+    }
+    let mut inner = stream::member(scanner, region, object.kind.name().as_bytes());
+    inner.format = match object.kind {
+        Kind::Blob => Format::Guess,
+        _ => Format::Text,
+    };
+    let before = scanner.candidates.len();
+    match &object.brought {
+        Some(brought) if object.content.len() > SMALL => {
+            inner.format = stream::guess(&object.content);
+            for (lines, range) in around(&object.content, brought) {
+                inner.line = LineBase::Counted(lines);
+                inner.offset = range.start as u64;
+                scanner.unwrapped += range.len() as u64;
+                scanner.text(&inner, &object.content[range], false);
+            }
+        }
+        _ => {
+            stream::read(scanner, &inner, &mut object.content.as_slice(), None);
+        }
+    }
+    if scanner.candidates.len() > before {
+        let named = Rc::new(MemberName {
+            part: inner.member.part,
+            inside: region
+                .member
+                .inside
+                .iter()
+                .cloned()
+                .chain([object_name(object)])
+                .collect(),
+            name: Vec::new(),
+        });
+        for candidate in &mut scanner.candidates[before..] {
+            if candidate.member == inner.member {
+                candidate.member = Rc::clone(&named);
+            }
+        }
+    }
+}
+
+/// An object's kind and id, as `git cat-file` takes it.
+fn object_name(object: &Object) -> Vec<u8> {
+    let kind = object.kind.name();
+    let mut hash = Sha1::new();
+    hash.update(format!("{kind} {}\0", object.content.len()));
+    hash.update(object.content.as_slice());
+    let mut name = format!("{kind} ").into_bytes();
+    for byte in hash.finalize() {
+        name.extend(format!("{byte:02x}").bytes());
+    }
+    name
+}
+
+/// The lines around what was brought: how many come before each stretch, and the stretch.
+fn around(content: &[u8], brought: &[Range<usize>]) -> Vec<(u32, Range<usize>)> {
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(memchr::memchr_iter(b'\n', content).map(|at| at + 1))
+        .collect();
+    let line = |at: usize| {
+        starts
+            .partition_point(|&start| start <= at)
+            .saturating_sub(1)
+    };
+    let mut stretches: Vec<(usize, usize)> = Vec::new();
+    for range in brought {
+        let first = line(range.start).saturating_sub(AROUND);
+        let last = (line(range.end) + AROUND).min(starts.len() - 1);
+        match stretches.last_mut() {
+            Some(before) if before.1 + 1 >= first => before.1 = last.max(before.1),
+            _ => stretches.push((first, last)),
+        }
+    }
+    stretches
+        .into_iter()
+        .map(|(first, last)| {
+            let end = starts.get(last + 1).copied().unwrap_or(content.len());
+            (u32::try_from(first).unwrap_or(u32::MAX), starts[first]..end)
+        })
+        .collect()
+}
