@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod bench;
 pub mod collector;
+pub mod corpus;
 pub mod fleet;
 pub mod plant;
 pub mod process;

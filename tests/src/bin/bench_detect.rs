@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use akwatch_tests::bench::{cases, corpus, peers, timing};
+use akwatch_tests::corpus::{self as labelled, Corpus, ratchet, score, table};
 use anyhow::Result;
 use clap::Parser;
 
@@ -21,6 +22,21 @@ struct Options {
     /// Recall and precision on this file of labelled cases, instead of speed
     #[arg(long)]
     cases: Option<PathBuf>,
+    /// Recall, precision and pairs linked on our own labelled corpus, instead of speed
+    #[arg(long)]
+    corpus: bool,
+    /// With --corpus: another seed than that of the committed figures
+    #[arg(long, default_value_t = labelled::SEED)]
+    seed: u64,
+    /// With --corpus: name each miss and each false alarm
+    #[arg(long)]
+    misses: bool,
+    /// With --corpus: leave the files and a table of labels below this directory, scan nothing
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// With --corpus: raise the ratchet to what was reached
+    #[arg(long)]
+    raise: bool,
     /// With --cases: name each miss and each false alarm
     #[arg(long)]
     verbose: bool,
@@ -55,6 +71,9 @@ fn run(options: &Options) -> Result<()> {
     if let Some(file) = &options.cases {
         return cases::measure(file, options.verbose);
     }
+    if options.corpus {
+        return on_corpus(options);
+    }
     let corpus = match &options.tree {
         Some(tree) => tree.clone(),
         None => corpus::small_files(&options.dir)?,
@@ -66,4 +85,17 @@ fn run(options: &Options) -> Result<()> {
         commands.extend(peers.into_iter().filter(wanted));
     }
     timing::table(&corpus, &commands, options.rounds)
+}
+
+fn on_corpus(options: &Options) -> Result<()> {
+    let corpus = Corpus::generate(options.seed);
+    if let Some(directory) = &options.write {
+        return corpus.write_labelled(directory);
+    }
+    let score = score::measure(&corpus)?;
+    table::print(&corpus, &score, options.misses);
+    if options.raise {
+        ratchet::raise(&score)?;
+    }
+    Ok(())
 }
