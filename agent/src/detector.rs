@@ -231,8 +231,7 @@ mod tests {
                 parts: vec![PartHeader {
                     name: 0,
                     form: PartForm::Environ,
-                    from: 0,
-                    lines_before: 0,
+                    appended: None,
                     expected: environment.len() as u64,
                 }],
                 names: vec![b"/proc/1/environ".to_vec()],

@@ -16,6 +16,10 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::job::{Content, Examined, JobHeader, PartForm, PartHeader};
 use crate::redact::{FingerprintKey, Redactor};
 
+mod tail;
+
+use tail::Start;
+
 /// From this size on, reading leaves the page cache as it was, where the kernel can.
 const LARGE: u64 = 1 << 20;
 /// `RWF_DONTCACHE` (Linux 6.14): pages that this read brought in are dropped after it, others' stay.
@@ -31,28 +35,42 @@ pub fn examine(
     header: &JobHeader,
     contents: &[Content],
 ) -> Examined {
+    let starts: Vec<Start> = header
+        .parts
+        .iter()
+        .zip(contents)
+        .map(|(part, content)| tail::start(part, content, key))
+        .collect();
     let sources: Vec<Counting<'_>> = header
         .parts
         .iter()
         .zip(contents)
-        .map(|(part, content)| Counting::new(Bytes::of(part, content)))
+        .zip(&starts)
+        .map(|((part, content), start)| Counting::new(Bytes::of(part, content, start.offset)))
         .collect();
     let parts: Vec<Part<'_>> = header
         .parts
         .iter()
         .zip(&sources)
-        .map(|(part, source)| Part {
+        .zip(&starts)
+        .map(|((part, source), start)| Part {
             name: header.names.get(part.name).map_or(b"", Vec::as_slice),
             format: format_of(part.form),
             start: Position {
-                offset: part.from,
-                lines: part.lines_before,
+                offset: start.offset,
+                lines: start.lines,
             },
             source,
         })
         .collect();
     let scan = detector.scan(&parts);
-    answer(detector, key, header, &scan, &sources)
+    let mut examined = answer(detector, key, header, &scan, &sources, &starts);
+    for (at, start) in starts.iter().enumerate() {
+        examined.began[at] = start.offset;
+        examined.lines[at] = examined.lines[at].saturating_add(start.lines);
+        examined.marks[at] = tail::end_mark(&header.parts[at], &contents[at], key);
+    }
+    examined
 }
 
 fn answer(
@@ -61,11 +79,17 @@ fn answer(
     header: &JobHeader,
     scan: &Scan,
     sources: &[Counting<'_>],
+    starts: &[Start],
 ) -> Examined {
     let mut redactor = Redactor::new(detector, key, &scan.matches);
     let found = scan
         .matches
         .iter()
+        .filter(|found| {
+            starts
+                .get(found.part)
+                .is_none_or(|start| start.keeps(found))
+        })
         .filter_map(|found| redactor.found(found))
         .collect();
     let names = header
@@ -84,6 +108,8 @@ fn answer(
         id: header.id,
         found,
         names,
+        began: vec![0; header.parts.len()],
+        marks: vec![0; header.parts.len()],
         read,
         lines,
         too_many: scan.too_many || exhausted,
@@ -134,11 +160,11 @@ pub enum Bytes<'a> {
 }
 
 impl<'a> Bytes<'a> {
-    /// The bytes of `part`.
+    /// The bytes of `part` from an offset of its file on.
     #[must_use]
-    pub fn of(part: &PartHeader, content: &'a Content) -> Bytes<'a> {
+    pub fn of(part: &PartHeader, content: &'a Content, from: u64) -> Bytes<'a> {
         match content {
-            Content::File(file) => Bytes::file(file.as_fd(), part.from, part.expected),
+            Content::File(file) => Bytes::file(file.as_fd(), from, part.expected),
             Content::Captured(captured) => Bytes::Captured(&captured.0),
         }
     }

@@ -120,13 +120,25 @@ pub struct PartHeader {
     pub name: usize,
     /// How it is written, where the watcher knows: a history's shell, a capture.
     pub form: PartForm,
-    /// Offset at which reading begins, for a tail; else 0.
-    pub from: u64,
-    /// Lines before that offset.
-    pub lines_before: u32,
+    /// For a file that is appended to: what is remembered of its last reading.
+    pub appended: Option<Appended>,
     /// Where its end lies, from the file's or capture's own start: a file's size, a capture's
-    /// expected length. It was read to its end when `from` + [`Examined::read`] reaches this.
+    /// expected length. It was read to its end when [`Examined::began`] + [`Examined::read`] reaches
+    /// this.
     pub expected: u64,
+}
+
+/// Up to where a file that is appended to was read before. What came since is enough, if the bytes
+/// before it still have the mark: the detector, which alone reads content, decides that, and reads the
+/// whole where they have not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appended {
+    /// Where that reading ended; 0 when there was none.
+    pub from: u64,
+    /// Line breaks before that.
+    pub lines: u32,
+    /// The mark of the bytes before that.
+    pub mark: u64,
 }
 
 /// What the watcher knows of a part's format.
@@ -155,10 +167,14 @@ pub struct Examined {
     pub found: Vec<Found>,
     /// The job's names, cleaned, in the header's order.
     pub names: Vec<SafeText>,
-    /// For each part, the bytes read from its start (or tail offset) without a gap.
+    /// For each part, the offset at which reading began: 0, but for a tail.
+    pub began: Vec<u64>,
+    /// For each part, the bytes read from there without a gap.
     pub read: Vec<u64>,
-    /// For each part, the line breaks read, so that the next tail knows its line.
+    /// For each part, the line breaks before its end, so that the next tail knows its line.
     pub lines: Vec<u32>,
+    /// For each part that is appended to, the mark of its end, for the next tail; else 0.
+    pub marks: Vec<u64>,
     /// More was there than is kept.
     pub too_many: bool,
     /// Something inside could not be read, and why.

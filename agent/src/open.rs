@@ -27,8 +27,8 @@ use crate::config::GlobSet;
 use crate::host::process::ProcessNumbers;
 use crate::host::{ProcessDirectory, ProcessFacts, Root, SkipWhy, mounts, reach, units};
 use crate::job::{
-    Captured, Content, Job, JobHeader, JobId, Names, PartForm, PartHeader, Pending, PendingOrigin,
-    PendingPlace, PendingWorkload, Target, TargetPlace,
+    Appended, Captured, Content, Job, JobHeader, JobId, Names, PartForm, PartHeader, Pending,
+    PendingOrigin, PendingPlace, PendingWorkload, Target, TargetPlace,
 };
 
 /// Bytes of one capture. The kernel allows a process about 6 MiB of arguments and environment.
@@ -180,8 +180,7 @@ impl Opener {
         let part = PartHeader {
             name: name.0,
             form: form_of(history),
-            from: 0,
-            lines_before: 0,
+            appended: history.map(|_| Appended::default()),
             expected: state.size,
         };
         let reach = reach::of_file(&self.root, path, &stat, Some(file.as_fd()), &mut names);
@@ -429,8 +428,7 @@ impl Opener {
             parts.push(PartHeader {
                 name: name.0,
                 form,
-                from: 0,
-                lines_before: 0,
+                appended: None,
                 expected: bytes,
             });
             expected.push(bytes);

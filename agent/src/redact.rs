@@ -92,6 +92,15 @@ impl FingerprintKey {
         &self.epoch
     }
 
+    /// A mark of some bytes, to see later whether they are still the same.
+    #[must_use]
+    pub fn mark(&self, parts: &[&[u8]]) -> u64 {
+        let mut all: Vec<&[u8]> = vec![b"akwatch tail v1\0"];
+        all.extend(parts);
+        let hash = keyed_hash(&self.key, &all);
+        u64::from_le_bytes(hash[..8].try_into().expect("invariant: 8 of 32 bytes"))
+    }
+
     /// The fingerprint of a machine-made secret.
     #[must_use]
     pub fn quick(&self, secret: &[u8]) -> Fingerprint {

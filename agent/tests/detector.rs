@@ -131,8 +131,7 @@ fn job(id: u64, form: PartForm, expected: u64, content: Content) -> Job {
             parts: vec![PartHeader {
                 name: 0,
                 form,
-                from: 0,
-                lines_before: 0,
+                appended: None,
                 expected,
             }],
             names: vec![b"/srv/app/.env".to_vec()],

@@ -127,6 +127,34 @@ async fn a_typed_command_arrives_with_its_line_and_goes_when_the_history_is_clea
     fleet.stop().await
 }
 
+/// A long history that a shell keeps open: typed lines arrive, of which alone is read what is new, and
+/// a rewritten history is read whole.
+#[tokio::test]
+async fn a_long_history_is_read_by_what_is_typed_and_whole_when_it_is_rewritten() -> Result<()> {
+    use std::io::Write as _;
+    let fleet = Fleet::start().await?;
+    let history = fleet.watched.join("app/.bash_history");
+    std::fs::create_dir_all(history.parent().context("a directory")?)?;
+    let filler = "cd /srv && ls -l\n".repeat(20_000);
+    let (first, second) = (plant::aws(), plant::tencent());
+    let line = |pair: &plant::Pair| format!("deploy --id {} --secret {}\n", pair.id, pair.secret);
+    std::fs::write(&history, format!("{filler}{}", line(&first)))?;
+    let path = shown(&history);
+    fleet.wait_state(&first.id, &path, "present").await?;
+
+    let mut open = std::fs::File::options().append(true).open(&history)?;
+    writeln!(open, "ls")?;
+    write!(open, "{}", line(&second))?;
+    let row = fleet.wait_state(&second.id, &path, "present").await?;
+    assert_eq!(row["location"]["line"], 20_003);
+    fleet.wait_state(&first.id, &path, "present").await?;
+
+    std::fs::write(&history, format!("{filler}{filler}{}", line(&second)))?;
+    fleet.wait_state(&first.id, &path, "gone").await?;
+    fleet.wait_state(&second.id, &path, "present").await?;
+    fleet.stop().await
+}
+
 #[tokio::test]
 async fn the_same_key_in_three_places_is_one_credential() -> Result<()> {
     let fleet = Fleet::start().await?;

@@ -232,8 +232,9 @@ impl<'t> Draft<'t> {
         let mut record = before.clone();
         record.unheld_since = None;
         record.limits = scene.in_force.limits;
-        let altered =
-            self.speaks_for(&row, &record, instance)? && refresh(&mut record, observed, instance);
+        let altered = says_more(&record, scene.reading, observed)
+            && self.speaks_for(&row, &record, instance)?
+            && refresh(&mut record, observed, instance);
         let was = before.finding.presence.state();
         let moved = set_present(&mut record, scene.reading.at);
         verified(&mut record, scene.reading.at);
@@ -533,6 +534,15 @@ impl Scene<'_> {
             acknowledged: None,
         }
     }
+}
+
+/// Whether an observation may replace the attributes that are known. A tail shows a value without what
+/// stands above it: that value may lie further up, too, and be known better from there.
+fn says_more(record: &Record, reading: &Reading, observed: &Observed) -> bool {
+    let of_tail = matches!(reading.extent, Extent::Tail { from } if from > 0);
+    !of_tail
+        || record.finding.presence.state() != PresenceState::Present
+        || observed.confidence > record.finding.confidence
 }
 
 /// When a finding went, if the collector knows that it did.

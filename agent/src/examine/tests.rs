@@ -6,14 +6,14 @@ use std::os::fd::OwnedFd;
 use akwatch_detect::sample::{Sample, Seed};
 use akwatch_detect::{Limits, RuleSet};
 use akwatch_proto::agent::FleetKey;
-use akwatch_proto::credential::{Confidence, Epoch};
+use akwatch_proto::credential::{Confidence, CredentialId, Epoch};
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{Captured, JobId};
+use crate::job::{Appended, Captured, JobId};
 use crate::redact::tests::{assert_clean, worked_in};
 
-fn examined(contents: &[Content], expected: &[u64], from: u64) -> Examined {
+fn examined(contents: &[Content], expected: &[u64], appended: Option<Appended>) -> Examined {
     let mut detector = Detector::new(RuleSet::builtin(), Limits::default());
     let key = FleetKey::new(Epoch::parse("1").unwrap(), &[1; 32]);
     let key = FingerprintKey::of_fleet(&key).unwrap();
@@ -24,8 +24,7 @@ fn examined(contents: &[Content], expected: &[u64], from: u64) -> Examined {
             .map(|&expected| PartHeader {
                 name: 0,
                 form: PartForm::Guess,
-                from,
-                lines_before: 0,
+                appended,
                 expected,
             })
             .collect(),
@@ -42,7 +41,7 @@ fn file(text: &[u8]) -> Content {
 
 #[test]
 fn names_come_back_in_order_and_harmless() {
-    let answer = examined(&[file(b"x\n")], &[2], 0);
+    let answer = examined(&[file(b"x\n")], &[2], None);
     assert_eq!(answer.id, JobId(3));
     assert_eq!(answer.names[0].as_str(), "/etc/a\\u{1b}b");
     assert_eq!((answer.read.len(), answer.lines.len()), (1, 1));
@@ -79,11 +78,10 @@ fn line_breaks_are_counted_once_however_windows_overlap() {
     let part = PartHeader {
         name: 0,
         form: PartForm::Guess,
-        from: 0,
-        lines_before: 0,
+        appended: None,
         expected: 7,
     };
-    let source = Counting::new(Bytes::of(&part, &content));
+    let source = Counting::new(Bytes::of(&part, &content, 0));
     let mut into = [0; 4];
     for at in [0, 2, 4, 0] {
         source.read_at(at, &mut into).unwrap();
@@ -93,7 +91,7 @@ fn line_breaks_are_counted_once_however_windows_overlap() {
 
 #[test]
 fn a_header_that_does_not_fit_reads_nothing() {
-    let answer = examined(&[], &[5], 0);
+    let answer = examined(&[], &[5], None);
     assert_eq!(answer.read, [0]);
     assert!(answer.found.is_empty());
 }
@@ -110,8 +108,7 @@ fn examined_environ(environ: &[u8], names: Vec<Vec<u8>>) -> Examined {
     let part = PartHeader {
         name: 0,
         form: PartForm::Environ,
-        from: 0,
-        lines_before: 0,
+        appended: None,
         expected: environ.len() as u64,
     };
     let header = JobHeader {
@@ -169,4 +166,99 @@ proptest! {
             assert_clean(&json, secret.as_bytes());
         }
     }
+}
+
+/// Reads `text` as a bash history that was read before up to `before`.
+fn examined_history(text: &str, before: Option<(&str, &Examined)>) -> Examined {
+    let mut detector = Detector::new(RuleSet::builtin(), Limits::default());
+    let key = FleetKey::new(Epoch::parse("1").unwrap(), &[1; 32]);
+    let key = FingerprintKey::of_fleet(&key).unwrap();
+    let appended = before.map_or(Appended::default(), |(text, answer)| Appended {
+        from: text.len() as u64,
+        lines: answer.lines[0],
+        mark: answer.marks[0],
+    });
+    let part = PartHeader {
+        name: 0,
+        form: PartForm::BashHistory,
+        appended: Some(appended),
+        expected: text.len() as u64,
+    };
+    let header = JobHeader {
+        id: JobId(4),
+        parts: vec![part],
+        names: vec![b"/root/.bash_history".to_vec()],
+    };
+    let answer = examine(&mut detector, &key, &header, &[file(text.as_bytes())]);
+    assert!(answer.fits(&header));
+    assert_eq!(answer.began[0] + answer.read[0], text.len() as u64);
+    answer
+}
+
+fn typed(seed: u64) -> String {
+    let pair = Sample::of(&RuleSet::builtin(), "tencent.access-key", &mut Seed(seed)).unwrap();
+    let (id, secret) = (&pair.id, &pair.secret);
+    format!("TENCENTCLOUD_SECRET_ID={id} TENCENTCLOUD_SECRET_KEY={secret} ./run\n")
+}
+
+#[test]
+fn of_what_was_appended_only_that_is_told_with_its_line_and_a_mark_for_the_next() {
+    let before = format!("{}{}", typed(1), "ls -l\n".repeat(4000));
+    let first = examined_history(&before, None);
+    assert_eq!(
+        (first.found.len(), first.lines[0], first.began[0]),
+        (1, 4001, 0)
+    );
+    let now = format!("{before}{}", typed(2));
+    let second = examined_history(&now, Some((&before, &first)));
+    let lines: Vec<u32> = second.found.iter().map(|found| found.spot.line).collect();
+    assert_eq!((lines, second.lines[0]), (vec![4002], 4002));
+    assert!(second.read[0] < 8192, "{} bytes", second.read[0]);
+    // And so on, from a line that was not complete.
+    let half = format!("{now}cd /sr");
+    let third = examined_history(&half, Some((&now, &second)));
+    assert_eq!(third.lines[0], 4002);
+    let again = third.found.iter().all(|found| found.spot.line == 4002);
+    assert!(again, "a pair may be told twice, and nothing else");
+    let whole = format!("{half}v; {}", typed(3));
+    let fourth = examined_history(&whole, Some((&half, &third)));
+    assert_eq!(fourth.found.last().unwrap().spot.line, 4003);
+    assert!(fourth.began[0] > 0);
+}
+
+#[test]
+fn a_pair_that_the_new_lines_complete_is_told() {
+    let pair = Sample::of(&RuleSet::builtin(), "tencent.access-key", &mut Seed(5)).unwrap();
+    let filler = "ls -l\n".repeat(4000);
+    let before = format!("{filler}export TENCENTCLOUD_SECRET_ID={}\n", pair.id);
+    let first = examined_history(&before, None);
+    let now = format!("{before}export TENCENTCLOUD_SECRET_KEY={}\n", pair.secret);
+    let second = examined_history(&now, Some((&before, &first)));
+    assert!(second.began[0] > 0);
+    let told = &second.found[0];
+    assert_eq!(
+        told.credential_id.as_ref().map(CredentialId::as_str),
+        Some(pair.id.as_str())
+    );
+}
+
+#[test]
+fn what_is_not_merely_longer_is_read_whole() {
+    let before = format!("{}{}", typed(1), "ls -l\n".repeat(4000));
+    let first = examined_history(&before, None);
+    let rewritten = [
+        // Truncated and typed anew, beyond its old length.
+        format!("{}{}", "cd /srv\n".repeat(4000), typed(2)),
+        // A line less at the top, more at the end.
+        format!("{}{}", "ls -l\n".repeat(4100), typed(2)),
+        // Cleaned in place, and appended to.
+        format!("{}{}", before.replacen("SECRET", "XXXXXX", 9), typed(2)),
+    ];
+    for text in rewritten {
+        assert!(text.len() > before.len());
+        let answer = examined_history(&text, Some((&before, &first)));
+        assert_eq!(answer.began[0], 0);
+    }
+    let shorter = examined_history(&before[..1000], Some((&before, &first)));
+    assert_eq!(shorter.began[0], 0);
 }

@@ -19,8 +19,7 @@ fn header(id: u64, parts: usize) -> JobHeader {
             .map(|_| PartHeader {
                 name: 0,
                 form: PartForm::Environ,
-                from: 0,
-                lines_before: 0,
+                appended: None,
                 expected: 5,
             })
             .collect(),
@@ -37,8 +36,10 @@ fn examined(id: u64) -> Examined {
         id: JobId(id),
         found: Vec::new(),
         names: vec![SafeText::from_program("name")],
+        began: vec![0],
         read: vec![5],
         lines: vec![0],
+        marks: vec![0],
         too_many: false,
         unread_inside: None,
         work: 5,
@@ -148,6 +149,15 @@ fn an_answer_must_fit_its_job() {
         },
         Examined {
             lines: Vec::new(),
+            ..examined(7)
+        },
+        // Nothing was appended: what is left out at the beginning was not read.
+        Examined {
+            began: vec![1],
+            ..examined(7)
+        },
+        Examined {
+            marks: Vec::new(),
             ..examined(7)
         },
     ] {

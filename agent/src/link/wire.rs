@@ -373,6 +373,8 @@ impl Examined {
             && self.names.len() <= NAMES
             && self.read.len() <= NAMES
             && self.lines.len() <= NAMES
+            && self.began.len() <= NAMES
+            && self.marks.len() <= NAMES
             && self.found.iter().all(|found| {
                 found.inside.len() <= limits::INSIDE_DEPTH
                     && found.proof.len() <= limits::PROOFS_PER_FINDING
@@ -388,6 +390,12 @@ impl Examined {
             && self.names.len() == header.names.len()
             && self.read.len() == parts
             && self.lines.len() == parts
+            && self.marks.len() == parts
+            && self.began.len() == parts
+            && self.began.iter().zip(&header.parts).all(|(began, part)| {
+                let most = part.appended.map_or(0, |appended| appended.from);
+                *began <= most
+            })
             && self.found.iter().all(|found| found.part < parts)
     }
 }

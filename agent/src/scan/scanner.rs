@@ -165,7 +165,7 @@ impl<'a> Scanner<'a> {
             .parts
             .iter()
             .zip(&job.contents)
-            .map(|(part, content)| Bytes::of(part, content))
+            .map(|(part, content)| Bytes::of(part, content, 0))
             .collect();
         let parts: Vec<Part<'_>> = job
             .header

@@ -141,7 +141,11 @@ impl Files {
             } else {
                 Duration::ZERO
             };
-            let fds = [self.inotify.as_fd(), self.marks.changed().as_fd()];
+            let fds = [
+                self.inotify.as_fd(),
+                self.marks.changed().as_fd(),
+                self.marks.seen().as_fd(),
+            ];
             match self.stop.wait_any(&fds, Some(limit)) {
                 Woken::Stop => return,
                 Woken::Ready => {
@@ -149,7 +153,7 @@ impl Files {
                         return;
                     }
                     self.give_way();
-                    if !self.drain() {
+                    if !self.watch_seen() || !self.drain() {
                         return;
                     }
                 }
@@ -215,6 +219,24 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// Watches histories that somebody else saw, wherever they lie; false when nobody listens any
+    /// more. What was typed between the two is looked at.
+    fn watch_seen(&mut self) -> bool {
+        let mut targets = Vec::new();
+        for history in self.marks.take_histories() {
+            let file = std::fs::symlink_metadata(&history).is_ok_and(|meta| meta.is_file());
+            if !file || self.set.covers(&history) != Covered::Yes {
+                continue;
+            }
+            let before = self.by_path.get(&history).copied();
+            self.watch_history(&history);
+            if self.by_path.get(&history).copied() != before {
+                targets.push(live(history));
+            }
+        }
+        targets.is_empty() || self.out.send(Sensed::Targets(targets)).is_ok()
     }
 
     /// A filesystem without a mark may be mounted inside one that has it.

@@ -21,7 +21,7 @@ use akwatch_sys::fanotify::{
 use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::watch_set::{Covered, WatchSet};
+use super::watch_set::{Covered, WatchSet, is_history};
 use super::{Sensed, Stop, Woken};
 use crate::job::{Target, TargetPlace, Urgency};
 use crate::link::{FromMarker, Inlet};
@@ -31,6 +31,9 @@ const BATCH: Duration = Duration::from_millis(10);
 
 /// Directories remembered. Stops: memory that grows with a tree. 16,384 of them are about 4 MiB.
 const DIRECTORIES: usize = 16_384;
+
+/// Histories that wait to be watched at once. Stops: a stranger who makes a million of that name.
+const HISTORIES: usize = 1024;
 
 /// Files named in one go when a directory moved here; a walk that is longer owes a rescan.
 const MOVED: usize = 16_384;
@@ -43,6 +46,9 @@ pub struct Marks(Arc<Shared>);
 struct Shared {
     changed: EventFd,
     devices: Mutex<BTreeSet<u64>>,
+    /// Histories that were seen, and the descriptor that says so.
+    seen: EventFd,
+    histories: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Marks {
@@ -51,21 +57,19 @@ impl Marks {
     /// # Errors
     /// When the kernel gives no descriptor.
     pub fn new() -> nix::Result<Marks> {
-        let changed = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Marks(Arc::new(Shared {
-            changed,
+            changed: EventFd::from_flags(flags)?,
             devices: Mutex::default(),
+            seen: EventFd::from_flags(flags)?,
+            histories: Mutex::default(),
         })))
     }
 
     /// The filesystems that are marked, by device number.
     #[must_use]
     pub fn devices(&self) -> BTreeSet<u64> {
-        self.0
-            .devices
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.0.devices).clone()
     }
 
     /// What becomes readable when they change.
@@ -74,14 +78,36 @@ impl Marks {
         &self.0.changed
     }
 
-    fn set(&self, devices: BTreeSet<u64>) {
-        *self
-            .0
-            .devices
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = devices;
+    /// A history lies here. It may be kept open and appended to, which no mark tells: a mark that
+    /// did would tell of every write to its filesystem. So the inotify rung watches it by itself.
+    pub fn history(&self, path: &Path) {
+        let mut histories = lock(&self.0.histories);
+        if histories.len() < HISTORIES && histories.insert(path.to_owned()) {
+            let _ = self.0.seen.write(1); // fails only when it is pending 2^64 times
+        }
+    }
+
+    /// What becomes readable when a history was seen.
+    #[must_use]
+    pub fn seen(&self) -> &EventFd {
+        &self.0.seen
+    }
+
+    /// The histories that were seen since the last call.
+    #[must_use]
+    pub fn take_histories(&self) -> BTreeSet<PathBuf> {
+        let _ = self.0.seen.read(); // nothing to read when nothing was seen
+        std::mem::take(&mut *lock(&self.0.histories))
+    }
+
+    pub(super) fn set(&self, devices: BTreeSet<u64>) {
+        *lock(&self.0.devices) = devices;
         let _ = self.0.changed.write(1); // fails only when it is pending 2^64 times
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A directory's handle, owned.
@@ -263,6 +289,9 @@ impl Marked {
         let Some(at) = event.at else { return };
         if event.mask & ONDIR == 0 {
             if let Some(path) = self.watched(&at.directory, at.name) {
+                if event.mask & (CREATE | MOVED_TO | CLOSE_WRITE) != 0 && is_history(&path) {
+                    self.marks.history(&path);
+                }
                 take_file(path, event.mask, batch);
             }
             return;

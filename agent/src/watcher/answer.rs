@@ -76,7 +76,9 @@ pub fn reading(
     check(header, examined, terms)?;
     let subject = subject(pending, &examined.names).ok_or(Hostile::Shape)?;
     let ended = ended(pending, examined, after);
+    let began = examined.began.iter().copied().max().unwrap_or(0);
     let extent = match ended {
+        Ended::Whole if began > 0 => Extent::Tail { from: began },
         Ended::Whole => Extent::Whole,
         // What was seen is there; what was not seen proves nothing.
         Ended::Changed => Extent::Tail { from: 0 },
@@ -212,8 +214,9 @@ fn ended(pending: &Pending, examined: &Examined, after: Option<FileState>) -> En
     {
         return Ended::Changed;
     }
-    let mut parts = pending.expected.iter().zip(&examined.read);
-    if parts.all(|(expected, read)| read >= expected) {
+    let read = examined.began.iter().zip(&examined.read);
+    let mut parts = pending.expected.iter().zip(read);
+    if parts.all(|(expected, (began, read))| began.saturating_add(*read) >= *expected) {
         Ended::Whole
     } else {
         Ended::Short
@@ -282,8 +285,7 @@ mod tests {
         let part = PartHeader {
             name: 0,
             form: PartForm::Guess,
-            from: 0,
-            lines_before: 0,
+            appended: None,
             expected: 10,
         };
         let header = JobHeader {
@@ -323,8 +325,10 @@ mod tests {
             id: JobId(1),
             found,
             names: vec![SafeText::from_program("/srv/.env")],
+            began: vec![0],
             read: vec![10],
             lines: vec![3],
+            marks: vec![0],
             too_many: false,
             unread_inside: None,
             work: 10,

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use akwatch_ledger::reading::{FileState, Reading, ReadingSubject};
-use akwatch_ledger::{PathKey, ProcessInstance, Remembered};
+use akwatch_ledger::reading::{Extent, FileState, Reading, ReadingSubject};
+use akwatch_ledger::{PathKey, ProcessInstance, Remembered, TailMark};
 use akwatch_proto::finding::UnknownWhy;
 use akwatch_proto::place::Place;
 
@@ -13,7 +13,7 @@ use super::answer::Ended;
 use super::detecting::source_of;
 use super::known::plain_path;
 use crate::coverage::{Source, slug};
-use crate::job::TargetPlace;
+use crate::job::{Target, TargetPlace, Urgency};
 
 /// Readings in one commit.
 const COMMIT: usize = 32;
@@ -33,6 +33,8 @@ pub(super) enum Note {
         target: TargetPlace,
         state: FileState,
         lines: u32,
+        /// The mark of its end, for a file that is appended to; else 0.
+        mark: u64,
         ended: Ended,
     },
     /// A file is not there, or could not be read.
@@ -138,9 +140,16 @@ impl Watcher {
                 target,
                 state,
                 lines,
+                mark,
                 ended,
             } => {
-                self.note_file(reading, &target, &state, lines, ended);
+                let remembered = Remembered {
+                    state,
+                    rules_version: &reading.rules,
+                    lines,
+                    tail: (mark != 0).then_some(TailMark(mark)),
+                };
+                self.note_file(reading, &target, &remembered, ended);
             }
             Note::Process {
                 instance,
@@ -171,10 +180,10 @@ impl Watcher {
         &mut self,
         reading: &Reading,
         target: &TargetPlace,
-        state: &FileState,
-        lines: u32,
+        remembered: &Remembered<'_>,
         ended: Ended,
     ) {
+        let state = &remembered.state;
         let (TargetPlace::File(path), ReadingSubject::Place(place)) = (target, &reading.subject)
         else {
             return;
@@ -194,13 +203,39 @@ impl Watcher {
             .saturating_mul(1_000_000)
             .saturating_sub(state.ctime_ns)
             < YOUNG_NS;
-        if ended == Ended::Whole && !young {
-            let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+        if ended == Ended::Whole {
+            self.remember(reading, path, remembered, young);
+        }
+    }
+
+    /// Remembers that a file was read to its end.
+    fn remember(
+        &mut self,
+        reading: &Reading,
+        path: &Path,
+        remembered: &Remembered<'_>,
+        young: bool,
+    ) {
+        let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+        if reading.too_many && reading.extent != Extent::Whole {
+            // Which others there are only the whole can tell.
+            self.ledger.forget(key);
+            let again = Target {
+                what: TargetPlace::File(path.to_owned()),
+                urgency: Urgency::Rescan,
+            };
+            self.offer(again, Instant::now());
+        } else if !young {
+            self.ledger.remember(key, remembered);
+        } else if remembered.tail.is_some() {
+            // Good for what will be appended, but never for *unchanged*.
+            let state = FileState {
+                ctime_ns: i64::MIN,
+                ..remembered.state
+            };
             let remembered = Remembered {
-                state: *state,
-                rules_version: &reading.rules,
-                lines,
-                tail: None,
+                state,
+                ..remembered.clone()
             };
             self.ledger.remember(key, &remembered);
         }

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use akwatch_ledger::reading::{Extent, FileState, Reading};
-use akwatch_ledger::{Need, PathKey};
+use akwatch_ledger::{Need, PathKey, Query};
 use akwatch_proto::coverage::Rung;
 use akwatch_proto::credential::RuleId;
-use akwatch_proto::finding::UnknownWhy;
+use akwatch_proto::finding::{PresenceState, UnknownWhy};
+use akwatch_proto::place::Place;
 
 use super::answer::{Ended, Hostile, Terms, reading};
 use super::captures::{Captures, bytes_captured};
@@ -17,7 +18,7 @@ use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
-use crate::job::{Content, Examined, Job, JobId, Pending, Target, TargetPlace, Urgency};
+use crate::job::{Appended, Content, Examined, Job, JobId, Pending, Target, TargetPlace, Urgency};
 use crate::link::{DetectorLink, FromDetector, Outlet, TalkError, ToDetector};
 use crate::open::state_now;
 use crate::role::Role;
@@ -43,6 +44,10 @@ const CHANGED_COST: u64 = 512 * 1024;
 
 /// Bytes of a scan's places that the detector has at once, but for one larger file alone.
 const SCAN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// From this size on, of a history only what was appended is read; below, reading it whole costs less
+/// than a millisecond and is surer.
+const TAIL_FROM: u64 = 32 * 1024;
 
 /// How often a place may end the detector before it is set aside.
 const DEATHS: u32 = 2;
@@ -313,11 +318,12 @@ impl Watcher {
         }
         let id = self.detecting.next_id();
         match self.opener.open(target, id) {
-            Ok((job, pending)) => {
-                if let (TargetPlace::File(path), Some(state)) = (&target.what, pending.before)
-                    && self.is_settled(target, path, &state, now)
-                {
-                    return None;
+            Ok((mut job, pending)) => {
+                if let (TargetPlace::File(path), Some(state)) = (&target.what, pending.before) {
+                    if self.is_settled(target, path, &state, now) {
+                        return None;
+                    }
+                    self.begin_at_tail(target, path, &state, &mut job);
                 }
                 let file = job.contents.iter().find_map(own_descriptor);
                 let header = job.header.clone();
@@ -345,10 +351,9 @@ impl Watcher {
         state: &FileState,
         now: Instant,
     ) -> bool {
-        let again = matches!(target.urgency, Urgency::Revisit | Urgency::Hunt);
         let key = PathKey::of(path.as_os_str().as_encoded_bytes());
         let rules = self.detecting.rules().unwrap_or_default();
-        if !again && self.ledger.need(key, state, rules) == Need::Skip {
+        if !is_again(target) && self.ledger.need(key, state, rules) == Need::Skip {
             self.agenda.done(&target.what, 0, now);
             return true;
         }
@@ -362,6 +367,41 @@ impl Watcher {
             return true;
         }
         false
+    }
+
+    /// Says of a history up to where it was read, so that only what was appended is. Not when a
+    /// person asks, nor when one of its findings is unknown: only a whole reading can tell of them.
+    fn begin_at_tail(&mut self, target: &Target, path: &Path, state: &FileState, job: &mut Job) {
+        let Some(part) = job.header.parts.first_mut() else {
+            return;
+        };
+        if part.appended.is_none() || is_again(target) {
+            return;
+        }
+        let key = PathKey::of(path.as_os_str().as_encoded_bytes());
+        let rules = self.detecting.rules().unwrap_or_default();
+        let Need::Tail { from, lines, mark } = self.ledger.need(key, state, rules) else {
+            return;
+        };
+        let place = self.known.place(path).cloned();
+        if from >= TAIL_FROM && !place.is_some_and(|place| self.holds_unknown(place)) {
+            part.appended = Some(Appended {
+                from,
+                lines,
+                mark: mark.0,
+            });
+        }
+    }
+
+    fn holds_unknown(&mut self, place: Place) -> bool {
+        let query = Query {
+            place: Some(place),
+            state: Some(PresenceState::Unknown),
+            limit: 1,
+            ..Query::default()
+        };
+        // What cannot be asked counts as unknown.
+        !matches!(self.ledger.holding(&query), Ok(held) if held.is_empty())
     }
 
     fn take_examined(&mut self, examined: &Examined, now: Instant) {
@@ -404,6 +444,7 @@ impl Watcher {
                 target: target.clone(),
                 state,
                 lines,
+                mark: examined.marks.first().copied().unwrap_or(0),
                 ended,
             },
             (TargetPlace::File(_), None) => Note::Closed,
@@ -524,6 +565,11 @@ impl Watcher {
             self.offer(target, now);
         }
     }
+}
+
+/// Whether a place is read again although nothing says that it changed.
+fn is_again(target: &Target) -> bool {
+    matches!(target.urgency, Urgency::Revisit | Urgency::Hunt)
 }
 
 fn own_descriptor(content: &Content) -> Option<OwnedFd> {

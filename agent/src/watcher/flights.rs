@@ -129,8 +129,7 @@ mod tests {
         let part = PartHeader {
             name: 0,
             form: PartForm::Guess,
-            from: 0,
-            lines_before: 0,
+            appended: None,
             expected,
         };
         Flight {

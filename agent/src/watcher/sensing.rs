@@ -229,6 +229,11 @@ impl Watcher {
         match walked {
             Walked::File(target) => {
                 self.scans.files += 1;
+                if let TargetPlace::File(path) = &target.what
+                    && is_history(path)
+                {
+                    self.marks.history(path);
+                }
                 if !self.is_unchanged(&target.what) {
                     self.offer(target, now);
                 }

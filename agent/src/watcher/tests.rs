@@ -61,8 +61,14 @@ fn tokens(content: &[u8]) -> Vec<(u32, Vec<u8>)> {
     found
 }
 
+/// What the test's detector knows a file again by.
+fn mark(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(Sha256::digest(bytes)[..8].try_into().unwrap())
+}
+
 fn examine(job: Job, manner: &Manner) -> Option<Examined> {
     let (mut found, mut read, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut began, mut marks) = (Vec::new(), Vec::new());
     for (part, content) in job.contents.into_iter().enumerate() {
         let mut bytes = Vec::new();
         match content {
@@ -71,11 +77,20 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
             }
             Content::Captured(captured) => bytes.extend_from_slice(&captured.0),
         }
+        let appended = job.header.parts[part].appended.unwrap_or_default();
+        let before = usize::try_from(appended.from).unwrap();
+        let grown = before > 0 && bytes.len() >= before && mark(&bytes[..before]) == appended.mark;
+        let (start, above) = if grown {
+            (appended.from, appended.lines)
+        } else {
+            (0, 0)
+        };
         if bytes.windows(6).any(|window| window == b"POISON") {
             manner.poisoned.fetch_add(1, Ordering::SeqCst);
             return None;
         }
-        found.extend(tokens(&bytes).into_iter().map(|(line, token)| Found {
+        let tokens = tokens(&bytes).into_iter().filter(|(line, _)| *line > above);
+        found.extend(tokens.map(|(line, token)| Found {
             part,
             inside: Vec::new(),
             subject: Subject::Secret(Fingerprint {
@@ -96,8 +111,10 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
                 ..Spot::default()
             },
         }));
-        read.push(bytes.len() as u64);
-        lines.push(0);
+        read.push(bytes.len() as u64 - start);
+        began.push(start);
+        lines.push(u32::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap());
+        marks.push(mark(&bytes));
     }
     let lie = manner.lies.swap(false, Ordering::SeqCst);
     let name = |raw: &Vec<u8>| {
@@ -109,8 +126,10 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
         names: job.header.names.iter().map(name).collect(),
         work: read.iter().sum(),
         found,
+        began,
         read,
         lines,
+        marks,
         too_many: false,
         unread_inside: None,
     })
@@ -518,6 +537,71 @@ fn a_restart_catches_up_where_nothing_is_scanned_first() {
     agent.expect_present(3);
     let status = agent.expect_status(|status| status.scan.running.is_none());
     assert!(!status.scan.first_done, "what changed is not the whole");
+}
+
+/// A history beyond the size from which only what was appended is read.
+fn long_history() -> String {
+    "ls\n".repeat(20_000)
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
+#[test]
+fn of_a_long_history_only_what_was_typed_is_read_and_nothing_in_it_is_gone_for_that() {
+    let agent = Agent::new();
+    let history = agent.watched(".bash_history");
+    agent.write(
+        ".bash_history",
+        &format!("A={}\n{}", token(1), long_history()),
+    );
+    agent.expect_present(1);
+    let before = bytes_read(&agent);
+    append(&history, &format!("B={}\n", token(2)));
+    assert_eq!(agent.expect_present(2).spot.line, 20_002);
+    let tail = bytes_read(&agent) - before;
+    assert!(tail < 1000, "{tail} bytes were read for a line");
+    assert_eq!(agent.told(1)[0].presence.state(), PresenceState::Present);
+    // Without the first line and still longer than it was: read whole, for its beginning moved.
+    agent.write(
+        ".bash_history",
+        &format!("{}C={}\n", long_history().repeat(2), token(3)),
+    );
+    agent.expect_present(3);
+    agent.expect_gone(1, GoneProof::Reread);
+    agent.expect_gone(2, GoneProof::Reread);
+}
+
+#[test]
+fn a_history_with_something_unknown_in_it_is_read_whole() {
+    let mut agent = Agent::new();
+    let history = agent.watched(".bash_history");
+    agent.write(
+        ".bash_history",
+        &format!("A={}\n{}", token(1), long_history()),
+    );
+    agent.expect_present(1);
+    agent.end();
+    let state = agent.directory.path().join("state");
+    let mut ledger = Ledger::open(&state, &LedgerOptions::new("this-boot")).unwrap();
+    let why = UnknownWhy::Unreadable;
+    ledger.unknown_where(why, Time(1), |_| true).unwrap();
+    drop(ledger);
+    append(&history, "ls\n");
+    agent.start();
+    let until = Instant::now() + DEADLINE;
+    while bytes_read(&agent) == 0 {
+        assert!(Instant::now() < until, "never read");
+        wait_a_little();
+    }
+    agent.expect_present(1);
+}
+
+fn bytes_read(agent: &Agent) -> u64 {
+    let status = control::status(&agent.directory.path().join("state")).unwrap();
+    status.cost.bytes_read
 }
 
 #[test]

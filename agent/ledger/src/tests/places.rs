@@ -52,6 +52,28 @@ fn a_tail_says_nothing_of_what_is_above() {
 }
 
 #[test]
+fn a_tail_adds_and_does_not_take_what_is_known_better() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let place = file("app.env");
+    ledger.commit(&[whole(&place, 10, &[1])]).unwrap();
+    let mut tail = reading(&place, Extent::Tail { from: 100 }, 20, &[1, 2]);
+    for observed in &mut tail.observed {
+        observed.confidence = Confidence::Contextual;
+        observed.spot.line = 7;
+    }
+    ledger.commit(&[tail]).unwrap();
+    let held = ledger.holding(&Query::default()).unwrap();
+    let said = |value: u8| {
+        let key = seen(&place, value).key;
+        let finding = held.iter().find(|finding| finding.key == key).unwrap();
+        (finding.confidence, finding.spot.line)
+    };
+    assert_eq!(said(1), (Confidence::Paired, 1), "as the whole said");
+    assert_eq!(said(2), (Confidence::Contextual, 7), "new");
+}
+
+#[test]
 fn what_could_not_be_read_is_unknown() {
     for why in [UnknownWhy::Unreadable, UnknownWhy::ChangedWhileRead] {
         check(&unknown(20, why), |_, reading| {

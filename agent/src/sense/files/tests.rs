@@ -23,6 +23,10 @@ impl Watched {
     }
 
     fn with(limit: usize, before: impl FnOnce(&Path)) -> Watched {
+        Watched::beside(&Marks::new().unwrap(), limit, before)
+    }
+
+    fn beside(marks: &Marks, limit: usize, before: impl FnOnce(&Path)) -> Watched {
         let directory = tempfile::tempdir().unwrap();
         before(directory.path());
         let own = directory.path().join("own");
@@ -30,7 +34,7 @@ impl Watched {
         let (out, said) = unbounded();
         let stop = Stop::new().unwrap();
         let host = Arc::new(Root::live().unwrap());
-        let files = Files::new(host, set, Marks::new().unwrap(), limit, out, stop.clone()).unwrap();
+        let files = Files::new(host, set, marks.clone(), limit, out, stop.clone()).unwrap();
         let thread = Some(std::thread::spawn(move || files.run()));
         let watched = Watched {
             directory,
@@ -87,6 +91,21 @@ impl Drop for Watched {
             thread.join().unwrap();
         }
     }
+}
+
+/// Where every filesystem is marked, only histories are this rung's business.
+#[test]
+fn a_history_that_stays_open_is_watched_once_somebody_has_seen_it() {
+    let marks = Marks::new().unwrap();
+    let device = std::fs::metadata(std::env::temp_dir()).unwrap().dev();
+    marks.set(BTreeSet::from([device]));
+    let watched = Watched::beside(&marks, WATCHES, |_| ());
+    let path = watched.path(".mysql_history");
+    let mut open = fs::File::create(&path).unwrap();
+    marks.history(&path);
+    watched.expect(&[".mysql_history"]);
+    writeln!(open, "set password").unwrap();
+    watched.expect(&[".mysql_history"]);
 }
 
 #[test]
