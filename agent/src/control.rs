@@ -19,6 +19,7 @@ use crossbeam_channel::{Sender, bounded};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::{Deserialize, Serialize};
 
+use crate::sense::measured::Sensing;
 use crate::sense::{Stop, Woken};
 
 /// The socket's name in the runtime directory.
@@ -90,6 +91,9 @@ pub struct Status {
     pub rules_set_aside: Vec<(String, String)>,
     /// What the agent costs.
     pub cost: Cost,
+    /// How fast the process sensors are.
+    #[serde(default)]
+    pub sensing: Sensing,
 }
 
 /// One role.

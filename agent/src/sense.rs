@@ -19,6 +19,7 @@ use crate::job::{Job, Pending, Target};
 pub mod execs;
 pub mod files;
 pub mod marked;
+pub mod measured;
 pub mod processes;
 pub mod scan;
 pub mod watch_set;

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::cli::StatusArgs;
 use crate::control::{self, Status};
+use crate::sense::measured::Sensing;
 
 /// Asks the agent and writes its answer. Exit 0 when it answered.
 ///
@@ -91,6 +92,7 @@ fn render(status: &Status, now: Time) -> String {
     if let Some(why) = &status.record_lost {
         row("record", &format!("the earlier one was set aside: {why}"));
     }
+    row("sensors", &sensing(&status.sensing));
     let cost = &status.cost;
     row(
         "cost",
@@ -155,6 +157,23 @@ fn covered(source: &SourceCoverage) -> String {
             let _ = write!(text, ", {count} {what}");
         }
     }
+    text
+}
+
+fn sensing(sensing: &Sensing) -> String {
+    let mut text = String::new();
+    if sensing.captured + sensing.missed > 0 {
+        let _ = write!(
+            text,
+            "{} programs captured as they started, 99 of 100 within {} µs; {} missed; ",
+            sensing.captured, sensing.capture_p99_us, sensing.missed
+        );
+    }
+    let _ = write!(
+        text,
+        "last sweep of {} took {} µs of CPU",
+        sensing.swept, sensing.sweep_us
+    );
     text
 }
 
@@ -239,6 +258,15 @@ mod tests {
                 peak_rss_kib: 2048,
                 seconds: 9,
             },
+            sensing: Sensing {
+                captured: 7,
+                missed: 1,
+                capture_p50_us: 56,
+                capture_p99_us: 160,
+                sweeps: 3,
+                swept: 200,
+                sweep_us: 3000,
+            },
         }
     }
 
@@ -255,6 +283,8 @@ mod tests {
             "not read: 2 permission-denied",
             "missing: landlock",
             "2 MiB read in 9 s; peak 2 MiB",
+            "7 programs captured as they started, 99 of 100 within 160 µs; 1 missed",
+            "last sweep of 200 took 3000 µs of CPU",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use akwatch_sys::SysError;
-use akwatch_sys::proc_events::{Heard, ProcEvents};
+use akwatch_sys::proc_events::{Exec, Heard, ProcEvents};
 use crossbeam_channel::Sender;
+use nix::time::{ClockId, clock_gettime};
 
 use super::processes::Interest;
 use super::{Sensed, Status, Stop, Woken};
@@ -130,11 +131,11 @@ impl Execs {
     fn drain(&mut self) -> bool {
         loop {
             let goes_on = match self.events.next() {
-                Ok(Heard::Exec(exec)) => self.capture(exec.pid),
+                Ok(Heard::Exec(exec)) => self.capture(exec),
                 Ok(Heard::Other) => true,
                 Ok(Heard::Nothing) => return self.tell(),
                 Ok(Heard::Lost) => {
-                    self.missed.count += 1;
+                    self.miss();
                     self.interest.sweep();
                     true
                 }
@@ -151,16 +152,17 @@ impl Execs {
         }
     }
 
-    fn capture(&mut self, pid: i32) -> bool {
-        if self.interest.is_own(pid) {
+    fn capture(&mut self, exec: Exec) -> bool {
+        if self.interest.is_own(exec.pid) {
             return true;
         }
         if !self.bucket.take(Instant::now()) {
-            self.missed.count += 1;
+            self.miss();
             return true; // the sweep sees it if it lives
         }
-        match self.opener.open_executed(pid, JobId(0)) {
+        match self.opener.open_executed(exec.pid, JobId(0)) {
             Ok((job, pending)) => {
+                self.interest.measured().captured(since(exec.at_ns));
                 let small = captured(&job) <= CAPTURE && self.out.len() < AHEAD;
                 let said = if small {
                     Sensed::Executed(Box::new((job, pending)))
@@ -170,11 +172,16 @@ impl Execs {
                 self.out.send(said).is_ok()
             }
             Err(Refusal::Ended) => {
-                self.missed.count += 1;
+                self.miss();
                 true
             }
             Err(_) => true, // the sweep names it, and its refusal is counted once
         }
+    }
+
+    fn miss(&mut self) {
+        self.missed.count += 1;
+        self.interest.measured().missed();
     }
 
     fn tell(&mut self) -> bool {
@@ -187,6 +194,12 @@ impl Execs {
         };
         self.out.send(Sensed::Status(status)).is_ok()
     }
+}
+
+/// How long ago that was, in nanoseconds of `CLOCK_MONOTONIC`.
+fn since(at_ns: u64) -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    now.saturating_sub(Duration::from_nanos(at_ns))
 }
 
 fn captured(job: &Job) -> usize {

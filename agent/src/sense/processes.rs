@@ -19,9 +19,11 @@ use akwatch_ledger::reading::ProcessInstance;
 use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::time::{ClockId, clock_gettime};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::measured::Measured;
 use super::{Sensed, Status, Stop, Sweep, Woken};
 use crate::job::{Target, TargetPlace, Urgency};
 
@@ -48,7 +50,7 @@ const ATTEMPTS: usize = 4;
 /// `PF_KTHREAD` of the kernel: no program, no environment.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// What the watcher tells the sensor while it runs.
+/// What the watcher tells the process sensors while they run, and what they measure.
 #[derive(Clone, Debug)]
 pub struct Interest(Arc<Shared>);
 
@@ -56,6 +58,7 @@ pub struct Interest(Arc<Shared>);
 struct Shared {
     wake: EventFd,
     wanted: Mutex<Wanted>,
+    measured: Measured,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,7 @@ impl Interest {
         Ok(Interest(Arc::new(Shared {
             wake,
             wanted: Mutex::default(),
+            measured: Measured::default(),
         })))
     }
 
@@ -98,6 +102,12 @@ impl Interest {
     /// A sweep is wanted now.
     pub fn sweep(&self) {
         self.change(|wanted| wanted.sweep_now = true);
+    }
+
+    /// How fast the sensors are and what they cost.
+    #[must_use]
+    pub fn measured(&self) -> &Measured {
+        &self.0.measured
     }
 
     fn change(&self, change: impl FnOnce(&mut Wanted)) {
@@ -163,9 +173,12 @@ impl Processes {
         loop {
             let now = Instant::now();
             if now >= due {
+                let before = used();
                 if !self.sweep() {
                     return;
                 }
+                let cpu = used().saturating_sub(before);
+                self.interest.measured().swept(self.known.len(), cpu);
                 last = Some(Instant::now());
                 due = Instant::now() + self.pace();
             }
@@ -344,6 +357,12 @@ impl Processes {
             .and_then(|last| last.parse().ok())
             .unwrap_or(0)
     }
+}
+
+/// CPU time of this thread so far.
+fn used() -> Duration {
+    let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
+    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
 /// How processes are watched.

@@ -330,6 +330,7 @@ impl Watcher {
             },
             rules_set_aside: self.detecting.faults.clone(),
             cost: Cost::from(cost),
+            sensing: self.interest.measured().read(),
         }
     }
 
