@@ -154,7 +154,11 @@ fn read(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
 /// # Errors
 /// When any step fails; the file at `path` is then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is the empty path, which nothing can open.
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let temporary = directory.join(name);

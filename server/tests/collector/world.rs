@@ -77,7 +77,9 @@ impl World {
             .open(self.path("log"))
             .unwrap();
         let child = self
-            .command(&["run", "--ready-file", ready.to_str().unwrap()])
+            // A bare name: it is of the directory that the program was started in.
+            .command(&["run", "--ready-file", "ready.json"])
+            .current_dir(self.directory.path())
             .env("AKWATCH_LOG", "trace,hyper=info")
             .stdout(Stdio::null())
             .stderr(log)
