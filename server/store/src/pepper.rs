@@ -85,6 +85,13 @@ impl PepperKey {
         xor(sum, self.mac(b"akwatch digest v1\0", &[host, nonce]))
     }
 
+    /// One round of the permutation that hides row numbers in references.
+    pub(crate) fn round(&self, what: &[u8], round: u8, half: u32) -> u32 {
+        let parts: &[&[u8]] = &[what, &[0, round], &half.to_be_bytes()];
+        let mac = self.mac(b"akwatch reference v1\0", parts);
+        u32::from_be_bytes([mac[0], mac[1], mac[2], mac[3]])
+    }
+
     /// What the database keeps to know whether it was opened with the right key.
     pub(crate) fn check_value(&self) -> [u8; 32] {
         self.mac(b"akwatch pepper check v1\0", &[])

@@ -36,6 +36,7 @@ mod hosts_write;
 mod list;
 mod migrate;
 mod overview;
+mod references;
 mod resync;
 mod settings;
 mod tally;
@@ -65,6 +66,13 @@ pub(crate) struct Shared {
     pub(crate) pepper: PepperKey,
     pub(crate) rules: Arc<dyn Rules>,
     events: broadcast::Sender<Event>,
+}
+
+impl Shared {
+    /// Makes and reads what people call rows.
+    pub(crate) fn references(&self) -> references::References<'_> {
+        references::References(&self.pepper)
+    }
 }
 
 /// The store in one SQLite file.

@@ -16,9 +16,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::assign::assign;
 use super::hosts_write::{HostLine, adopt, host_line, wake};
-use super::words::{
-    Body, Columns as _, bytes32, credential_ref, finding_ref, json, signed, slug, state, why,
-};
+use super::words::{Body, Columns as _, bytes32, json, signed, slug, state, why};
 use super::writer::Tx;
 use super::{At as _, resync, tally, timeline};
 use crate::StoreError;
@@ -113,10 +111,14 @@ pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Appl
     };
     host.last_heard = Some(now);
     finish(tx, &host).await?;
+    let references = tx.shared.references();
     let applied = Applied {
         upto: report.upto,
-        findings: changed.iter().map(|id| finding_ref(*id)).collect(),
-        credentials: touched.iter().map(|id| credential_ref(*id)).collect(),
+        findings: changed.iter().map(|id| references.finding(*id)).collect(),
+        credentials: touched
+            .iter()
+            .map(|id| references.credential(*id))
+            .collect(),
         reread,
     };
     tell(tx, &host, &applied);

@@ -14,10 +14,10 @@ use akwatch_proto::time::Time;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
-use super::list::{Kind, Order, and_among, in_scope};
-use super::words::{Columns as _, confidence, credential_number, credential_ref, slug, unsigned};
+use super::list::{List, Order, SortKey, and_among, host_number, in_scope};
+use super::words::{Columns as _, confidence, slug};
 use super::{At as _, Sqlite, tally, timeline};
-use crate::cursor::{Cursor, Key};
+use crate::cursor::Key;
 use crate::filter::{CredentialFilter, CredentialSort, Verdicts};
 use crate::rules::CredentialTally;
 use crate::{Answer, Credentials, Scope, StoreError};
@@ -50,37 +50,32 @@ const SUMS: &str = "SELECT d.credential_id, \
     FROM holding AS d JOIN host AS h ON h.id = d.host_id WHERE ";
 
 fn order(sort: CredentialSort) -> Order {
+    use SortKey::Number;
     match sort {
-        CredentialSort::Score => Order {
-            name: "credentials -score",
-            keys: &["c.score", "c.hosts", "c.id"],
-            like: &[Kind::Number, Kind::Number, Kind::Number],
-            descending: true,
-        },
-        CredentialSort::Hosts => Order {
-            name: "credentials -hosts",
-            keys: &["c.hosts", "c.score", "c.id"],
-            like: &[Kind::Number, Kind::Number, Kind::Number],
-            descending: true,
-        },
-        CredentialSort::Places => Order {
-            name: "credentials -places",
-            keys: &["(c.present + c.unknown)", "c.score", "c.id"],
-            like: &[Kind::Number, Kind::Number, Kind::Number],
-            descending: true,
-        },
-        CredentialSort::LastSeen => Order {
-            name: "credentials -last_seen",
-            keys: &["c.last_seen", "c.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
-        CredentialSort::FirstSeen => Order {
-            name: "credentials first_seen",
-            keys: &["c.first_seen", "c.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: false,
-        },
+        CredentialSort::Score => Order::down(
+            "credentials -score",
+            &[Number("c.score"), Number("c.hosts"), Number("c.id")],
+        ),
+        CredentialSort::Hosts => Order::down(
+            "credentials -hosts",
+            &[Number("c.hosts"), Number("c.score"), Number("c.id")],
+        ),
+        CredentialSort::Places => Order::down(
+            "credentials -places",
+            &[
+                Number("(c.present + c.unknown)"),
+                Number("c.score"),
+                Number("c.id"),
+            ],
+        ),
+        CredentialSort::LastSeen => Order::down(
+            "credentials -last_seen",
+            &[Number("c.last_seen"), Number("c.id")],
+        ),
+        CredentialSort::FirstSeen => Order::up(
+            "credentials first_seen",
+            &[Number("c.first_seen"), Number("c.id")],
+        ),
     }
 }
 
@@ -116,7 +111,11 @@ impl Line {
 }
 
 /// Conditions that do not depend on counters.
-fn own_conditions(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &CredentialFilter) {
+fn own_conditions(
+    query: &mut QueryBuilder<sqlx::Sqlite>,
+    scope: &Scope,
+    filter: &CredentialFilter,
+) {
     query.push(" AND c.merged_into IS NULL");
     if !filter.kinds.is_empty() {
         and_among(query, "c.kind", filter.kinds.iter().map(slug));
@@ -132,13 +131,12 @@ fn own_conditions(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &CredentialFil
         query.push(" AND c.access_id = ").push_bind(id.to_string());
     }
     if let Some(host) = filter.host {
-        query
-            .push(
-                " AND c.id IN (SELECT credential_id FROM holding WHERE host_id = \
-                 (SELECT id FROM host WHERE uuid = ",
-            )
-            .push_bind(host.0.as_bytes().to_vec())
-            .push("))");
+        query.push(" AND c.id IN (SELECT credential_id FROM holding WHERE ");
+        // Whether a host out of sight holds a credential is nobody's to learn.
+        in_scope(query, scope, "host_id");
+        query.push(" AND host_id = ");
+        host_number(query, host);
+        query.push(")");
     }
 }
 
@@ -245,7 +243,7 @@ impl Sqlite {
             .map(|text| super::words::from_json("preview", &text))
             .transpose()?;
         let shown = CredentialRow {
-            reference: credential_ref(id),
+            reference: self.shared.references().credential(id),
             credential_id: row.value("access_id")?,
             preview,
             provider: row.word("provider")?,
@@ -287,7 +285,7 @@ impl Sqlite {
             " GROUP BY d.credential_id) AS s JOIN credential AS c ON c.id = s.credential_id \
              WHERE 1",
         );
-        own_conditions(&mut query, filter);
+        own_conditions(&mut query, scope, filter);
         let rows = query
             .build()
             .fetch_all(&self.readers)
@@ -321,13 +319,11 @@ impl Sqlite {
         let mut lines = self.summed(scope, filter, None).await?;
         let total = lines.len() as u64;
         if let Some(text) = &filter.page.cursor {
-            let like = vec![Key::Number(0); order.keys.len()];
-            let cursor = Cursor::read(text, order.name, &like)?;
-            let after: Vec<i64> = cursor
-                .keys
-                .iter()
+            let after: Vec<i64> = order
+                .read(text)?
+                .into_iter()
                 .filter_map(|key| match key {
-                    Key::Number(number) => Some(*number),
+                    Key::Number(number) => Some(number),
                     Key::Text(_) => None,
                 })
                 .collect();
@@ -344,16 +340,8 @@ impl Sqlite {
         let more = lines.len() > limit;
         lines.truncate(limit);
         let next = lines.last().filter(|_| more).map(|line| {
-            let keys = line
-                .keys(filter.sort)
-                .into_iter()
-                .map(Key::Number)
-                .collect();
-            Cursor {
-                sort: order.name.to_owned(),
-                keys,
-            }
-            .write()
+            let keys = line.keys(filter.sort).into_iter();
+            order.write(keys.map(Key::Number).collect())
         });
         Ok(Page {
             rows: lines.into_iter().map(|line| line.row).collect(),
@@ -366,40 +354,25 @@ impl Sqlite {
         &self,
         filter: &CredentialFilter,
     ) -> Result<Page<CredentialRow>, StoreError> {
-        let order = order(filter.sort);
-        let mut query = QueryBuilder::<sqlx::Sqlite>::new(OWN);
-        query.push(STORED);
-        order.select(&mut query);
-        query.push(" FROM credential AS c WHERE 1");
-        own_conditions(&mut query, filter);
-        stored_conditions(&mut query, filter);
-        order.after(&mut query, &filter.page)?;
-        order.order(&mut query, &filter.page);
-        let mut rows = query
-            .build()
-            .fetch_all(&self.readers)
-            .await
-            .at("listing credentials")?;
-        let next = order.cut(&mut rows, &filter.page)?;
-        let total = if filter.page.count {
-            let mut query =
-                QueryBuilder::<sqlx::Sqlite>::new("SELECT count(*) FROM credential AS c WHERE 1");
-            own_conditions(&mut query, filter);
-            stored_conditions(&mut query, filter);
-            let total = query
-                .build_query_scalar::<i64>()
-                .fetch_one(&self.readers)
-                .await
-                .at("counting credentials")?;
-            unsigned("total", total)?
-        } else {
-            0
+        let list = List {
+            step: "listing credentials",
+            select: &[OWN, STORED],
+            conditions: |query: &mut QueryBuilder<sqlx::Sqlite>, _| {
+                query.push(" FROM credential AS c WHERE 1");
+                own_conditions(query, &Scope::All, filter);
+                stored_conditions(query, filter);
+            },
+            order: order(filter.sort),
+            page: &filter.page,
         };
-        let rows = rows
-            .iter()
-            .map(|row| Ok(self.line(row, true)?.row))
-            .collect::<Result<_, StoreError>>()?;
-        Ok(Page { rows, total, next })
+        let listed = self.listed(list).await?;
+        let rows = listed.rows.iter();
+        let rows = rows.map(|row| Ok(self.line(row, true)?.row));
+        Ok(Page {
+            rows: rows.collect::<Result<_, StoreError>>()?,
+            total: listed.total,
+            next: listed.next,
+        })
     }
 
     pub(crate) async fn credentials_page(
@@ -451,7 +424,7 @@ impl Sqlite {
         scope: &Scope,
         reference: &CredentialRef,
     ) -> Result<Option<CredentialDetail>, StoreError> {
-        let Some(id) = credential_number(reference) else {
+        let Some(id) = self.shared.references().credential_number(reference) else {
             return Ok(None);
         };
         let Some(line) = self.credential_line(scope, id).await? else {
@@ -516,7 +489,14 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .at("reading a timeline")?;
-        rows.iter().map(timeline::entry).collect()
+        self.entries(&rows)
+    }
+
+    fn entries(&self, rows: &[SqliteRow]) -> Result<Vec<TimelineEntry>, StoreError> {
+        let references = self.shared.references();
+        rows.iter()
+            .map(|row| timeline::entry(&references, row))
+            .collect()
     }
 
     async fn timeline_of_host(
@@ -538,7 +518,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .at("reading a timeline")?;
-        rows.iter().map(timeline::entry).collect()
+        self.entries(&rows)
     }
 }
 

@@ -11,11 +11,9 @@ use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
 use super::apply::apply;
-use super::list::{Kind, Order, and_among, anywhere, in_scope};
-use super::words::{
-    Body, Columns as _, confidence, credential_number, credential_ref, finding_ref, from_json,
-    presence, slug, state, unsigned,
-};
+use super::list::{List, Order, SortKey, and_among, any_like, host_number, in_scope};
+use super::references::References;
+use super::words::{Body, Columns as _, confidence, from_json, presence, slug, state};
 use super::writer::Tx;
 use super::{At as _, Sqlite, tally};
 use crate::filter::{FindingFilter, FindingSort};
@@ -37,43 +35,29 @@ const FROM: &str = " FROM finding AS f JOIN host AS h ON h.id = f.host_id \
     JOIN credential AS c ON c.id = f.credential_id";
 
 fn order(sort: FindingSort) -> Order {
+    use SortKey::{Number, Text};
     match sort {
-        FindingSort::Score => Order {
-            name: "findings -score",
-            keys: &["f.score", "f.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
-        FindingSort::FirstSeen => Order {
-            name: "findings -first_seen",
-            keys: &["f.agent_first_seen", "f.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
-        FindingSort::LastVerified => Order {
-            name: "findings -last_verified",
-            keys: &["f.agent_last_verified", "f.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
-        FindingSort::Host => Order {
-            name: "findings host",
-            keys: &["h.name", "h.id", "f.id"],
-            like: &[Kind::Text, Kind::Number, Kind::Number],
-            descending: false,
-        },
-        FindingSort::Path => Order {
-            name: "findings path",
-            keys: &["f.path", "f.id"],
-            like: &[Kind::Text, Kind::Number],
-            descending: false,
-        },
+        FindingSort::Score => Order::down("findings -score", &[Number("f.score"), Number("f.id")]),
+        FindingSort::FirstSeen => Order::down(
+            "findings -first_seen",
+            &[Number("f.agent_first_seen"), Number("f.id")],
+        ),
+        FindingSort::LastVerified => Order::down(
+            "findings -last_verified",
+            &[Number("f.agent_last_verified"), Number("f.id")],
+        ),
+        FindingSort::Host => Order::up(
+            "findings host",
+            &[Text("h.name"), Number("h.id"), Number("f.id")],
+        ),
+        FindingSort::Path => Order::up("findings path", &[Text("f.path"), Number("f.id")]),
     }
 }
 
 /// `FROM … WHERE …`; a count joins only what its conditions need.
 fn conditions(
     query: &mut QueryBuilder<sqlx::Sqlite>,
+    references: &References<'_>,
     scope: &Scope,
     filter: &FindingFilter,
     joined: bool,
@@ -122,7 +106,7 @@ fn conditions(
         "f.place_type",
         filter.place_types.iter().map(|place| *place as i64),
     );
-    identities(query, filter);
+    identities(query, references, filter);
     if let Some(level) = filter.confidence {
         query.push(" AND f.confidence >= ").push_bind(level as i64);
     }
@@ -130,29 +114,25 @@ fn conditions(
         query.push(" AND f.agent_first_seen >= ").push_bind(since.0);
     }
     if let Some(text) = &filter.text {
-        let like = anywhere(text);
-        query
-            .push(" AND (f.path LIKE ")
-            .push_bind(like.clone())
-            .push(" ESCAPE '\\' OR f.unit LIKE ")
-            .push_bind(like.clone())
-            .push(" ESCAPE '\\' OR f.owner LIKE ")
-            .push_bind(like)
-            .push(" ESCAPE '\\')");
+        query.push(" AND (");
+        any_like(query, &["f.path", "f.unit", "f.owner"], text);
+        query.push(")");
     }
 }
 
 /// Conditions on which host and which credential.
-fn identities(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &FindingFilter) {
+fn identities(
+    query: &mut QueryBuilder<sqlx::Sqlite>,
+    references: &References<'_>,
+    filter: &FindingFilter,
+) {
     if let Some(host) = filter.host {
-        query
-            .push(" AND f.host_id = (SELECT id FROM host WHERE uuid = ")
-            .push_bind(host.0.as_bytes().to_vec())
-            .push(")");
+        query.push(" AND f.host_id = ");
+        host_number(query, host);
     }
     if let Some(reference) = &filter.credential {
         // A reference that was not made here names nothing.
-        let id = credential_number(reference).unwrap_or(0);
+        let id = references.credential_number(reference).unwrap_or(0);
         query
             .push(" AND f.credential_id = (SELECT coalesce(merged_into, id) FROM credential WHERE id = ")
             .push_bind(id)
@@ -188,15 +168,15 @@ fn shown(row: &SqliteRow) -> Result<Presence, StoreError> {
     presence(code, since, row.value("why")?)
 }
 
-fn finding_row(row: &SqliteRow) -> Result<FindingRow, StoreError> {
+fn finding_row(references: &References<'_>, row: &SqliteRow) -> Result<FindingRow, StoreError> {
     let body: Body = row.json("body")?;
     let presence = shown(row)?;
     let own: Option<String> = row.value("access_id")?;
     Ok(FindingRow {
-        reference: finding_ref(row.value("id")?),
+        reference: references.finding(row.value("id")?),
         host: row.host_id("host")?,
         host_name: row.value("host_name")?,
-        credential: credential_ref(row.value("credential_id")?),
+        credential: references.credential(row.value("credential_id")?),
         rule: row.word("rule")?,
         provider: row.word("provider")?,
         kind: row.word("kind")?,
@@ -228,34 +208,21 @@ impl Sqlite {
         scope: &Scope,
         filter: &FindingFilter,
     ) -> Result<Page<FindingRow>, StoreError> {
-        let order = order(filter.sort);
-        let mut query = QueryBuilder::new(COLUMNS);
-        order.select(&mut query);
-        conditions(&mut query, scope, filter, true);
-        order.after(&mut query, &filter.page)?;
-        order.order(&mut query, &filter.page);
-        let mut rows = query
-            .build()
-            .fetch_all(&self.readers)
-            .await
-            .at("listing findings")?;
-        let next = order.cut(&mut rows, &filter.page)?;
-        let total = if filter.page.count {
-            let mut query = QueryBuilder::new("SELECT count(*)");
-            conditions(&mut query, scope, filter, false);
-            let total = query
-                .build_query_scalar::<i64>()
-                .fetch_one(&self.readers)
-                .await
-                .at("counting findings")?;
-            unsigned("total", total)?
-        } else {
-            0
+        let references = self.shared.references();
+        let list = List {
+            step: "listing findings",
+            select: &[COLUMNS],
+            conditions: |query: &mut _, joined| {
+                conditions(query, &references, scope, filter, joined);
+            },
+            order: order(filter.sort),
+            page: &filter.page,
         };
+        let listed = self.listed(list).await?;
         Ok(Page {
-            rows: self.with_causes(&rows).await?,
-            total,
-            next,
+            rows: self.with_causes(&listed.rows).await?,
+            total: listed.total,
+            next: listed.next,
         })
     }
 
@@ -296,9 +263,10 @@ impl Sqlite {
             }
         }
         let candidates = self.candidates(wanted).await?;
+        let references = self.shared.references();
         rows.iter()
             .map(|row| {
-                let mut shown = finding_row(row)?;
+                let mut shown = finding_row(&references, row)?;
                 let held = (row.value("host_id")?, row.value("credential_id")?);
                 if row.value::<i64>("place_type")? == 2
                     && let Some(files) = candidates.get(&held)

@@ -9,8 +9,8 @@ use akwatch_proto::time::Time;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
-use super::list::{Kind, Order, and_among, anywhere, in_scope};
-use super::words::{Columns as _, unsigned};
+use super::list::{List, Order, SortKey, and_among, any_like, in_scope};
+use super::words::Columns as _;
 use super::{At as _, Sqlite, hosts_write};
 use crate::audit::Actor;
 use crate::filter::{HostFilter, HostSort};
@@ -57,31 +57,15 @@ fn covered_code(covered: Covered) -> i64 {
 }
 
 fn order(sort: HostSort) -> Order {
+    use SortKey::{Number, Text};
     match sort {
-        HostSort::Score => Order {
-            name: "hosts -score",
-            keys: &["h.score", "h.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
-        HostSort::Name => Order {
-            name: "hosts name",
-            keys: &["h.name", "h.id"],
-            like: &[Kind::Text, Kind::Number],
-            descending: false,
-        },
-        HostSort::LastHeard => Order {
-            name: "hosts -last_heard",
-            keys: &["coalesce(h.last_heard, -1)", "h.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
-        HostSort::Open => Order {
-            name: "hosts -open",
-            keys: &["h.credentials", "h.id"],
-            like: &[Kind::Number, Kind::Number],
-            descending: true,
-        },
+        HostSort::Score => Order::down("hosts -score", &[Number("h.score"), Number("h.id")]),
+        HostSort::Name => Order::up("hosts name", &[Text("h.name"), Number("h.id")]),
+        HostSort::LastHeard => Order::down(
+            "hosts -last_heard",
+            &[Number("coalesce(h.last_heard, -1)"), Number("h.id")],
+        ),
+        HostSort::Open => Order::down("hosts -open", &[Number("h.credentials"), Number("h.id")]),
     }
 }
 
@@ -132,7 +116,7 @@ pub(crate) fn host_row(row: &SqliteRow) -> Result<HostRow, StoreError> {
 }
 
 fn conditions(query: &mut QueryBuilder<sqlx::Sqlite>, scope: &Scope, filter: &HostFilter) {
-    query.push(" WHERE ");
+    query.push(" FROM host AS h WHERE ");
     in_scope(query, scope, "h.id");
     and_among(query, STATE, filter.states.iter().map(|s| state_code(*s)));
     and_among(
@@ -141,15 +125,8 @@ fn conditions(query: &mut QueryBuilder<sqlx::Sqlite>, scope: &Scope, filter: &Ho
         filter.covered.iter().map(|c| covered_code(*c)),
     );
     if let Some(text) = &filter.text {
-        let like = anywhere(text);
-        query
-            .push(" AND (h.name LIKE ")
-            .push_bind(like.clone())
-            .push(" ESCAPE '\\' OR h.addresses LIKE ")
-            .push_bind(like.clone())
-            .push(" ESCAPE '\\' OR h.peer LIKE ")
-            .push_bind(like)
-            .push(" ESCAPE '\\'");
+        query.push(" AND (");
+        any_like(query, &["h.name", "h.addresses", "h.peer"], text);
         if let Ok(id) = text.parse::<HostId>() {
             query
                 .push(" OR h.uuid = ")
@@ -165,35 +142,18 @@ impl Sqlite {
         scope: &Scope,
         filter: &HostFilter,
     ) -> Result<Page<HostRow>, StoreError> {
-        let order = order(filter.sort);
-        let mut query = QueryBuilder::new("SELECT h.*");
-        order.select(&mut query);
-        query.push(" FROM host AS h");
-        conditions(&mut query, scope, filter);
-        order.after(&mut query, &filter.page)?;
-        order.order(&mut query, &filter.page);
-        let mut rows = query
-            .build()
-            .fetch_all(&self.readers)
-            .await
-            .at("listing hosts")?;
-        let next = order.cut(&mut rows, &filter.page)?;
-        let total = if filter.page.count {
-            let mut query = QueryBuilder::new("SELECT count(*) FROM host AS h");
-            conditions(&mut query, scope, filter);
-            let total = query
-                .build_query_scalar::<i64>()
-                .fetch_one(&self.readers)
-                .await
-                .at("counting hosts")?;
-            unsigned("total", total)?
-        } else {
-            0
+        let list = List {
+            step: "listing hosts",
+            select: &["SELECT h.*"],
+            conditions: |query: &mut _, _| conditions(query, scope, filter),
+            order: order(filter.sort),
+            page: &filter.page,
         };
+        let listed = self.listed(list).await?;
         Ok(Page {
-            rows: rows.iter().map(host_row).collect::<Result<_, _>>()?,
-            total,
-            next,
+            rows: listed.rows.iter().map(host_row).collect::<Result<_, _>>()?,
+            total: listed.total,
+            next: listed.next,
         })
     }
 

@@ -11,7 +11,8 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::At as _;
 use super::apply::{Incoming, Known};
 use super::hosts_write::HostLine;
-use super::words::{Body, Columns as _, finding_ref, slug, why};
+use super::references::References;
+use super::words::{Body, Columns as _, slug, why};
 use super::writer::Tx;
 use crate::StoreError;
 use crate::audit::Actor;
@@ -187,7 +188,10 @@ pub(crate) const ENTRY: &str = "SELECT t.id, t.time, t.what, t.why, t.person, t.
     LEFT JOIN host AS h ON h.id = t.host_id LEFT JOIN finding AS f ON f.id = t.finding_id ";
 
 /// Reads an entry.
-pub(crate) fn entry(row: &sqlx::sqlite::SqliteRow) -> Result<TimelineEntry, StoreError> {
+pub(crate) fn entry(
+    references: &References<'_>,
+    row: &sqlx::sqlite::SqliteRow,
+) -> Result<TimelineEntry, StoreError> {
     let host: Option<Vec<u8>> = row.value("host")?;
     let place = match row.value::<Option<String>>("body")? {
         Some(body) => {
@@ -203,7 +207,9 @@ pub(crate) fn entry(row: &sqlx::sqlite::SqliteRow) -> Result<TimelineEntry, Stor
             .and_then(|id| uuid::Uuid::from_slice(&id).ok())
             .map(HostId),
         host_name: row.value("host_name")?,
-        finding: row.value::<Option<i64>>("finding_id")?.map(finding_ref),
+        finding: row
+            .value::<Option<i64>>("finding_id")?
+            .map(|id| references.finding(id)),
         place,
         why: row.value("why")?,
         person: row.value("person")?,

@@ -3,7 +3,6 @@
 use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::{Confidence, Preview};
 use akwatch_proto::finding::{GoneProof, Presence, PresenceState, Proof, UnknownWhy};
-use akwatch_proto::people::{CredentialRef, FindingRef};
 use akwatch_proto::place::{Origin, Place, Reach, Spot};
 use akwatch_proto::time::Time;
 use serde::de::DeserializeOwned;
@@ -185,20 +184,6 @@ pub(crate) fn confidence(code: i64) -> Confidence {
     }
 }
 
-pub(crate) fn finding_ref(id: i64) -> FindingRef {
-    FindingRef::parse(&format!("fd_{id:x}")).expect("invariant: hex digits are allowed")
-}
-
-pub(crate) fn credential_ref(id: i64) -> CredentialRef {
-    CredentialRef::parse(&format!("cr_{id:x}")).expect("invariant: hex digits are allowed")
-}
-
-/// The number behind a reference; none when it was not made here.
-pub(crate) fn credential_number(reference: &CredentialRef) -> Option<i64> {
-    let hex = reference.as_str().strip_prefix("cr_")?;
-    i64::from_str_radix(hex, 16).ok().filter(|id| *id > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,14 +198,6 @@ mod tests {
             Confidence::Proven,
         ] {
             assert_eq!(confidence(level as i64), level);
-        }
-    }
-
-    #[test]
-    fn a_reference_reads_back_and_others_do_not() {
-        assert_eq!(credential_number(&credential_ref(0x7f3a)), Some(0x7f3a));
-        for bad in ["cr_", "cr_xyz", "fd_1", "cr_0", "cr_ffffffffffffffff"] {
-            assert_eq!(credential_number(&CredentialRef::parse(bad).unwrap()), None);
         }
     }
 }

@@ -351,6 +351,15 @@ async fn what_a_scope_does_not_hold_is_not_counted() {
         .unwrap()
         .unwrap();
     assert_eq!((detail.places.len(), detail.timeline.len()), (1, 1));
+    // Nor can a filter ask what a host out of sight holds.
+    for (host, total) in [(prod.id, 1), (test.id, 0)] {
+        let on_host = CredentialFilter {
+            host: Some(host),
+            ..CredentialFilter::default()
+        };
+        let page = world.store.credentials(&scope, &on_host).await.unwrap();
+        assert_eq!(page.total, total);
+    }
     let other = world.store.overview(&scope, world.now).await.unwrap();
     assert_eq!((other.places.present, other.hosts.live), (1, 1));
     assert_eq!(other.days[0].new, 1);
