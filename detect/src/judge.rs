@@ -4,6 +4,7 @@
 //! links. A failed proof lowers confidence and never deletes; a placeholder, a reference or a
 //! vendor's example is nothing.
 
+pub(crate) mod clue;
 pub(crate) mod key;
 pub(crate) mod proof;
 pub(crate) mod quiet;
@@ -15,6 +16,8 @@ use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
 use akwatch_proto::place::Encoding;
 use zeroize::Zeroizing;
+
+use clue::Hints;
 
 use crate::rule::{Engine, Half, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
@@ -46,8 +49,8 @@ pub(crate) struct Candidate {
     pub(crate) prefixed: bool,
     /// Whether its name says what it is.
     pub(crate) named: bool,
-    /// Rules whose words stand in its path or file name.
-    pub(crate) hinted: Vec<u16>,
+    /// Rules whose words stand around it.
+    pub(crate) hints: Hints,
     pub(crate) path: Vec<u8>,
     pub(crate) stem: Vec<u8>,
     pub(crate) scope: ScopeId,
@@ -140,7 +143,7 @@ impl Judge<'_> {
             rules: Vec::new(),
             prefixed: false,
             named: false,
-            hinted: Vec::new(),
+            hints: Hints::default(),
             path: value.path.to_vec(),
             stem: Vec::new(),
             scope: value.scope,
@@ -277,17 +280,22 @@ impl Judge<'_> {
         if !speaks || quiet::is_placeholder(bytes) || quiet::entropy(bytes) < 2.5 {
             return None;
         }
-        let path = value.path.to_ascii_lowercase();
-        let found = (0_u16..).zip(self.rules.rules()).find(|(_, rule)| {
-            rule.by_word && rule.secret.is_whole(bytes) && has_word(&path, rule)
-        })?;
+        let mut spoken = Vec::new();
+        self.rules.words().within(value.path, &mut spoken);
+        let found = spoken
+            .into_iter()
+            .filter(|&number| {
+                let rule = self.rules.rule(number);
+                rule.by_word && rule.secret.is_whole(bytes)
+            })
+            .min()?;
         // A provider's own pair comes first: its id is most likely near.
         let paired = matches!(role, Some(Role::Secret | Role::IdOrSecret))
             && self
-                .hinted(value)
+                .spoken(value)
                 .iter()
                 .any(|&rule| self.rules.rule(rule).secret.is_whole(bytes));
-        (!paired).then_some(found.0)
+        (!paired).then_some(found)
     }
 
     /// A value whose name says id, secret, or either.
@@ -299,7 +307,10 @@ impl Judge<'_> {
         value: &Value<'_>,
         out: &mut Vec<Candidate>,
     ) {
-        found.hinted = self.hinted(value);
+        found.hints.own = self.spoken(value);
+        self.rules
+            .words()
+            .within(&value.member.name, &mut found.hints.far);
         if matches!(role, Role::Id | Role::IdOrSecret) && bytes.len() <= limits::CREDENTIAL_ID {
             let rules = self.fitting(bytes, Half::Id);
             if !rules.is_empty() && !quiet::is_placeholder(bytes) && quiet::entropy(bytes) >= 2.5 {
@@ -307,7 +318,7 @@ impl Judge<'_> {
                 id.named = true;
                 id.rules = rules;
                 id.stem.clone_from(&found.stem);
-                id.hinted.clone_from(&found.hinted);
+                id.hints.clone_from(&found.hints);
                 out.push(id);
             }
         }
@@ -336,7 +347,7 @@ impl Judge<'_> {
             .any(|&rule| self.rules.rule(rule).provider.as_str() != "generic");
         let shaped = shaped && (value.sure || (digits >= 1 && !quiet::is_identifier(bytes)));
         if (shaped || (value.sure && (unshaped || !found.rules.is_empty())))
-            && !bytes.starts_with(b"/")
+            && !quiet::is_path(bytes)
             && quiet::is_random(bytes, 3.0)
         {
             out.push(found);
@@ -534,16 +545,19 @@ impl Judge<'_> {
         fitting
     }
 
-    /// Rules whose words stand in the value's path or file name.
-    fn hinted(&self, value: &Value<'_>) -> Vec<u16> {
-        let text = [value.path, b"/", value.member.name.as_slice()]
-            .concat()
-            .to_ascii_lowercase();
-        (0_u16..)
-            .zip(self.rules.rules())
-            .filter(|(_, rule)| rule.is_pair() && has_word(&text, rule))
-            .map(|(number, _)| number)
-            .collect()
+    /// Pair rules whose words stand in the value's path or are all that is left of its name.
+    fn spoken(&self, value: &Value<'_>) -> Vec<u16> {
+        let mut spoken = Vec::new();
+        self.rules.words().within(value.path, &mut spoken);
+        let last = value.path.rsplit(|&b| b == b'.').next().unwrap_or_default();
+        if let Some(named) = self.rules.names().role_of(last) {
+            let stem = named.stem.as_slice();
+            // `setQiniuaccesskey(…)`.
+            let bare = stem.strip_prefix(b"set").unwrap_or(stem);
+            self.rules.words().exactly(bare, &mut spoken);
+        }
+        spoken.retain(|&rule| self.rules.rule(rule).is_pair());
+        spoken
     }
 
     /// Whether decoding `bytes` gives text that is worth judging instead; the text, if so.
@@ -587,18 +601,4 @@ fn common_prefix(rule: &Rule) -> usize {
     rule.prefix
         .as_ref()
         .map_or(4, |prefix| prefix.as_str().len())
-}
-
-/// Whether one of the rule's words stands in `text` (lower case): short ones as whole words.
-fn has_word(text: &[u8], rule: &Rule) -> bool {
-    rule.words.iter().any(|word| {
-        let word = word.as_bytes();
-        memchr::memmem::find_iter(text, word).any(|at| {
-            let before = at == 0 || !text[at - 1].is_ascii_alphanumeric();
-            let after = text
-                .get(at + word.len())
-                .is_none_or(|b| !b.is_ascii_alphabetic());
-            word.len() >= 5 || !word.is_ascii() || (before && after)
-        })
-    })
 }

@@ -54,13 +54,19 @@ struct Pairing<'a> {
 impl Pairing<'_> {
     /// Scopes from the innermost to the root: a child's number is always larger than its parent's.
     fn link(&mut self) {
+        self.link_all(|found| found.part != Part::Anonymous || found.path.is_empty());
+        // A value whose name says nothing comes last, and only where nothing else would do.
+        self.link_all(|found| matches!(found.part, Part::Id | Part::Anonymous));
+    }
+
+    fn link_all(&mut self, due: fn(&Candidate) -> bool) {
         let mut open: BTreeMap<ScopeId, Vec<usize>> = BTreeMap::new();
         for (at, found) in self.candidates.iter().enumerate() {
             let pairs = matches!(found.part, Part::Id | Part::Secret | Part::Anonymous)
                 || (found.part == Part::Single
                     && found.kind == Some(Kind::Token)
                     && found.rules.len() > 1);
-            if pairs {
+            if pairs && self.links[at].is_none() && due(found) {
                 open.entry(found.scope).or_default().push(at);
             }
         }
@@ -166,20 +172,20 @@ impl Pairing<'_> {
             if !hidden.rules.contains(&rule) {
                 continue;
             }
-            let hint = public.hinted.contains(&rule) || hidden.hinted.contains(&rule);
+            let hint = public.hints.level(rule).max(hidden.hints.level(rule));
             let generic = self.rules.rule(rule).provider.as_str() == "generic";
             // Halves without a beginning of their own need names, and a provider's word.
             if !public.prefixed {
                 let named = public.named && hidden.named && hidden.part == Part::Secret;
-                if !named || !(hint || generic) {
+                if !named || !(hint > 0 || generic) {
                     continue;
                 }
             }
             let mut score = 0;
             score += 64 * u32::from(public.stem == hidden.stem && hidden.part == Part::Secret);
             score += 32 * u32::from(hidden.part == Part::Secret);
-            score += 16 * u32::from(hint && !generic);
-            score += 8 * u32::from(public.prefixed);
+            score += 8 * if generic { 0 } else { hint };
+            score += 4 * u32::from(public.prefixed);
             score += 4 * u32::from(hidden.part == Part::Anonymous && hidden.path.is_empty());
             score += u32::from(!generic);
             score += 2 * u32::from(public.member == hidden.member);
@@ -398,9 +404,13 @@ impl Pairing<'_> {
         if found.prefixed {
             return Some((*found.rules.first()?, Kind::SecretKey));
         }
-        let own = found.rules.iter().copied().find(|rule| {
-            found.hinted.contains(rule) && self.rules.rule(*rule).provider.as_str() != "generic"
-        });
+        let own = found
+            .rules
+            .iter()
+            .copied()
+            .filter(|&rule| self.rules.rule(rule).provider.as_str() != "generic")
+            .filter(|&rule| found.hints.level(rule) > 0)
+            .max_by_key(|&rule| (found.hints.level(rule), std::cmp::Reverse(rule)));
         let rule = own.or_else(|| self.rules.engine(Engine::NamedSecret))?;
         Some((rule, Kind::SecretKey))
     }

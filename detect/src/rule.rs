@@ -9,6 +9,7 @@ mod name;
 mod pack;
 pub(crate) mod pattern;
 mod reference;
+mod words;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use memchr::memmem;
 
 pub(crate) use name::{Names, Role};
 pub(crate) use pattern::Pattern;
+pub(crate) use words::Words;
 
 /// A distributable bundle of rules: TOML text with a name.
 #[derive(Clone, Debug)]
@@ -143,6 +145,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     engines: HashMap<Engine, u16>,
     names: Names,
+    words: Words,
     /// Shapes by their first three bytes, in their order: the sieve looks many up.
     anchors: Vec<([u8; 3], Vec<Anchor>)>,
     /// One bit for each hash of three bytes: what the sieve asks before the table.
@@ -156,7 +159,7 @@ pub struct RuleSet {
 const GATE_WORDS: usize = 1024;
 
 /// Changes whenever matching changes for the same rule text.
-const MATCHING: &str = "3";
+const MATCHING: &str = "4";
 
 impl RuleSet {
     /// Compiles the rules that come with this program and then `packs`; a pack's rule replaces an
@@ -204,26 +207,12 @@ impl RuleSet {
                 }
             }
         }
-        let mut names = pack::names();
-        for rule in &rules {
-            names.extend(Role::Id, &rule.public.names);
-            names.extend(Role::Secret, &rule.secret.names);
-            names.extend(Role::Token, &rule.token.names);
-            if rule.by_word {
-                let long: Vec<String> = rule
-                    .words
-                    .iter()
-                    .filter(|word| word.len() >= 5)
-                    .cloned()
-                    .collect();
-                names.extend(Role::Vendor, &long);
-            }
-        }
         let mut set = RuleSet {
             version: RulesVersion(format!("{:016x}", hash.0)),
+            words: Words::new(&rules),
+            names: names_of(&rules),
             rules,
             engines,
-            names,
             anchors: Vec::new(),
             gate: Box::new([0; GATE_WORDS]),
             longer_gate: Box::new([0; GATE_WORDS]),
@@ -314,6 +303,10 @@ impl RuleSet {
         &self.names
     }
 
+    pub(crate) fn words(&self) -> &Words {
+        &self.words
+    }
+
     pub(crate) fn markers(&self) -> &[(memmem::Finder<'static>, u16)] {
         &self.markers
     }
@@ -338,6 +331,30 @@ impl RuleSet {
             .binary_search_by_key(&key, |(known, _)| *known)
             .map_or(&[], |at| self.anchors[at].1.as_slice())
     }
+}
+
+/// The words that say what a value is: the program's own and those of the rules.
+fn names_of(rules: &[Rule]) -> Names {
+    let mut names = pack::names();
+    for rule in rules {
+        names.extend(Role::Id, &rule.public.names);
+        names.extend(Role::Secret, &rule.secret.names);
+        names.extend(Role::Token, &rule.token.names);
+        if rule.is_pair() {
+            names.extend_glued(Role::Id, &rule.words, "ak");
+            names.extend_glued(Role::Secret, &rule.words, "sk");
+        }
+        if rule.by_word {
+            let long: Vec<String> = rule
+                .words
+                .iter()
+                .filter(|word| word.len() >= 5)
+                .cloned()
+                .collect();
+            names.extend(Role::Vendor, &long);
+        }
+    }
+    names
 }
 
 /// What the documentation says of one rule.

@@ -376,7 +376,7 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
     }
     let key = &text[begin..end];
     if ending == *b"lue" {
-        return key.len() <= 6 && key.ends_with(b"value");
+        return key.trim_ascii() == b"value";
     }
     rules
         .names()

@@ -3,6 +3,7 @@
 mod bounds;
 mod containers;
 mod formats;
+mod matrix;
 mod pairing;
 mod unwrapping;
 

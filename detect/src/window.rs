@@ -13,8 +13,9 @@ use akwatch_proto::place::Encoding;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::content::{Format, Source};
+use crate::judge::clue::{self, Hints};
 use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, quiet};
-use crate::rule::{Engine, Half, RuleSet};
+use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
 use crate::sieve::{self, Hit};
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, text::Blocks};
@@ -44,8 +45,8 @@ pub(crate) struct Scanner<'r> {
 const MOST_CANDIDATES: usize = 8192;
 /// Tokens of one rule in one KiB. Stops: a rule pack that reads a file out token by token.
 const MOST_PER_KIB: u32 = 16;
-/// Lines around an id of which all values are read.
-const NEAR: usize = 10;
+/// Lines around a half of a key of which all values are read.
+const NEAR: usize = 24;
 /// Lines longer than this are read around their hits only.
 const LONG_LINE: usize = 8192;
 
@@ -204,17 +205,28 @@ impl<'r> Scanner<'r> {
             &mut fields,
         );
         around_hits(text, region, &lines, &hits, &mut fields, self.rules);
-        let fields = std::mem::take(&mut fields.fields);
+        let mut fields = std::mem::take(&mut fields.fields);
         self.work += text.len() as u64;
         let near_id = |hit: &Hit| matches!(hit, Hit::Token(token) if token.half == Half::Id);
         let binary = memchr::memchr(0, text).is_some()
             && !matches!(region.format, Format::Environ | Format::Argv);
         let judge = self.judge(region, hits.iter().any(near_id), !binary);
-        for mut field in fields {
+        for field in &fields {
             let whole = !(cut && field.raw.end == text.len());
-            if whole && worth_judging(region, text, &field, &hits, &judge) {
-                self.field(region, text, &field, &lines, &judge);
+            if whole && worth_judging(region, text, field, &hits, &judge) {
+                self.field(region, text, field, &lines, &judge);
             }
+        }
+        clue::listen(
+            &mut self.candidates[found_before..],
+            text,
+            region.offset,
+            region.format,
+            &fields,
+            &self.scopes,
+            self.rules,
+        );
+        for field in &mut fields {
             field.decoded.zeroize();
         }
         self.keys(region, text, &hits, &lines);
@@ -413,7 +425,7 @@ impl<'r> Scanner<'r> {
                 rules: vec![rule],
                 prefixed: false,
                 named: false,
-                hinted: Vec::new(),
+                hints: Hints::default(),
                 path: region.path.clone(),
                 stem: Vec::new(),
                 scope: region.scope,
@@ -563,7 +575,8 @@ fn around_hits(
             continue;
         }
         let is_id = matches!(hit, Hit::Token(token) if token.half == Half::Id);
-        let near = if plain && is_id { NEAR } else { 0 };
+        let half = is_id || matches!(hit, Hit::Name(at) if names_half(text, *at, range.end, rules));
+        let near = if plain && half { NEAR } else { 0 };
         wanted.push((line.saturating_sub(near), line + near));
     }
     if wanted.is_empty() {
@@ -602,6 +615,32 @@ fn around_hits(
             done = line + 1;
         }
     }
+}
+
+/// Whether the name before the separator at `at` is that of a secret half and a long value that no word is
+/// follows: its id, which may have no beginning of its own, is looked for around it.
+fn names_half(text: &[u8], at: usize, end: usize, rules: &RuleSet) -> bool {
+    let value = text[at..end.min(at + 256)]
+        .iter()
+        .skip_while(|b| !b.is_ascii_alphanumeric())
+        .take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'`' | b'$'));
+    let (mut length, mut digits, mut cases) = (0, 0, [0; 2]);
+    for byte in value {
+        length += 1;
+        digits += u32::from(byte.is_ascii_digit());
+        cases[0] += u32::from(byte.is_ascii_lowercase());
+        cases[1] += u32::from(byte.is_ascii_uppercase());
+    }
+    if length < limits::SHORTEST_SECRET || (digits == 0 && cases.iter().any(|&count| count < 3)) {
+        return false;
+    }
+    let before = text[at.saturating_sub(64)..at].trim_ascii_end();
+    let name = before.iter().rposition(|&b| {
+        !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'"' | b'\'') || b >= 0x80)
+    });
+    let name = &before[name.map_or(0, |n| n + 1)..];
+    let role = rules.names().says(name);
+    matches!(role, Some(Role::Secret | Role::IdOrSecret))
 }
 
 /// The scope of the last field that begins before `at`.

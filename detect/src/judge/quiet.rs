@@ -56,10 +56,9 @@ const REFERENCES: [&[u8]; 44] = [
 ];
 
 /// Pieces of values that people put where a key will be, lower case.
-const PLACEHOLDERS: [&[u8]; 22] = [
+const PLACEHOLDERS: [&[u8]; 21] = [
     b"example",
-    b"your",
-    b"xxxx",
+    b"xxxxx",
     b"****",
     b"placeholder",
     b"changeme",
@@ -140,8 +139,25 @@ pub(crate) fn is_reference(value: &[u8]) -> bool {
 /// Whether a machine-made value is a stand-in.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     PLACEHOLDERS.iter().any(|word| holds_folded(value, word))
+        || holds(value, b"xxxx")
+        || holds(value, b"XXXX")
+        || says_your(value)
         || PUBLISHED.contains(&Fnv::of(value))
         || is_monotone(value)
+}
+
+/// `your-key`, `YOUR_KEY`, `yourKey`: four letters that stand by chance in one random key of thousands
+/// are a word only where something bounds them.
+fn says_your(value: &[u8]) -> bool {
+    value.windows(4).enumerate().any(|(at, four)| {
+        let bounds = |byte: Option<&u8>| byte.is_none_or(|b| !b.is_ascii_alphanumeric());
+        let before = at.checked_sub(1).and_then(|n| value.get(n));
+        let after = value.get(at + 4);
+        let cased = four == b"your" && after.is_some_and(u8::is_ascii_uppercase);
+        four.eq_ignore_ascii_case(b"your")
+            && ((after.is_some() && bounds(after))
+                || (bounds(before) && (bounds(after) || cased || value.len() < 24)))
+    })
 }
 
 /// Whether `text` holds `word`: values are too short to be worth preparing a search.
@@ -184,8 +200,29 @@ fn is_monotone(value: &[u8]) -> bool {
         .max()
         .unwrap_or(0);
     (value.len() >= 16 && distinct < 6)
+        || counts_up(value)
         || longest >= 8
         || (value.len() >= 8 && (same + up) * 5 >= value.len() * 4)
+}
+
+/// `abc123def456ghi789`, `AbCdEfGhIjKl0123456789`: letters and digits that each follow their own order.
+fn counts_up(value: &[u8]) -> bool {
+    let rising = |is: fn(&u8) -> bool| -> bool {
+        let own: Vec<u8> = value
+            .iter()
+            .filter(|b| is(b))
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        let up = own
+            .windows(2)
+            .filter(|pair| pair[1] == pair[0] + 1 || pair == b"90" || pair == b"za")
+            .count();
+        own.len() >= 8 && up * 5 >= (own.len() - 1) * 4
+    };
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    rising(u8::is_ascii_alphabetic)
+        && (digits < 8 || rising(u8::is_ascii_digit) || letters > 3 * digits)
 }
 
 /// Bits of Shannon entropy per byte.
@@ -213,6 +250,17 @@ pub(crate) fn is_random(value: &[u8], floor: f32) -> bool {
 /// Whether every byte is a lower-case or upper-case hexadecimal digit.
 pub(crate) fn is_hex(value: &[u8]) -> bool {
     value.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Whether a value that begins with a slash is a path: one in sixty-four keys of base64 begins so, and
+/// has both cases and digits all over.
+pub(crate) fn is_path(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    let mixed = count(u8::is_ascii_digit) >= 2
+        && count(u8::is_ascii_uppercase) >= 3
+        && count(u8::is_ascii_lowercase) >= 3
+        && !value.contains(&b'.');
+    value.starts_with(b"/") && !mixed
 }
 
 /// Identifiers, paths and sentences: letters in runs with few changes of kind.

@@ -50,13 +50,22 @@ pub(super) struct RawNames {
     not: Vec<String>,
 }
 
+/// One known name.
+#[derive(Debug)]
+struct Known {
+    name: Vec<u8>,
+    role: Option<Role>,
+    /// How many of its last bytes say the role: what is before them belongs to the stem.
+    weight: usize,
+}
+
 /// The known names, by the last two bytes of their folded text.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// For each ending one more than its bucket; 0 for none. What the sieve asks first.
     endings: Box<[u16; 1 << 16]>,
     /// Names with one ending, longest first; without a role those that say nothing.
-    buckets: Vec<Vec<(Vec<u8>, Option<Role>)>>,
+    buckets: Vec<Vec<Known>>,
     /// Last three bytes of names.
     triples: Gate,
     /// The same of names that say a secret follows; and their last four bytes.
@@ -126,7 +135,9 @@ impl Names {
         names.extend(Role::Password, &raw.password);
         names.extend(Role::Vendor, &raw.vendor);
         for name in &raw.not {
-            names.insert(fold(name.as_bytes()), None);
+            let name = fold(name.as_bytes());
+            let weight = name.len();
+            names.insert(name, None, weight);
         }
         names
     }
@@ -134,12 +145,22 @@ impl Names {
     pub(super) fn extend(&mut self, role: Role, names: &[String]) {
         for name in names {
             let name = fold(name.as_bytes());
+            let weight = name.len();
             self.mark(&name, !matches!(role, Role::Id | Role::Expiry));
-            self.insert(name, Some(role));
+            self.insert(name, Some(role), weight);
         }
     }
 
-    fn insert(&mut self, name: Vec<u8>, role: Option<Role>) {
+    /// Adds `half`, too short to be told inside a word, right behind each of `words`: `ossak`.
+    pub(super) fn extend_glued(&mut self, role: Role, words: &[String], half: &str) {
+        for word in words.iter().filter(|word| word.is_ascii()) {
+            let name = fold(format!("{word}{half}").as_bytes());
+            self.mark(&name, role != Role::Id);
+            self.insert(name, Some(role), half.len());
+        }
+    }
+
+    fn insert(&mut self, name: Vec<u8>, role: Option<Role>, weight: usize) {
         let Some(ending) = name.last_chunk::<2>().copied() else {
             return;
         };
@@ -149,18 +170,18 @@ impl Names {
             *slot = u16::try_from(self.buckets.len()).unwrap_or(u16::MAX);
         }
         let bucket = &mut self.buckets[usize::from(*slot) - 1];
-        match bucket.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => {
-                *known = match (*known, role) {
+        match bucket.iter_mut().find(|known| known.name == name) {
+            Some(known) => {
+                known.role = match (known.role, role) {
                     (Some(Role::Id), Some(Role::Secret)) | (Some(Role::Secret), Some(Role::Id)) => {
                         Some(Role::IdOrSecret)
                     }
                     (known, _) => known,
                 };
             }
-            None => bucket.push((name, role)),
+            None => bucket.push(Known { name, role, weight }),
         }
-        bucket.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        bucket.sort_by_key(|known| std::cmp::Reverse(known.name.len()));
     }
 
     fn mark(&mut self, name: &[u8], speaks: bool) {
@@ -250,15 +271,17 @@ impl Names {
         let ending = name.last_chunk::<2>()?;
         let slot = self.endings[usize::from(u16::from_le_bytes(*ending))];
         let bucket = self.buckets.get(usize::from(slot).checked_sub(1)?)?;
-        for (known, role) in bucket {
-            if !name.ends_with(known) {
+        for known in bucket {
+            if !name.ends_with(&known.name) {
                 continue;
             }
-            let start = name.len() - known.len();
-            if role.is_some() && known.len() <= SHORT && known.is_ascii() && !folded.starts[start] {
+            let start = name.len() - known.name.len();
+            let short = known.name.len() <= SHORT && known.name.is_ascii();
+            if known.role.is_some() && short && !folded.starts[start] {
                 continue;
             }
-            return role.map(|role| (role, start, known.len()));
+            let weight = known.weight;
+            return known.role.map(|role| (role, name.len() - weight, weight));
         }
         None
     }

@@ -1,0 +1,137 @@
+//! The words that name providers, found in one pass however many rules there are.
+//!
+//! A word says whose a value may be, never that it is one: it decides between rules that a value's
+//! shape fits, and nothing else. Short words count only as words of their own, where `-`, `_`, `.` or a
+//! change of case bounds them; `ossAccessKeyId` speaks of `oss`, `across` does not.
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+
+use super::Rule;
+
+/// Words of fewer bytes stand by themselves only; words in other scripts have no boundaries.
+const LONG: usize = 5;
+
+/// All rules' words, compiled.
+#[derive(Debug)]
+pub(crate) struct Words {
+    automaton: Option<AhoCorasick>,
+    /// For each word its length where it must be bounded, else 0, and the rules that have it.
+    known: Vec<(usize, Vec<u16>)>,
+}
+
+impl Words {
+    pub(super) fn new(rules: &[Rule]) -> Words {
+        let mut texts: Vec<String> = Vec::new();
+        let mut known: Vec<(usize, Vec<u16>)> = Vec::new();
+        for (number, rule) in (0_u16..).zip(rules) {
+            for word in &rule.words {
+                let word = word.to_ascii_lowercase();
+                match texts.iter().position(|text| *text == word) {
+                    Some(at) => known[at].1.push(number),
+                    None => {
+                        let bounded = word.len() < LONG && word.is_ascii();
+                        known.push((if bounded { word.len() } else { 0 }, vec![number]));
+                        texts.push(word);
+                    }
+                }
+            }
+        }
+        let automaton = AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&texts)
+            .ok();
+        Words { automaton, known }
+    }
+
+    /// Adds the rules whose words stand in `text`, a name, each once, in no order.
+    pub(crate) fn within(&self, text: &[u8], found: &mut Vec<u16>) {
+        self.add(text, is_bounded, found);
+    }
+
+    /// The same for a text that is no name: random values in it change case as they like, so that only
+    /// what stands apart is a word.
+    pub(crate) fn apart(&self, text: &[u8], found: &mut Vec<u16>) {
+        let stands = |text: &[u8], start: usize, end: usize| {
+            let bounds = |byte: Option<&u8>| byte.is_none_or(|b| !b.is_ascii_alphanumeric());
+            let before = start.checked_sub(1).and_then(|at| text.get(at));
+            bounds(before) && bounds(text.get(end))
+        };
+        self.add(text, stands, found);
+    }
+
+    fn add(&self, text: &[u8], is: impl Fn(&[u8], usize, usize) -> bool, found: &mut Vec<u16>) {
+        let Some(automaton) = &self.automaton else {
+            return;
+        };
+        for hit in automaton.find_overlapping_iter(text) {
+            let (bounded, rules) = &self.known[hit.pattern().as_usize()];
+            if *bounded > 0 && !is(text, hit.start(), hit.end()) {
+                continue;
+            }
+            for &rule in rules {
+                if !found.contains(&rule) {
+                    found.push(rule);
+                }
+            }
+        }
+    }
+
+    /// The same for a whole word: what is left of a name once the words that say its role are gone.
+    pub(crate) fn exactly(&self, word: &[u8], found: &mut Vec<u16>) {
+        let Some(automaton) = &self.automaton else {
+            return;
+        };
+        let whole = automaton
+            .find_overlapping_iter(word)
+            .filter(|hit| hit.start() == 0 && hit.end() == word.len());
+        for hit in whole {
+            for &rule in &self.known[hit.pattern().as_usize()].1 {
+                if !found.contains(&rule) {
+                    found.push(rule);
+                }
+            }
+        }
+    }
+}
+
+/// Whether `text[start..end]` is a word of its own.
+fn is_bounded(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start == 0
+        || !text[start - 1].is_ascii_alphanumeric()
+        || (text[start].is_ascii_uppercase() && text[start - 1].is_ascii_lowercase());
+    let after = text.get(end).is_none_or(|&next| {
+        !next.is_ascii_alphabetic()
+            || (next.is_ascii_uppercase() && !text[end - 1].is_ascii_uppercase())
+    });
+    before && after
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rule::RuleSet;
+
+    fn check(text: &str, provider: &str, stands: bool) {
+        let set = RuleSet::builtin();
+        let mut found = Vec::new();
+        set.words().within(text.as_bytes(), &mut found);
+        let told = found
+            .iter()
+            .any(|&rule| set.rule(rule).provider.as_str() == provider);
+        assert_eq!(told, stands, "{text} {provider}");
+    }
+
+    #[test]
+    fn short_words_are_bounded() {
+        check("oss.accessKey", "alibaba", true);
+        check("ossAccessKey", "alibaba", true);
+        check("OSS_ACCESS_KEY", "alibaba", true);
+        check("appOssKey", "alibaba", true);
+        check("across", "alibaba", false);
+        check("BOSS_KEY", "alibaba", false);
+        check("obs2.key", "huawei", true);
+        check("myhuaweicloud.com", "huawei", true);
+        check("阿里云账号", "alibaba", true);
+    }
+}
