@@ -584,7 +584,7 @@ export interface components {
          * @description One layer of encoding between the bytes of a place and the secret, outermost first.
          * @enum {string}
          */
-        Encoding: "base64" | "hex" | "url" | "escaped" | "utf16" | "gbk" | "compressed" | "obfuscated" | "unknown";
+        Encoding: "base64" | "hex" | "url" | "escaped" | "utf16" | "gbk" | "quoted-printable" | "compressed" | "obfuscated" | "unknown";
         /** @description An enrollment token, without its secret. */
         EnrollmentToken: {
             /** @description When. */
