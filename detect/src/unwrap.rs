@@ -7,6 +7,7 @@ pub(crate) mod compressed;
 pub(crate) mod container;
 pub(crate) mod git;
 pub(crate) mod inline;
+pub(crate) mod office;
 pub(crate) mod package;
 pub(crate) mod sqlite;
 pub(crate) mod stream;

@@ -2,8 +2,6 @@
 //! read, damaged and bounded.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
 
 use akwatch_proto::credential::CredentialId;
 use akwatch_proto::place::Encoding;
@@ -233,236 +231,6 @@ fn a_mini_programs_package_is_read() {
     check(&scan, &made.secret, 1, &["/app-service.js"], &[]);
 }
 
-/// A database made by SQLite itself.
-fn database(statements: &[&str]) -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.db");
-    let database = rusqlite::Connection::open(&path).unwrap();
-    for statement in statements {
-        database.execute_batch(statement).unwrap();
-    }
-    drop(database);
-    std::fs::read(path).unwrap()
-}
-
-#[test]
-fn rows_of_a_database_are_objects_of_their_columns() {
-    let (one, two) = (sample("aws.access-key", 16), sample("aws.access-key", 17));
-    let filler: String = (0..400)
-        .map(|n| {
-            format!(
-                "INSERT INTO sites(name, note) VALUES('site {n}', '{}');",
-                "x".repeat(n)
-            )
-        })
-        .collect();
-    let insert = |made: &crate::sample::Sample| {
-        format!(
-            "INSERT INTO sites(name, access_key, secret_key) VALUES('s3', '{}', '{}');",
-            made.id, made.secret
-        )
-    };
-    for encoding in ["UTF-8", "UTF-16le", "UTF-16be"] {
-        let bytes = database(&[
-            &format!("PRAGMA encoding = '{encoding}'; PRAGMA page_size = 1024;"),
-            "CREATE TABLE sites(id INTEGER PRIMARY KEY, \"name\" TEXT NOT NULL, note TEXT, [access_key] TEXT, secret_key VARCHAR(10,2), UNIQUE(id, name));",
-            &filler,
-            &insert(&one),
-            &insert(&two),
-        ]);
-        let scan = scan_bytes("panel.db", Format::Guess, &bytes);
-        assert!(scan.unread.is_empty(), "{:?}", scan.unread);
-        assert_eq!(scan.read, [bytes.len() as u64]);
-        let found = findings(&scan);
-        assert_eq!(found.len(), 2, "{encoding} {:#?}", outline(&scan));
-        for (found, (made, row)) in found.iter().zip([(&one, 401), (&two, 402)]) {
-            assert!(
-                found
-                    .secret
-                    .as_ref()
-                    .is_some_and(|told| told.expose() == made.secret.as_bytes())
-            );
-            assert_eq!(
-                found.id.as_ref().map(CredentialId::as_str),
-                Some(made.id.as_str())
-            );
-            assert_eq!(found.spot.inside, [b"sites".to_vec()]);
-            assert_eq!(found.spot.field.as_deref(), Some(&b"secret_key"[..]));
-            assert_eq!(found.spot.line, row);
-        }
-    }
-}
-
-#[test]
-fn a_row_on_overflow_pages_and_a_deleted_row_are_read() {
-    let (kept, deleted) = (sample("aws.access-key", 18), sample("aws.access-key", 19));
-    let text = |made: &crate::sample::Sample, filler: usize| {
-        format!(
-            "{}[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-            "# nothing here\n".repeat(filler),
-            made.id,
-            made.secret
-        )
-    };
-    let bytes = database(&[
-        "PRAGMA secure_delete = 0;",
-        "CREATE TABLE files(path TEXT, content TEXT); CREATE TABLE old(content TEXT);",
-        &format!(
-            "INSERT INTO files VALUES('credentials', '{}');",
-            text(&kept, 900)
-        ),
-        &format!("INSERT INTO old VALUES('{}');", text(&deleted, 200)),
-        "DROP TABLE old;",
-    ]);
-    let scan = scan_bytes("a.sqlite", Format::Guess, &bytes);
-    let found = findings(&scan);
-    assert_eq!(found.len(), 2, "{:#?}", outline(&scan));
-    let inside = |made: &crate::sample::Sample| {
-        found
-            .iter()
-            .find(|found| {
-                found
-                    .secret
-                    .as_ref()
-                    .is_some_and(|told| told.expose() == made.secret.as_bytes())
-            })
-            .map(|found| found.spot.inside.clone())
-    };
-    assert_eq!(inside(&kept), Some(vec![b"files".to_vec()]));
-    assert_eq!(inside(&deleted), Some(vec![b"(deleted)".to_vec()]));
-}
-
-#[test]
-fn a_damaged_database_ends_and_is_named() {
-    let made = sample("aws.access-key", 20);
-    let bytes = database(&[
-        "PRAGMA page_size = 512; CREATE TABLE a(access_key TEXT, secret_key TEXT);",
-        &format!("INSERT INTO a VALUES('{}', '{}');", made.id, made.secret).repeat(60),
-    ]);
-    for at in (100..bytes.len()).step_by(61) {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 0xff;
-        let scan = scan_bytes("a.db", Format::Guess, &damaged);
-        assert!(scan.work < 4 << 20);
-    }
-    let scan = scan_bytes("a.db", Format::Guess, &bytes[..bytes.len() - 512]);
-    assert_eq!(
-        scan.unread.first().map(|unread| unread.why),
-        Some(UnreadWhy::Damaged)
-    );
-}
-
-fn git(directory: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .args([
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.com",
-            "-c",
-            "init.defaultBranch=main",
-        ])
-        .args(arguments)
-        .current_dir(directory)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("HOME", directory)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn files(directory: &Path, ending: &str) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, ending));
-        } else if path.to_string_lossy().ends_with(ending) {
-            found.push(std::fs::read(path).unwrap());
-        }
-    }
-    found
-}
-
-#[test]
-fn what_was_removed_from_a_work_tree_is_found_in_its_objects() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
-    git(path, &["init", "-q"]);
-    let filler: String = (0..4000)
-        .map(|n| format!("option.{n}: value number {n}\n"))
-        .collect();
-    let (text, secret) = config(21);
-    let write = |middle: &str| {
-        let (before, after) = filler.split_at(filler.len() / 2);
-        std::fs::write(path.join("app.yml"), format!("{before}{middle}{after}")).unwrap();
-        git(path, &["add", "."]);
-        git(path, &["commit", "-q", "-m", "change"]);
-    };
-    write("\n");
-    write(&format!("\n{text}"));
-    let blob = git(path, &["rev-parse", "HEAD:app.yml"]);
-    write("\n# nothing\n");
-    let loose = files(&path.join(".git/objects"), "");
-    let found: Vec<Scan> = loose
-        .iter()
-        .map(|bytes| scan_bytes("objects/aa/bb", Format::Guess, bytes))
-        .filter(|scan| !findings(scan).is_empty())
-        .collect();
-    assert_eq!(found.len(), 1);
-    let told = findings(&found[0]);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].spot.encoding, [Encoding::Compressed]);
-    let line = told[0].spot.line;
-
-    git(path, &["repack", "-q", "-a", "-d", "-f", "--depth=50"]);
-    let packs = files(&path.join(".git/objects/pack"), ".pack");
-    assert_eq!(packs.len(), 1);
-    let scan = scan_bytes("a.pack", Format::Guess, &packs[0]);
-    assert!(scan.unread.is_empty(), "{:?}", scan.unread);
-    assert_eq!(scan.read, [packs[0].len() as u64]);
-    check(
-        &scan,
-        &secret,
-        line,
-        &[&format!("blob {}", blob.trim())],
-        &[],
-    );
-}
-
-#[test]
-fn a_damaged_pack_ends_and_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
-    git(path, &["init", "-q"]);
-    for n in 0..20 {
-        let lines: String = (0..200)
-            .map(|line| format!("{line} {}\n", line * n))
-            .collect();
-        std::fs::write(path.join("a.txt"), lines).unwrap();
-        git(path, &["add", "."]);
-        git(path, &["commit", "-q", "-m", "change"]);
-    }
-    git(path, &["repack", "-q", "-a", "-d"]);
-    let pack = files(&path.join(".git/objects/pack"), ".pack").remove(0);
-    for at in (12..pack.len()).step_by(97) {
-        let mut damaged = pack.clone();
-        damaged[at] ^= 0x55;
-        let scan = scan_bytes("a.pack", Format::Guess, &damaged);
-        assert!(scan.work < 64 << 20);
-    }
-    let scan = scan_bytes("a.pack", Format::Guess, &pack[..pack.len() / 2]);
-    assert_eq!(
-        scan.unread.first().map(|unread| unread.why),
-        Some(UnreadWhy::Damaged)
-    );
-}
-
 #[test]
 fn texts_in_gbk_are_read_with_their_names() {
     let made = sample("tencent.access-key", 22);
@@ -570,5 +338,73 @@ fn any_damage_ends_without_a_panic() {
                 }]);
             }
         }
+    }
+}
+
+#[test]
+fn documents_are_read_as_a_person_reads_them() {
+    let made = sample("tencent.access-key", 26);
+    let (front, back) = made.secret.split_at(9);
+    let document = format!(
+        "<w:document><w:body><w:p><w:r><w:t>Handover &amp; notes</w:t></w:r></w:p>\
+         <w:p><w:r><w:t xml:space=\"preserve\">TENCENTCLOUD_SECRET_ID = {}</w:t></w:r></w:p>\
+         <w:p><w:r><w:t>TENCENTCLOUD_SECRET_KEY = </w:t></w:r><w:proofErr/><w:r><w:t>{front}</w:t></w:r><w:r><w:t>{back}</w:t></w:r></w:p>\
+         </w:body></w:document>",
+        made.id
+    );
+    let types: (&str, &[u8]) = ("[Content_Types].xml", b"<Types/>");
+    let docx = zip(&[types, ("word/document.xml", document.as_bytes())]);
+    let scan = scan_bytes("handover.docx", Format::Guess, &docx);
+    check(&scan, &made.secret, 3, &["word/document.xml"], &[]);
+
+    let table = format!(
+        "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>SecretId</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc></w:tr>\
+         <w:tr><w:tc><w:p><w:r><w:t>SecretKey</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc></w:tr></w:tbl>",
+        made.id, made.secret
+    );
+    let docx = zip(&[types, ("word/document.xml", table.as_bytes())]);
+    let scan = scan_bytes("handover.docx", Format::Guess, &docx);
+    check(&scan, &made.secret, 2, &["word/document.xml"], &[]);
+
+    let (one, two) = (sample("aws.access-key", 27), sample("aws.access-key", 28));
+    let strings = format!(
+        "<sst><si><t>Name</t></si><si><t>Access key ID</t></si><si><t>Secret access key</t></si>\
+         <si><t>ops</t></si><si><t>{}</t></si><si><r><t>{}</t></r><r><t>{}</t></r></si><si><t>{}</t></si><si><t>{}</t></si></sst>",
+        one.id,
+        &one.secret[..7],
+        &one.secret[7..],
+        two.id,
+        two.secret
+    );
+    let cell = |at: &str, value: u32| format!("<c r=\"{at}\" t=\"s\"><v>{value}</v></c>");
+    let sheet = format!(
+        "<sheetData><row r=\"1\">{}{}{}</row><row r=\"2\">{}{}{}</row><row r=\"9\">{}{}</row></sheetData>",
+        cell("A1", 0),
+        cell("B1", 1),
+        cell("C1", 2),
+        cell("A2", 3),
+        cell("B2", 4),
+        cell("C2", 5),
+        cell("B9", 6),
+        cell("C9", 7),
+    );
+    let xlsx = zip(&[
+        types,
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ("xl/sharedStrings.xml", strings.as_bytes()),
+    ]);
+    let scan = scan_bytes("keys.xlsx", Format::Guess, &xlsx);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 2, "{:#?}", outline(&scan));
+    for (found, (made, row)) in found.iter().zip([(&one, 2), (&two, 9)]) {
+        assert!(
+            found
+                .secret
+                .as_ref()
+                .is_some_and(|told| told.expose() == made.secret.as_bytes())
+        );
+        assert_eq!(found.spot.line, row);
+        assert_eq!(found.spot.inside, [b"xl/worksheets/sheet1.xml".to_vec()]);
+        assert_eq!(found.spot.field.as_deref(), Some(&b"Secret access key"[..]));
     }
 }

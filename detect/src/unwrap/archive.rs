@@ -5,10 +5,13 @@
 
 use std::io::{BufReader, Read};
 
+use zeroize::Zeroizing;
+
 use super::bytes::Bytes;
-use super::stream;
+use super::{office, stream};
+use crate::content::Format;
 use crate::scan::UnreadWhy;
-use crate::window::{Region, Scanner};
+use crate::window::{LineBase, Region, Scanner};
 
 /// Members of one archive. Stops: a million empty files.
 pub(crate) const MOST_MEMBERS: usize = 20_000;
@@ -141,6 +144,14 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
     if archive.len() > MOST_MEMBERS {
         scanner.skipped(&region.member, UnreadWhy::Limit);
     }
+    let is_document = archive.index_for_name("[Content_Types].xml").is_some()
+        || archive.index_for_name("META-INF/manifest.xml").is_some();
+    let shared = archive
+        .by_name(office::SHARED)
+        .ok()
+        .and_then(|mut file| held(scanner, &mut file))
+        .map(|xml| office::shared(&xml))
+        .unwrap_or_default();
     for index in 0..archive.len().min(MOST_MEMBERS) {
         if scanner.unwrapped > scanner.limits.unwrapped {
             scanner.skipped(&region.member, UnreadWhy::Limit);
@@ -162,13 +173,51 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
             continue;
         }
         match archive.by_index(index) {
-            Ok(mut file) => {
-                stream::read(scanner, &inner, &mut file, None);
-            }
+            Ok(mut file) => match office::Part::of(&name).filter(|_| is_document) {
+                Some(part) => document(scanner, inner, part, &shared, &mut file),
+                None if is_document && name == office::SHARED.as_bytes() => {}
+                None => {
+                    stream::read(scanner, &inner, &mut file, None);
+                }
+            },
             Err(zip::result::ZipError::UnsupportedArchive(_)) => {
                 scanner.skipped(&inner.member, UnreadWhy::Unsupported);
             }
             Err(_) => scanner.skipped(&inner.member, UnreadWhy::Damaged),
         }
     }
+}
+
+/// Reads one part of an office document.
+fn document(
+    scanner: &mut Scanner<'_>,
+    mut region: Region,
+    part: office::Part,
+    shared: &[Zeroizing<Vec<u8>>],
+    input: &mut dyn Read,
+) {
+    let Some(xml) = held(scanner, input) else {
+        return scanner.skipped(&region.member, UnreadWhy::Limit);
+    };
+    let text = match part {
+        office::Part::Text => {
+            region.format = Format::Text;
+            office::lines(&xml)
+        }
+        office::Part::Sheet => {
+            region.format = Format::Json;
+            region.line = LineBase::Counted(1);
+            office::rows(&xml, shared)
+        }
+    };
+    scanner.text(&region, &text, false);
+}
+
+/// All of a member, up to a bound; nothing when it is larger or damaged.
+fn held(scanner: &mut Scanner<'_>, input: &mut dyn Read) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut limited = input.take(office::LARGEST_PART + 1);
+    let read = limited.read_to_end(&mut bytes);
+    scanner.unwrapped += bytes.len() as u64;
+    (read.is_ok() && bytes.len() as u64 <= office::LARGEST_PART).then_some(bytes)
 }

@@ -462,7 +462,7 @@ fn integer(bytes: &[u8]) -> i64 {
 }
 
 /// A string of JSON; only what must be is escaped, so that values stay as they are.
-fn quote(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for &byte in text {
         match byte {
