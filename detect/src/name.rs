@@ -74,7 +74,8 @@ pub(crate) fn secrets(name: &[u8], rules: &RuleSet) -> Vec<(Range<usize>, RuleId
 fn glued(name: &[u8], piece: &Range<usize>, rules: &RuleSet) -> Option<(usize, u16, Half)> {
     let key = *name[piece.start..].first_chunk::<3>()?;
     rules
-        .anchored(key)
+        .anchors()
+        .at(key)
         .iter()
         .filter_map(|anchor| {
             let pattern =

@@ -16,7 +16,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use akwatch_proto::credential::{Kind, Provider, PublicPrefix, RuleId};
-use memchr::memmem;
+
+use crate::sieve::Anchors;
 
 pub(crate) use name::{Names, Role};
 pub(crate) use pattern::Pattern;
@@ -146,17 +147,8 @@ pub struct RuleSet {
     engines: HashMap<Engine, u16>,
     names: Names,
     words: Words,
-    /// Shapes by their first three bytes, in their order: the sieve looks many up.
-    anchors: Vec<([u8; 3], Vec<Anchor>)>,
-    /// One bit for each hash of three bytes: what the sieve asks before the table.
-    gate: Box<[u64; GATE_WORDS]>,
-    /// The same for four bytes, and beginnings that are only two long.
-    longer_gate: Box<[u64; GATE_WORDS]>,
-    short: Vec<[u8; 2]>,
-    markers: Vec<(memmem::Finder<'static>, u16)>,
+    anchors: Anchors,
 }
-
-const GATE_WORDS: usize = 1024;
 
 /// Changes whenever matching changes for the same rule text.
 const MATCHING: &str = "4";
@@ -173,7 +165,7 @@ impl RuleSet {
         hash.add(pack::NAMES.as_bytes());
         let mut rules: Vec<Rule> = Vec::new();
         let mut engines = HashMap::new();
-        let mut markers: Vec<(memmem::Finder<'static>, u16)> = Vec::new();
+        let mut markers: Vec<(String, u16)> = Vec::new();
         let builtin = pack::BUILTIN.iter().map(|&(name, toml)| (name, toml, true));
         let added = packs
             .iter()
@@ -198,8 +190,7 @@ impl RuleSet {
                     engines.insert(engine, number);
                 }
                 markers.retain(|(_, rule)| *rule != number);
-                let marker = compiled.marker.as_deref();
-                markers.extend(marker.map(|text| (memmem::Finder::new(text).into_owned(), number)));
+                markers.extend(compiled.marker.map(|text| (text, number)));
                 if at == rules.len() {
                     rules.push(compiled.rule);
                 } else {
@@ -207,54 +198,15 @@ impl RuleSet {
                 }
             }
         }
-        let mut set = RuleSet {
+        let set = RuleSet {
             version: RulesVersion(format!("{:016x}", hash.0)),
             words: Words::new(&rules),
             names: names_of(&rules),
+            anchors: Anchors::new(&rules, &markers),
             rules,
             engines,
-            anchors: Vec::new(),
-            gate: Box::new([0; GATE_WORDS]),
-            longer_gate: Box::new([0; GATE_WORDS]),
-            short: Vec::new(),
-            markers,
         };
-        set.index();
         (set, faults)
-    }
-
-    fn index(&mut self) {
-        // Of `-----BEGIN`.
-        open(&mut self.gate, gate_hash(*b"BEG"));
-        open(&mut self.longer_gate, longer_hash(*b"BEGI"));
-        for (number, rule) in self.rules.iter().enumerate() {
-            // Without its word beside it such a shape says nothing.
-            if rule.by_word {
-                continue;
-            }
-            for half in [Half::Id, Half::Secret, Half::Token] {
-                for (pattern, shape) in rule.shape(half).patterns.iter().enumerate() {
-                    let anchor = Anchor {
-                        rule: u16::try_from(number).unwrap_or(u16::MAX),
-                        half,
-                        pattern: u16::try_from(pattern).unwrap_or(u16::MAX),
-                    };
-                    for key in shape.longer_beginnings() {
-                        open(&mut self.longer_gate, longer_hash(key));
-                    }
-                    if let [a, b] = shape.anchor() {
-                        self.short.push([*a, *b]);
-                    }
-                    for key in shape.beginnings() {
-                        open(&mut self.gate, gate_hash(key));
-                        match self.anchors.binary_search_by_key(&key, |(known, _)| *known) {
-                            Ok(at) => self.anchors[at].1.push(anchor),
-                            Err(at) => self.anchors.insert(at, (key, vec![anchor])),
-                        }
-                    }
-                }
-            }
-        }
     }
 
     /// The rules that come with this program, compiled once.
@@ -307,29 +259,9 @@ impl RuleSet {
         &self.words
     }
 
-    pub(crate) fn markers(&self) -> &[(memmem::Finder<'static>, u16)] {
-        &self.markers
-    }
-
-    /// Whether some shape, or a PEM's first line, may begin with these three bytes.
-    #[inline]
-    pub(crate) fn may_begin(&self, key: [u8; 3]) -> bool {
-        let hash = gate_hash(key);
-        self.gate[hash >> 6] >> (hash & 63) & 1 == 1
-    }
-
-    /// The same for one byte more: asked for what [`may_begin`](RuleSet::may_begin) lets through, which
-    /// common words' beginnings are.
-    pub(crate) fn may_go_on(&self, key: [u8; 4]) -> bool {
-        let hash = longer_hash(key);
-        self.longer_gate[hash >> 6] >> (hash & 63) & 1 == 1
-            || self.short.contains(&[key[0], key[1]])
-    }
-
-    pub(crate) fn anchored(&self, key: [u8; 3]) -> &[Anchor] {
-        self.anchors
-            .binary_search_by_key(&key, |(known, _)| *known)
-            .map_or(&[], |at| self.anchors[at].1.as_slice())
+    /// Where shapes begin.
+    pub(crate) fn anchors(&self) -> &Anchors {
+        &self.anchors
     }
 }
 
@@ -376,19 +308,6 @@ pub struct RuleDescription<'a> {
 
 /// Rules of one set: what bounds the table, and a pack that is a bomb.
 const MOST_RULES: usize = 4096;
-
-fn open(gate: &mut [u64; GATE_WORDS], hash: usize) {
-    gate[hash >> 6] |= 1 << (hash & 63);
-}
-
-fn longer_hash(key: [u8; 4]) -> usize {
-    (u32::from_le_bytes(key).wrapping_mul(0x9E37_79B1) >> 16) as usize
-}
-
-fn gate_hash(key: [u8; 3]) -> usize {
-    let word = u32::from_le_bytes([key[0], key[1], key[2], 0]);
-    (word.wrapping_mul(0x9E37_79B1) >> 16) as usize
-}
 
 /// FNV-1a, 64 bits: names a set, protects nothing. Tables whose keys are the program's own hash with
 /// it.

@@ -1,16 +1,24 @@
 //! The one pass over each window: what could be a credential, and nothing else.
 //!
-//! Sixty-four bytes at a time are classified ([`masks`]). Where a run of letters and digits begins,
-//! three bytes are looked up in a bitmap of all rules' beginnings; where a separator stands, the end
-//! of the name before it is looked up. The cost does not depend on the number of rules, and no byte
-//! is looked at more than a bounded number of times, whatever the input.
+//! Bytes are classified sixty-four at a time ([`masks`]). Where a run of letters and digits begins,
+//! its first bytes are looked up in gates of all rules' beginnings ([`anchors`]); where a separator
+//! stands, the end of the name before it is looked up ([`strip`]). The cost does not depend on the
+//! number of rules, and no byte is looked at more than a bounded number of times, whatever the input.
 
+mod anchors;
+mod gate;
 mod idle;
 mod masks;
+mod strip;
 
 use std::ops::Range;
 
-use masks::Classes;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch};
+
+pub(crate) use anchors::Anchors;
+pub(crate) use gate::Gate;
+use strip::{STRIP, Strip};
 
 use crate::rule::pattern::{ALNUM, JOINED};
 use crate::rule::{Half, Role, RuleSet};
@@ -56,6 +64,11 @@ pub(crate) const MOST_HITS: usize = 200_000;
 
 /// Sifts `text`; hits come in order of position. Answers whether there were more than are kept.
 pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
+    dispatch!(Level::new(), simd => sift_with(simd, text, rules, hits))
+}
+
+#[inline(always)]
+fn sift_with<S: Simd>(simd: S, text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
     let mut sieve = Sieve {
         text,
         rules,
@@ -63,32 +76,10 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
         wrapped_until: 0,
         token_until: 0,
     };
-    let mut carry = false;
-    let mut previous = Classes::of(&[0; 64]);
-    let mut was_dense = false;
-    let mut base = 0;
-    let mut padded = [0_u8; 64];
-    while base < text.len() {
-        let block: &[u8; 64] = match text[base..].first_chunk() {
-            Some(block) => block,
-            None => {
-                padded[..text.len() - base].copy_from_slice(&text[base..]);
-                &padded
-            }
-        };
-        let classes = Classes::of(block);
-        let alnum = classes.alnum();
-        let starts = alnum & !(alnum << 1 | u64::from(carry));
-        carry = alnum >> 63 == 1;
-        sieve.block(base, starts, classes.separators());
-        let dense = classes.hold_sixteen();
-        if (dense || was_dense)
-            && let Some((end, length)) = long_run(previous.base64(), classes.base64())
-        {
-            sieve.wrapped(base + end, length);
-        }
-        (previous, was_dense) = (classes, dense);
-        base += 64;
+    let mut strip = Strip::new();
+    for base in (0..text.len()).step_by(STRIP) {
+        strip.sift(simd, text, base, rules);
+        sieve.strip(&strip, base);
         if sieve.hits.len() > MOST_HITS {
             hits.truncate(MOST_HITS);
             hits.sort_by_key(Hit::at);
@@ -96,6 +87,7 @@ pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
         }
     }
     sieve.markers();
+    sieve.keys();
     hits.sort_by_key(Hit::at);
     false
 }
@@ -114,7 +106,12 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
     for (at, &byte) in value.iter().enumerate() {
         let is = ALNUM.has(byte);
         if is && !inside {
-            sieve.start(at);
+            let word = value[at..]
+                .first_chunk()
+                .map_or(0, |&word| u32::from_le_bytes(word));
+            if rules.anchors().may_begin(word) {
+                sieve.start(at);
+            }
         }
         inside = is;
     }
@@ -132,23 +129,6 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         .collect()
 }
 
-/// Whether a run comes to thirty-two bytes in the block `now`: where in it, and how many bytes of the
-/// run are seen up to there.
-#[inline]
-fn long_run(before: u64, now: u64) -> Option<(usize, usize)> {
-    let all = u128::from(now) << 64 | u128::from(before);
-    let mut bits = all;
-    for shift in [1, 2, 4, 8, 16] {
-        bits &= bits << shift;
-    }
-    let ends = (bits >> 64) as u64;
-    (ends != 0).then(|| {
-        let end = ends.trailing_zeros();
-        let length = (all << (63 - end)).leading_ones();
-        (end as usize, length as usize)
-    })
-}
-
 struct Sieve<'a> {
     text: &'a [u8],
     rules: &'a RuleSet,
@@ -158,61 +138,31 @@ struct Sieve<'a> {
 }
 
 impl Sieve<'_> {
-    #[inline]
-    fn block(&mut self, base: usize, mut starts: u64, mut separators: u64) {
-        if let Some(bytes) = self.text[base..].first_chunk::<67>() {
-            while starts != 0 {
-                let at = starts.trailing_zeros() as usize & 63;
-                let key = [bytes[at], bytes[at + 1], bytes[at + 2]];
-                if self.rules.may_begin(key)
-                    && self
-                        .rules
-                        .may_go_on([key[0], key[1], key[2], bytes[at + 3]])
-                {
-                    self.begun(base + at, key);
-                }
-                starts &= starts - 1;
+    /// Looks at what a strip has left, in order of position.
+    fn strip(&mut self, strip: &Strip, base: usize) {
+        let mut tokens = strip.tokens().iter().peekable();
+        for &name in strip.names() {
+            while let Some(&token) = tokens.next_if(|&&token| token < name) {
+                self.start(base + usize::from(token));
             }
+            self.separator(base + usize::from(name));
         }
-        while starts != 0 {
-            self.start(base + starts.trailing_zeros() as usize);
-            starts &= starts - 1;
+        for &token in tokens {
+            self.start(base + usize::from(token));
         }
-        while separators != 0 {
-            let at = base + separators.trailing_zeros() as usize;
-            separators &= separators - 1;
-            // Most names say nothing, which their last letters tell.
-            let silent = plain_ending(self.text, at).is_some_and(|(ending, end)| {
-                !self.rules.names().may_speak(ending, &self.text[..end])
-            });
-            if !silent
-                || matches!(self.text[at], b'\\' | b'%')
-                || self.text.get(at + 1) == Some(&b'/')
-            {
-                self.separator(at);
-            }
+        for (end, length) in strip.wrapped() {
+            self.wrapped(base + end, length);
         }
     }
 
     fn start(&mut self, at: usize) {
-        if let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk::<3>)
-            && self.rules.may_begin(key)
-        {
-            self.begun(at, key);
-        }
-    }
-
-    /// A run begins with three bytes that something may begin with.
-    fn begun(&mut self, at: usize, key: [u8; 3]) {
-        if key == *b"BEG" && self.text[..at].ends_with(b"-----") {
-            self.hits.push(Hit::Pem(at - 5));
-        } else {
+        if let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
             self.token(at, key);
         }
     }
 
     fn token(&mut self, at: usize, key: [u8; 3]) {
-        let anchors = self.rules.anchored(key);
+        let anchors = self.rules.anchors().at(key);
         if anchors.is_empty() || at < self.token_until || !begins(self.text, at) {
             return;
         }
@@ -253,6 +203,9 @@ impl Sieve<'_> {
             b'%' => self.escaped(at + 3),
             b':' if text[at..].starts_with(b"://") => {
                 let rest = &text[at + 3..text.len().min(at + 256)];
+                if memchr::memchr(b'@', rest).is_none() {
+                    return;
+                }
                 let stop = rest.iter().position(|&b| {
                     b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'@' | b'<')
                 });
@@ -274,12 +227,9 @@ impl Sieve<'_> {
     }
 
     fn escaped(&mut self, at: usize) {
-        let Some(&key) = self.text.get(at..).and_then(<[u8]>::first_chunk::<3>) else {
-            return;
-        };
+        let key = self.text.get(at..).and_then(<[u8]>::first_chunk);
         if at >= self.token_until
-            && self.rules.may_begin(key)
-            && !self.rules.anchored(key).is_empty()
+            && key.is_some_and(|&key| !self.rules.anchors().at(key).is_empty())
         {
             self.hits.push(Hit::Name(at - 1));
         }
@@ -310,24 +260,22 @@ impl Sieve<'_> {
         }
     }
 
+    /// Shapes without a beginning of their own, by what they hold.
     fn markers(&mut self) {
-        for (marker, rule) in self.rules.markers() {
-            let shape = &self.rules.rule(*rule).secret;
-            for found in marker.find_iter(self.text).take(MOST_HITS) {
-                for pattern in &shape.patterns {
-                    let Some(start) = pattern
-                        .offset_of(marker.needle())
-                        .and_then(|n| found.checked_sub(n))
-                    else {
+        for marker in self.rules.anchors().markers() {
+            for found in marker.literal.find_iter(self.text).take(MOST_HITS) {
+                for &(anchor, offset) in &marker.shapes {
+                    let Some(start) = found.checked_sub(offset) else {
                         continue;
                     };
-                    let end = pattern
+                    let shape = self.rules.rule(anchor.rule).shape(anchor.half);
+                    let end = shape.patterns[usize::from(anchor.pattern)]
                         .end_at(self.text, start)
                         .filter(|&end| ends(self.text, end));
                     if let Some(end) = end.filter(|_| begins(self.text, start)) {
                         self.hits.push(Hit::Token(Token {
-                            rule: *rule,
-                            half: Half::Secret,
+                            rule: anchor.rule,
+                            half: anchor.half,
                             start,
                             end,
                         }));
@@ -336,6 +284,12 @@ impl Sieve<'_> {
                 }
             }
         }
+    }
+
+    /// Private keys, by how their first line begins.
+    fn keys(&mut self) {
+        let begins = self.rules.anchors().pem().find_iter(self.text);
+        self.hits.extend(begins.take(MOST_HITS).map(Hit::Pem));
     }
 }
 
@@ -402,10 +356,16 @@ fn plain_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
 /// Whether four bytes, in lower case, are letters.
 #[inline]
 pub(crate) fn are_letters(word: u32) -> bool {
+    letters(word) == 0x8080_8080
+}
+
+/// Which of four bytes are letters in lower case: their highest bits.
+#[inline(always)]
+fn letters(word: u32) -> u32 {
     let low = word & 0x7f7f_7f7f;
     let from_a = low + 0x1f1f_1f1f;
     let past_z = low + 0x0505_0505;
-    from_a & !past_z & !word & 0x8080_8080 == 0x8080_8080
+    from_a & !past_z & !word & 0x8080_8080
 }
 
 /// The same for names with numbers, separators or other scripts at their end.

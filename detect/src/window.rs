@@ -516,7 +516,7 @@ fn worth_judging(
     // The sieve saw no token after a flag that has no blank behind it.
     let begins = bytes
         .first_chunk()
-        .is_some_and(|&key| judge.rules.may_begin(key));
+        .is_some_and(|&word| judge.rules.anchors().may_begin(u32::from_le_bytes(word)));
     held || begins
         || judge.rules.names().may_say(name)
         || crate::judge::header_scheme(bytes).is_some()

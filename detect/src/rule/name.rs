@@ -6,6 +6,8 @@
 
 use serde::Deserialize;
 
+use crate::sieve::Gate;
+
 /// What a value is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
@@ -212,21 +214,26 @@ impl Names {
 
     /// Whether a name may end with these three folded bytes.
     pub(crate) fn may_end(&self, [a, b, c]: [u8; 3]) -> bool {
-        self.triples.has([0, a, b, c])
+        self.triples.has(u32::from_le_bytes([0, a, b, c]))
     }
 
     /// Whether a name that ends with these three folded bytes may say that a secret follows; `before`
     /// is the text up to the name's end, whose fourth letter tells more where it is one.
-    #[inline]
     pub(crate) fn may_speak(&self, [a, b, c]: [u8; 3], before: &[u8]) -> bool {
-        if !self.speaking.has([0, a, b, c]) {
-            return false;
+        let four = before
+            .last_chunk()
+            .map_or(0, |&four| u32::from_le_bytes(four) | 0x2020_2020);
+        if crate::sieve::are_letters(four) {
+            self.may_speak_word(four & 0xff | u32::from_le_bytes([0, a, b, c]), true)
+        } else {
+            self.may_speak_word(u32::from_le_bytes([0, a, b, c]), false)
         }
-        let Some(&four) = before.last_chunk() else {
-            return true;
-        };
-        let four = u32::from_le_bytes(four) | 0x2020_2020;
-        !crate::sieve::are_letters(four) || self.speaking_four.has(four.to_le_bytes())
+    }
+
+    /// The same for the last four bytes, the last the highest, of which the lowest is a letter or not.
+    #[inline(always)]
+    pub(crate) fn may_speak_word(&self, word: u32, fourth: bool) -> bool {
+        self.speaking.has(word & 0xffff_ff00) & (!fourth | self.speaking_four.has(word))
     }
 
     /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for
@@ -302,31 +309,6 @@ impl Names {
             named.stem.extend(fold(&key[end..]));
             Some(named)
         })
-    }
-}
-
-/// One bit for each hash of four bytes: what is asked before a table is.
-#[derive(Debug)]
-struct Gate(Box<[u64; 1024]>);
-
-impl Gate {
-    fn new() -> Gate {
-        Gate(Box::new([0; 1024]))
-    }
-
-    fn hash(key: [u8; 4]) -> usize {
-        (u32::from_le_bytes(key).wrapping_mul(0x9E37_79B1) >> 16) as usize
-    }
-
-    fn mark(&mut self, key: [u8; 4]) {
-        let hash = Gate::hash(key);
-        self.0[hash >> 6] |= 1 << (hash & 63);
-    }
-
-    #[inline]
-    fn has(&self, key: [u8; 4]) -> bool {
-        let hash = Gate::hash(key);
-        self.0[hash >> 6] >> (hash & 63) & 1 == 1
     }
 }
 

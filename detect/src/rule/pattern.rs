@@ -231,6 +231,31 @@ impl Pattern {
         }
     }
 
+    /// With how many bytes of a kind every match begins. `=` counts as one: it is padding, which stands
+    /// at an end.
+    pub(crate) fn run_of(&self, is: impl Fn(u8) -> bool) -> usize {
+        let is = |byte: u8| is(byte) || byte == b'=';
+        let mut run = 0;
+        for item in &self.items {
+            match item {
+                Item::Literal(bytes) => {
+                    let inside = bytes.iter().take_while(|&&byte| is(byte)).count();
+                    run += inside;
+                    if inside < bytes.len() {
+                        break;
+                    }
+                }
+                Item::Class { set, min, .. } => {
+                    if !set.members().into_iter().all(is) {
+                        break;
+                    }
+                    run += min;
+                }
+            }
+        }
+        run
+    }
+
     /// Bytes of the shortest match.
     pub(crate) fn shortest(&self) -> usize {
         self.min

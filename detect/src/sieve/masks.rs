@@ -1,116 +1,120 @@
-//! Sixty-four bytes to three bitmaps: the only work that is done for every byte.
+//! Sixty-four bytes to four bitmaps: the only work that is done for every byte.
 //!
-//! Arithmetic that the compiler turns into vector code on every processor: no instruction is named
-//! here, since that would take unsafe code, and the detector has none.
+//! Two tables of sixteen, one for each half of a byte, are looked up for all bytes at once; a byte's
+//! classes are what both say. The vector instructions are those of the processor at hand, behind the
+//! safe calls of `fearless_simd`.
 
-#[cfg(test)]
-const SEPARATORS: [u8; 8] = [b'=', b':', b'(', b',', b'<', b'>', b'\\', b'%'];
+use fearless_simd::prelude::*;
+use fearless_simd::u8x64;
 
-const ALNUM: u64 = 0;
-const SEPARATOR: u64 = 1;
-const BASE64: u64 = 2;
-
-/// What each of sixty-four bytes is: a bit for each class.
-pub(super) struct Classes([u64; 8]);
-
-impl Classes {
-    /// One pass of compares.
-    #[inline]
-    pub(super) fn of(block: &[u8; 64]) -> Classes {
-        let mut classes = [0_u8; 64];
-        for (class, &byte) in classes.iter_mut().zip(block) {
-            let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-            let digit = byte.wrapping_sub(b'0') < 10;
-            // `<` and `>`, `(` and `,` each differ in one bit.
-            let separator = (byte | 2 == b'>')
-                | (byte | 4 == b',')
-                | (byte == b'=')
-                | (byte == b':')
-                | (byte == b'\\')
-                | (byte == b'%');
-            let plus = (byte == b'+') | (byte == b'/');
-            let select = |is: bool, bits: u8| u8::from(is).wrapping_neg() & bits;
-            *class = select(letter | digit, 1 << ALNUM | 1 << BASE64)
-                | select(separator, 1 << SEPARATOR)
-                | select(plus, 1 << BASE64);
-        }
-        let eights = classes.as_chunks::<8>().0;
-        Classes(std::array::from_fn(|at| u64::from_le_bytes(eights[at])))
-    }
-
+/// Which of sixty-four bytes are of a class: a bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Masks {
     /// Letters and digits.
-    #[inline]
-    pub(super) fn alnum(&self) -> u64 {
-        self.bitmap(ALNUM)
-    }
-
-    /// Separators and escapes.
-    #[inline]
-    pub(super) fn separators(&self) -> u64 {
-        self.bitmap(SEPARATOR)
-    }
-
+    pub(super) alnum: u64,
+    /// `=` `:` `(` `,` `<` `>` `\` `%`: what may stand behind a name, and escapes.
+    pub(super) separators: u64,
+    /// What tokens are made of: letters, digits, `_ - . / + ~ ^` and DEL.
+    pub(super) token: u64,
     /// The alphabet of base64.
-    pub(super) fn base64(&self) -> u64 {
-        self.bitmap(BASE64)
-    }
+    pub(super) base64: u64,
+}
 
-    /// Whether sixteen bytes at a multiple of sixteen are of that alphabet: every run of thirty-two
-    /// holds such, and few blocks do.
-    #[inline]
-    pub(super) fn hold_sixteen(&self) -> bool {
-        let all = 0x0101_0101_0101_0101 << BASE64;
-        self.0
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .fold(false, |any, [low, high]| any | (low & high & all == all))
-    }
+/// Whether `byte` is one that [`Masks::token`] shows.
+pub(super) const fn is_token(byte: u8) -> bool {
+    LOW[(byte & 15) as usize] & HIGH[(byte >> 4) as usize] & TOKEN != 0
+}
 
-    /// Eight bits, eight apart, to eight neighbours at the top; eight times.
-    #[inline]
-    fn bitmap(&self, class: u64) -> u64 {
-        let mut bits = 0;
-        for (at, eight) in self.0.iter().enumerate() {
-            let spread = eight >> class & 0x0101_0101_0101_0101;
-            bits |= (spread.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8);
+const ALNUM: u8 = 0b0000_0111;
+const SEPARATOR: u8 = 0b0011_1000;
+const TOKEN: u8 = 0b1100_0111;
+
+/// The classes' rectangles: bytes whose upper half is in the first set and whose lower half is in the
+/// second. The last also holds `^` and DEL, which do no harm there.
+const RECTANGLES: [(u16, u16); 8] = [
+    (1 << 4 | 1 << 6, 0xfffe),                           // A to O, a to o
+    (1 << 5 | 1 << 7, 0x07ff),                           // P to Z, p to z
+    (1 << 3, 0x03ff),                                    // digits
+    (1 << 3, 1 << 0xa | 1 << 0xc | 1 << 0xd | 1 << 0xe), // : < = >
+    (1 << 2, 1 << 5 | 1 << 8 | 1 << 0xc),                // % ( ,
+    (1 << 5, 1 << 0xc),                                  // backslash
+    (1 << 2, 1 << 0xb | 1 << 0xd | 1 << 0xe | 1 << 0xf), // + - . /
+    (1 << 5 | 1 << 7, 1 << 0xe | 1 << 0xf),              // _ ~
+];
+
+/// The tables, four times over: vectors look up within sixteen bytes.
+const LOW: [u8; 64] = table(false);
+const HIGH: [u8; 64] = table(true);
+
+const fn table(upper: bool) -> [u8; 64] {
+    let mut table = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        let mut class = 0;
+        while class < 8 {
+            let (high, low) = RECTANGLES[class];
+            let set = if upper { high } else { low };
+            if set >> (at & 15) & 1 == 1 {
+                table[at] |= 1 << class;
+            }
+            class += 1;
         }
-        bits
+        at += 1;
+    }
+    table
+}
+
+impl Masks {
+    /// Classifies `block`.
+    #[inline(always)]
+    pub(super) fn of<S: Simd>(simd: S, block: &[u8; 64]) -> Masks {
+        let bytes = u8x64::from_slice(simd, block);
+        let low = u8x64::from_slice(simd, &LOW);
+        let high = u8x64::from_slice(simd, &HIGH);
+        let classes =
+            low.swizzle_dyn_within_blocks(bytes & 15) & high.swizzle_dyn_within_blocks(bytes >> 4);
+        let none = u8x64::splat(simd, 0);
+        let any = |of: u8| !(classes & of).simd_eq(none).to_bitmask();
+        let alnum = any(ALNUM);
+        // `+` and `/` differ in one bit.
+        let slash = (bytes | 4).simd_eq(u8x64::splat(simd, b'/')).to_bitmask();
+        Masks {
+            alnum,
+            separators: any(SEPARATOR),
+            token: any(TOKEN),
+            base64: alnum | slash,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::{Level, dispatch};
+
     use super::*;
+
+    const SEPARATORS: [u8; 8] = [b'=', b':', b'(', b',', b'<', b'>', b'\\', b'%'];
 
     #[test]
     fn every_byte_is_classified_at_every_place() {
-        for byte in 0..=255_u8 {
-            for at in 0..64 {
-                let mut block = [0; 64];
-                block[at] = byte;
-                let is = |is: bool| u64::from(is) << at;
-                let expected = [
-                    is(byte.is_ascii_alphanumeric()),
-                    is(SEPARATORS.contains(&byte)),
-                    is(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')),
-                ];
-                let classes = Classes::of(&block);
-                assert_eq!(
-                    [classes.alnum(), classes.separators(), classes.base64()],
-                    expected,
-                    "{byte} at {at}"
-                );
+        for level in [Level::new(), Level::baseline()] {
+            for byte in 0..=255_u8 {
+                for at in 0..64 {
+                    let mut block = [0; 64];
+                    block[at] = byte;
+                    let is = |is: bool| u64::from(is) << at;
+                    let token = byte.is_ascii_alphanumeric() || b"_-./+~^\x7f".contains(&byte);
+                    let expected = Masks {
+                        alnum: is(byte.is_ascii_alphanumeric()),
+                        separators: is(SEPARATORS.contains(&byte)),
+                        token: is(token),
+                        base64: is(byte.is_ascii_alphanumeric() || b"+/".contains(&byte)),
+                    };
+                    let found = dispatch!(level, simd => Masks::of(simd, &block));
+                    assert_eq!(found, expected, "{byte} at {at}");
+                    assert_eq!(is_token(byte), token);
+                }
             }
-        }
-    }
-
-    #[test]
-    fn sixteen_are_seen_at_their_places() {
-        for at in 0..=48 {
-            let mut block = [b'-'; 64];
-            block[at..at + 16].fill(b'+');
-            assert_eq!(Classes::of(&block).hold_sixteen(), at % 16 == 0, "at {at}");
         }
     }
 }

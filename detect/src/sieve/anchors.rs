@@ -1,0 +1,173 @@
+//! Where shapes begin: an index over the rules that costs the same for ten shapes and ten thousand.
+//!
+//! A shape with a literal beginning is found where a run of letters and digits begins, by its first
+//! three bytes and, since common words share those, a fourth. Nearly every shape also begins with at
+//! least [`LONG`] bytes of which tokens are made, so that short words need not be asked about at all.
+//! What is not of that kind is searched as a literal, or else costs the short words their exemption.
+
+use memchr::memmem;
+
+use super::gate::Gate;
+use super::masks::is_token;
+use crate::rule::{Anchor, Half, Pattern, Rule};
+
+/// Bytes of [`is_token`] that a run must have from where a shape may begin.
+pub(super) const LONG: usize = 16;
+/// Beginnings that are searched as literals because their shapes do not begin with such a run. Each
+/// costs a pass of its own.
+const MOST_SEARCHED: usize = 6;
+/// Bytes of such a literal, at least.
+const SHORTEST_SEARCHED: usize = 4;
+
+/// A literal that is searched everywhere.
+#[derive(Debug)]
+pub(super) struct Marker {
+    pub(super) literal: memmem::Finder<'static>,
+    /// The shapes that hold it, each with its place in them.
+    pub(super) shapes: Vec<(Anchor, usize)>,
+}
+
+/// The index.
+#[derive(Debug)]
+pub(crate) struct Anchors {
+    three: Gate,
+    four: Gate,
+    /// Beginnings of only two bytes.
+    two: Gate,
+    /// By the hash of three bytes, the next free place taken: the bytes, and the shapes that begin so.
+    slots: Vec<Option<([u8; 3], Vec<Anchor>)>>,
+    markers: Vec<Marker>,
+    pem: memmem::Finder<'static>,
+    /// Some shape can begin in a short run and is too short to be searched.
+    short_runs: bool,
+}
+
+impl Anchors {
+    /// Indexes `rules`, of which some are found by a `marker`.
+    pub(crate) fn new(rules: &[Rule], markers: &[(String, u16)]) -> Anchors {
+        let mut anchors = Anchors {
+            three: Gate::new(),
+            four: Gate::new(),
+            two: Gate::new(),
+            slots: Vec::new(),
+            markers: Vec::new(),
+            pem: memmem::Finder::new("-----BEG"),
+            short_runs: false,
+        };
+        let mut known: std::collections::BTreeMap<[u8; 3], Vec<Anchor>> = Default::default();
+        for (number, rule) in (0..).zip(rules) {
+            // Without its word beside it such a shape says nothing.
+            if !rule.by_word {
+                for (anchor, pattern) in shapes(number, rule) {
+                    for key in pattern.beginnings() {
+                        known.entry(key).or_default().push(anchor);
+                    }
+                    anchors.mark(anchor, pattern);
+                }
+            }
+        }
+        for (literal, number) in markers {
+            let secrets = shapes(*number, &rules[usize::from(*number)])
+                .filter(|(anchor, _)| anchor.half == Half::Secret);
+            let places = secrets
+                .filter_map(|(anchor, shape)| Some((anchor, shape.offset_of(literal.as_bytes())?)))
+                .collect();
+            anchors.search(literal.as_bytes(), places);
+        }
+        anchors
+            .slots
+            .resize_with((known.len() * 2).next_power_of_two(), || None);
+        for (key, shapes) in known {
+            let place = anchors.place(key);
+            anchors.slots[place] = Some((key, shapes));
+        }
+        anchors
+    }
+
+    fn mark(&mut self, anchor: Anchor, pattern: &Pattern) {
+        for [a, b, c] in pattern.beginnings() {
+            self.three.mark([a, b, c, 0]);
+        }
+        for key in pattern.longer_beginnings() {
+            self.four.mark(key);
+        }
+        let literal = pattern.anchor();
+        if let [a, b] = literal {
+            self.two.mark([*a, *b, 0, 0]);
+        }
+        if !literal.first().is_some_and(u8::is_ascii_alphanumeric)
+            || pattern.run_of(is_token) >= LONG
+        {
+            return;
+        }
+        if literal.len() >= SHORTEST_SEARCHED && self.markers.len() < MOST_SEARCHED {
+            self.search(literal, vec![(anchor, 0)]);
+        } else {
+            self.short_runs = true;
+        }
+    }
+
+    fn search(&mut self, literal: &[u8], shapes: Vec<(Anchor, usize)>) {
+        let known = |marker: &&mut Marker| marker.literal.needle() == literal;
+        match self.markers.iter_mut().find(known) {
+            Some(marker) => marker.shapes.extend(shapes),
+            None => self.markers.push(Marker {
+                literal: memmem::Finder::new(literal).into_owned(),
+                shapes,
+            }),
+        }
+    }
+
+    /// Whether some shape may begin with these bytes, the first the lowest.
+    #[inline(always)]
+    pub(crate) fn may_begin(&self, word: u32) -> bool {
+        self.three.has(word & 0x00ff_ffff) & (self.four.has(word) | self.two.has(word & 0xffff))
+    }
+
+    /// The shapes that begin with these bytes.
+    pub(crate) fn at(&self, key: [u8; 3]) -> &[Anchor] {
+        match self.slots.get(self.place(key)) {
+            Some(Some((_, shapes))) => shapes,
+            _ => &[],
+        }
+    }
+
+    /// Where `key` is, or would be.
+    fn place(&self, key: [u8; 3]) -> usize {
+        let mask = self.slots.len().wrapping_sub(1);
+        let word = u32::from_le_bytes([key[0], key[1], key[2], 0]);
+        let mut at = (word.wrapping_mul(0x9E37_79B1) >> 12) as usize & mask;
+        while matches!(self.slots.get(at), Some(Some((known, _))) if *known != key) {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    pub(super) fn markers(&self) -> &[Marker] {
+        &self.markers
+    }
+
+    /// How a PEM's first line begins.
+    pub(super) fn pem(&self) -> &memmem::Finder<'static> {
+        &self.pem
+    }
+
+    /// Starts of runs that are asked about even when the run is short: all or none.
+    #[inline(always)]
+    pub(super) fn short_runs(&self) -> u64 {
+        u64::from(self.short_runs).wrapping_neg()
+    }
+}
+
+fn shapes(number: u16, rule: &Rule) -> impl Iterator<Item = (Anchor, &Pattern)> {
+    [Half::Id, Half::Secret, Half::Token]
+        .into_iter()
+        .flat_map(move |half| {
+            let anchor = move |pattern| Anchor {
+                rule: number,
+                half,
+                pattern,
+            };
+            (0..).map(anchor).zip(&rule.shape(half).patterns)
+        })
+}
