@@ -84,6 +84,18 @@ pub enum Format {
     ZshHistory,
     /// fish's history.
     FishHistory,
+    /// PowerShell: its scripts and what its line editor remembers.
+    PowerShell,
+    /// Statements of SQL: scripts and dumps.
+    Sql,
+    /// What a database's client remembers: statements, with the client's escapes.
+    SqlHistory,
+    /// redis-cli's history.
+    RedisHistory,
+    /// The history of an interpreter: python, node, irb, mongosh.
+    CodeHistory,
+    /// vim's registers and command lines.
+    Viminfo,
     /// Anything else: lines of text or bytes.
     Text,
 }

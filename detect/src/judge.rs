@@ -219,6 +219,14 @@ impl Judge<'_> {
             .role_of(value.path)
             .or_else(|| names.role_within(value.path));
         let role = named.as_ref().map(|named| named.role);
+        // `MYSQL_ROOT_PASSWORD`: what is too short to be a key's half may be a password.
+        let short = role == Some(Role::Secret) && bytes.len() < limits::SHORTEST_SECRET;
+        let said = value.path.to_ascii_lowercase().ends_with(b"password");
+        let role = if short && said {
+            Some(Role::Password)
+        } else {
+            role
+        };
         if has_tokens && !matches!(role, Some(Role::Password)) {
             return;
         }

@@ -367,6 +367,12 @@ fn format_named(name: &str) -> Option<Format> {
         "bash-history" => Format::BashHistory,
         "zsh-history" => Format::ZshHistory,
         "fish-history" => Format::FishHistory,
+        "powershell" => Format::PowerShell,
+        "sql" => Format::Sql,
+        "sql-history" => Format::SqlHistory,
+        "redis-history" => Format::RedisHistory,
+        "code-history" => Format::CodeHistory,
+        "viminfo" => Format::Viminfo,
         "text" => Format::Text,
         _ => return None,
     })
@@ -489,7 +495,10 @@ mod tests {
             is_history(b"/root/.bash_history"),
             Some(Format::BashHistory)
         );
-        assert_eq!(is_history(b"/root/.mysql_history"), Some(Format::Text));
+        assert_eq!(
+            is_history(b"/root/.mysql_history"),
+            Some(Format::SqlHistory)
+        );
         assert_eq!(is_history(b"/root/notes.txt"), None);
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod keyed;
 pub(crate) mod refine;
 pub(crate) mod shell;
+pub(crate) mod sql;
 pub(crate) mod text;
 pub(crate) mod xml;
 pub(crate) mod yaml;
@@ -25,6 +26,8 @@ pub(crate) type ScopeId = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Scopes {
     parents: Vec<ScopeId>,
+    /// How deep the text that is being read lies inside others.
+    depth: u32,
 }
 
 impl Scopes {
@@ -32,7 +35,10 @@ impl Scopes {
     pub(crate) const ROOT: ScopeId = 0;
 
     pub(crate) fn new() -> Scopes {
-        Scopes { parents: vec![0] }
+        Scopes {
+            parents: vec![0],
+            depth: 0,
+        }
     }
 
     pub(crate) fn child(&mut self, parent: ScopeId) -> ScopeId {
@@ -42,6 +48,19 @@ impl Scopes {
         }
         self.parents.push(parent);
         id
+    }
+
+    /// How deep the text that is being read lies inside others.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub(crate) fn deeper(&mut self) {
+        self.depth += 1;
+    }
+
+    pub(crate) fn shallower(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
     }
 
     pub(crate) fn parent(&self, scope: ScopeId) -> ScopeId {
@@ -121,6 +140,39 @@ impl Fields<'_> {
     }
 }
 
+/// Reads `held`, which is what `text[raw]` says once its escapes are undone; what is found is told
+/// where it stands in `text`, or, where it does not stand there as it is, at `raw` as a whole.
+pub(crate) fn read_as(
+    text: &[u8],
+    raw: Range<usize>,
+    held: &[u8],
+    fields: &mut Fields<'_>,
+    read: impl FnOnce(&[u8], Range<usize>, &mut Fields<'_>),
+) {
+    fields.scopes.deeper();
+    let mut inner = Fields {
+        fields: Vec::new(),
+        scopes: fields.scopes,
+    };
+    read(held, 0..held.len(), &mut inner);
+    let found = inner.fields;
+    fields.scopes.shallower();
+    for mut field in found {
+        let value = match field.decoded.take() {
+            Some(value) => value,
+            None => held[field.raw.clone()].to_vec(),
+        };
+        // Where it is looked for first: no earlier than as many bytes in.
+        let from = (raw.start + field.raw.start.min(held.len())).min(raw.end);
+        let found = memchr::memmem::find(&text[from..raw.end], &value)
+            .filter(|_| !value.is_empty())
+            .map(|at| from + at);
+        field.raw = found.map_or(raw.clone(), |at| at..at + value.len());
+        field.decoded = found.is_none().then_some(value);
+        fields.fields.push(field);
+    }
+}
+
 /// Deepest nesting of scopes that a parser follows. Stops: a megabyte of `[`.
 pub(crate) const DEEPEST: usize = 96;
 
@@ -148,6 +200,12 @@ pub(crate) fn parse(
         Format::BashHistory => history::bash(text, range, root, fields),
         Format::ZshHistory => history::zsh(text, range, root, fields),
         Format::FishHistory => history::fish(text, range, root, fields),
+        Format::PowerShell => history::power_shell(text, range, root, fields),
+        Format::SqlHistory => history::sql(text, range, root, fields),
+        Format::RedisHistory => history::redis(text, range, root, fields),
+        Format::CodeHistory => history::code(text, range, root, fields),
+        Format::Viminfo => history::viminfo(text, range, root, fields),
+        Format::Sql => sql::statements(text, range, root, fields),
         Format::Guess | Format::Text => {}
     }
     refine::refine(text, first, fields);
@@ -164,6 +222,11 @@ pub(crate) fn always(format: Format) -> bool {
             | Format::BashHistory
             | Format::ZshHistory
             | Format::FishHistory
+            | Format::PowerShell
+            | Format::SqlHistory
+            | Format::RedisHistory
+            | Format::CodeHistory
+            | Format::Viminfo
     )
 }
 

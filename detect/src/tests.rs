@@ -3,6 +3,7 @@
 mod bounds;
 mod containers;
 mod formats;
+mod histories;
 mod matrix;
 mod pairing;
 mod unwrapping;

@@ -30,7 +30,7 @@ pub(crate) fn arguments(text: &[u8], range: Range<usize>, root: ScopeId, fields:
             exact: true,
         })
         .collect();
-    shell::command(&words, scope, fields);
+    shell::command(text, &words, scope, fields);
 }
 
 fn pieces(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>> {

@@ -206,6 +206,38 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     Some(begin..end)
 }
 
+/// `host=h user=u password=p`: pairs with blanks between, as libpq and ODBC's cousins take them.
+pub(crate) fn spaced_pairs(
+    text: &[u8],
+    range: Range<usize>,
+    scope: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    let mut at = range.start;
+    for piece in text[range]
+        .split(|b| matches!(b, b' ' | b'\t' | b';'))
+        .take(256)
+    {
+        let start = at;
+        at += piece.len() + 1;
+        let Some(equals) = memchr::memchr(b'=', piece) else {
+            continue;
+        };
+        let name = piece[..equals]
+            .rsplit(|b| matches!(b, b'"' | b'\''))
+            .next()
+            .unwrap_or_default();
+        let quote = |b: &u8| matches!(b, b'"' | b'\'');
+        let value = &piece[equals + 1..];
+        let front = value.iter().take_while(|b| quote(b)).count();
+        let back = value[front..].iter().rev().take_while(|b| quote(b)).count();
+        let from = start + equals + 1;
+        if !name.is_empty() && name.len() <= 64 {
+            fields.add(name, from + front..from + value.len() - back, scope, true);
+        }
+    }
+}
+
 /// The pieces of a line that could be a half of a key: what is left when the rest is cut away.
 pub(crate) fn pieces(text: &[u8], range: Range<usize>, with_slash: bool) -> Vec<Range<usize>> {
     let inside = |byte: u8| {
