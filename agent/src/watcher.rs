@@ -282,6 +282,7 @@ impl Watcher {
         let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
         let known = telling::known(&mut ledger)?;
         telling::put_in_force(&mut ledger, &set, &identity, &options);
+        telling::doubt_what_is_not_covered(&mut ledger, &set, &options)?;
         let parts = threads::Parts {
             host: &host,
             opener: &opener,

@@ -288,8 +288,11 @@ impl<'t> Draft<'t> {
             Extent::Tail { .. } => Some(UnknownWhy::ReadShort),
             Extent::Unread(why) => Some(*why),
         };
+        let mut unseen = Vec::new();
         if unread.is_some() {
-            rows.extend(before.iter().flat_map(|before| before.rows.iter().copied()));
+            let carried = before.iter().flat_map(|before| before.rows.iter().copied());
+            unseen.extend(carried.filter(|row| !rows.contains(row)));
+            rows.extend(&unseen);
         }
         if rows.is_empty() && unread.is_none() {
             return self.release(&key, before.is_some());
@@ -302,6 +305,7 @@ impl<'t> Draft<'t> {
             since: before.as_ref().map_or(reading.at, |before| before.since),
             rows: rows.into_iter().take(HELD).collect(),
             unread,
+            unseen,
         };
         if before.as_ref() != Some(&after) {
             self.holders.insert(&key, encode(&after).as_slice())?;
@@ -338,15 +342,18 @@ impl<'t> Draft<'t> {
                 ended.push(*key.value());
                 continue;
             }
-            if let Some(why) = unread.remove(&instance).or(holding.unread) {
+            let now_unread = unread.remove(&instance);
+            if let Some(why) = now_unread.or(holding.unread) {
                 swept.unread.insert(holding.group, why);
             }
+            if now_unread.is_some() && holding.unread.is_none() {
+                continue; // read whole before, and not at all since: nobody has seen anything in it
+            }
             for row in holding.rows {
-                swept
-                    .held
-                    .entry(row)
-                    .or_default()
-                    .insert(instance, holding.since);
+                if !holding.unseen.contains(&row) {
+                    let instances = swept.held.entry(row).or_default();
+                    instances.insert(instance, holding.since);
+                }
             }
         }
         swept.stray = unread.into_values().next();

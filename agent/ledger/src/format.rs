@@ -174,6 +174,9 @@ pub(crate) struct Holding {
     pub(crate) rows: Vec<Row>,
     /// Why it may hold more than that.
     pub(crate) unread: Option<UnknownWhy>,
+    /// Those of the rows that its last reading, which was not whole, did not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unseen: Vec<Row>,
 }
 
 /// The key of a process instance's row.

@@ -43,7 +43,7 @@ impl SkipWhy {
 }
 
 /// One line of mountinfo.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mount {
     /// Where it is mounted.
     pub point: PathBuf,

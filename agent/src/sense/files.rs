@@ -22,7 +22,7 @@ use super::marked::Marks;
 use super::watch_set::{Covered, WatchSet, is_bulk, is_history};
 use super::{Gap, Sensed, Status, Stop, Woken};
 use crate::host::Root;
-use crate::host::mounts::{Mounts, SkipWhy};
+use crate::host::mounts::{Mount, Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
 
 /// Watches at most: each pins an inode, about 1.3 KiB of kernel memory and 200 bytes of ours.
@@ -37,8 +37,8 @@ const BATCH: Duration = Duration::from_millis(10);
 /// Directories walked between two looks at the queue, so that events stay live meanwhile.
 const WALK_STEP: usize = 32;
 
-/// How often roots that are not there yet are looked for.
-const ROOTS_AGAIN: Duration = Duration::from_secs(10);
+/// How often roots that are not there yet, and mounts, are looked for.
+const ROOTS_AGAIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// Linux's `IN_EXCL_UNLINK`: no events for files that are already unlinked.
 const EXCL_UNLINK: AddWatchFlags = AddWatchFlags::from_bits_retain(0x0400_0000);
@@ -160,7 +160,9 @@ impl Files {
                 Woken::Limit => {}
             }
             if Instant::now() >= roots_again {
-                self.mounts = self.host.mounts_now();
+                if !self.look_at_mounts() {
+                    return;
+                }
                 self.look_for_roots(true);
                 self.look_for_histories();
                 self.look_for_unmarked_mounts();
@@ -237,6 +239,23 @@ impl Files {
             }
         }
         targets.is_empty() || self.out.send(Sensed::Targets(targets)).is_ok()
+    }
+
+    /// What was mounted or unmounted takes names with it, or brings others: known places there are to
+    /// be looked at. False when nobody listens any more.
+    fn look_at_mounts(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.mounts, self.host.mounts_now());
+        let changed = |these: &Mounts, those: &Mounts| -> Vec<PathBuf> {
+            let known: HashSet<&Mount> = those.all().iter().collect();
+            let new = these.all().iter().filter(|mount| !known.contains(mount));
+            new.map(|mount| mount.point.clone()).collect()
+        };
+        let mut points = changed(&before, &self.mounts);
+        points.extend(changed(&self.mounts, &before));
+        points.retain(|point| self.mounts.skipped(point) != Some(SkipWhy::Pseudo));
+        points
+            .into_iter()
+            .all(|point| self.out.send(Sensed::Left(point)).is_ok())
     }
 
     /// A filesystem without a mark may be mounted inside one that has it.

@@ -11,7 +11,7 @@ use akwatch_proto::place::Place;
 use super::Watcher;
 use super::answer::Ended;
 use super::detecting::source_of;
-use super::known::plain_path;
+use super::known::{SeenOn, plain_path};
 use crate::coverage::{Source, slug};
 use crate::job::{Target, TargetPlace, Urgency};
 
@@ -267,9 +267,12 @@ impl Watcher {
                 return; // still known by the name that a whole reading has to settle
             }
         }
-        self.known.insert(path, place.outer(), Some(device));
+        let mounts = self.host.mounts_now();
+        let mount = mounts.around(path).cloned();
+        let seen = SeenOn { device, mount };
+        self.known.insert(path, place.outer(), Some(seen));
         if !reading.observed.is_empty() && plain_path(place).is_some() {
-            self.mounted.note(path, &self.host.mounts());
+            self.mounted.note(path, &mounts);
         }
     }
 

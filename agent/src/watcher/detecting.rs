@@ -483,6 +483,7 @@ impl Watcher {
         );
         match &target.what {
             TargetPlace::File(path) => {
+                self.look_anew(path);
                 if let Some(place) = self.known.place(path).cloned() {
                     self.push_closed(place, Extent::Unread(UnknownWhy::SetAside), now);
                 }

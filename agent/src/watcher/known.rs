@@ -12,14 +12,25 @@ use std::path::{Path, PathBuf};
 use akwatch_ledger::PathKey;
 use akwatch_proto::place::{Place, SafeText};
 
+use crate::host::mounts::Mount;
+
 /// Paths kept. Stops: a host with millions of findings; beyond it, rescans decide.
 const PATHS: usize = 65_536;
 
 #[derive(Clone, Debug)]
 struct Entry {
     place: Place,
-    /// The filesystem that it was last seen on, in this run.
-    device: Option<u64>,
+    /// Where it was last seen, in this run.
+    seen: Option<SeenOn>,
+}
+
+/// What a path was read on: what is absent somewhere else is not gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenOn {
+    /// The filesystem's device number.
+    pub device: u64,
+    /// The mount that led to it; none where there is no table of mounts.
+    pub mount: Option<Mount>,
 }
 
 /// The paths that hold findings.
@@ -41,13 +52,13 @@ impl Known {
         known
     }
 
-    /// `path` is `place`, on the filesystem `device`; without one, where it was before.
-    pub fn insert(&mut self, path: &Path, place: Place, device: Option<u64>) {
+    /// `path` is `place`, seen there; without that, where it was before.
+    pub fn insert(&mut self, path: &Path, place: Place, seen: Option<SeenOn>) {
         let key = PathKey::of(path.as_os_str().as_bytes());
         let before = self.by_path.get(&key);
         if before.is_some() || self.by_path.len() < PATHS {
-            let device = device.or_else(|| before?.device);
-            self.by_path.insert(key, Entry { place, device });
+            let seen = seen.or_else(|| before?.seen.clone());
+            self.by_path.insert(key, Entry { place, seen });
         }
     }
 
@@ -58,11 +69,11 @@ impl Known {
         self.by_path.get(&key).map(|entry| &entry.place)
     }
 
-    /// The filesystem that `path` was last seen on.
+    /// Where `path` was last seen, in this run.
     #[must_use]
-    pub fn device(&self, path: &Path) -> Option<u64> {
+    pub fn seen_on(&self, path: &Path) -> Option<&SeenOn> {
         let key = PathKey::of(path.as_os_str().as_bytes());
-        self.by_path.get(&key)?.device
+        self.by_path.get(&key)?.seen.as_ref()
     }
 
     /// The paths below `directory` that hold findings, as far as their names are plain.

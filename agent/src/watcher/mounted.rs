@@ -45,10 +45,13 @@ impl Mounted {
             .all()
             .iter()
             .filter(|mount| path.starts_with(&mount.point) && mount.point.as_os_str().len() > 1);
-        // What memory held is gone with its mount.
+        // What memory held is gone with its mount, but for a second name of it.
         let Some(mount) = above
             .max_by_key(|mount| mount.point.as_os_str().len())
-            .filter(|mount| !matches!(mount.kind.as_slice(), b"tmpfs" | b"ramfs"))
+            .filter(|mount| {
+                let memory = matches!(mount.kind.as_slice(), b"tmpfs" | b"ramfs");
+                !memory || mount.root != Path::new("/")
+            })
         else {
             return;
         };

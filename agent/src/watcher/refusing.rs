@@ -19,6 +19,7 @@ use crate::open::Refusal;
 impl Watcher {
     /// A path that policy does not cover: nobody can say any more what is in it.
     pub(super) fn turn_away(&mut self, target: &Target, path: &Path, now: Instant) {
+        self.look_anew(path);
         if let Some(place) = self.known.place(path).cloned() {
             self.push_closed(place, Extent::Unread(UnknownWhy::PathExcluded), now);
         }
@@ -75,11 +76,19 @@ impl Watcher {
             _ => {
                 self.counts.not_read(source, &target, refusal.slug());
                 self.examples.want(source, refusal.slug(), path);
+                self.look_anew(path);
                 if let Some(place) = known {
                     self.push_closed(place, refusal.extent(), now);
                 }
             }
         }
+    }
+
+    /// Forgets in which state a file was read: its findings become unknown, and only a reading can
+    /// change that, be the file the same as before or not.
+    pub(super) fn look_anew(&mut self, path: &Path) {
+        self.ledger
+            .forget(PathKey::of(path.as_os_str().as_encoded_bytes()));
     }
 
     /// The place of a path with a plain name, if the ledger holds it: for names that this run has
@@ -102,21 +111,20 @@ impl Watcher {
     /// Whether the filesystem that held the path is not mounted: then nobody can say whether the
     /// file is gone.
     fn is_unmounted(&self, path: &Path, nearest: u64) -> bool {
-        match self.known.device(path) {
-            Some(device) => device != nearest,
-            None => {
-                let table = self
-                    .host
-                    .read(Path::new("/etc/fstab"), 1 << 20)
-                    .unwrap_or_default();
-                let mounts = self.host.mounts_now();
-                if self.mounted.is_missing(path, &mounts) {
-                    return true;
-                }
-                let mounted = |point: &Path| mounts.all().iter().any(|mount| mount.point == point);
-                fstab_points(&table).any(|point| path.starts_with(&point) && !mounted(&point))
-            }
+        let mounts = self.host.mounts_now();
+        // A second name of the same filesystem has the same device, so the mount itself is compared.
+        if self.mounted.is_missing(path, &mounts) {
+            return true;
         }
+        if let Some(seen) = self.known.seen_on(path) {
+            return seen.device != nearest || seen.mount.as_ref() != mounts.around(path);
+        }
+        let table = self
+            .host
+            .read(Path::new("/etc/fstab"), 1 << 20)
+            .unwrap_or_default();
+        let mounted = |point: &Path| mounts.all().iter().any(|mount| mount.point == point);
+        fstab_points(&table).any(|point| path.starts_with(&point) && !mounted(&point))
     }
 
     pub(super) fn push_closed(&mut self, place: Place, extent: Extent, now: Instant) {

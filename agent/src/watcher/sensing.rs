@@ -1,10 +1,13 @@
 //! What sensors and walks say becomes work: targets on the agenda, scans that are owed.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use akwatch_ledger::{FileState, Need, PathKey};
+use akwatch_ledger::{FileState, Need, PathKey, Query};
+use akwatch_proto::finding::{Finding, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::place::Place;
 use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 
@@ -348,15 +351,29 @@ impl Watcher {
             Ok(places) => self.revisit(&places, Urgency::Revisit, now),
             Err(why) => tracing::warn!(%why, "places to be read again could not be looked up"),
         }
+        self.revisit_unknown(now);
+    }
+
+    /// What is unknown may be known by now, and nothing need have happened to the place itself: its
+    /// filesystem is mounted again, it was unlocked, the configuration covers it again.
+    fn revisit_unknown(&mut self, now: Instant) {
+        let query = Query {
+            state: Some(PresenceState::Unknown),
+            limit: REVISIT_AT_ONCE,
+            ..Query::default()
+        };
+        let unknown = self.ledger.holding(&query).unwrap_or_default();
+        let places: BTreeSet<Place> = unknown
+            .iter()
+            .filter(|finding| may_be_known_by_now(finding))
+            .map(|finding| finding.key.place.outer())
+            .collect();
+        let places: Vec<Place> = places.into_iter().collect();
+        self.revisit(&places, Urgency::Revisit, now);
     }
 
     /// Reads known places again: files by path, processes by reading all of them.
-    pub(super) fn revisit(
-        &mut self,
-        places: &[akwatch_proto::place::Place],
-        urgency: Urgency,
-        now: Instant,
-    ) {
+    pub(super) fn revisit(&mut self, places: &[Place], urgency: Urgency, now: Instant) {
         let mut processes = false;
         for place in places {
             if let Some(path) = super::known::plain_path(place) {
@@ -369,7 +386,7 @@ impl Watcher {
                     now,
                 );
             } else {
-                processes |= matches!(place, akwatch_proto::place::Place::Process { .. });
+                processes |= matches!(place, Place::Process { .. });
             }
         }
         if processes {
@@ -386,6 +403,23 @@ impl Watcher {
             return Covered::Excluded;
         }
         self.set.covers(path)
+    }
+}
+
+/// Whether looking again may tell more. What was read as far as it ever is will not: that would cost a
+/// large file's reading each time, and teach nothing.
+fn may_be_known_by_now(finding: &Finding) -> bool {
+    let Presence::Unknown { why, .. } = finding.presence else {
+        return false;
+    };
+    let process = matches!(finding.key.place, Place::Process { .. });
+    match why {
+        UnknownWhy::Unreadable
+        | UnknownWhy::PathExcluded
+        | UnknownWhy::SensorDegraded
+        | UnknownWhy::ChangedWhileRead => true,
+        UnknownWhy::ReadShort => process,
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ use akwatch_ledger::{Ledger, LedgerError, Query, ReadLimits};
 use akwatch_proto::agent::{
     CheckInAnswer, Directive, HeartbeatAnswer, Outcome, OutcomeResult, Reported,
 };
+use akwatch_proto::finding::{Finding, UnknownWhy};
 use akwatch_proto::limits;
 use akwatch_proto::place::Place;
 use akwatch_proto::signed::Signed;
@@ -46,8 +47,13 @@ pub(super) fn put_in_force(
         depth: limits.depth,
         unwrapped_bytes: limits.unwrapped,
     };
+    in_force.covers = Box::new(covering(set, options));
+}
+
+/// Whether policy covers a place.
+fn covering(set: &WatchSet, options: &Options) -> impl Fn(&Place) -> bool + Send + use<> {
     let (set, processes, histories) = (set.clone(), options.processes, options.histories);
-    in_force.covers = Box::new(move |place| match place {
+    move |place| match place {
         Place::File { .. } => {
             plain_path(place).is_none_or(|path| set.covers(&path) == Covered::Yes)
         }
@@ -56,7 +62,27 @@ pub(super) fn put_in_force(
         }
         Place::Process { .. } => processes,
         Place::Unknown => false,
-    });
+    }
+}
+
+/// Makes unknown what an earlier run found where this one does not look: its configuration has changed.
+pub(super) fn doubt_what_is_not_covered(
+    ledger: &mut Ledger,
+    set: &WatchSet,
+    options: &Options,
+) -> Result<(), LedgerError> {
+    let covers = covering(set, options);
+    let why = UnknownWhy::PathExcluded;
+    let uncovered = |finding: &Finding| !covers(&finding.key.place);
+    let changes = ledger.unknown_where(why, crate::sense::now(), uncovered)?;
+    if changes.unknown > 0 {
+        let count = changes.unknown;
+        tracing::info!(
+            count,
+            "findings lie where this agent does not look any more"
+        );
+    }
+    Ok(())
 }
 
 impl Watcher {

@@ -25,6 +25,9 @@ use crate::job::{Content, Examined, Found, Job, Target, TargetPlace, Urgency};
 use crate::link::{Answer, Link, Outgoing, ToDetector, ToReporter};
 use crate::role::Role;
 
+mod histories;
+mod unknown;
+
 /// How long a test waits for what must come.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -537,71 +540,6 @@ fn a_restart_catches_up_where_nothing_is_scanned_first() {
     agent.expect_present(3);
     let status = agent.expect_status(|status| status.scan.running.is_none());
     assert!(!status.scan.first_done, "what changed is not the whole");
-}
-
-/// A history beyond the size from which only what was appended is read.
-fn long_history() -> String {
-    "ls\n".repeat(20_000)
-}
-
-fn append(path: &Path, text: &str) {
-    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
-    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-}
-
-#[test]
-fn of_a_long_history_only_what_was_typed_is_read_and_nothing_in_it_is_gone_for_that() {
-    let agent = Agent::new();
-    let history = agent.watched(".bash_history");
-    agent.write(
-        ".bash_history",
-        &format!("A={}\n{}", token(1), long_history()),
-    );
-    agent.expect_present(1);
-    let before = bytes_read(&agent);
-    append(&history, &format!("B={}\n", token(2)));
-    assert_eq!(agent.expect_present(2).spot.line, 20_002);
-    let tail = bytes_read(&agent) - before;
-    assert!(tail < 1000, "{tail} bytes were read for a line");
-    assert_eq!(agent.told(1)[0].presence.state(), PresenceState::Present);
-    // Without the first line and still longer than it was: read whole, for its beginning moved.
-    agent.write(
-        ".bash_history",
-        &format!("{}C={}\n", long_history().repeat(2), token(3)),
-    );
-    agent.expect_present(3);
-    agent.expect_gone(1, GoneProof::Reread);
-    agent.expect_gone(2, GoneProof::Reread);
-}
-
-#[test]
-fn a_history_with_something_unknown_in_it_is_read_whole() {
-    let mut agent = Agent::new();
-    let history = agent.watched(".bash_history");
-    agent.write(
-        ".bash_history",
-        &format!("A={}\n{}", token(1), long_history()),
-    );
-    agent.expect_present(1);
-    agent.end();
-    let state = agent.directory.path().join("state");
-    let mut ledger = Ledger::open(&state, &LedgerOptions::new("this-boot")).unwrap();
-    let why = UnknownWhy::Unreadable;
-    ledger.unknown_where(why, Time(1), |_| true).unwrap();
-    drop(ledger);
-    append(&history, "ls\n");
-    agent.start();
-    let until = Instant::now() + DEADLINE;
-    while bytes_read(&agent) == 0 {
-        assert!(Instant::now() < until, "never read");
-        wait_a_little();
-    }
-    agent.expect_present(1);
-}
-
-fn bytes_read(agent: &Agent) -> u64 {
-    let status = control::status(&agent.directory.path().join("state")).unwrap();
-    status.cost.bytes_read
 }
 
 #[test]

@@ -76,8 +76,8 @@ struct Item {
 #[derive(Clone, Debug, Default)]
 struct Model {
     items: BTreeMap<FindingKey, Item>,
-    /// What each process was seen to hold, and whether it may hold more.
-    holders: BTreeMap<i32, (usize, BTreeSet<FindingKey>, bool)>,
+    /// What each process was seen to hold, whether it may hold more, and what its last reading saw.
+    holders: BTreeMap<i32, (usize, BTreeSet<FindingKey>, bool, BTreeSet<FindingKey>)>,
 }
 
 impl Model {
@@ -162,10 +162,11 @@ impl Model {
             self.holders.remove(&pid);
             return;
         }
-        if partly && let Some((_, before, _)) = self.holders.get(&pid) {
+        let in_it = seen.clone();
+        if partly && let Some((_, before, ..)) = self.holders.get(&pid) {
             seen.extend(before.iter().cloned());
         }
-        self.holders.insert(pid, (unit, seen, partly));
+        self.holders.insert(pid, (unit, seen, partly, in_it));
     }
 
     fn sweep(&mut self, alive: &BTreeSet<i32>, unread: &BTreeSet<i32>, at: i64) {
@@ -175,18 +176,20 @@ impl Model {
         for pid in unread {
             match self.holders.get(pid) {
                 // The ledger does not keep a process that was read whole and held nothing.
-                Some((unit, held, partly)) if !held.is_empty() || *partly => {
+                Some((unit, held, partly, _)) if !held.is_empty() || *partly => {
                     doubtful.insert(*unit);
                 }
                 _ => stray = true,
             }
         }
-        let partly = self.holders.values().filter(|(_, _, partly)| *partly);
-        doubtful.extend(partly.map(|(unit, _, _)| *unit));
+        let partly = self.holders.values().filter(|(_, _, partly, _)| *partly);
+        doubtful.extend(partly.map(|(unit, ..)| *unit));
+        // What was read whole and cannot be read any more has been seen by nobody.
         let held: BTreeSet<FindingKey> = self
             .holders
-            .values()
-            .flat_map(|(_, held, _)| held.iter().cloned())
+            .iter()
+            .filter(|(pid, (_, _, partly, _))| *partly || !unread.contains(pid))
+            .flat_map(|(_, (.., in_it))| in_it.iter().cloned())
             .collect();
         let keys: Vec<FindingKey> = self.items.keys().cloned().collect();
         for key in keys {

@@ -60,8 +60,35 @@ fn a_second_holder_keeps_it_present() {
 fn a_process_that_was_read_whole_without_it_lets_go_of_it() {
     let without = process(UNIT, 1, Extent::Whole, 20, &[]);
     check(&ended(30), &[held(1, 10), without, sweep(30, &[1], &[])]);
-    let short = process(UNIT, 1, Extent::Unread(UnknownWhy::ReadShort), 20, &[]);
-    check(&present(10), &[held(1, 10), short, sweep(30, &[1], &[1])]);
+}
+
+/// Its environment was made unreadable, or it went where nobody may look: it may hold the value still.
+#[test]
+fn what_a_live_process_was_seen_to_hold_is_unknown_once_it_cannot_be_read() {
+    let why = UnknownWhy::ReadShort;
+    let short = process(UNIT, 1, Extent::Unread(why), 20, &[]);
+    let swept = sweep(30, &[1], &[1]);
+    check(
+        &unknown(30, why),
+        &[held(1, 10), short.clone(), sweep(30, &[1], &[])],
+    );
+    // Where only the sweep knows of it.
+    check(
+        &unknown(30, UnknownWhy::Unreadable),
+        &[held(1, 10), swept.clone()],
+    );
+    // What the short reading did see is there, and so is what another process holds.
+    let seen = process(UNIT, 1, Extent::Unread(why), 20, &[1]);
+    check(&present(10), &[held(1, 10), seen, swept]);
+    let both = [held(1, 10), held(2, 11), short, sweep(30, &[1, 2], &[1])];
+    check(&present(10), &both);
+    // Whole again.
+    let again = [
+        &both[..1],
+        &[both[2].clone(), sweep(30, &[1], &[1]), held(1, 40)],
+    ]
+    .concat();
+    check(&present(10), &again);
 }
 
 #[test]
