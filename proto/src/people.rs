@@ -90,6 +90,9 @@ pub struct Me {
     pub name: String,
     /// Role.
     pub role: Role,
+    /// Labels of the hosts in sight; the whole fleet when absent. An empty map sees nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<BTreeMap<String, String>>,
     /// The collector's own name, for the top bar.
     pub collector: String,
     /// The collector's version.
@@ -638,6 +641,10 @@ pub struct NewApiToken {
     pub name: String,
     /// At most one's own role.
     pub role: Role,
+    /// Only hosts with one of these labels, each of which one must see oneself; everything that one
+    /// sees when empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Days that it lives: 1 to 365; 90 when absent.
     #[serde(default)]
     pub days: Option<u32>,
@@ -661,6 +668,9 @@ pub struct ApiToken {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The labels that narrow what it sees.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Who made it.
     pub person: String,
     /// When it was made.

@@ -101,6 +101,9 @@ enum ApiToken {
         /// Days that it lives: 1 to 365.
         #[arg(long, default_value_t = 90)]
         days: u32,
+        /// Only hosts with this label; repeated, hosts with one of them. Without it, the fleet.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+        label: Vec<(String, String)>,
     },
 }
 
@@ -162,13 +165,20 @@ fn dispatch(command: Command) -> Result<()> {
         }
         Command::FirstSignIn { place } => ask(&place, Verb::FirstSignIn),
         Command::ApiToken {
-            command: ApiToken::Create { name, role, days },
+            command:
+                ApiToken::Create {
+                    name,
+                    role,
+                    days,
+                    label,
+                },
             place,
         } => ask(
             &place,
             Verb::ApiToken(NewApiToken {
                 name,
                 role: role.into(),
+                labels: label.into_iter().collect(),
                 days: Some(days),
             }),
         ),

@@ -2,6 +2,8 @@
 //!
 //! Every value that lets somebody in is made here, leaves once, and is stored by its hash only.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::agent::{RefusalCode, TokenId};
 use akwatch_proto::people::{
     ApiToken, CreatedApiToken, CreatedEnrollmentToken, EnrollmentToken, NewApiToken,
@@ -14,7 +16,7 @@ use akwatch_store::{Actor, Scope};
 use zeroize::Zeroizing;
 
 use crate::domain::Domain;
-use crate::domain::grants;
+use crate::domain::grants::{self, Grantor};
 use crate::domain::people::{Asker, Proof};
 use crate::domain::refusal::Refusal;
 
@@ -31,6 +33,8 @@ pub struct SignedIn {
     pub name: String,
     /// What the person may do.
     pub role: Role,
+    /// Labels of the hosts in sight; the whole fleet when none.
+    pub scope: Option<BTreeMap<String, String>>,
     /// The session's value, for the cookie and nothing else.
     pub value: Zeroizing<String>,
 }
@@ -86,6 +90,7 @@ impl Domain {
         let person = PersonRecord {
             name: name.to_owned(),
             role: Role::Admin,
+            labels: BTreeMap::new(),
             password: self.passwords.hash(password).await?,
         };
         let (value, session) = new_session(now);
@@ -98,6 +103,7 @@ impl Domain {
             FirstSigningIn::Done => Some(SignedIn {
                 name: name.to_owned(),
                 role,
+                scope: None,
                 value,
             }),
             FirstSigningIn::Refused => None,
@@ -130,6 +136,7 @@ impl Domain {
         Ok(Some(SignedIn {
             name: person.name,
             role: person.role,
+            scope: (!person.labels.is_empty()).then_some(person.labels),
             value,
         }))
     }
@@ -172,8 +179,12 @@ impl Domain {
             )
             .hint("Sign in to the console, or run `akwatch-server api-token create`."));
         }
-        self.api_token(new, by.name(), by.role(), by.actor(), now)
-            .await
+        let grantor = Grantor {
+            name: by.name(),
+            role: by.role(),
+            scope: by.scope(),
+        };
+        self.api_token(new, &grantor, by.actor(), now).await
     }
 
     /// Revokes one of the asker's own API tokens.
@@ -197,6 +208,7 @@ impl Domain {
     /// # Errors
     /// When the store fails.
     pub async fn enrollment_tokens(&self, by: &Asker) -> Result<Vec<EnrollmentToken>, Refusal> {
+        by.must_see_the_fleet()?;
         Ok(self.store.tokens(by.scope()).await?)
     }
 
@@ -210,6 +222,7 @@ impl Domain {
         new: NewEnrollmentToken,
         now: Time,
     ) -> Result<CreatedEnrollmentToken, Refusal> {
+        by.must_see_the_fleet()?;
         self.enrollment_token(new, by.actor(), now).await
     }
 
@@ -223,6 +236,7 @@ impl Domain {
         id: &str,
         now: Time,
     ) -> Result<(), Refusal> {
+        by.must_see_the_fleet()?;
         let missing = || Refusal::not_found("enrollment token");
         let id = TokenId::parse(id).map_err(|_| missing())?;
         let deleted = self.store.delete_token(id, by.actor(), now).await?;
@@ -269,13 +283,19 @@ impl Domain {
             let local = PersonRecord {
                 name: LOCAL.to_owned(),
                 role: Role::Admin,
+                labels: BTreeMap::new(),
                 password: "!".to_owned(),
             };
             self.store
                 .put_person(local, Actor::collector(), now)
                 .await?;
         }
-        self.api_token(new, LOCAL, Role::Admin, Actor::person(LOCAL, None), now)
+        let grantor = Grantor {
+            name: LOCAL,
+            role: Role::Admin,
+            scope: &Scope::All,
+        };
+        self.api_token(new, &grantor, Actor::person(LOCAL, None), now)
             .await
     }
 
@@ -300,9 +320,8 @@ impl Domain {
     }
 }
 
-/// Roles are not scoped by label yet: everyone sees the fleet.
 fn asker(caller: Caller, proof: Proof, from: Option<String>) -> Asker {
-    Asker::new(caller.name, caller.role, Scope::All, proof, from)
+    Asker::new(caller.name, caller.role, caller.scope, proof, from)
 }
 
 fn new_session(now: Time) -> (Zeroizing<String>, NewSession) {

@@ -1,6 +1,6 @@
 //! Credentials as people see them, and who holds one.
 
-use akwatch_proto::credential::{CredentialId, Fingerprint};
+use akwatch_proto::credential::{CredentialId, Fingerprint, Scheme};
 use akwatch_proto::people::{
     CredentialDetail, CredentialQuery, CredentialRef, CredentialRow, Holders, Page,
 };
@@ -50,7 +50,8 @@ impl Domain {
         Ok(view::for_role(by.role(), detail.ok_or_else(missing)?))
     }
 
-    /// Who holds a key; the question is audited, without what was pasted.
+    /// Who holds a key; the question is audited, without what was pasted. Who holds a password a
+    /// person chose is told only to those who see the whole fleet.
     ///
     /// # Errors
     /// When the store fails: what cannot be audited is not answered.
@@ -60,7 +61,11 @@ impl Domain {
                 let holders = self.store.holders_of_id(by.scope(), &id).await?;
                 (holders, format!("id:{id}"))
             }
-            Asked::Fingerprints(fingerprints) => {
+            Asked::Fingerprints(mut fingerprints) => {
+                // Guessing passwords by asking who has one is for those who answer for all of them.
+                if by.labels().is_some() {
+                    fingerprints.retain(|one| one.scheme != Scheme::ArgonHmac);
+                }
                 let holders = self
                     .store
                     .holders_of_secret(by.scope(), &fingerprints)

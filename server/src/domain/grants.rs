@@ -3,15 +3,17 @@
 //! Made here for the console and for the command line alike. Every value is random, shown once and
 //! stored by its SHA-256 only: 256 bits need no slow hash.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::agent::{Bootstrap, RefusalCode, TokenId, TokenSecret};
 use akwatch_proto::people::{
     CreatedApiToken, CreatedEnrollmentToken, NewApiToken, NewEnrollmentToken, Role,
 };
 use akwatch_proto::time::Time;
 use akwatch_proto::{limits, text};
-use akwatch_store::Actor;
 use akwatch_store::access::NewApiTokenRecord;
 use akwatch_store::enrollment::NewToken;
+use akwatch_store::{Actor, Scope};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -39,6 +41,13 @@ const TOKEN_DAYS: (u32, u32, u32) = (1, 90, 365);
 pub const LINK_MS: i64 = 60 * 60 * 1000;
 /// Characters of a note or name.
 const NAME: usize = 128;
+
+/// Who gives a token away, and what they may give at most.
+pub(super) struct Grantor<'a> {
+    pub(super) name: &'a str,
+    pub(super) role: Role,
+    pub(super) scope: &'a Scope,
+}
 
 /// A random value of base 62.
 #[must_use]
@@ -77,15 +86,7 @@ impl Domain {
         let (least, default, most) = TOKEN_SECONDS;
         let seconds = new.seconds.unwrap_or(default);
         within("seconds", seconds, (least, most))?;
-        within(
-            "labels",
-            u32::try_from(new.labels.len()).unwrap_or(u32::MAX),
-            (0, 64),
-        )?;
-        for (key, value) in &new.labels {
-            printable("a label's name", key, limits::SLUG)?;
-            printable("a label's value", value, limits::LABEL_VALUE)?;
-        }
+        labels(&new.labels)?;
         if let Some(note) = &new.note {
             printable("the note", note, NAME)?;
         }
@@ -111,24 +112,30 @@ impl Domain {
         })
     }
 
-    /// Creates an API token for a person whose own role is `own`.
+    /// Creates an API token in a person's name.
     ///
     /// # Errors
-    /// When a wish is out of range or above the person's role, or the store fails.
+    /// When a wish is out of range or above what the person may, or the store fails.
     pub(super) async fn api_token(
         &self,
         new: NewApiToken,
-        person: &str,
-        own: Role,
+        by: &Grantor<'_>,
         actor: Actor,
         now: Time,
     ) -> Result<CreatedApiToken, Refusal> {
-        if !may_grant(own, new.role) {
+        if !may_grant(by.role, new.role) {
             return Err(Refusal::new(
                 RefusalCode::Forbidden,
                 "A token may do at most what the person who makes it may do.",
             ));
         }
+        if !by.scope.holds(&new.labels) {
+            return Err(Refusal::new(
+                RefusalCode::Forbidden,
+                "A token may see at most what the person who makes it may see.",
+            ));
+        }
+        labels(&new.labels)?;
         printable("the name", &new.name, NAME)?;
         let (least, default, most) = TOKEN_DAYS;
         let days = new.days.unwrap_or(default);
@@ -139,7 +146,8 @@ impl Domain {
             hash: hash(&value),
             name: new.name,
             role: new.role,
-            person: person.to_owned(),
+            labels: new.labels,
+            person: by.name.to_owned(),
             until: now.plus(i64::from(days) * DAY_MS),
         };
         let token = self.store.create_api_token(record, actor, now).await?;
@@ -183,6 +191,16 @@ fn crc32(bytes: &[u8]) -> u32 {
             (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
         })
     })
+}
+
+fn labels(labels: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let count = u32::try_from(labels.len()).unwrap_or(u32::MAX);
+    within("labels", count, (0, 64))?;
+    for (key, value) in labels {
+        printable("a label's name", key, limits::SLUG)?;
+        printable("a label's value", value, limits::LABEL_VALUE)?;
+    }
+    Ok(())
 }
 
 fn within(what: &str, value: u32, (least, most): (u32, u32)) -> Result<(), Refusal> {

@@ -1,7 +1,12 @@
 //! Who asks, and what each role may do: one table, asked by every handler.
 
+use std::collections::BTreeMap;
+
+use akwatch_proto::agent::RefusalCode;
 use akwatch_proto::people::Role;
 use akwatch_store::{Actor, Scope};
+
+use crate::domain::refusal::Refusal;
 
 /// How somebody proved who they are.
 #[derive(Clone, Debug)]
@@ -64,6 +69,29 @@ impl Asker {
     /// Which hosts the asker may see.
     pub(super) fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The labels of the hosts that the asker may see; none when that is the fleet.
+    #[must_use]
+    pub fn labels(&self) -> Option<&BTreeMap<String, String>> {
+        static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+        match &self.scope {
+            Scope::All => None,
+            Scope::Labels(labels) => Some(labels),
+            Scope::Host(_) => Some(&NOTHING),
+        }
+    }
+
+    /// Refuses who sees a part of the fleet what concerns all of it.
+    pub(super) fn must_see_the_fleet(&self) -> Result<(), Refusal> {
+        if self.scope == Scope::All {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalCode::Forbidden,
+            "This concerns the whole fleet, and you see a part of it.",
+        )
+        .hint("Ask somebody whose role is not limited to labels."))
     }
 
     /// The session, when it was not a token.

@@ -1,5 +1,6 @@
 //! Signing in, signing out, and who one is.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use akwatch_proto::agent::RefusalCode;
@@ -96,13 +97,21 @@ pub async fn sign_out(
 #[utoipa::path(get, path = "/api/v1/me", tag = "sessions",
     responses((status = 200, description = "The person or token that asks.", body = Me)))]
 pub async fn me(State(collector): State<Collector>, caller: Caller<SignedIn>) -> Json<Me> {
-    Json(about(&collector, caller.name().to_owned(), caller.role()))
+    let scope = caller.labels().cloned();
+    let (name, role) = (caller.name().to_owned(), caller.role());
+    Json(about(&collector, name, role, scope))
 }
 
-fn about(collector: &Collector, name: String, role: Role) -> Me {
+fn about(
+    collector: &Collector,
+    name: String,
+    role: Role,
+    scope: Option<BTreeMap<String, String>>,
+) -> Me {
     Me {
         name,
         role,
+        scope,
         collector: collector.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         time: collector::now(),
@@ -115,7 +124,7 @@ fn signed_in(collector: &Collector, done: access::SignedIn) -> Response {
         "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}",
         *done.value
     ));
-    let mut response = Json(about(collector, done.name, done.role)).into_response();
+    let mut response = Json(about(collector, done.name, done.role, done.scope)).into_response();
     if let Ok(mut value) = HeaderValue::from_str(&cookie) {
         value.set_sensitive(true);
         response.headers_mut().insert(header::SET_COOKIE, value);

@@ -3,11 +3,13 @@
 //! Nothing here is a secret: passwords come as PHC strings, sessions, tokens and links as SHA-256 of
 //! random values. Hashing and comparing passwords is the caller's.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::people::{ApiToken, Role};
 use akwatch_proto::time::Time;
 
-use crate::Answer;
 use crate::audit::Actor;
+use crate::{Answer, Scope};
 
 /// A person as stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct PersonRecord {
     pub name: String,
     /// What the person may do.
     pub role: Role,
+    /// Labels of the hosts that the person may see; the whole fleet when there are none.
+    pub labels: BTreeMap<String, String>,
     /// The password's hash, a PHC string.
     pub password: String,
 }
@@ -36,6 +40,8 @@ pub struct Caller {
     pub name: String,
     /// What may be done: the person's role, or the token's if that is less.
     pub role: Role,
+    /// Which hosts may be seen: the person's scope, or the token's within it.
+    pub scope: Scope,
     /// The token's id, when it was one.
     pub token: Option<String>,
 }
@@ -62,6 +68,8 @@ pub struct NewApiTokenRecord {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Labels of the hosts that it may see; everything that its person may see when there are none.
+    pub labels: BTreeMap<String, String>,
     /// Who makes it.
     pub person: String,
     /// When it ends.

@@ -12,4 +12,5 @@ mod lost_answer;
 mod matrix;
 mod people;
 mod questions;
+mod scopes;
 mod world;

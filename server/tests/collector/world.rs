@@ -161,7 +161,14 @@ impl World {
 
     /// Someone with an API token of a role.
     pub(crate) fn person(&self, role: &str) -> Person {
-        let token = self.verb(&["api-token", "create", "--name", "test", "--role", role]);
+        self.person_of(role, &[])
+    }
+
+    /// The same, who sees hosts with one of these labels only.
+    pub(crate) fn person_of(&self, role: &str, labels: &[&str]) -> Person {
+        let mut verb = vec!["api-token", "create", "--name", "test", "--role", role];
+        verb.extend(labels.iter().flat_map(|label| ["--label", *label]));
+        let token = self.verb(&verb);
         Person {
             client: self.client().build().unwrap(),
             base: self.people.clone(),
@@ -179,10 +186,18 @@ impl World {
 
     /// Enrolls a host, and expects success.
     pub(crate) async fn host(&self) -> Host {
+        self.enrolled(&self.bootstrap()).await
+    }
+
+    /// Enrolls a host that carries a label, and expects success.
+    pub(crate) async fn host_of(&self, label: &str) -> Host {
+        let bootstrap = self.verb(&["enrollment-token", "create", "--label", label]);
+        self.enrolled(&bootstrap.parse().unwrap()).await
+    }
+
+    async fn enrolled(&self, bootstrap: &Bootstrap) -> Host {
         let (key, csr) = request();
-        let enrolled: Enrolled = told(self.enroll(&self.bootstrap(), &csr).await)
-            .await
-            .unwrap();
+        let enrolled: Enrolled = told(self.enroll(bootstrap, &csr).await).await.unwrap();
         Host::new(self, enrolled, &key)
     }
 

@@ -359,6 +359,10 @@ export interface components {
             created: components["schemas"]["Time"];
             /** @description Its id. */
             id: string;
+            /** @description The labels that narrow what it sees. */
+            labels?: {
+                [key: string]: string;
+            };
             last_used?: components["schemas"]["Time"] | null;
             /** @description For people. */
             name: string;
@@ -921,6 +925,10 @@ export interface components {
             name: string;
             /** @description Role. */
             role: components["schemas"]["Role"];
+            /** @description Labels of the hosts in sight; the whole fleet when absent. An empty map sees nothing. */
+            scope?: {
+                [key: string]: string;
+            } | null;
             /** @description The collector's clock. */
             time: components["schemas"]["Time"];
             /** @description The collector's version. */
@@ -933,6 +941,13 @@ export interface components {
              * @description Days that it lives: 1 to 365; 90 when absent.
              */
             days?: number | null;
+            /**
+             * @description Only hosts with one of these labels, each of which one must see oneself; everything that one
+             *     sees when empty.
+             */
+            labels?: {
+                [key: string]: string;
+            };
             /** @description For people. */
             name: string;
             /** @description At most one's own role. */

@@ -4,7 +4,7 @@ use akwatch_proto::people::{ApiToken, Role};
 use akwatch_proto::time::Time;
 use sqlx::sqlite::SqliteRow;
 
-use super::words::{Columns as _, slug};
+use super::words::{Columns as _, json, slug};
 use super::writer::Tx;
 use super::{At as _, Sqlite, audit};
 use crate::access::{
@@ -12,20 +12,22 @@ use crate::access::{
     PersonRecord, Sessions,
 };
 use crate::audit::Actor;
-use crate::{Answer, StoreError};
+use crate::{Answer, Scope, StoreError};
 
 /// The last use of a session or token is written when it is older than this, in milliseconds.
 const USE_NOTED: i64 = 60_000;
 
 async fn put_person(tx: &mut Tx, person: &PersonRecord, now: Time) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO person (name, role, password, created) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password = excluded.password",
+        "INSERT INTO person (name, role, password, created, labels) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password = excluded.password, \
+         labels = excluded.labels",
     )
     .bind(person.name.clone())
     .bind(slug(&person.role))
     .bind(person.password.clone())
     .bind(now.0)
+    .bind(json(&person.labels))
     .execute(&mut tx.conn)
     .await
     .at("storing a person")?;
@@ -75,15 +77,17 @@ impl People for Sqlite {
 
     fn person<'a>(&'a self, name: &'a str) -> Answer<'a, Option<PersonRecord>> {
         Box::pin(async move {
-            let row = sqlx::query("SELECT name, role, password FROM person WHERE name = ?1")
-                .bind(name.to_owned())
-                .fetch_optional(&self.readers)
-                .await
-                .at("reading a person")?;
+            let row =
+                sqlx::query("SELECT name, role, labels, password FROM person WHERE name = ?1")
+                    .bind(name.to_owned())
+                    .fetch_optional(&self.readers)
+                    .await
+                    .at("reading a person")?;
             let Some(row) = row else { return Ok(None) };
             Ok(Some(PersonRecord {
                 name: row.value("name")?,
                 role: row.word("role")?,
+                labels: row.json("labels")?,
                 password: row.value("password")?,
             }))
         })
@@ -152,7 +156,7 @@ impl Sessions for Sqlite {
         Box::pin(async move {
             let row = self
                 .caller(
-                    "SELECT p.name, p.role, s.last_used FROM session AS s \
+                    "SELECT p.name, p.role, p.labels, s.last_used FROM session AS s \
                      JOIN person AS p ON p.name = s.person \
                      WHERE s.hash = ?1 AND s.until > ?2 AND s.last_used + s.idle_ms > ?2",
                     "UPDATE session SET last_used = max(last_used, ?2) WHERE hash = ?1",
@@ -164,6 +168,7 @@ impl Sessions for Sqlite {
             Ok(Some(Caller {
                 name: row.value("name")?,
                 role: row.word("role")?,
+                scope: Scope::of_labels(row.json("labels")?),
                 token: None,
             }))
         })
@@ -193,6 +198,7 @@ fn api_token(row: &SqliteRow) -> Result<ApiToken, StoreError> {
         id: row.value("id")?,
         name: row.value("name")?,
         role: row.word("role")?,
+        labels: row.json("labels")?,
         person: row.value("person")?,
         created: row.time("created")?,
         until: row.time("until")?,
@@ -215,8 +221,8 @@ async fn create_api_token(
         return Ok(None);
     }
     let row = sqlx::query(
-        "INSERT INTO api_token (id, hash, name, role, person, created, until) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING *",
+        "INSERT INTO api_token (id, hash, name, role, person, created, until, labels) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING *",
     )
     .bind(token.id.clone())
     .bind(token.hash.to_vec())
@@ -225,6 +231,7 @@ async fn create_api_token(
     .bind(token.person)
     .bind(now.0)
     .bind(token.until.0)
+    .bind(json(&token.labels))
     .fetch_one(&mut tx.conn)
     .await
     .at("storing an API token")?;
@@ -262,7 +269,8 @@ impl ApiTokens for Sqlite {
         Box::pin(async move {
             let row = self
                 .caller(
-                    "SELECT t.id, p.name, p.role AS own_role, t.role, t.last_used \
+                    "SELECT t.id, p.name, p.role AS own_role, t.role, p.labels AS own_labels, t.labels, \
+                     t.last_used \
                      FROM api_token AS t JOIN person AS p ON p.name = t.person \
                      WHERE t.hash = ?1 AND t.until > ?2",
                     "UPDATE api_token SET last_used = max(coalesce(last_used, 0), ?2) \
@@ -275,6 +283,7 @@ impl ApiTokens for Sqlite {
             Ok(Some(Caller {
                 name: row.value("name")?,
                 role: lesser(row.word("role")?, row.word("own_role")?),
+                scope: Scope::of_labels(row.json("own_labels")?).narrowed(row.json("labels")?),
                 token: Some(row.value("id")?),
             }))
         })

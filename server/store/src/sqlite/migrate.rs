@@ -12,7 +12,11 @@ use crate::{PepperKey, StoreError};
 const APPLICATION: i64 = 0x616b_7761;
 
 /// Every schema from the first on; the version is the number of those applied.
-const SCHEMAS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
+const SCHEMAS: &[&str] = &[
+    include_str!("0001.sql"),
+    include_str!("0002.sql"),
+    include_str!("0003.sql"),
+];
 
 /// The newest version that this program knows.
 const KNOWN: usize = SCHEMAS.len();

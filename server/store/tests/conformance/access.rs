@@ -1,10 +1,12 @@
 //! People and what lets them in; the audit log that remembers it; settings.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::people::Role;
 use akwatch_proto::time::Time;
 use akwatch_store::access::{Caller, FirstSigningIn, NewApiTokenRecord, NewSession, PersonRecord};
 use akwatch_store::audit::Entry;
-use akwatch_store::{Actor, Rules as _};
+use akwatch_store::{Actor, Rules as _, Scope};
 
 use crate::world::{TestRules, World};
 
@@ -12,6 +14,7 @@ fn person(name: &str, role: Role) -> PersonRecord {
     PersonRecord {
         name: name.to_owned(),
         role,
+        labels: BTreeMap::new(),
         password: "$argon2id$v=19$".to_owned(),
     }
 }
@@ -72,6 +75,7 @@ async fn the_first_link_works_once_and_in_time() {
     assert_eq!(
         caller,
         Some(Caller {
+            scope: Scope::All,
             name: "ada".to_owned(),
             role: Role::Admin,
             token: None
@@ -120,6 +124,7 @@ async fn a_token_does_no_more_than_its_person() {
         hash: [9; 32],
         name: "export".to_owned(),
         role: Role::Responder,
+        labels: BTreeMap::new(),
         person: person.to_owned(),
         until: world.now.plus(86_400_000),
     };
@@ -141,6 +146,17 @@ async fn a_token_does_no_more_than_its_person() {
         .unwrap();
     assert_eq!(role(0).await, Some(Role::Viewer));
     assert_eq!(role(86_400_000).await, None, "its time is over");
+    let labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+    let narrowed = PersonRecord {
+        labels: labels.clone(),
+        ..person("ada", Role::Viewer)
+    };
+    let put = world
+        .store
+        .put_person(narrowed, Actor::collector(), world.now);
+    put.await.unwrap();
+    let caller = world.store.api_token([9; 32], world.now).await.unwrap();
+    assert_eq!(caller.unwrap().scope, Scope::Labels(labels));
     let delete = |person: &str| {
         let person = person.to_owned();
         world
