@@ -3,14 +3,13 @@
 
 use std::io::Write as _;
 
-use akwatch_proto::credential::CredentialId;
 use akwatch_proto::place::Encoding;
 
 use super::unwrapping::{check, config, gzip, tar, zip};
 use super::{detector, findings, outline, sample, scan_bytes};
 use crate::content::{Format, Part, Position};
 use crate::rule::RuleSet;
-use crate::scan::{Detector, Limits, Scan, UnreadWhy};
+use crate::scan::{Detector, Limits, UnreadWhy};
 
 fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
