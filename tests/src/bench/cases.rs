@@ -16,6 +16,10 @@ use crate::program;
 struct Tally {
     expected: u64,
     found: u64,
+    /// The same without the kinds that are no leak.
+    leaks: u64,
+    leaks_found: u64,
+    negatives: u64,
     false_alarms: u64,
 }
 
@@ -26,16 +30,52 @@ struct Tally {
 /// When the file is not of that form, or the scan fails.
 pub fn measure(file: &Path, verbose: bool) -> Result<()> {
     let directory = tempfile::tempdir()?;
+    let cases = write(file, directory.path())?;
+    let no_leak = kinds_of_no_leak()?;
+    let found = scan(directory.path())?;
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    let none = BTreeSet::new();
+    for (number, case) in &cases {
+        let tier = case["tier"].as_str().unwrap_or("other").to_owned();
+        let secrets = found.get(number).unwrap_or(&none);
+        let tally = tallies.entry(tier).or_default();
+        judge(case, secrets, &no_leak, tally, verbose);
+    }
+    println!(
+        "| tier | expected | found | recall | leaks | found | recall | negatives | false alarms | precision | F1 | F1 of leaks |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    );
+    for (tier, tally) in tallies {
+        let precision = share(tally.found, tally.found + tally.false_alarms);
+        let recall = share(tally.found, tally.expected);
+        let leaks = share(tally.leaks_found, tally.leaks);
+        println!(
+            "| {tier} | {} | {} | {recall:.3} | {} | {} | {leaks:.3} | {} | {} | {precision:.3} | {:.3} | {:.3} |",
+            tally.expected,
+            tally.found,
+            tally.leaks,
+            tally.leaks_found,
+            tally.negatives,
+            tally.false_alarms,
+            harmonic(recall, precision),
+            harmonic(leaks, precision),
+        );
+    }
+    println!("\nleaks: without the kinds of tests/corpus/no-leak-kinds.toml");
+    Ok(())
+}
+
+/// Writes each case into a numbered directory.
+fn write(file: &Path, directory: &Path) -> Result<BTreeMap<usize, Value>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
     let mut cases = BTreeMap::new();
-    for (number, line) in text
+    let filled = text
         .lines()
         .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
+        .filter(|(_, line)| !line.trim().is_empty());
+    for (number, line) in filled {
         let case: Value =
             serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
-        let folder = directory.path().join(number.to_string());
+        let folder = directory.join(number.to_string());
         std::fs::create_dir_all(&folder)?;
         let content = match (case["text"].as_str(), case["base64"].as_str()) {
             (Some(text), _) => text.as_bytes().to_vec(),
@@ -46,44 +86,27 @@ pub fn measure(file: &Path, verbose: bool) -> Result<()> {
         std::fs::write(folder.join(name), content)?;
         cases.insert(number, case);
     }
-    let found = scan(directory.path())?;
-    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    let none = BTreeSet::new();
-    for (number, case) in &cases {
-        let tier = case["tier"].as_str().unwrap_or("other").to_owned();
-        let secrets = found.get(number).unwrap_or(&none);
-        judge(case, secrets, tallies.entry(tier).or_default(), verbose);
-    }
-    println!(
-        "| tier | expected | found | recall | false alarms | precision |\n|---|---|---|---|---|---|"
-    );
-    for (tier, tally) in tallies {
-        println!(
-            "| {tier} | {} | {} | {:.3} | {} | {:.3} |",
-            tally.expected,
-            tally.found,
-            share(tally.found, tally.expected),
-            tally.false_alarms,
-            share(tally.found, tally.found + tally.false_alarms),
-        );
-    }
-    Ok(())
+    Ok(cases)
 }
 
-fn judge(case: &Value, secrets: &BTreeSet<String>, tally: &mut Tally, verbose: bool) {
+/// The committed list of kinds whose value opens nothing.
+fn kinds_of_no_leak() -> Result<BTreeSet<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/no-leak-kinds.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+    let groups: BTreeMap<String, Vec<String>> = toml::from_str(&text)?;
+    Ok(groups.into_values().flatten().collect())
+}
+
+fn judge(
+    case: &Value,
+    secrets: &BTreeSet<String>,
+    no_leak: &BTreeSet<String>,
+    tally: &mut Tally,
+    verbose: bool,
+) {
     let id = case["id"].as_str().unwrap_or("?");
-    let accepted: Vec<&str> = case["expect"]
-        .as_str()
-        .into_iter()
-        .chain(
-            case["also"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str),
-        )
-        .collect();
     if case["expect"].is_null() {
+        tally.negatives += 1;
         if !secrets.is_empty() {
             tally.false_alarms += 1;
             if verbose {
@@ -92,20 +115,47 @@ fn judge(case: &Value, secrets: &BTreeSet<String>, tally: &mut Tally, verbose: b
         }
         return;
     }
+    let also = case["also"].as_array().into_iter().flatten();
+    let accepted: Vec<&str> = std::iter::once(&case["expect"])
+        .chain(also)
+        .filter_map(Value::as_str)
+        .collect();
+    let leak = !case["kind"]
+        .as_str()
+        .is_some_and(|kind| no_leak.contains(kind));
+    let hit = accepted
+        .iter()
+        .any(|want| secrets.iter().any(|secret| same(secret, want)));
     tally.expected += 1;
-    let hit = secrets.iter().any(|secret| {
-        accepted
-            .iter()
-            .any(|want| secret == want || secret.contains(want))
-    });
-    if hit {
-        tally.found += 1;
-    } else if verbose {
+    tally.leaks += u64::from(leak);
+    tally.found += u64::from(hit);
+    tally.leaks_found += u64::from(leak && hit);
+    if !hit && verbose {
+        let note = if leak { "" } else { " no leak" };
         println!(
-            "missed {id} {} ({}, {})",
+            "missed{note} {id} {} ({}, {})",
             case["name"], case["provider"], case["kind"]
         );
     }
+}
+
+/// Whether what was told is what was expected: the same, or one within the other, where a tool of
+/// another author calls the whole line or URL the secret. Line ends and their escapes do not count.
+fn same(told: &str, want: &str) -> bool {
+    let bare = |text: &str| {
+        text.replace("\\n", "")
+            .chars()
+            .filter(|letter| !letter.is_whitespace())
+            .collect::<String>()
+    };
+    let (told, want) = (bare(told), bare(want));
+    told == want
+        || (told.len() >= 8 && want.contains(&told))
+        || (want.len() >= 8 && told.contains(&want))
+}
+
+fn harmonic(a: f64, b: f64) -> f64 {
+    2.0 * a * b / (a + b)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of cases fit a double")]

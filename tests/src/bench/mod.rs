@@ -13,5 +13,6 @@ pub mod peers;
 pub mod short_lived;
 pub mod table;
 pub mod timing;
+pub mod tree;
 pub mod wire;
 pub mod writes;

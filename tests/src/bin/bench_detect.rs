@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use akwatch_tests::bench::{cases, corpus, peers, timing};
+use akwatch_tests::bench::{cases, corpus, peers, timing, tree};
 use akwatch_tests::corpus::{self as labelled, Corpus, ratchet, score, table};
 use anyhow::Result;
 use clap::Parser;
@@ -40,7 +40,7 @@ struct Options {
     /// With --cases: name each miss and each false alarm
     #[arg(long)]
     verbose: bool,
-    /// Measure on this tree instead of the made corpus
+    /// Findings per 100 MB of this tree, then speed on it instead of the made corpus
     #[arg(long)]
     tree: Option<PathBuf>,
     /// Only our own figure
@@ -49,7 +49,7 @@ struct Options {
     /// Only peers whose name begins so
     #[arg(long, default_value = "")]
     peer: String,
-    /// Rounds in turn
+    /// Rounds in turn; 0: no speed
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Where the corpus and the peers are kept
@@ -73,6 +73,12 @@ fn run(options: &Options) -> Result<()> {
     }
     if options.corpus {
         return on_corpus(options);
+    }
+    if let Some(tree) = &options.tree {
+        tree::findings(tree)?;
+    }
+    if options.rounds == 0 {
+        return Ok(());
     }
     let corpus = match &options.tree {
         Some(tree) => tree.clone(),
