@@ -7,7 +7,7 @@ use super::formats::{self, Format};
 use super::page::{Host, Page};
 use super::passwords;
 use super::tokens::SERVICES;
-use super::{negatives, processes};
+use super::{clients, negatives, processes, vendors, wrapped};
 
 /// The roles, one host each.
 const ROLES: &[&str] = &[
@@ -66,6 +66,9 @@ pub fn all(seed: u64) -> Vec<Host> {
     }
     keys(&mut hosts, &mut root.fork("keys"));
     processes::plant(&mut hosts, &root);
+    clients::plant(&mut hosts, &root);
+    vendors::plant(&mut hosts, &root);
+    wrapped::plant(&mut hosts, &root);
     negatives::plant(&mut hosts, &mut root.fork("negatives"));
     hosts
 }

@@ -7,10 +7,12 @@
 //! `tests/corpus/ratchet.toml` how far they agree. No secret in it was ever issued by anybody.
 
 pub mod block;
+pub mod clients;
 pub mod clouds;
 pub mod commands;
 pub mod dice;
 pub mod formats;
+pub mod git;
 pub mod hosts;
 pub mod lookalikes;
 pub mod names;
@@ -20,9 +22,14 @@ pub mod passwords;
 pub mod processes;
 pub mod ratchet;
 pub mod score;
+pub mod shipped;
+pub mod sqlite;
 pub mod table;
 pub mod text;
 pub mod tokens;
+pub mod vendors;
+pub mod wrap;
+pub mod wrapped;
 
 use std::fs;
 use std::path::Path;
