@@ -6,12 +6,14 @@
 
 pub(crate) mod clue;
 pub(crate) mod key;
+pub(crate) mod owner;
 pub(crate) mod proof;
 pub(crate) mod quiet;
+mod rsa;
 
 use std::rc::Rc;
 
-use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::credential::{Confidence, CredentialId, Kind};
 use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
 use akwatch_proto::place::Encoding;
@@ -62,6 +64,8 @@ pub(crate) struct Candidate {
     pub(crate) confidence: Confidence,
     pub(crate) proofs: Vec<Proof>,
     pub(crate) kind: Option<Kind>,
+    /// The public half of a finding by itself, where its text told it.
+    pub(crate) public: Option<CredentialId>,
 }
 
 /// Which part of the scan, and which member inside it.
@@ -159,6 +163,7 @@ impl Judge<'_> {
             },
             proofs: Vec::new(),
             kind: None,
+            public: None,
         }
     }
 
@@ -184,7 +189,7 @@ impl Judge<'_> {
             Half::Token => Part::Token,
         };
         let mut found = self.candidate(value, part, text, offset + token.start);
-        found.rules = vec![token.rule];
+        found.rules = self.sharing(token, text);
         found.prefixed = true;
         found.confidence = Confidence::Strong;
         if let Some(named) = self.rules.names().role_of(value.path) {
@@ -196,13 +201,42 @@ impl Judge<'_> {
             return;
         }
         if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
-            match proof::prove(kind, text, &mut found.proofs) {
+            match proof::prove(kind, text, bytes, &mut found.proofs) {
                 proof::Verdict::Holds => found.confidence = Confidence::Proven,
+                proof::Verdict::Lowers => found.confidence = Confidence::Contextual,
                 proof::Verdict::Fails => found.confidence = Confidence::Unknown,
                 proof::Verdict::Silent => {}
             }
         }
         out.push(found);
+    }
+
+    /// The token's rule, and pair rules of which it may be the same half: Volcengine's and Kingsoft's
+    /// ids begin alike, and a secret of one cloud may by chance begin like another's.
+    fn sharing(&self, token: &Token, text: &[u8]) -> Vec<u16> {
+        let mut rules = vec![token.rule];
+        if !self.rules.rule(token.rule).is_pair() {
+            return rules;
+        }
+        if let Some(&key) = text.first_chunk() {
+            for anchor in self.rules.anchored(key) {
+                let rule = self.rules.rule(anchor.rule);
+                let pattern = &rule.shape(token.half).patterns;
+                if anchor.half == token.half
+                    && rule.is_pair()
+                    && !rules.contains(&anchor.rule)
+                    && pattern[usize::from(anchor.pattern)].is_whole(text)
+                {
+                    rules.push(anchor.rule);
+                }
+            }
+        }
+        for rule in self.fitting(text, token.half) {
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        rules
     }
 
     /// The value as a whole, by its name.
@@ -299,10 +333,11 @@ impl Judge<'_> {
             .min()?;
         // A provider's own pair comes first: its id is most likely near.
         let paired = matches!(role, Some(Role::Secret | Role::IdOrSecret))
-            && self
-                .spoken(value)
-                .iter()
-                .any(|&rule| self.rules.rule(rule).secret.is_whole(bytes));
+            && self.spoken(value).iter().any(|&rule| {
+                let rule = self.rules.rule(rule);
+                let either = role == Some(Role::IdOrSecret) && rule.public.is_whole(bytes);
+                either || rule.secret.is_whole(bytes)
+            });
         (!paired).then_some(found)
     }
 
@@ -321,7 +356,8 @@ impl Judge<'_> {
             .within(&value.member.name, &mut found.hints.far);
         if matches!(role, Role::Id | Role::IdOrSecret) && bytes.len() <= limits::CREDENTIAL_ID {
             let rules = self.fitting(bytes, Half::Id);
-            if !rules.is_empty() && !quiet::is_placeholder(bytes) && quiet::entropy(bytes) >= 2.5 {
+            let varied = bytes.len() < limits::SHORTEST_SECRET || quiet::entropy(bytes) >= 2.5;
+            if !rules.is_empty() && !quiet::is_placeholder(bytes) && varied {
                 let mut id = self.candidate(value, Part::Id, bytes, 0);
                 id.named = true;
                 id.rules = rules;
@@ -500,6 +536,7 @@ impl Judge<'_> {
 
     /// `Server=…;User=…;Password=…`: its pairs, each by its own name.
     fn connection(&self, value: &Value<'_>, bytes: &[u8], offset: usize, out: &mut Vec<Candidate>) {
+        let first = out.len();
         let mut at = 0;
         for piece in bytes.split(|&b| b == b';').take(64) {
             let start = at;
@@ -515,6 +552,11 @@ impl Judge<'_> {
             if name.is_empty() || name.len() > 64 || piece.len() == bytes.len() {
                 continue;
             }
+            let name = if name.eq_ignore_ascii_case(b"id") {
+                b"KeyId"
+            } else {
+                name
+            };
             let path = [
                 value.path,
                 if value.path.is_empty() { b"" } else { b"." },
@@ -533,6 +575,14 @@ impl Judge<'_> {
                 ..*value
             };
             self.value(&inner, out);
+        }
+        // The address beside the halves says whose they are.
+        let mut spoken = Vec::new();
+        if out.len() > first {
+            self.rules.words().apart(bytes, &mut spoken);
+        }
+        for found in &mut out[first..] {
+            found.hints.near.extend(&spoken);
         }
     }
 

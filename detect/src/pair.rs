@@ -174,10 +174,12 @@ impl Pairing<'_> {
             }
             let hint = public.hints.level(rule).max(hidden.hints.level(rule));
             let generic = self.rules.rule(rule).provider.as_str() == "generic";
-            // Halves without a beginning of their own need names, and a provider's word.
+            // Halves without a beginning of their own need names, and a provider's word; beside a
+            // secret that speaks for itself the id's name is enough.
             if !public.prefixed {
                 let named = public.named && hidden.named && hidden.part == Part::Secret;
-                if !named || !(hint > 0 || generic) {
+                let told = hidden.prefixed && public.named && hidden.rules.first() == Some(&rule);
+                if !told && (!named || !(hint > 0 || generic)) {
                     continue;
                 }
             }
@@ -367,22 +369,23 @@ impl Pairing<'_> {
             Kind::Reference => {
                 Some(CredentialId::parse(std::str::from_utf8(&found.value).ok()?).ok()?)
             }
-            _ => None,
+            _ => found.public.clone(),
         };
+        let reference = kind == Kind::Reference;
         let floor = if kind == Kind::Password {
             limits::SHORTEST_PASSWORD
         } else {
             limits::SHORTEST_SECRET
         };
-        if id.is_none() && found.value.len() < floor {
+        if !reference && found.value.len() < floor {
             return None;
         }
-        let prefix: Option<PublicPrefix> = rule.prefix.clone().filter(|_| id.is_none());
+        let prefix: Option<PublicPrefix> = rule.prefix.clone().filter(|_| !reference);
         Some(Match {
             rule: rule.id.clone(),
             provider: rule.provider.clone(),
             kind,
-            secret: id.is_none().then(|| Secret::new(found.value.to_vec())),
+            secret: (!reference).then(|| Secret::new(found.value.to_vec())),
             also: Vec::new(),
             id,
             confidence: found.confidence,

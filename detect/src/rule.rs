@@ -78,6 +78,8 @@ impl Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProofKind {
     AwsAccount,
+    AzureSas,
+    AzureSignature,
     Crc32Base62,
     Crc32Hex,
     Jwt,
@@ -90,6 +92,7 @@ pub(crate) enum Engine {
     NamedPassword,
     NamedSecret,
     NamedToken,
+    OciKey,
     PrivateKey,
     ServiceAccount,
     UrlPassword,

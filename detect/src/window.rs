@@ -14,10 +14,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::content::{Format, Source};
 use crate::judge::clue::{self, Hints};
-use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, quiet};
-use crate::rule::{Engine, Half, Role, RuleSet};
+use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, owner, quiet};
+use crate::rule::{Engine, Half, ProofKind, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
-use crate::sieve::{self, Hit};
+use crate::sieve::{self, Hit, Token};
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, text::Blocks};
 use crate::unwrap::{inline, stream};
 
@@ -419,10 +419,29 @@ impl<'r> Scanner<'r> {
             };
             let mut encoding = region.encoding.clone();
             encoding.extend(escaped.then_some(Encoding::Escaped));
+            let end = if escaped {
+                (stop + 9).min(text.len())
+            } else {
+                at + found.length
+            };
+            let owner = owner::of(text, at..end, found.der.as_ref().map(|der| der.as_slice()));
+            let owned = owner
+                .as_ref()
+                .and_then(|owner| self.rules.engine(owner.engine));
+            let mut confidence = found.confidence.max(Confidence::Contextual);
+            let mut proofs = found.proofs;
+            let mut public = None;
+            if let (Some(owner), Some(_)) = (owner, owned) {
+                if !owner.holds {
+                    confidence = Confidence::Contextual;
+                }
+                proofs.extend(owner.proofs);
+                public = Some(owner.id);
+            }
             self.candidates.push(Candidate {
                 part: Part::Single,
                 value: Zeroizing::new(found.text),
-                rules: vec![rule],
+                rules: vec![owned.unwrap_or(rule)],
                 prefixed: false,
                 named: false,
                 hints: Hints::default(),
@@ -434,9 +453,10 @@ impl<'r> Scanner<'r> {
                 member: Rc::clone(&region.member),
                 encoding,
                 order: region.offset + at as u64,
-                confidence: found.confidence.max(Confidence::Contextual),
-                proofs: found.proofs,
+                confidence,
+                proofs,
                 kind: Some(Kind::PrivateKey),
+                public,
             });
         }
     }
@@ -689,6 +709,19 @@ impl LineReader<'_, '_, '_> {
         }
     }
 
+    /// A token by itself; of a signed address all of it, which says when it ends.
+    fn around(&self, token: &Token, line: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+        if self.rules.rule(token.rule).proof != Some(ProofKind::AzureSas) {
+            return token.start..token.end;
+        }
+        let outside = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'<');
+        let floor = line.start.max(token.start.saturating_sub(1024));
+        let limit = line.end.min(token.end + 1024);
+        let before = self.text[floor..token.start].iter().rposition(outside);
+        let after = self.text[token.end..limit].iter().position(outside);
+        before.map_or(floor, |n| floor + n + 1)..after.map_or(limit, |n| token.end + n)
+    }
+
     fn stretch(&mut self, range: std::ops::Range<usize>, hits: &[&Hit], blocks: &mut Blocks) {
         let first = self.fields.fields.len();
         syntax::text::line(self.text, range.clone(), blocks, self.fields);
@@ -699,7 +732,8 @@ impl LineReader<'_, '_, '_> {
                 Hit::Token(token) => {
                     if !named.holds(token.start, token.end) {
                         let scope = blocks.scope();
-                        self.fields.add(b"", token.start..token.end, scope, true);
+                        let around = self.around(token, &range);
+                        self.fields.add(b"", around, scope, true);
                     }
                     if token.half == Half::Id {
                         id = id.or(Some(token));

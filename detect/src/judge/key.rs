@@ -3,6 +3,7 @@
 use akwatch_proto::credential::Confidence;
 use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
+use zeroize::Zeroizing;
 
 use crate::unwrap::inline;
 
@@ -12,6 +13,8 @@ pub(crate) struct PrivateKey {
     pub(crate) text: Vec<u8>,
     /// Bytes that it took.
     pub(crate) length: usize,
+    /// What its armour holds, where that is a key in the clear.
+    pub(crate) der: Option<Zeroizing<Vec<u8>>>,
     pub(crate) confidence: Confidence,
     pub(crate) proofs: Vec<Proof>,
 }
@@ -57,7 +60,7 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
     }
     let whole_key = body.len() >= 64;
     let holds = encrypted
-        || decoded.is_some_and(|bytes| {
+        || decoded.as_ref().is_some_and(|bytes| {
             bytes.starts_with(&[0x30])
                 || bytes.starts_with(b"openssh-key-v1\0")
                 || label.starts_with(b"PGP")
@@ -66,9 +69,11 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
     if encrypted {
         proofs.push(Proof::Encrypted);
     }
+    let clear = decoded.filter(|bytes| !encrypted && bytes.starts_with(&[0x30]));
     Some(PrivateKey {
         text: lines,
         length,
+        der: clear.map(Zeroizing::new),
         confidence: if holds && whole_key {
             Confidence::Proven
         } else {

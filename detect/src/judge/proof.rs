@@ -10,13 +10,22 @@ use crate::unwrap::inline;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Holds,
+    /// It is still likely what it looks like, but does not keep to its documented structure.
+    Lowers,
     Fails,
     Silent,
 }
 
-/// Tries `kind` on the whole token (or an id); adds what it learns.
-pub(crate) fn prove(kind: ProofKind, value: &[u8], proofs: &mut Vec<Proof>) -> Verdict {
+/// Tries `kind` on the whole token (or an id) that stands in `around`; adds what it learns.
+pub(crate) fn prove(
+    kind: ProofKind,
+    value: &[u8],
+    around: &[u8],
+    proofs: &mut Vec<Proof>,
+) -> Verdict {
     match kind {
+        ProofKind::AzureSas => azure_sas(value, around, proofs),
+        ProofKind::AzureSignature => structure(azure_signature(value), proofs),
         ProofKind::AwsAccount => {
             if let Some(account) = aws_account(value) {
                 proofs.push(account);
@@ -42,8 +51,79 @@ fn checksum(holds: bool, proofs: &mut Vec<Proof>) -> Verdict {
     }
 }
 
-/// Accounts of services that sell canary keys: using such a key raises its owner's alarm.
-const CANARY_ACCOUNTS: [u64; 3] = [171_436_882_533, 534_261_010_715, 52_310_077_262];
+fn structure(holds: bool, proofs: &mut Vec<Proof>) -> Verdict {
+    proofs.push(Proof::Structure { holds });
+    if holds {
+        Verdict::Holds
+    } else {
+        Verdict::Lowers
+    }
+}
+
+/// A signature of 32 bytes; the time it ends stands in the same address as `se`.
+fn azure_sas(value: &[u8], around: &[u8], proofs: &mut Vec<Proof>) -> Verdict {
+    let signature = value.strip_prefix(b"sig=").unwrap_or(value);
+    let plain = inline::percent(signature);
+    let decoded = inline::base64(plain.as_deref().unwrap_or(signature));
+    let end = [&b"&se="[..], b"?se=", b"amp;se=", b" se="]
+        .iter()
+        .find_map(|name| {
+            let at = memchr::memmem::find(around, name)? + name.len();
+            let rest = &around[at..around.len().min(at + 40)];
+            let length = rest.iter().position(|b| {
+                !(b.is_ascii_alphanumeric() || matches!(b, b'%' | b':' | b'-' | b'.'))
+            });
+            let value = &rest[..length.unwrap_or(rest.len())];
+            expires(&inline::percent(value).unwrap_or_else(|| value.to_vec()))
+        });
+    proofs.extend(end);
+    structure(decoded.is_some_and(|bytes| bytes.len() == 32), proofs)
+}
+
+/// The version, year and month behind the signature of Azure's identifiable keys, and the letter that
+/// begins the provider's part: <https://github.com/microsoft/security-utilities>.
+fn azure_signature(value: &[u8]) -> bool {
+    let Some(behind) = value
+        .get(57..84)
+        .filter(|_| value[52..].starts_with(b"JQQJ9"))
+    else {
+        return false;
+    };
+    matches!(behind[0], b'9' | b'D' | b'H')
+        && matches!(behind[2], b'A'..=b'L')
+        && behind[19].is_ascii_alphabetic()
+}
+
+/// Accounts of services that give out canary keys: using such a key raises its owner's alarm.
+/// Published: canarytokens.org's and those of its imitators.
+const CANARY_ACCOUNTS: [u64; 26] = [
+    44_858_866_125,
+    52_310_077_262,
+    171_436_882_533,
+    251_535_659_677,
+    266_735_846_894,
+    344_043_088_457,
+    351_906_852_752,
+    390_477_818_340,
+    426_127_672_474,
+    427_150_556_519,
+    439_872_796_651,
+    445_142_720_921,
+    465_867_158_099,
+    534_261_010_715,
+    595_918_472_158,
+    637_958_123_769,
+    693_412_236_332,
+    717_712_589_309,
+    730_335_385_048,
+    732_624_840_810,
+    735_421_457_923,
+    819_147_034_852,
+    893_192_397_702,
+    959_235_150_393,
+    982_842_642_351,
+    992_382_622_183,
+];
 
 /// The account that an AWS key id encodes. Ids from before 2019 (fifth character `A` to `P`) encode
 /// none.

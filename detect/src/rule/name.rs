@@ -178,6 +178,8 @@ impl Names {
                     (Some(Role::Id), Some(Role::Secret)) | (Some(Role::Secret), Some(Role::Id)) => {
                         Some(Role::IdOrSecret)
                     }
+                    // Where a rule says that it is half of its pair.
+                    (Some(Role::Bearer), Some(Role::Secret)) => Some(Role::Secret),
                     (known, _) => known,
                 };
             }

@@ -11,11 +11,14 @@ use super::name::{Names, RawNames};
 use super::{Engine, Pattern, ProofKind, Rule, RuleFault, Shape};
 
 pub(super) const NAMES: &str = include_str!("../../rules/names.toml");
-pub(super) const BUILTIN: [(&str, &str); 4] = [
+pub(super) const BUILTIN: [(&str, &str); 7] = [
     ("cloud.toml", include_str!("../../rules/cloud.toml")),
     ("tokens.toml", include_str!("../../rules/tokens.toml")),
     ("services.toml", include_str!("../../rules/services.toml")),
     ("keys.toml", include_str!("../../rules/keys.toml")),
+    ("azure.toml", include_str!("../../rules/azure.toml")),
+    ("gcp.toml", include_str!("../../rules/gcp.toml")),
+    ("stores.toml", include_str!("../../rules/stores.toml")),
 ];
 
 /// Bytes of one pack: a pack is compiled in the detector's memory.
@@ -300,6 +303,7 @@ fn engine_named(name: &str) -> Result<Engine, String> {
         "named-password" => Engine::NamedPassword,
         "named-secret" => Engine::NamedSecret,
         "named-token" => Engine::NamedToken,
+        "oci-key" => Engine::OciKey,
         "private-key" => Engine::PrivateKey,
         "service-account" => Engine::ServiceAccount,
         "url-password" => Engine::UrlPassword,
@@ -310,6 +314,8 @@ fn engine_named(name: &str) -> Result<Engine, String> {
 fn proof_named(name: &str) -> Result<ProofKind, String> {
     Ok(match name {
         "aws-account" => ProofKind::AwsAccount,
+        "azure-sas" => ProofKind::AzureSas,
+        "azure-signature" => ProofKind::AzureSignature,
         "crc32-base62" => ProofKind::Crc32Base62,
         "crc32-hex" => ProofKind::Crc32Hex,
         "jwt" => ProofKind::Jwt,

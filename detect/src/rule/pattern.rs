@@ -49,7 +49,7 @@ pub(crate) const JOINED: ByteSet = ByteSet::of(&[
     (b'-', b'-'),
 ]);
 
-const CLASSES: [(&str, ByteSet); 17] = [
+const CLASSES: [(&str, ByteSet); 21] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
     ("lower", ByteSet::of(&[(b'a', b'z')])),
     ("upper", ByteSet::of(&[(b'A', b'Z')])),
@@ -119,6 +119,29 @@ const CLASSES: [(&str, ByteSet); 17] = [
             (b'_', b'_'),
             (b'-', b'.'),
             (b'~', b'~'),
+        ]),
+    ),
+    (
+        "lowdash",
+        ByteSet::of(&[(b'0', b'9'), (b'a', b'z'), (b'-', b'-')]),
+    ),
+    // The version and the month in keys with Microsoft's signature.
+    (
+        "cask",
+        ByteSet::of(&[(b'9', b'9'), (b'D', b'D'), (b'H', b'H')]),
+    ),
+    ("month", ByteSet::of(&[(b'A', b'L')])),
+    // What percent-encoding writes.
+    (
+        "pct",
+        ByteSet::of(&[
+            (b'0', b'9'),
+            (b'A', b'Z'),
+            (b'a', b'z'),
+            (b'_', b'_'),
+            (b'-', b'.'),
+            (b'~', b'~'),
+            (b'%', b'%'),
         ]),
     ),
     // Any printable byte but space, quotes, backslash, comma, semicolon, brackets.
