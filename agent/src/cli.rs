@@ -214,9 +214,11 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(args) => crate::scan::run(args),
         Command::Run(RunArgs { paths }) => {
+            akwatch_sys::memory::keep_little();
             crate::supervise::run(&paths.config, &paths.state, &paths.runtime)
         }
         Command::Role(RoleArgs { role, paths }) => {
+            akwatch_sys::memory::keep_little();
             crate::role::enter((*role).into(), &paths.config, &paths.state, &paths.runtime)
         }
         Command::Enroll(args) => crate::enroll::command(args),

@@ -8,7 +8,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akwatch_detect::{Detector, Limits, RuleFault, RulePack, RuleSet};
 use akwatch_proto::agent::FleetKey;
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// After this long without a job, the last burst is over.
 const QUIET: Duration = Duration::from_secs(2);
+
+/// Where jobs never end, memory goes back to the host this often.
+const GIVE_BACK: Duration = Duration::from_secs(30);
 
 /// Why a detector ended, other than with its link. Nobody hears it but the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +75,12 @@ fn serve(
     work: &Work,
 ) -> Result<(), DetectorError> {
     let mut started: Option<Started> = None;
-    let mut worked = true;
+    let (mut worked, mut given_back) = (true, Instant::now());
     loop {
+        if worked && given_back.elapsed() >= GIVE_BACK {
+            memory::give_back(); // where there is never quiet
+            given_back = Instant::now();
+        }
         let Some(message) = inlet.hear(worked.then_some(QUIET))? else {
             // Nothing to do: what a burst of jobs took is the host's again.
             memory::give_back();

@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use akwatch_sys::SysError;
 use akwatch_sys::fanotify::{FilesystemId, Group, open_directory};
+use akwatch_sys::{SysError, memory};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::host::mounts::{Mount, Mounts, SkipWhy, kind_skipped};
@@ -99,8 +99,10 @@ fn follow(
     };
     marks.update(&table.read()?, outlet)?;
     outlet.say(&FromMarker::Settled, PATIENCE)?;
+    memory::give_back();
     while table.changed(inlet)? {
         marks.update(&table.read()?, outlet)?;
+        memory::give_back();
     }
     Ok(())
 }

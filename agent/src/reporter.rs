@@ -226,6 +226,9 @@ impl Reporter {
                 match self.carry(&message).await {
                     Ok(answer) => {
                         self.say(FromReporter::Answered(answer));
+                        if queue.is_empty() {
+                            akwatch_sys::memory::give_back();
+                        }
                         break;
                     }
                     Err(error) => {

@@ -198,6 +198,7 @@ impl Supervisor {
     /// Serves until it is asked to end, and then ends every role, the watcher first.
     fn serve(&mut self) -> anyhow::Result<ExitCode> {
         let end = loop {
+            memory::give_back();
             self.wait(self.next_due())?;
             if let Some(end) = self.hear_signals()? {
                 break end;

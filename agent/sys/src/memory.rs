@@ -42,15 +42,88 @@ pub fn lock_all() -> Result<(), SysError> {
     checked("mlockall", unsafe { libc::mlockall(flags) }).map(drop)
 }
 
-/// Gives memory that is free within this process back to the host: after a burst of work the
-/// allocator keeps it for the next one. Costs a walk over the free lists.
+/// Heaps of the allocator, by default one for each of up to 16 threads on 2 processors. What one
+/// thread allocates and another frees would otherwise stay with the first one's, and a role has many
+/// threads that all do little.
+#[cfg(target_env = "gnu")]
+const ARENAS: libc::c_int = 1;
+
+/// Bytes from which a buffer has pages of its own, which go back to the host when it is freed. Set,
+/// because else the allocator raises it to 32 MiB once a large buffer was freed, and keeps such
+/// buffers in its heap from then on: 9 MiB for each slow hash, none of which fits the hole of another.
+#[cfg(target_env = "gnu")]
+const OWN_PAGES: libc::c_int = 128 * 1024;
+
+/// Keeps what this process holds close to what it uses. To be called before there are other threads.
+pub fn keep_little() {
+    #[cfg(target_env = "gnu")]
+    for (parameter, value) in [
+        (libc::M_ARENA_MAX, ARENAS),
+        (libc::M_MMAP_THRESHOLD, OWN_PAGES),
+        (libc::M_TRIM_THRESHOLD, OWN_PAGES),
+    ] {
+        // SAFETY: takes integers only; it changes where later allocations come from, and no memory.
+        // A refusal leaves the default.
+        unsafe { libc::mallopt(parameter, value) };
+    }
+}
+
+/// Gives back to the host what this process does not use just now: memory that the allocator keeps
+/// for the next burst of work, and the pages of the program that only a start or a burst needed. What
+/// is needed again comes from the page cache, 64 KiB at a time. Costs a walk over the free lists and
+/// some hundred page faults: for every minute, not for every event.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: touches only what the allocator holds as free, under its own locks.
     unsafe {
         libc::malloc_trim(0);
     }
+    // SAFETY: the callback has the signature that is asked for, keeps nothing, and does not unwind.
+    unsafe {
+        libc::dl_iterate_phdr(Some(unmap_program), std::ptr::null_mut());
+    }
 }
+
+/// Unmaps the code and constants of the first object that the loader names, which is the program.
+///
+/// # Safety
+/// For the loader to call: `object` must be its own.
+unsafe extern "C" fn unmap_program(
+    object: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    _nothing: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: the loader hands a valid object, which lives at least as long as this call.
+    let object = unsafe { &*object };
+    let count = usize::from(object.dlpi_phnum);
+    // SAFETY: the loader's own table, of so many headers, of a program that stays loaded.
+    let headers = unsafe { std::slice::from_raw_parts(object.dlpi_phdr, count) };
+    for header in headers {
+        if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+            continue; // what may have been written, relocated addresses too, is nowhere else
+        }
+        // Whole pages only: what shares one with another segment stays.
+        let start = (object.dlpi_addr + header.p_vaddr).next_multiple_of(PAGE);
+        let end = (object.dlpi_addr + header.p_vaddr + header.p_memsz) / PAGE * PAGE;
+        let (Ok(from), Ok(length)) = (
+            usize::try_from(start),
+            usize::try_from(end.saturating_sub(start)),
+        ) else {
+            continue;
+        };
+        let from = std::ptr::with_exposed_provenance_mut::<libc::c_void>(from);
+        // SAFETY: takes the lock off pages that hold no secret; their content does not change.
+        unsafe { libc::munlock(from, length) };
+        // SAFETY: pages of a file, mapped privately and never written: they come back from the file
+        // with the same bytes when they are touched, also while another thread executes them.
+        unsafe { libc::madvise(from, length, libc::MADV_DONTNEED) };
+    }
+    1 // the program was the first
+}
+
+/// Bytes to whose multiples memory is unmapped: the largest page that Linux has on the supported
+/// architectures.
+const PAGE: u64 = 64 * 1024;
 
 /// Bytes on pages of their own: locked, left out of core dumps, empty in a forked child, wiped when
 /// dropped. For keys; each costs at least a page.
@@ -200,6 +273,33 @@ mod tests {
                 "{flag} in {flags}, refusals {refusals:?}"
             );
         }
+    }
+
+    /// KiB of this program's file that are mapped in now.
+    fn program_kib() -> u64 {
+        let program = std::fs::read_link("/proc/self/exe").unwrap();
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let (mut inside, mut sum) = (false, 0);
+        for line in maps.lines() {
+            if line.contains('-') && line.split(' ').nth(1).is_some_and(|word| word.len() == 4) {
+                inside = line.ends_with(program.to_str().unwrap());
+            } else if inside && let Some(rss) = line.strip_prefix("Rss:") {
+                let kib = rss.trim().trim_end_matches(" kB");
+                sum += kib.parse::<u64>().unwrap();
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn what_is_given_back_is_less_to_hold_and_works_as_before() {
+        let list: Vec<Vec<u8>> = (0..1000).map(|n| vec![0; n]).collect();
+        let before = program_kib();
+        drop(list);
+        give_back();
+        let after = program_kib();
+        assert!(after < before, "{after} of {before}");
+        assert_eq!(format!("{}", 1.5_f64), "1.5"); // code and constants are there again
     }
 
     #[test]
