@@ -2,9 +2,9 @@
 //!
 //! The marker places the marks and hands over the group; this reads it. An event names a directory by
 //! handle and a file by name; the path of a directory is looked up once and remembered until some
-//! directory moves. Directories outside of the watch set are remembered as such, so that other
-//! people's writes cost a look into a table. Events are taken in batches, and nothing is opened but
-//! directories that moved here with files in them.
+//! directory moves where that matters. Directories outside of the watch set are remembered as such, so
+//! that other people's writes cost a look into a table. Events are taken in batches, which grow with
+//! the rate of writes, and nothing is opened but directories that moved here with files in them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,6 +28,13 @@ use crate::link::{FromMarker, Inlet};
 
 /// How long events gather before they are read: waking up costs more than reading.
 const BATCH: Duration = Duration::from_millis(10);
+
+/// How long they gather while many come. The kernel's queue holds 16,384, which is the events of this
+/// time at 320,000 a second.
+const LARGE_BATCH: Duration = Duration::from_millis(50);
+
+/// Events in one batch from which the next one is a large one: 3,200 a second.
+const MANY: usize = 32;
 
 /// Directories remembered. Stops: memory that grows with a tree. 16,384 of them are about 4 MiB.
 const DIRECTORIES: usize = 16_384;
@@ -121,7 +128,11 @@ struct Key {
 /// What is known of a directory.
 #[derive(Clone, Debug)]
 enum Directory {
+    /// Names in it may be watched.
     Watched(PathBuf),
+    /// A root lies below it, but not in it: what moves here may lead to one.
+    Above,
+    /// Nothing that is watched lies in or below it, whatever it is called.
     Outside,
 }
 
@@ -136,6 +147,8 @@ pub struct Marked {
     opened: HashMap<FilesystemId, OwnedFd>,
     directories: HashMap<Key, Directory>,
     set: WatchSet,
+    /// Every directory above a root, and whether a root lies directly in it.
+    above: HashMap<PathBuf, bool>,
     marks: Marks,
     own: i32,
     settled: bool,
@@ -161,6 +174,12 @@ impl Marked {
         out: Sender<Sensed>,
         stop: Stop,
     ) -> Marked {
+        let mut above = HashMap::new();
+        for root in set.roots() {
+            for (distance, directory) in root.ancestors().skip(1).enumerate() {
+                *above.entry(directory.to_owned()).or_insert(false) |= distance == 0;
+            }
+        }
         Marked {
             link: Some(link),
             group: None,
@@ -168,6 +187,7 @@ impl Marked {
             opened: HashMap::new(),
             directories: HashMap::new(),
             set,
+            above,
             marks,
             own: nix::unistd::getpid().as_raw(),
             settled: false,
@@ -178,7 +198,7 @@ impl Marked {
 
     /// Reads until told to stop, or until there is nothing to read from.
     pub fn run(mut self) {
-        let mut buffer = vec![0; BUFFER];
+        let (mut buffer, mut gather) = (vec![0; BUFFER], BATCH);
         while self.link.is_some() || self.group.is_some() {
             let mut fds = Vec::new();
             fds.extend(self.link.as_ref().map(AsFd::as_fd));
@@ -187,9 +207,13 @@ impl Marked {
                 return;
             }
             self.hear_marker();
-            if self.stop.wait(None, Some(BATCH)) == Woken::Stop || !self.drain(&mut buffer) {
+            if self.stop.wait(None, Some(gather)) == Woken::Stop {
                 return;
             }
+            let Some(events) = self.drain(&mut buffer) else {
+                return;
+            };
+            gather = if events >= MANY { LARGE_BATCH } else { BATCH };
         }
     }
 
@@ -252,17 +276,18 @@ impl Marked {
         }
     }
 
-    /// Reads everything that waits; false when nobody listens any more.
-    fn drain(&mut self, buffer: &mut [u8]) -> bool {
+    /// Reads everything that waits, and says how many events; none when nobody listens any more.
+    fn drain(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let Some(group) = self.group.take() else {
-            return true;
+            return Some(0);
         };
-        let mut batch = Batch::default();
+        let (mut batch, mut events) = (Batch::default(), 0);
         let goes_on = loop {
             match group.read(buffer) {
                 Ok([]) => break true,
                 Ok(read) => {
                     for event in fanotify::events(read) {
+                        events += 1;
                         self.take_event(&event, &mut batch);
                     }
                 }
@@ -275,7 +300,7 @@ impl Marked {
         };
         self.group = goes_on.then_some(group);
         self.opened.clear();
-        self.say(batch) && goes_on
+        (self.say(batch) && goes_on).then_some(events)
     }
 
     fn take_event(&mut self, event: &fanotify::Event<'_>, batch: &mut Batch) {
@@ -297,8 +322,9 @@ impl Marked {
             return;
         }
         let path = self.watched(&at.directory, at.name);
-        if event.mask & (MOVED_FROM | MOVED_TO | DELETE) != 0 {
-            // Paths below it are others now, or will be another directory's.
+        if event.mask & (MOVED_FROM | MOVED_TO) != 0 && !self.is_outside(&at.directory) {
+            // Paths below it are others now. What moves about outside stays there, and the handle of
+            // a directory that was removed is never given to another.
             self.directories.clear();
         }
         let Some(path) = path else { return };
@@ -318,6 +344,11 @@ impl Marked {
         (self.set.enters(&path) == Covered::Yes).then_some(path)
     }
 
+    /// Whether nothing that is watched can come to lie in or below a directory.
+    fn is_outside(&mut self, handle: &Handle<'_>) -> bool {
+        matches!(self.directory(handle), Some(Directory::Outside))
+    }
+
     fn directory(&mut self, handle: &Handle<'_>) -> Option<&Directory> {
         let key = Key {
             filesystem: handle.filesystem,
@@ -328,10 +359,7 @@ impl Marked {
             self.open(handle.filesystem)?;
             let mount = self.opened.get(&handle.filesystem)?;
             let found = match handle.resolve(mount.as_fd()) {
-                Ok(Resolved::Path(path)) if self.leads_to_watched(&path) => {
-                    Directory::Watched(path)
-                }
-                Ok(Resolved::Path(_)) => Directory::Outside,
+                Ok(Resolved::Path(path)) => self.what_is(path),
                 Ok(Resolved::Gone) => return None,
                 Err(why) => {
                     tracing::debug!(%why, "a directory could not be looked up");
@@ -359,14 +387,14 @@ impl Marked {
         Some(())
     }
 
-    /// Whether names in a directory may be watched: it is, or a root lies directly in it.
-    fn leads_to_watched(&self, directory: &Path) -> bool {
-        self.set.enters(directory) == Covered::Yes
-            || self
-                .set
-                .roots()
-                .iter()
-                .any(|root| root.parent() == Some(directory))
+    /// Names in a directory may be watched when it is, or when a root lies directly in it.
+    fn what_is(&self, directory: PathBuf) -> Directory {
+        match self.above.get(&directory) {
+            Some(true) => Directory::Watched(directory),
+            _ if self.set.enters(&directory) == Covered::Yes => Directory::Watched(directory),
+            Some(false) => Directory::Above,
+            None => Directory::Outside,
+        }
     }
 
     fn say(&self, batch: Batch) -> bool {
@@ -525,6 +553,31 @@ mod tests {
             if let Some(thread) = self.thread.take() {
                 thread.join().unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn only_moves_that_can_lead_to_a_root_are_of_interest() {
+        let (_marker, watcher) = Link::<FromMarker, Nothing>::pair().unwrap();
+        let set = WatchSet::of_trees(vec!["/srv/app/etc".into()], vec!["/srv/app/etc/own".into()]);
+        let ((out, _said), stop) = (unbounded(), Stop::new().unwrap());
+        let marked = Marked::new(watcher.inlet, set, Marks::new().unwrap(), out, stop);
+        let is = |path: &str| match marked.what_is(path.into()) {
+            Directory::Watched(_) => "watched",
+            Directory::Above => "above",
+            Directory::Outside => "outside",
+        };
+        for (path, expected) in [
+            ("/", "above"),
+            ("/srv", "above"),
+            ("/srv/app", "watched"), // a root lies directly in it
+            ("/srv/app/etc", "watched"),
+            ("/srv/app/etc/deep/er", "watched"),
+            ("/srv/app/etc/own", "outside"),
+            ("/srv/app/other", "outside"),
+            ("/var", "outside"),
+        ] {
+            assert_eq!(is(path), expected, "{path}");
         }
     }
 
