@@ -90,5 +90,11 @@ pub const PAGE_ROWS: u32 = 1000;
 /// Rows in one page of a list when the caller does not say.
 pub const PAGE_ROWS_DEFAULT: u32 = 200;
 
+/// Bytes of what a person writes beside a decision. Stops: pages that nobody can load.
+pub const NOTE: usize = 1000;
+
+/// Longest time that a risk may be accepted for, in milliseconds: a year and a day.
+pub const ACCEPTED_MS: i64 = 366 * 24 * 3600 * 1000;
+
 /// Characters of a search or filter value on the people's listener.
 pub const FILTER: usize = 512;

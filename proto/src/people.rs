@@ -18,6 +18,8 @@
 //! | `POST /hosts/{id}/rescan` | | responder |
 //! | `GET /credentials` | [`CredentialQuery`] → [`Page`] of [`CredentialRow`] | viewer |
 //! | `GET /credentials/{ref}` | → [`CredentialDetail`] | viewer |
+//! | `PUT /credentials/{ref}/disposition` | [`Decide`] → [`Decision`] | responder |
+//! | `GET /audit` | [`AuditQuery`] → [`Page`] of [`AuditEntry`] | auditor, admin |
 //! | `GET /findings` | [`FindingQuery`] → [`Page`] of [`FindingRow`] | viewer |
 //! | `POST /who-holds` | [`WhoHolds`] → [`Holders`] | responder |
 //! | `GET /export/findings` | [`FindingQuery`] + `format=csv\|jsonl` → a stream | viewer |
@@ -168,6 +170,56 @@ pub enum Disposition {
     FalsePositive,
     /// A risk taken on purpose.
     Accepted,
+}
+
+/// People's decision about a credential, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Decision {
+    /// What was decided.
+    pub disposition: Disposition,
+    /// How often was decided; to be handed back with the next decision.
+    pub version: u64,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// When an accepted risk ends, and the credential is open again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Default for Decision {
+    fn default() -> Decision {
+        Decision {
+            disposition: Disposition::New,
+            version: 0,
+            by: None,
+            at: None,
+            until: None,
+            note: None,
+        }
+    }
+}
+
+/// A decision to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decide {
+    /// What is decided.
+    pub disposition: Disposition,
+    /// The version that was seen: if another stands by now, this is refused as a conflict.
+    pub version: u64,
+    /// When an accepted risk ends: needed for `accepted`, and for nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Why: needed for `false-positive` and `accepted`. Never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Numbers of places by presence.
@@ -410,6 +462,9 @@ pub struct CredentialRow {
 pub struct CredentialDetail {
     /// The row of the list.
     pub credential: CredentialRow,
+    /// People's decision, and who made it.
+    #[serde(default)]
+    pub decision: Decision,
     /// Its exposure, explained.
     pub score: Score,
     /// What was established offline.
@@ -427,7 +482,8 @@ pub struct CredentialDetail {
 pub struct TimelineEntry {
     /// When, by the collector's clock.
     pub time: Time,
-    /// `present`, `gone`, `unknown`, `present-again`, `retired`, …
+    /// `present`, `gone`, `unknown`, `present-again`, `retired`, `decided` (its `why` is the
+    /// disposition), …
     pub what: String,
     /// On which host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -447,6 +503,9 @@ pub struct TimelineEntry {
     /// The person, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    /// What the person wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Filters of the findings list.
@@ -579,6 +638,11 @@ pub enum Event {
         /// Their credentials.
         credentials: Vec<CredentialRef>,
     },
+    /// People decided about a credential.
+    Credential {
+        /// Which.
+        credential: CredentialRef,
+    },
     /// A host's state, facts or coverage changed.
     Host {
         /// The host.
@@ -586,6 +650,44 @@ pub enum Event {
     },
     /// The stream lost events: reload.
     Reload,
+}
+
+/// Which part of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// Part of who, what or on what.
+    pub q: Option<String>,
+    /// Only this action: `sign-in`, `decide`, `who-holds`, …
+    pub action: Option<String>,
+    /// From the page before.
+    pub cursor: Option<String>,
+    /// Rows a page, 1 to 1000; 200 when absent.
+    pub limit: Option<u32>,
+}
+
+/// One entry of the audit log, newest first in lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// Its number, from 1, without gaps.
+    pub number: u64,
+    /// When, by the collector's clock.
+    pub time: Time,
+    /// Who: a person, `token:ID of PERSON`, `token:ID`, `host:ID` or `collector`.
+    pub actor: String,
+    /// The address that they came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What.
+    pub action: String,
+    /// On what. Never a secret.
+    pub object: String,
+    /// `done`, or why it was refused.
+    pub result: String,
+    /// The hash of this entry and all before it, hex: written down elsewhere, it makes a change of
+    /// the log visible.
+    pub hash: String,
 }
 
 /// Asks for an enrollment token.

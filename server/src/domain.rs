@@ -25,6 +25,7 @@ use crate::pki::{Authority, Keys};
 pub mod access;
 pub mod audit;
 pub mod credentials;
+mod decision;
 pub mod enrollment;
 pub mod events;
 pub mod exposure;
@@ -91,12 +92,13 @@ impl Domain {
         Ok(())
     }
 
-    /// Scores again what has expired; call it every minute.
+    /// Scores again what has expired, and opens what was accepted until now; call it every minute.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn rescore_expired(&self, now: Time) -> Result<(), Refusal> {
         let _scored = self.store.rescore_expired(now).await?;
+        let _opened = self.store.reopen_expired(now).await?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! domain in the caller's name, and writes the answer. Two routers: [`open`], which lists everything that needs
 //! no sign-in, and [`closed`], in which no handler can be reached without one.
 
+pub mod audit;
 pub mod bodies;
 pub mod caller;
 pub mod credentials;
@@ -48,10 +49,12 @@ fn closed() -> OpenApiRouter<Collector> {
         .routes(routes!(hosts::rescan_host))
         .routes(routes!(credentials::credentials))
         .routes(routes!(credentials::credential))
+        .routes(routes!(credentials::decide))
         .routes(routes!(credentials::who_holds))
         .routes(routes!(findings::findings))
         .routes(routes!(findings::export_findings))
         .routes(routes!(events::events))
+        .routes(routes!(audit::audit))
         .routes(routes!(
             enrollment::enrollment_tokens,
             enrollment::create_enrollment_token

@@ -210,6 +210,53 @@ async fn every_list_is_a_table_json_and_csv() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_decision_is_told_kept_and_audited() -> Result<()> {
+    let filled = Filled::start().await?;
+    let id = filled.id.as_str();
+    let told = filled
+        .says(&[
+            "credential",
+            "decide",
+            id,
+            "rotated",
+            "--note",
+            "in the cloud's console",
+        ])
+        .await?;
+    assert!(
+        told.contains("new → rotated") && told.contains("still lies in 1 place"),
+        "{told}"
+    );
+    let shown = filled.says(&["credential", "show", id]).await?;
+    assert!(
+        shown.contains("Rotated, still present") && shown.contains("in the cloud's console"),
+        "{shown}"
+    );
+    let late = ["credential", "decide", id, "new", "--if-version", "0"];
+    let output = filled.run(&late).await?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("has decided since you looked"), "{error}");
+    let why = filled
+        .run(&["credential", "decide", id, "false-positive"])
+        .await?;
+    assert!(String::from_utf8_lossy(&why.stderr).contains("Say why"));
+    let refused = filled.run(&["audit"]).await?;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("auditor or admin"));
+    let auditor = filled.collector.api_token("audit", "auditor").await?;
+    let mut command = filled.command(&["audit", "--action", "decide"])?;
+    let output = command
+        .env("AKWATCH_URL", &filled.collector.people)
+        .env("AKWATCH_CA", &filled.collector.authority)
+        .env("AKWATCH_TOKEN", auditor)
+        .output()
+        .await?;
+    let log = String::from_utf8(output.stdout)?;
+    assert!(log.contains("new → rotated"), "{log}");
+    filled.collector.stop().await
+}
+
+#[tokio::test]
 async fn a_saved_account_serves_later_commands_and_its_token_stays_in_its_file() -> Result<()> {
     let filled = Filled::start().await?;
     let ca = filled.collector.authority.to_string_lossy().into_owned();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::account::{Account, Flags};
+use crate::decide;
 use crate::lists::{self, FindingFilters};
 use crate::one;
 use crate::rest::Rest;
@@ -56,6 +57,8 @@ enum Command {
         /// hashed on arrival, never stored).
         id: String,
     },
+    /// Who did or saw what at the collector, newest first.
+    Audit(lists::Audit),
     /// Write every finding that matches, as JSON lines or with `--output csv`.
     Export(FindingFilters),
 }
@@ -76,6 +79,8 @@ enum Credential {
         /// Its reference (`cr_…`) or its access key id.
         credential: String,
     },
+    /// Say what is done about it: the next step of the work, or why there is none.
+    Decide(decide::Decide),
 }
 
 /// Runs the program.
@@ -111,6 +116,10 @@ async fn dispatch(cli: Cli) -> Result<(), Trouble> {
         Command::Credential {
             command: Credential::Show { credential },
         } => one::credential(&rest()?, &credential, output).await,
+        Command::Credential {
+            command: Credential::Decide(asked),
+        } => decide::decide(&rest()?, &asked, output).await,
+        Command::Audit(asked) => lists::audit(&rest()?, &asked, output).await,
         Command::Findings(asked) => lists::findings(&rest()?, &asked, output).await,
         Command::WhoHolds { id } => one::who_holds(&rest()?, &id, output).await,
         Command::Export(filters) => one::export(&rest()?, &filters, output).await,

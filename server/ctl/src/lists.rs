@@ -1,6 +1,6 @@
 //! Lists: hosts, credentials, findings; their filters have the names of the interface's queries.
 
-use akwatch_proto::people::{CredentialRow, FindingRow, HostRow, Page};
+use akwatch_proto::people::{AuditEntry, CredentialRow, FindingRow, HostRow, Page};
 use akwatch_proto::time::Time;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -35,6 +35,20 @@ pub(crate) struct Hosts {
     covered: Option<String>,
     #[command(flatten)]
     amount: Amount,
+}
+
+/// Filters of the audit log.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Audit {
+    /// Part of who, what or on what.
+    #[arg(long)]
+    q: Option<String>,
+    /// Only this action: `sign-in`, `decide`, `who-holds`, …
+    #[arg(long)]
+    action: Option<String>,
+    /// Rows, at most.
+    #[arg(long, default_value_t = 200)]
+    limit: u32,
 }
 
 /// Filters of the credential list.
@@ -185,6 +199,39 @@ fn host_row(row: &HostRow) -> Vec<String> {
         words::time_or_never(row.last_heard),
         row.id.to_string(),
     ]
+}
+
+/// The audit log.
+pub(crate) async fn audit(rest: &Rest, asked: &Audit, output: Output) -> Result<(), Trouble> {
+    const HEADINGS: [&str; 7] = ["number", "time", "who", "from", "what", "on what", "result"];
+    let filters = given(&[("q", &asked.q), ("action", &asked.action)]);
+    let page: Page<AuditEntry> = rest.list("audit", &filters, asked.limit).await?;
+    let rows: Vec<Vec<String>> = page
+        .rows
+        .iter()
+        .map(|entry| {
+            vec![
+                entry.number.to_string(),
+                words::time(entry.time),
+                entry.actor.clone(),
+                entry.from.clone().unwrap_or_default(),
+                entry.action.clone(),
+                entry.object.clone(),
+                entry.result.clone(),
+            ]
+        })
+        .collect();
+    show::rows(output, &page, &HEADINGS, &rows)?;
+    if output != Output::Json && rows.is_empty() {
+        show::remark("No entry matches.");
+    } else if output != Output::Json && page.next.is_some() {
+        show::remark(&format!(
+            "{} of {}; --limit shows more.",
+            rows.len(),
+            words::entries(page.total)
+        ));
+    }
+    Ok(())
 }
 
 /// The credential list.

@@ -8,6 +8,7 @@
 
 mod account;
 mod cli;
+mod decide;
 mod lists;
 mod one;
 mod rest;

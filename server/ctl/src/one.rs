@@ -7,8 +7,8 @@ use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::CredentialId;
 use akwatch_proto::limits;
 use akwatch_proto::people::{
-    CredentialDetail, CredentialRef, CredentialRow, FindingRow, Holders, HostDetail, HostRow, Me,
-    Page, Score, WhoHolds,
+    CredentialDetail, CredentialRef, CredentialRow, Decision, FindingRow, Holders, HostDetail,
+    HostRow, Me, Page, Score, TimelineEntry, WhoHolds,
 };
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -241,6 +241,7 @@ pub(crate) async fn credential(rest: &Rest, name: &str, output: Output) -> Resul
     }
     let row = &detail.credential;
     let mut out = headline(row);
+    out.push_str(&decided(&detail.decision));
     out.push_str(&lines(&detail.score));
     if detail.references > 0 {
         out.push_str(&format!(
@@ -266,17 +267,45 @@ pub(crate) async fn credential(rest: &Rest, name: &str, output: Output) -> Resul
                         .as_ref()
                         .map(ToString::to_string)
                         .unwrap_or_default(),
-                    entry
-                        .why
-                        .clone()
-                        .or_else(|| entry.person.clone())
-                        .unwrap_or_default(),
+                    because(entry),
                 ]
             })
             .collect();
         out.push_str(&format!("\n{}", table(&HEADINGS, &rows)));
     }
     show::text(&out)
+}
+
+/// The last column of a history: the agents' reason, or the person's decision and note.
+fn because(entry: &TimelineEntry) -> String {
+    let parts = [
+        entry.why.as_ref().map(|why| why.replace('-', " ")),
+        entry.person.as_ref().map(|person| format!("by {person}")),
+        entry.note.clone(),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(" · ")
+}
+
+/// Who decided what, when and why; nothing when nobody has.
+fn decided(decision: &Decision) -> String {
+    let (Some(by), Some(at)) = (&decision.by, decision.at) else {
+        return String::new();
+    };
+    let mut out = format!(
+        "{} by {} at {}",
+        words::disposition(decision.disposition),
+        safe(by),
+        words::time(at)
+    );
+    if let Some(until) = decision.until {
+        out.push_str(&format!(", until {}", words::time(until)));
+    }
+    if let Some(note) = &decision.note {
+        out.push_str(&format!(": {}", safe(note)));
+    }
+    out.push('\n');
+    out
 }
 
 fn headline(row: &CredentialRow) -> String {
@@ -295,7 +324,7 @@ fn headline(row: &CredentialRow) -> String {
     )
 }
 
-async fn credential_ref(rest: &Rest, name: &str) -> Result<CredentialRef, Trouble> {
+pub(crate) async fn credential_ref(rest: &Rest, name: &str) -> Result<CredentialRef, Trouble> {
     if name.starts_with("cr_")
         && let Ok(reference) = CredentialRef::parse(name)
     {

@@ -82,8 +82,29 @@ impl Rest {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, Trouble> {
+        self.write(Method::POST, path, body).await
+    }
+
+    /// `PUT /api/v1/{path}`.
+    ///
+    /// # Errors
+    /// As [`Trouble`] says.
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Trouble> {
+        self.write(Method::PUT, path, body).await
+    }
+
+    async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Trouble> {
         let request = self
-            .request(Method::POST, path, &[])?
+            .request(method, path, &[])?
             .timeout(TIME)
             .header("content-type", "application/json")
             .body(body);

@@ -2,7 +2,7 @@
 
 use akwatch_proto::credential::{Confidence, Preview};
 use akwatch_proto::finding::{GoneProof, Presence};
-use akwatch_proto::people::{CredentialRow, FindingRow, Verdict};
+use akwatch_proto::people::{CredentialRow, Disposition, FindingRow, Verdict};
 use akwatch_proto::place::Location;
 use akwatch_proto::text;
 use akwatch_proto::time::Time;
@@ -70,6 +70,24 @@ pub(crate) fn confidence(confidence: Confidence) -> String {
 pub(crate) fn count(number: u64, unit: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {unit}{plural}")
+}
+
+/// `1 entry`, `3 entries`.
+pub(crate) fn entries(number: u64) -> String {
+    let plural = if number == 1 { "y" } else { "ies" };
+    format!("{number} entr{plural}")
+}
+
+/// People's decision, as the console says it.
+pub(crate) fn disposition(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::New => "new",
+        Disposition::Acknowledged => "acknowledged",
+        Disposition::Rotating => "rotating",
+        Disposition::Rotated => "rotated",
+        Disposition::FalsePositive => "false positive",
+        Disposition::Accepted => "accepted",
+    }
 }
 
 /// What a credential is called: its id, else its preview, else its reference.

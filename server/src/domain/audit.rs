@@ -4,8 +4,30 @@
 //! Whoever can rewrite the whole table can rewrite the chain; exporting the newest hash elsewhere is
 //! what makes that visible.
 
+use akwatch_proto::people::{AuditEntry, AuditQuery, Page};
 use akwatch_store::audit::{Entry, Linked};
+use akwatch_store::filter::AuditFilter;
 use sha2::{Digest as _, Sha256};
+
+use crate::domain::Domain;
+use crate::domain::people::Asker;
+use crate::domain::refusal::Refusal;
+
+impl Domain {
+    /// One page of the audit log, newest first. It is of the whole collector.
+    ///
+    /// # Errors
+    /// When the asker sees a part of the fleet only, a filter is refused, or the store fails.
+    pub async fn audited(
+        &self,
+        by: &Asker,
+        query: &AuditQuery,
+    ) -> Result<Page<AuditEntry>, Refusal> {
+        by.must_see_the_fleet()?;
+        let filter = AuditFilter::try_from(query)?;
+        Ok(self.store.audited(&filter).await?)
+    }
+}
 
 /// The hash of `entry` in its place after `previous`.
 #[must_use]

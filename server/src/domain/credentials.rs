@@ -1,15 +1,18 @@
 //! Credentials as people see them, and who holds one.
 
+use akwatch_proto::agent::RefusalCode;
 use akwatch_proto::credential::{CredentialId, Fingerprint, Scheme};
 use akwatch_proto::people::{
-    CredentialDetail, CredentialQuery, CredentialRef, CredentialRow, Holders, Page,
+    CredentialDetail, CredentialQuery, CredentialRef, CredentialRow, Decide, Decision, Holders,
+    Page,
 };
 use akwatch_proto::time::Time;
+use akwatch_store::decisions::Deciding;
 use akwatch_store::filter::CredentialFilter;
 
 use crate::domain::people::Asker;
 use crate::domain::refusal::Refusal;
-use crate::domain::{Domain, view};
+use crate::domain::{Domain, decision, view};
 use crate::pki::Keys;
 
 /// What is asked about: by id, which is no secret, or by every fingerprint that a secret may have.
@@ -81,6 +84,37 @@ impl Domain {
         self.record(by.actor(), "who-holds", object, "done", now)
             .await?;
         Ok(view::for_role(by.role(), holders))
+    }
+
+    /// Decides about a credential: people's word, beside the agents'.
+    ///
+    /// # Errors
+    /// When a reason or an end is missing or out of bounds; when somebody else has decided since; when
+    /// there is no such credential in sight, or it lies beyond the asker's scope too; when the store
+    /// fails.
+    pub async fn decide(
+        &self,
+        by: &Asker,
+        reference: &str,
+        decide: Decide,
+        now: Time,
+    ) -> Result<Decision, Refusal> {
+        let missing = || Refusal::not_found("credential");
+        let reference = CredentialRef::parse(reference).map_err(|_| missing())?;
+        let decide = decision::checked(decide, now)?;
+        let deciding = self
+            .store
+            .decide(by.scope().clone(), reference, decide, by.actor(), now);
+        match deciding.await? {
+            Deciding::Done(decision) => Ok(decision),
+            Deciding::Conflict(stands) => Err(decision::conflict(&stands)),
+            Deciding::Unknown => Err(missing()),
+            Deciding::Beyond => Err(Refusal::new(
+                RefusalCode::Forbidden,
+                "This credential lies on hosts outside your scope too.",
+            )
+            .hint("Ask somebody who sees all of its hosts to decide.")),
+        }
     }
 
     /// Does slow work with the collector's keys, when it is its turn: Argon2 takes tens of

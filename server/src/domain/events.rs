@@ -36,6 +36,10 @@ impl Domain {
         let host: HostId = match event {
             _ if *by.scope() == Scope::All => return true,
             Event::Findings { host, .. } | Event::Host { host } => *host,
+            Event::Credential { credential } => {
+                let seen = self.store.credential(by.scope(), credential).await;
+                return matches!(seen, Ok(Some(_)));
+            }
             Event::Reload => return true,
         };
         matches!(self.store.host(by.scope(), host).await, Ok(Some(_)))

@@ -121,6 +121,8 @@ pub enum Operation {
     AskWhoHolds,
     /// Retire and rescan hosts.
     ActOnHosts,
+    /// Decide about credentials.
+    Decide,
     /// Make and delete enrollment tokens.
     Enroll,
     /// Make and change people.
@@ -139,7 +141,7 @@ pub fn may(role: Role, operation: Operation) -> bool {
         Role::Viewer => matches!(operation, Op::Read | Op::OwnTokens),
         Role::Responder => matches!(
             operation,
-            Op::Read | Op::ReadIds | Op::AskWhoHolds | Op::ActOnHosts | Op::OwnTokens
+            Op::Read | Op::ReadIds | Op::AskWhoHolds | Op::ActOnHosts | Op::Decide | Op::OwnTokens
         ),
         Role::Admin => true,
         Role::Auditor => matches!(operation, Op::ReadAudit | Op::OwnTokens),
@@ -154,11 +156,12 @@ pub fn may_grant(own: Role, asked: Role) -> bool {
         .all(|operation| may(own, *operation) || !may(asked, *operation))
 }
 
-const EVERY: [Operation; 8] = [
+const EVERY: [Operation; 9] = [
     Operation::Read,
     Operation::ReadIds,
     Operation::AskWhoHolds,
     Operation::ActOnHosts,
+    Operation::Decide,
     Operation::Enroll,
     Operation::ManagePeople,
     Operation::ReadAudit,
@@ -189,6 +192,7 @@ mod tests {
         check(Operation::ReadIds, &[Role::Responder, Role::Admin]);
         check(Operation::AskWhoHolds, &[Role::Responder, Role::Admin]);
         check(Operation::ActOnHosts, &[Role::Responder, Role::Admin]);
+        check(Operation::Decide, &[Role::Responder, Role::Admin]);
         check(Operation::Enroll, &[Role::Admin]);
         check(Operation::ManagePeople, &[Role::Admin]);
         check(Operation::ReadAudit, &[Role::Admin, Role::Auditor]);

@@ -66,6 +66,14 @@ permission!(
     Respond, Some(Operation::ActOnHosts), "responder or admin"
 );
 permission!(
+    /// To decide about credentials.
+    Decides, Some(Operation::Decide), "responder or admin"
+);
+permission!(
+    /// To read the audit log.
+    Audits, Some(Operation::ReadAudit), "auditor or admin"
+);
+permission!(
     /// To let hosts in.
     Administer, Some(Operation::Enroll), "admin"
 );

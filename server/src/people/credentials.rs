@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use akwatch_proto::agent::Refused;
 use akwatch_proto::people::{
-    CredentialDetail, CredentialQuery, CredentialRef, CredentialRow, Holders, Page, WhoHolds,
+    CredentialDetail, CredentialQuery, CredentialRef, CredentialRow, Decide, Decision, Holders,
+    Page, WhoHolds,
 };
 use axum::Json;
 use axum::extract::{Path, State};
@@ -13,8 +14,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::collector::{self, Collector};
 use crate::domain::credentials::Asked;
-use crate::people::bodies::Filters;
-use crate::people::caller::{Ask, Caller, Read};
+use crate::people::bodies::{Body, Filters};
+use crate::people::caller::{Ask, Caller, Decides, Read};
 use crate::people::pasted::Question;
 use crate::pki::Keys;
 use crate::refusal::Refusal;
@@ -44,6 +45,24 @@ pub async fn credential(
     Ok(Json(
         collector.domain.credential(&caller, &reference).await?,
     ))
+}
+
+/// Decides about a credential, unless somebody else has since the caller looked.
+#[utoipa::path(put, path = "/api/v1/credentials/{ref}/disposition", tag = "credentials",
+    params(("ref" = CredentialRef, Path, description = "The credential.")), request_body = Decide,
+    responses(
+        (status = 200, description = "The decision that stands now.", body = Decision),
+        (status = 404, description = "No such credential.", body = Refused),
+        (status = 409, description = "Somebody else has decided since.", body = Refused)))]
+pub async fn decide(
+    State(collector): State<Collector>,
+    caller: Caller<Decides>,
+    Path(reference): Path<String>,
+    Body(decide): Body<Decide>,
+) -> Result<Json<Decision>, Refusal> {
+    let now = collector::now();
+    let decision = collector.domain.decide(&caller, &reference, decide, now);
+    Ok(Json(decision.await?))
 }
 
 /// Who holds this key, and of whom can nobody say?

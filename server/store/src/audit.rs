@@ -1,9 +1,11 @@
 //! Audit: who did or saw what. Each entry's hash covers the one before it.
 
+use akwatch_proto::people::{AuditEntry, Page};
 use akwatch_proto::time::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::Answer;
+use crate::filter::AuditFilter;
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,9 @@ pub struct Linked {
 pub trait Audit {
     /// Appends what was seen or refused; writes that change something append their own entry.
     fn record(&self, entry: Entry) -> Answer<'_, u64>;
+
+    /// One page of the log, newest first.
+    fn audited<'a>(&'a self, filter: &'a AuditFilter) -> Answer<'a, Page<AuditEntry>>;
 
     /// Entries numbered above `after`, rising, at most `limit`.
     fn entries(&self, after: u64, limit: u32) -> Answer<'_, Vec<Linked>>;

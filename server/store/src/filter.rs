@@ -6,7 +6,7 @@ use akwatch_proto::credential::{Confidence, CredentialId, Kind, Provider, RuleId
 use akwatch_proto::finding::PresenceState;
 use akwatch_proto::limits;
 use akwatch_proto::people::{
-    CredentialQuery, CredentialRef, FindingQuery, HostQuery, HostState, Verdict,
+    AuditQuery, CredentialQuery, CredentialRef, FindingQuery, HostQuery, HostState, Verdict,
 };
 use akwatch_proto::time::Time;
 use serde::de::DeserializeOwned;
@@ -200,6 +200,28 @@ pub struct FindingFilter {
     pub sort: FindingSort,
     /// Pages.
     pub page: Paging,
+}
+
+/// Filters of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Part of who, what or on what.
+    pub text: Option<String>,
+    /// Only this action.
+    pub action: Option<String>,
+    /// Pages.
+    pub page: Paging,
+}
+
+impl TryFrom<&AuditQuery> for AuditFilter {
+    type Error = FilterError;
+    fn try_from(query: &AuditQuery) -> Result<AuditFilter, FilterError> {
+        Ok(AuditFilter {
+            text: text("q", query.q.as_deref())?,
+            action: text("action", query.action.as_deref())?,
+            page: paging(query.cursor.as_deref(), query.limit)?,
+        })
+    }
 }
 
 impl TryFrom<&HostQuery> for HostFilter {

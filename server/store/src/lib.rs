@@ -26,6 +26,7 @@ pub mod access;
 pub mod audit;
 pub mod credentials;
 pub mod cursor;
+pub mod decisions;
 pub mod directives;
 pub mod enrollment;
 pub mod events;
@@ -41,6 +42,7 @@ pub mod sqlite;
 pub use access::{ApiTokens, FirstSignIns, People, Sessions};
 pub use audit::{Actor, Audit};
 pub use credentials::Credentials;
+pub use decisions::Decisions;
 pub use directives::Directives;
 pub use enrollment::{Certificates, EnrollmentTokens};
 pub use events::Events;
@@ -60,6 +62,7 @@ pub trait Store:
     Hosts
     + Findings
     + Credentials
+    + Decisions
     + EnrollmentTokens
     + Certificates
     + People

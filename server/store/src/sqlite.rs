@@ -27,6 +27,7 @@ mod apply;
 mod assign;
 mod audit;
 mod credentials;
+mod decisions;
 mod directives;
 mod enrollment;
 mod findings;

@@ -7,6 +7,7 @@
 
 mod agents;
 mod crash;
+mod decisions;
 mod documents;
 mod lost_answer;
 mod matrix;

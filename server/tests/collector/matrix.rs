@@ -12,6 +12,7 @@ use crate::world::{Person, World};
 const ANY: &[&str] = &["auditor", "viewer", "responder", "admin"];
 const READ: &[&str] = &["viewer", "responder", "admin"];
 const ACT: &[&str] = &["responder", "admin"];
+const AUDIT: &[&str] = &["auditor", "admin"];
 const ADMIN: &[&str] = &["admin"];
 
 /// Who may call what; nothing here means that no sign-in is needed.
@@ -28,10 +29,12 @@ const MATRIX: &[(&str, &str, Option<&[&str]>)] = &[
     ("POST", "/api/v1/hosts/{id}/rescan", Some(ACT)),
     ("GET", "/api/v1/credentials", Some(READ)),
     ("GET", "/api/v1/credentials/{ref}", Some(READ)),
+    ("PUT", "/api/v1/credentials/{ref}/disposition", Some(ACT)),
     ("POST", "/api/v1/who-holds", Some(ACT)),
     ("GET", "/api/v1/findings", Some(READ)),
     ("GET", "/api/v1/export/findings", Some(READ)),
     ("GET", "/api/v1/events", Some(READ)),
+    ("GET", "/api/v1/audit", Some(AUDIT)),
     ("GET", "/api/v1/enrollment-tokens", Some(ADMIN)),
     ("POST", "/api/v1/enrollment-tokens", Some(ADMIN)),
     ("DELETE", "/api/v1/enrollment-tokens/{id}", Some(ADMIN)),

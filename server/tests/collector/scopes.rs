@@ -36,10 +36,16 @@ const MATRIX: &[(&str, &str, Outside)] = &[
     ("POST", "/api/v1/hosts/{id}/rescan", Outside::Missing),
     ("GET", "/api/v1/credentials", Outside::Left),
     ("GET", "/api/v1/credentials/{ref}", Outside::Missing),
+    (
+        "PUT",
+        "/api/v1/credentials/{ref}/disposition",
+        Outside::Missing,
+    ),
     ("POST", "/api/v1/who-holds", Outside::Left),
     ("GET", "/api/v1/findings", Outside::Left),
     ("GET", "/api/v1/export/findings", Outside::Left),
     ("GET", "/api/v1/events", Outside::Stream),
+    ("GET", "/api/v1/audit", Outside::Fleet),
     ("GET", "/api/v1/enrollment-tokens", Outside::Fleet),
     ("POST", "/api/v1/enrollment-tokens", Outside::Fleet),
     ("DELETE", "/api/v1/enrollment-tokens/{id}", Outside::Fleet),
@@ -99,6 +105,9 @@ async fn fleet() -> Fleet {
 fn body_of(path: &str) -> Value {
     match path {
         "/api/v1/who-holds" => json!({ "id": format!("AK{}", "IDEXAMPLE0123456") }),
+        "/api/v1/credentials/{ref}/disposition" => {
+            json!({ "disposition": "acknowledged", "version": 0 })
+        }
         _ => json!({}),
     }
 }
@@ -116,7 +125,7 @@ async fn what_lies_outside_a_scope_is_missing_uncounted_and_out_of_reach() {
             .replace("{id}", &fleet.outside.id.to_string())
             .replace("{ref}", &fleet.credential);
         let mut request = admin.request(method.parse::<Method>().unwrap(), &named);
-        if *method == "POST" {
+        if matches!(*method, "POST" | "PUT") {
             request = request.json(&body_of(path));
         }
         let response = request.send().await.unwrap();

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit log, newest first. */
+        get: operations["audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credentials": {
         parameters: {
             query?: never;
@@ -31,6 +48,23 @@ export interface paths {
         /** One credential: its blast radius. */
         get: operations["credential"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{ref}/disposition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Decides about a credential, unless somebody else has since the caller looked. */
+        put: operations["decide"];
         post?: never;
         delete?: never;
         options?: never;
@@ -373,6 +407,31 @@ export interface components {
             /** @description When it ends. */
             until: components["schemas"]["Time"];
         };
+        /** @description One entry of the audit log, newest first in lists. */
+        AuditEntry: {
+            /** @description What. */
+            action: string;
+            /** @description Who: a person, `token:ID of PERSON`, `token:ID`, `host:ID` or `collector`. */
+            actor: string;
+            /** @description The address that they came from. */
+            from?: string | null;
+            /**
+             * @description The hash of this entry and all before it, hex: written down elsewhere, it makes a change of
+             *     the log visible.
+             */
+            hash: string;
+            /**
+             * Format: int64
+             * @description Its number, from 1, without gaps.
+             */
+            number: number;
+            /** @description On what. Never a secret. */
+            object: string;
+            /** @description `done`, or why it was refused. */
+            result: string;
+            /** @description When, by the collector's clock. */
+            time: components["schemas"]["Time"];
+        };
         /**
          * @description A file that a process's unit names, or is made of, and that holds the same secret: where the
          *     process has it from. Derived where it is read, never stored.
@@ -509,6 +568,8 @@ export interface components {
         CredentialDetail: {
             /** @description The row of the list. */
             credential: components["schemas"]["CredentialRow"];
+            /** @description People's decision, and who made it. */
+            decision?: components["schemas"]["Decision"];
             /** @description All its places, present before unknown before gone, at most 1000; more by `GET /findings`. */
             places: components["schemas"]["FindingRow"][];
             /** @description What was established offline. */
@@ -579,6 +640,35 @@ export interface components {
              */
             new: number;
         };
+        /** @description A decision to be made. */
+        Decide: {
+            /** @description What is decided. */
+            disposition: components["schemas"]["Disposition"];
+            /** @description Why: needed for `false-positive` and `accepted`. Never a secret. */
+            note?: string | null;
+            until?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description The version that was seen: if another stands by now, this is refused as a conflict.
+             */
+            version: number;
+        };
+        /** @description People's decision about a credential, as it stands. */
+        Decision: {
+            at?: components["schemas"]["Time"] | null;
+            /** @description Who. */
+            by?: string | null;
+            /** @description What was decided. */
+            disposition: components["schemas"]["Disposition"];
+            /** @description Why. */
+            note?: string | null;
+            until?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description How often was decided; to be handed back with the next decision.
+             */
+            version: number;
+        };
         /**
          * @description People's decision about a credential.
          * @enum {string}
@@ -626,6 +716,11 @@ export interface components {
             findings: components["schemas"]["FindingRef"][];
             /** @description The host. */
             host: components["schemas"]["HostId"];
+        } | {
+            /** @description Which. */
+            credential: components["schemas"]["CredentialRef"];
+            /** @enum {string} */
+            event: "credential";
         } | {
             /** @enum {string} */
             event: "host";
@@ -1041,6 +1136,41 @@ export interface components {
             waiting: number;
         };
         /** @description One page of a list. */
+        Page_AuditEntry: {
+            /** @description Hand it back to get the next page; absent on the last. */
+            next?: string | null;
+            /** @description The rows. */
+            rows: {
+                /** @description What. */
+                action: string;
+                /** @description Who: a person, `token:ID of PERSON`, `token:ID`, `host:ID` or `collector`. */
+                actor: string;
+                /** @description The address that they came from. */
+                from?: string | null;
+                /**
+                 * @description The hash of this entry and all before it, hex: written down elsewhere, it makes a change of
+                 *     the log visible.
+                 */
+                hash: string;
+                /**
+                 * Format: int64
+                 * @description Its number, from 1, without gaps.
+                 */
+                number: number;
+                /** @description On what. Never a secret. */
+                object: string;
+                /** @description `done`, or why it was refused. */
+                result: string;
+                /** @description When, by the collector's clock. */
+                time: components["schemas"]["Time"];
+            }[];
+            /**
+             * Format: int64
+             * @description How many rows match in all.
+             */
+            total: number;
+        };
+        /** @description One page of a list. */
         Page_CredentialRow: {
             /** @description Hand it back to get the next page; absent on the last. */
             next?: string | null;
@@ -1415,12 +1545,17 @@ export interface components {
             host?: components["schemas"]["HostId"] | null;
             /** @description The host's name. */
             host_name?: string | null;
+            /** @description What the person wrote. */
+            note?: string | null;
             /** @description The person, if it was one. */
             person?: string | null;
             place?: components["schemas"]["SafeText"] | null;
             /** @description When, by the collector's clock. */
             time: components["schemas"]["Time"];
-            /** @description `present`, `gone`, `unknown`, `present-again`, `retired`, … */
+            /**
+             * @description `present`, `gone`, `unknown`, `present-again`, `retired`, `decided` (its `why` is the
+             *     disposition), …
+             */
             what: string;
             /** @description The reason or proof, as a slug. */
             why?: string | null;
@@ -1458,6 +1593,80 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    audit: {
+        parameters: {
+            query?: {
+                /** @description Part of who, what or on what. */
+                q?: string;
+                /** @description Only this action: `sign-in`, `decide`, `who-holds`, … */
+                action?: string;
+                /** @description From the page before. */
+                cursor?: string;
+                /** @description Rows a page, 1 to 1000; 200 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            /** @description The call is not as it must be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The fault is the collector's. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     credentials: {
         parameters: {
             query?: {
@@ -1594,6 +1803,96 @@ export interface operations {
             };
             /** @description No such credential. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The fault is the collector's. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The credential. */
+                ref: components["schemas"]["CredentialRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Decide"];
+            };
+        };
+        responses: {
+            /** @description The decision that stands now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            /** @description The call is not as it must be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such credential. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Somebody else has decided since. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

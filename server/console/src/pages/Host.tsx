@@ -33,7 +33,8 @@ export function HostPage() {
   const cache = useQueryClient();
   const navigate = useNavigate();
   useEvents((event) => {
-    if (event.event !== "reload" && event.host !== id) return;
+    const ours = event.event === "reload" || ("host" in event && event.host === id);
+    if (!ours) return;
     void cache.invalidateQueries({ queryKey: ["host", id] });
     void cache.invalidateQueries({ queryKey: ["findings"] });
   });

@@ -355,6 +355,23 @@ async fn merge(tx: &mut Tx, from: i64, into: i64) -> Result<(), StoreError> {
             .await
             .at(STEP)?;
     }
+    // What people said of the id alone holds for the key, unless they have spoken of it since.
+    sqlx::query(
+        "UPDATE credential AS c SET disposition = f.disposition, decided = f.decided, \
+         decided_by = f.decided_by, decided_at = f.decided_at, decided_until = f.decided_until, \
+         note = f.note FROM credential AS f \
+         WHERE c.id = ?2 AND f.id = ?1 AND c.decided = 0 AND f.decided > 0",
+    )
+    .bind(from)
+    .bind(into)
+    .execute(&mut tx.conn)
+    .await
+    .at(STEP)?;
+    sqlx::query("UPDATE credential SET decided_until = NULL WHERE id = ?1")
+        .bind(from)
+        .execute(&mut tx.conn)
+        .await
+        .at(STEP)?;
     let both = BTreeSet::from([from, into]);
     for host in hosts {
         tally::recount(tx, host, &both).await?;

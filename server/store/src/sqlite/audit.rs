@@ -1,11 +1,16 @@
 //! The audit log's rows.
 
+use akwatch_proto::people::{AuditEntry, Page};
 use akwatch_proto::time::Time;
+use data_encoding::HEXLOWER;
+use sqlx::QueryBuilder;
 
+use super::list::{List, Order, SortKey, any_like};
 use super::words::{Columns as _, bytes32, signed, unsigned};
 use super::writer::Tx;
 use super::{At as _, Sqlite};
 use crate::audit::{Actor, Entry, Linked};
+use crate::filter::AuditFilter;
 use crate::{Answer, Audit, StoreError};
 
 /// Entries in one answer, at most.
@@ -63,7 +68,57 @@ pub(crate) async fn done(
     append(tx, entry).await.map(|_| ())
 }
 
+fn conditions(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &AuditFilter) {
+    query.push(" FROM audit WHERE 1");
+    if let Some(action) = &filter.action {
+        query.push(" AND action = ").push_bind(action.clone());
+    }
+    if let Some(text) = &filter.text {
+        query.push(" AND (");
+        any_like(
+            query,
+            &["actor", "origin", "action", "object", "result"],
+            text,
+        );
+        query.push(")");
+    }
+}
+
+impl Sqlite {
+    async fn audit_page(&self, filter: &AuditFilter) -> Result<Page<AuditEntry>, StoreError> {
+        let list = List {
+            step: "listing the audit log",
+            select: &["SELECT *"],
+            conditions: |query: &mut QueryBuilder<sqlx::Sqlite>, _| conditions(query, filter),
+            order: Order::down("audit -number", &[SortKey::Number("number")]),
+            page: &filter.page,
+        };
+        let listed = self.listed(list).await?;
+        let rows = listed.rows.iter().map(|row| {
+            Ok(AuditEntry {
+                number: row.count("number")?,
+                time: row.time("time")?,
+                actor: row.value("actor")?,
+                from: row.value("origin")?,
+                action: row.value("action")?,
+                object: row.value("object")?,
+                result: row.value("result")?,
+                hash: HEXLOWER.encode(&row.value::<Vec<u8>>("hash")?),
+            })
+        });
+        Ok(Page {
+            rows: rows.collect::<Result<_, StoreError>>()?,
+            total: listed.total,
+            next: listed.next,
+        })
+    }
+}
+
 impl Audit for Sqlite {
+    fn audited<'a>(&'a self, filter: &'a AuditFilter) -> Answer<'a, Page<AuditEntry>> {
+        Box::pin(self.audit_page(filter))
+    }
+
     fn record(&self, entry: Entry) -> Answer<'_, u64> {
         Box::pin(
             self.writer

@@ -7,7 +7,7 @@
 use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::{CredentialId, Fingerprint};
 use akwatch_proto::people::{
-    CredentialDetail, CredentialRef, CredentialRow, Disposition, Holders, Overview, Page,
+    CredentialDetail, CredentialRef, CredentialRow, Decision, Disposition, Holders, Overview, Page,
     PresenceCounts, Score, TimelineEntry, Verdict,
 };
 use akwatch_proto::time::Time;
@@ -16,7 +16,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::list::{List, Order, SortKey, and_among, host_number, in_scope};
 use super::words::{Columns as _, confidence, slug};
-use super::{At as _, Sqlite, tally, timeline};
+use super::{At as _, Sqlite, decisions, tally, timeline};
 use crate::cursor::Key;
 use crate::filter::{CredentialFilter, CredentialSort, Verdicts};
 use crate::rules::CredentialTally;
@@ -30,7 +30,8 @@ const TIMELINE: i64 = 500;
 
 /// What both sources select: the credential's own columns.
 const OWN: &str = "SELECT c.id, c.f2 IS NULL AS reference, c.provider, c.kind, c.access_id, \
-    c.preview, c.confidence, c.proof, c.disposition";
+    c.preview, c.confidence, c.proof, c.disposition, c.decided, c.decided_by, \
+    c.decided_at, c.decided_until, c.note";
 
 const STORED: &str = ", c.verdict, c.open, c.score, c.present, c.gone, c.unknown, c.hosts, \
     c.ref_present, c.ref_gone, c.ref_unknown, c.ref_hosts, c.first_seen, c.last_seen, 0 AS worst";
@@ -87,6 +88,7 @@ pub(crate) struct Line {
     pub(crate) row: CredentialRow,
     pub(crate) references: u64,
     proof: Vec<akwatch_proto::finding::Proof>,
+    decision: Decision,
 }
 
 impl Line {
@@ -265,6 +267,7 @@ impl Sqlite {
             row: shown,
             references: references.present + references.gone + references.unknown,
             proof: row.json("proof")?,
+            decision: decisions::decision(row)?,
         })
     }
 
@@ -439,6 +442,7 @@ impl Sqlite {
             timeline: self.credential_timeline(scope, line.id).await?,
             references: line.references,
             proof: line.proof,
+            decision: line.decision,
             credential: line.row,
         }))
     }
@@ -466,10 +470,11 @@ impl Sqlite {
         query
             .push("WHERE t.id IN (SELECT id FROM (SELECT id FROM timeline WHERE credential_id = ")
             .push_bind(id)
-            .push(" AND ");
+            // What people decided belongs to no host.
+            .push(" AND (host_id IS NULL OR ");
         in_scope(&mut query, scope, "host_id");
         query
-            .push(" ORDER BY id DESC LIMIT ")
+            .push(") ORDER BY id DESC LIMIT ")
             .push_bind(TIMELINE)
             .push(
                 ") UNION ALL SELECT id FROM (SELECT id FROM timeline WHERE credential_id IS NULL \

@@ -309,6 +309,11 @@ pub(crate) async fn shift_silent(tx: &mut Tx, host: i64, silent: bool) -> Result
     Ok(())
 }
 
+/// Gives a credential the verdict and score that follow from a new decision about it.
+pub(crate) async fn rejudge(tx: &mut Tx, credential: i64) -> Result<(), StoreError> {
+    settle(tx, &[credential], &HashMap::new()).await
+}
+
 /// A credential as its counters, verdict and score make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Settled {

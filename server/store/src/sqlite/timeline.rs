@@ -183,7 +183,7 @@ pub(crate) async fn retired(
 }
 
 /// The columns of [`entry`]; `t` is the timeline, `h` the host, `f` the finding.
-pub(crate) const ENTRY: &str = "SELECT t.id, t.time, t.what, t.why, t.person, t.finding_id, \
+pub(crate) const ENTRY: &str = "SELECT t.id, t.time, t.what, t.why, t.person, t.note, t.finding_id, \
     h.uuid AS host, h.name AS host_name, f.body AS body FROM timeline AS t \
     LEFT JOIN host AS h ON h.id = t.host_id LEFT JOIN finding AS f ON f.id = t.finding_id ";
 
@@ -201,6 +201,7 @@ pub(crate) fn entry(
         None => None,
     };
     Ok(TimelineEntry {
+        note: row.value("note")?,
         time: row.time("time")?,
         what: row.value("what")?,
         host: host

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod decisions;
 mod hosts;
 mod lists;
 mod load;

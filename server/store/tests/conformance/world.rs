@@ -80,8 +80,8 @@ impl Rules for TestRules {
             (_, _, _, true) => Verdict::RotatedStillPresent,
         }
     }
-    fn open(&self, verdict: Verdict, _: Disposition) -> bool {
-        verdict != Verdict::Closed
+    fn open(&self, verdict: Verdict, disposition: Disposition) -> bool {
+        verdict != Verdict::Closed && disposition != Disposition::Accepted
     }
     fn cause(&self, unit_files: &[SafeText], candidates: &[CauseCandidate]) -> Option<Cause> {
         candidates
