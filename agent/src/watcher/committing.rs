@@ -50,6 +50,19 @@ pub(super) enum Note {
     Sweep,
 }
 
+impl Done {
+    /// The file that was read.
+    fn file(&self) -> Option<&Path> {
+        match &self.note {
+            Note::File {
+                target: TargetPlace::File(path),
+                ..
+            } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 impl Watcher {
     /// Lets the last sweep speak, once everything that it saw has been read.
     pub(super) fn speak_of_sweep(&mut self, now: Instant) {
@@ -72,6 +85,36 @@ impl Watcher {
                 now,
             );
         }
+    }
+
+    /// Takes a reading in: to be committed with others, or noted at once where it says nothing that a
+    /// ledger could hold. Most files of a host are of that sort, and a transaction costs as much as
+    /// reading a small one.
+    pub(super) fn take_done(&mut self, done: Done, now: Instant) {
+        if self.says_nothing(&done) {
+            self.note(&done.reading, done.note);
+        } else {
+            self.detecting.push(done, now);
+        }
+    }
+
+    /// Whether a file was read whole, holds nothing, and held nothing before.
+    fn says_nothing(&self, done: &Done) -> bool {
+        let (Some(path), ReadingSubject::Place(place)) = (done.file(), &done.reading.subject)
+        else {
+            return false;
+        };
+        let uncommitted = || {
+            self.detecting
+                .done
+                .iter()
+                .any(|one| one.file() == Some(path))
+        };
+        done.reading.observed.is_empty()
+            && done.reading.extent == Extent::Whole
+            && plain_path(place).as_deref() == Some(path)
+            && !self.known.may_hold(path)
+            && !uncommitted()
     }
 
     pub(super) fn commit_if_due(&mut self, now: Instant) {

@@ -67,6 +67,8 @@ pub(super) struct Courier {
     report_not_before: Instant,
     heartbeat_due: Instant,
     every: Duration,
+    /// The ledger's revision at which nothing was unsent.
+    all_sent_at: Option<u64>,
     checking_in: bool,
     check_in_not_before: Instant,
     facts: HostFacts,
@@ -94,6 +96,7 @@ impl Courier {
             report_not_before: now,
             heartbeat_due: now,
             every: identity.heartbeat,
+            all_sent_at: None,
             checking_in: false,
             check_in_not_before: now,
             facts: crate::facts::read(Path::new("/"), options.labels.clone()),
@@ -134,8 +137,11 @@ impl Courier {
         self.outlet.is_some()
     }
 
-    pub(super) fn wants_report(&self, now: Instant) -> bool {
+    /// Whether a report may be sent; asked after every event, so that a ledger at a `revision` that
+    /// had nothing for it is not searched again.
+    pub(super) fn wants_report(&self, revision: u64, now: Instant) -> bool {
         self.outlet.is_some()
+            && self.all_sent_at != Some(revision)
             && self.turn == Turn::Free
             && self.leaving.is_none()
             && now >= self.report_not_before
@@ -208,6 +214,16 @@ impl Courier {
         if self.turn == Turn::Report {
             self.turn = Turn::Free;
         }
+    }
+
+    /// Nothing is unsent at this revision of the ledger.
+    pub(super) fn all_sent(&mut self, revision: u64) {
+        self.all_sent_at = Some(revision);
+    }
+
+    /// What was sent before is to be sent again.
+    pub(super) fn send_all(&mut self) {
+        self.all_sent_at = None;
     }
 
     /// The ledger or the collector is not ready for the next report.

@@ -449,7 +449,7 @@ impl Watcher {
             },
             (TargetPlace::File(_), None) => Note::Closed,
         };
-        self.detecting.push(Done { reading, note }, now);
+        self.take_done(Done { reading, note }, now);
         let work = if ended == Ended::Changed {
             examined.work.max(CHANGED_COST)
         } else {

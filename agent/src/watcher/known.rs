@@ -69,6 +69,13 @@ impl Known {
         self.by_path.get(&key).map(|entry| &entry.place)
     }
 
+    /// Whether the ledger may hold findings of `path`, whose name is plain: also where too many paths
+    /// hold some for this to know all of them.
+    #[must_use]
+    pub fn may_hold(&self, path: &Path) -> bool {
+        self.by_path.len() >= PATHS || self.place(path).is_some()
+    }
+
     /// Where `path` was last seen, in this run.
     #[must_use]
     pub fn seen_on(&self, path: &Path) -> Option<&SeenOn> {
@@ -119,5 +126,6 @@ mod tests {
         assert_eq!(known.by_path.len(), 1);
         assert_eq!(known.below(Path::new("/srv")), [PathBuf::from("/srv/a")]);
         assert!(known.below(Path::new("/sr")).is_empty());
+        assert!(known.may_hold(Path::new("/srv/a")) && !known.may_hold(Path::new("/srv/b")));
     }
 }

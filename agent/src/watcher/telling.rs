@@ -172,6 +172,7 @@ impl Watcher {
         self.courier.heart_beaten(answer, now);
         if answer.resync {
             tracing::info!("the collector asks for everything");
+            self.courier.send_all();
             if let Err(why) = self.ledger.resend_all(Uuid::new_v4()) {
                 tracing::error!(%why, "a full list could not be begun");
             }
@@ -235,7 +236,7 @@ impl Watcher {
         if self.courier.wants_heartbeat(now) && (self.detecting.is_ready() || self.ending) {
             self.send_heartbeat(now);
         }
-        if self.courier.wants_report(now) {
+        if self.courier.wants_report(self.ledger.revision(), now) {
             self.send_report(now);
         }
         if self.courier.wants_check_in(now)
@@ -247,7 +248,7 @@ impl Watcher {
 
     fn send_report(&mut self, now: Instant) {
         match self.ledger.unsent(limits::FINDINGS_PER_REPORT) {
-            Ok(None) => {}
+            Ok(None) => self.courier.all_sent(self.ledger.revision()),
             Ok(Some(batch)) => {
                 let report = batch.into_report(self.identity.host);
                 if let Err(why) = self.courier.report(report) {
