@@ -7,17 +7,27 @@
 
 use std::time::{Duration, Instant};
 
-use akwatch_proto::agent::CostReceipt;
 use akwatch_proto::coverage::Rung;
+
+mod meter;
+mod pace;
+
+pub use meter::Meter;
+pub use pace::Pace;
 
 /// How long pressure must be low before the rung rises.
 const CALM: Duration = Duration::from_secs(30);
 
-/// Resident KiB of all roles above which scans slow down: the peak that is promised.
-const RSS_REDUCED: u64 = 80 * 1024;
+/// Resident KiB of all roles above which scans slow down: a little below the peak that is promised.
+const RSS_REDUCED: u64 = 56 * 1024;
 
-/// Resident KiB of all roles above which only the heartbeat goes on, below the unit's hard limit.
-const RSS_HEARTBEAT: u64 = 192 * 1024;
+/// Resident KiB of all roles above which only the heartbeat goes on: a little below the hard limit of
+/// the units' slice, 96 MiB, at which the kernel would end a role.
+const RSS_HEARTBEAT: u64 = 88 * 1024;
+
+/// Percent of one processor that all roles together may use before scans slow down. Scans themselves
+/// stay below ([`Governor::scan_share`]), so what goes beyond are events.
+const OWN_CPU: f64 = 75.0;
 
 /// Share of ten seconds, in percent, in which some task waited for a processor.
 const CPU_SOME: f64 = 80.0;
@@ -42,19 +52,8 @@ pub struct Pressure {
     pub memory_full: f64,
     /// Resident KiB of all roles.
     pub rss_kib: u64,
-}
-
-impl Pressure {
-    /// Measures this host and the processes `own`. What the kernel does not tell counts as none.
-    #[must_use]
-    pub fn measure(own: &[i32]) -> Pressure {
-        Pressure {
-            cpu_some: psi("/proc/pressure/cpu", "some"),
-            io_some: psi("/proc/pressure/io", "some"),
-            memory_full: psi("/proc/pressure/memory", "full"),
-            rss_kib: resident(&own.iter().map(|pid| Usage::of(*pid)).collect::<Vec<_>>()),
-        }
-    }
+    /// Percent of one processor that all roles used over the last ten seconds.
+    pub own_cpu: f64,
 }
 
 /// Decides the rung.
@@ -130,6 +129,15 @@ impl Governor {
         }
     }
 
+    /// The share of one processor below which scans keep all roles together.
+    #[must_use]
+    pub fn scan_share(&self) -> f64 {
+        match self.rung {
+            Rung::Full => 0.5,
+            _ => 0.1,
+        }
+    }
+
     /// The shortest time between two places of a scan.
     #[must_use]
     pub fn scan_pause(&self) -> Duration {
@@ -164,6 +172,11 @@ fn judge(pressure: Pressure, share: f64) -> (Rung, Option<String>) {
             Rung::Reduced,
             percent("all tasks waited for memory", pressure.memory_full),
         )
+    } else if pressure.own_cpu > OWN_CPU * share {
+        (
+            Rung::Reduced,
+            percent("the agent itself used a processor", pressure.own_cpu),
+        )
     } else if pressure.cpu_some > CPU_SOME * share {
         (
             Rung::Reduced,
@@ -185,79 +198,6 @@ fn depth(rung: Rung) -> u8 {
         Rung::Reduced => 1,
         _ => 2,
     }
-}
-
-/// What one process has used.
-#[derive(Clone, Copy, Debug, Default)]
-struct Usage {
-    cpu_ms: u64,
-    /// Its own pages.
-    private_kib: u64,
-    /// Pages of files, which is the program that all roles share.
-    shared_kib: u64,
-    peak_kib: u64,
-}
-
-impl Usage {
-    fn of(pid: i32) -> Usage {
-        let Ok(process) = procfs::process::Process::new(pid) else {
-            return Usage::default();
-        };
-        let ticks = procfs::ticks_per_second().max(1);
-        let cpu_ms = process.stat().map_or(0, |stat| {
-            (stat.utime + stat.stime).saturating_mul(1000) / ticks
-        });
-        let Ok(status) = process.status() else {
-            return Usage {
-                cpu_ms,
-                ..Usage::default()
-            };
-        };
-        Usage {
-            cpu_ms,
-            private_kib: status.rssanon.or(status.vmrss).unwrap_or(0),
-            shared_kib: status.rssfile.unwrap_or(0),
-            peak_kib: status.vmhwm.unwrap_or(0),
-        }
-    }
-}
-
-/// KiB that the roles hold together: what each has for itself, and the program they share, once.
-fn resident(used: &[Usage]) -> u64 {
-    let private: u64 = used.iter().map(|usage| usage.private_kib).sum();
-    private + used.iter().map(|usage| usage.shared_kib).max().unwrap_or(0)
-}
-
-/// The most that the roles can have held together: each one's peak, the shared program counted once.
-fn peak(used: &[Usage]) -> u64 {
-    let shared = used.iter().map(|usage| usage.shared_kib).max().unwrap_or(0);
-    let private = |usage: &Usage| usage.peak_kib.saturating_sub(usage.shared_kib);
-    used.iter().map(private).sum::<u64>() + shared
-}
-
-/// What the processes `own` have cost; bytes are the caller's to add.
-#[must_use]
-pub fn cost(own: &[i32], since: Instant, now: Instant) -> CostReceipt {
-    let used: Vec<Usage> = own.iter().map(|pid| Usage::of(*pid)).collect();
-    CostReceipt {
-        cpu_ms: used.iter().map(|usage| usage.cpu_ms).sum(),
-        peak_rss_kib: peak(&used),
-        seconds: now.saturating_duration_since(since).as_secs(),
-        ..CostReceipt::default()
-    }
-}
-
-fn psi(path: &str, line: &str) -> f64 {
-    std::fs::read_to_string(path).map_or(0.0, |text| average(&text, line))
-}
-
-/// `avg10` of one line of a pressure file; 0 when it does not say.
-fn average(text: &str, line: &str) -> f64 {
-    text.lines()
-        .filter_map(|text| text.strip_prefix(line))
-        .flat_map(str::split_ascii_whitespace)
-        .find_map(|word| word.strip_prefix("avg10=")?.parse().ok())
-        .unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -329,21 +269,5 @@ mod tests {
             ],
             &[HeartbeatOnly, HeartbeatOnly, Reduced, Reduced, Full],
         );
-    }
-
-    #[test]
-    fn pressure_files_are_read_and_nonsense_is_none() {
-        let text =
-            "some avg10=12.34 avg60=0.00 avg300=0.00 total=1\nfull avg10=1.50 avg60=0 total=2\n";
-        assert!((average(text, "some") - 12.34).abs() < 1e-9);
-        assert!((average(text, "full") - 1.5).abs() < 1e-9);
-        assert!(average("some avg10=x", "full").abs() < 1e-9);
-    }
-
-    #[test]
-    fn this_process_has_a_cost() {
-        let own = [i32::try_from(std::process::id()).unwrap()];
-        assert!(Pressure::measure(&own).rss_kib > 0);
-        assert!(cost(&own, Instant::now(), Instant::now()).peak_rss_kib > 0);
     }
 }

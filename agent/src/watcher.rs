@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use ed25519_dalek::VerifyingKey;
 
 use crate::agenda::Agenda;
-use crate::budget::Governor;
+use crate::budget::{Governor, Meter, Pace};
 use crate::control;
 use crate::coverage::{Counts, Source};
 use crate::host::Root;
@@ -69,6 +69,10 @@ const MESSAGES: usize = 1024;
 
 /// How often the host's pressure is looked at and what is due is done.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long after the start, and then how often, memory that is not needed goes back to the host.
+const SETTLED: Duration = Duration::from_secs(5);
+const GIVE_BACK: Duration = Duration::from_secs(30);
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -222,6 +226,8 @@ struct Watcher {
     options: Options,
     agenda: Agenda,
     governor: Governor,
+    meter: Meter,
+    pace: Pace,
     counts: Counts,
     known: Known,
     mounted: Mounted,
@@ -243,6 +249,8 @@ struct Watcher {
     began: Instant,
     bytes_read: u64,
     ticked: Instant,
+    /// When memory is next given back.
+    gives_back: Instant,
     ending: bool,
 }
 
@@ -304,7 +312,7 @@ impl Watcher {
             until: Until::load(&options.directory),
             counts: Counts::of(&sources(&options)),
             walls: [("watcher", links.missing_walls)].into(),
-            own: own_processes(),
+            own: BTreeSet::new(),
             requests: links.requests,
             marked: None,
             sense: ends.sense,
@@ -312,12 +320,15 @@ impl Watcher {
             channels,
             agenda: Agenda::new(),
             governor: Governor::default(),
+            meter: Meter::new(now),
+            pace: Pace::default(),
             sweeps: Sweeps::default(),
             detecting: Detecting::default(),
             examples: Examples::default(),
             began: now,
             bytes_read: 0,
             ticked: now,
+            gives_back: now + SETTLED,
             ending: false,
             host,
             opener,
@@ -328,7 +339,7 @@ impl Watcher {
             known,
             interest,
         };
-        watcher.interest.leave_out(watcher.own.clone());
+        watcher.know_own();
         watcher.note_beginning();
         watcher.begin_scan();
         Ok(watcher)
@@ -402,7 +413,7 @@ impl Watcher {
             self.agenda.next_due().filter(|_| self.may_examine()),
             self.detecting.commit_due(),
             self.detecting.flights.deadline(),
-            self.scans.next_walk(&self.governor),
+            self.scans.next_walk(&self.governor, &self.pace),
         ];
         for other in others.into_iter().flatten() {
             due = due.min(other);
@@ -411,11 +422,8 @@ impl Watcher {
     }
 
     fn tick(&mut self, now: Instant) {
-        let own: Vec<i32> = self.own.iter().copied().collect();
         let before = self.governor.rung();
-        let rung = self
-            .governor
-            .observe(crate::budget::Pressure::measure(&own), now);
+        let rung = self.governor.observe(self.meter.measure(now), now);
         if rung != before {
             let reason = self.governor.reason().unwrap_or("the host is calm");
             tracing::info!(?rung, reason, "the rung changed");
@@ -424,6 +432,10 @@ impl Watcher {
         self.revisit_when_due(now);
         self.ask_for_examples(now);
         self.note_watched(now, false);
+        if now >= self.gives_back {
+            self.gives_back = now + GIVE_BACK;
+            akwatch_sys::memory::give_back();
+        }
     }
 
     fn end(&mut self, now: Instant) {
@@ -438,6 +450,7 @@ impl Watcher {
     /// Looks for the roles anew: one has come.
     fn know_own(&mut self) {
         self.own = own_processes();
+        self.meter.follow(&self.own);
         self.interest.leave_out(self.own.clone());
     }
 }

@@ -13,7 +13,7 @@ use crossbeam_channel::Sender;
 
 use super::{Options, Watcher};
 use crate::agenda::{Offered, Owner};
-use crate::budget::Governor;
+use crate::budget::{Governor, Pace};
 use crate::coverage::Source;
 use crate::job::{Target, TargetPlace, Urgency};
 use crate::sense::scan::{Ask, Walk, Walked};
@@ -80,9 +80,11 @@ impl Scans {
     }
 
     /// When the walk may give the next file, while it has to pause.
-    pub(super) fn next_walk(&self, governor: &Governor) -> Option<Instant> {
+    pub(super) fn next_walk(&self, governor: &Governor, pace: &Pace) -> Option<Instant> {
         self.running?;
-        Some(self.last_file? + governor.scan_pause()).filter(|due| *due > Instant::now())
+        let pause = self.last_file? + governor.scan_pause();
+        let due = pace.due().map_or(pause, |due| due.max(pause));
+        Some(due).filter(|due| *due > Instant::now())
     }
 
     fn walk(&mut self, urgency: Urgency, since: Option<Time>) -> bool {
@@ -126,7 +128,7 @@ impl Watcher {
             self.agenda.waiting(Urgency::FirstScan) + self.agenda.waiting(Urgency::Rescan);
         let paused = self
             .scans
-            .next_walk(&self.governor)
+            .next_walk(&self.governor, &self.pace)
             .is_some_and(|due| due > now);
         waiting < self.governor.scans_at_once()
             && !paused
@@ -229,6 +231,10 @@ impl Watcher {
 
     pub(super) fn take_walked(&mut self, walked: Walked, now: Instant) {
         self.scans.last_file = Some(now);
+        if self.pace.wants_look(now) {
+            let share = self.governor.scan_share();
+            self.pace.look(self.meter.cpu(), share, now);
+        }
         match walked {
             Walked::File(target) => {
                 self.scans.files += 1;

@@ -304,11 +304,10 @@ impl Watcher {
         self.counts.statement(rules, rung, reason, &walls)
     }
 
-    fn cost(&self, now: Instant) -> akwatch_proto::agent::CostReceipt {
-        let own: Vec<i32> = self.own.iter().copied().collect();
+    fn cost(&mut self, now: Instant) -> akwatch_proto::agent::CostReceipt {
         akwatch_proto::agent::CostReceipt {
             bytes_read: self.bytes_read,
-            ..crate::budget::cost(&own, self.began, now)
+            ..self.meter.receipt(now)
         }
     }
 
