@@ -160,12 +160,12 @@ async fn first_scan(fleet: &Fleet, roles: Roles) -> Result<()> {
     let (memory, begun, around) = (MemoryWatch::start(roles), Instant::now(), Around::now());
     let mut last = Value::Null;
     wait::within(SCAN, "the first scan to end", async || {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let Ok(status) = fleet.agent.status().await else {
             return Ok(None);
         };
         let scan = &status["scan"];
-        let over = scan["first_done"] == true && scan["waiting"] == 0 && scan["in_flight"] == 0;
+        let over = scan["first_done"] == true && scan["running"].is_null();
         last = status;
         Ok(over.then_some(()))
     })
