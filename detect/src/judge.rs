@@ -219,7 +219,7 @@ impl Judge<'_> {
             return rules;
         }
         if let Some(&key) = text.first_chunk() {
-            for anchor in self.rules.anchored(key) {
+            for anchor in self.rules.anchors().at(key) {
                 let rule = self.rules.rule(anchor.rule);
                 let pattern = &rule.shape(token.half).patterns;
                 if anchor.half == token.half
