@@ -4,6 +4,7 @@
 //! links. A failed proof lowers confidence and never deletes; a placeholder, a reference or a
 //! vendor's example is nothing.
 
+pub(crate) mod checksum;
 pub(crate) mod clue;
 pub(crate) mod key;
 pub(crate) mod owner;
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 
 use clue::Hints;
 
-use crate::rule::{Engine, Half, Role, Rule, RuleSet};
+use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
 use crate::unwrap::inline;
@@ -177,10 +178,17 @@ impl Judge<'_> {
         out: &mut Vec<Candidate>,
     ) {
         let text = &bytes[token.start..token.end];
-        if quiet::is_placeholder(text) {
+        let mut number = token.rule;
+        // Where services share a form, the name beside the value tells whose it is.
+        if self.rules.rule(number).provider.as_str() == "generic" {
+            number = self.named_service(value.path, text).unwrap_or(number);
+        }
+        let rule = self.rules.rule(number);
+        let body = &text[rule.shape(token.half).fixed(text)..];
+        if quiet::is_placeholder(text) && (quiet::is_stand_in(text) || quiet::is_placeholder(body))
+        {
             return;
         }
-        let rule = self.rules.rule(token.rule);
         let part = match token.half {
             Half::Id if quiet::entropy(&text[4.min(text.len())..]) < 2.5 => return,
             Half::Id => Part::Id,
@@ -190,21 +198,23 @@ impl Judge<'_> {
         };
         let mut found = self.candidate(value, part, text, offset + token.start);
         found.rules = self.sharing(token, text);
+        found.rules[0] = number;
         found.prefixed = true;
         found.confidence = Confidence::Strong;
         if let Some(named) = self.rules.names().role_of(value.path) {
             found.stem = named.stem;
             found.named = true;
         }
-        let body = &text[common_prefix(rule).min(text.len())..];
         if part == Part::Single && (quiet::entropy(text) < 2.8 || quiet::is_wordy(body)) {
             return;
         }
         if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
             match proof::prove(kind, text, bytes, &mut found.proofs) {
                 proof::Verdict::Holds => found.confidence = Confidence::Proven,
-                proof::Verdict::Lowers => found.confidence = Confidence::Contextual,
-                proof::Verdict::Fails => found.confidence = Confidence::Unknown,
+                proof::Verdict::Lowers | proof::Verdict::Fails => {
+                    found.confidence = found.confidence.min(Confidence::Contextual);
+                }
+                proof::Verdict::Alien => return,
                 proof::Verdict::Silent => {}
             }
         }
@@ -322,15 +332,7 @@ impl Judge<'_> {
         if !speaks || quiet::is_placeholder(bytes) || quiet::entropy(bytes) < 2.5 {
             return None;
         }
-        let mut spoken = Vec::new();
-        self.rules.words().within(value.path, &mut spoken);
-        let found = spoken
-            .into_iter()
-            .filter(|&number| {
-                let rule = self.rules.rule(number);
-                rule.by_word && rule.secret.is_whole(bytes)
-            })
-            .min()?;
+        let found = self.named_service(value.path, bytes)?;
         // A provider's own pair comes first: its id is most likely near.
         let paired = matches!(role, Some(Role::Secret | Role::IdOrSecret))
             && self.spoken(value).iter().any(|&rule| {
@@ -339,6 +341,17 @@ impl Judge<'_> {
                 either || rule.secret.is_whole(bytes)
             });
         (!paired).then_some(found)
+    }
+
+    /// The first rule by word whose word stands in `path` and whose shape `bytes` have.
+    fn named_service(&self, path: &[u8], bytes: &[u8]) -> Option<u16> {
+        let mut spoken = Vec::new();
+        self.rules.words().within(path, &mut spoken);
+        let fits = |&number: &u16| {
+            let rule = self.rules.rule(number);
+            rule.by_word && rule.secret.is_whole(bytes)
+        };
+        spoken.into_iter().filter(fits).min()
     }
 
     /// A value whose name says id, secret, or either.
@@ -624,6 +637,15 @@ impl Judge<'_> {
         if bytes.len() < limits::SHORTEST_SECRET || bytes.len() > 1 << 20 {
             return None;
         }
+        // Some tokens decode to text: they are tokens all the same.
+        let is_token = |bytes: &[u8]| {
+            let mut tokens = sieve::tokens(bytes, self.rules).into_iter();
+            tokens.any(|token| token.start == 0 && token.end == bytes.len())
+        };
+        Self::decoded(bytes).filter(|_| !is_token(bytes))
+    }
+
+    fn decoded(bytes: &[u8]) -> Option<(Encoding, Vec<u8>)> {
         if memchr::memchr(b'%', bytes).is_some() {
             let decoded = inline::percent(bytes)?;
             return Some((Encoding::Url, decoded));
@@ -639,6 +661,8 @@ impl Judge<'_> {
         }
         inline::base64(bytes)
             .filter(|decoded| decoded.len() >= 8 && inline::is_texty(decoded))
+            // A dozen random bytes are text in some script too often.
+            .filter(|decoded| decoded.len() >= 24 || decoded.is_ascii())
             .filter(|decoded| !proof::is_volcengine_half(decoded))
             .map(|decoded| (Encoding::Base64, decoded))
     }
@@ -653,10 +677,4 @@ pub(crate) fn header_scheme(bytes: &[u8]) -> Option<(usize, bool)> {
     } else {
         scheme.ends_with(b"Basic").then_some((space, false))
     }
-}
-
-fn common_prefix(rule: &Rule) -> usize {
-    rule.prefix
-        .as_ref()
-        .map_or(4, |prefix| prefix.as_str().len())
 }

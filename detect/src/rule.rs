@@ -72,17 +72,30 @@ impl Shape {
     pub(crate) fn is_whole(&self, value: &[u8]) -> bool {
         self.patterns.iter().any(|pattern| pattern.is_whole(value))
     }
+
+    /// How many bytes at the beginning of `value` the shape that it has fixes.
+    pub(crate) fn fixed(&self, value: &[u8]) -> usize {
+        let fits = self.patterns.iter().find(|pattern| pattern.is_whole(value));
+        fits.map_or(0, |pattern| pattern.anchor().len())
+    }
 }
 
 /// What can be proven offline about a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProofKind {
+    Atlassian,
     AwsAccount,
     AzureSas,
     AzureSignature,
+    Base64Json,
+    Base64Number,
+    Confluent,
     Crc32Base62,
+    Crc32BodyHex,
     Crc32Hex,
+    GitlabRoutable,
     Jwt,
+    Macaroon,
     Volcengine,
 }
 
@@ -258,6 +271,7 @@ impl RuleSet {
         &self.names
     }
 
+    /// The words that name rules.
     pub(crate) fn words(&self) -> &Words {
         &self.words
     }
@@ -283,7 +297,7 @@ fn names_of(rules: &[Rule]) -> Names {
             let long: Vec<String> = rule
                 .words
                 .iter()
-                .filter(|word| word.len() >= 5)
+                .filter(|word| word.len() >= 4)
                 .cloned()
                 .collect();
             names.extend(Role::Vendor, &long);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use akwatch_proto::credential::{Confidence, Kind, RuleId};
 
 use crate::content::{Format, Part, Position};
-use crate::judge::proof;
+use crate::judge::checksum;
 use crate::rule::{Half, Pattern, ProofKind, Rule, RuleFault, RuleSet};
 use crate::scan::{Detector, Limits};
 
@@ -39,6 +39,13 @@ impl Seed {
 }
 
 impl Sample {
+    /// What a rule without a shape has.
+    const NONE: Sample = Sample {
+        id: String::new(),
+        secret: String::new(),
+        token: String::new(),
+    };
+
     /// A credential of the rule called `rule`; none if there is no such rule or it has no shape.
     #[must_use]
     pub fn of(rules: &RuleSet, rule: &str, seed: &mut Seed) -> Option<Sample> {
@@ -46,12 +53,14 @@ impl Sample {
             .rules()
             .iter()
             .find(|known| known.id.as_str() == rule)?;
-        Sample::generate(rule, seed)
+        Sample::generate(rule, 0, seed)
     }
 
-    fn generate(rule: &Rule, seed: &mut Seed) -> Option<Sample> {
+    /// One of the secret's `shape`-th shape, and of the first shape of the other halves.
+    fn generate(rule: &Rule, shape: usize, seed: &mut Seed) -> Option<Sample> {
         let mut one = |half: Half| {
-            let pattern = rule.shape(half).patterns.first()?;
+            let number = if half == Half::Secret { shape } else { 0 };
+            let pattern = rule.shape(half).patterns.get(number)?;
             Some(text(pattern.generate(&mut || seed.next_number())))
         };
         let mut sample = Sample {
@@ -60,20 +69,9 @@ impl Sample {
             token: one(Half::Token).unwrap_or_default(),
         };
         match rule.proof {
-            Some(ProofKind::Crc32Base62) => {
-                let body = sample.secret.len() - 6;
-                let sum = proof::crc32(&sample.secret.as_bytes()[body - 30..body]);
-                sample.secret.replace_range(body.., &base62(sum));
-            }
-            Some(ProofKind::Crc32Hex) => {
-                let body = sample.secret.len() - 9;
-                let sum = proof::crc32(&sample.secret.as_bytes()[..body]);
-                sample
-                    .secret
-                    .replace_range(body + 1.., &format!("{sum:08x}"));
-            }
             Some(ProofKind::Volcengine) => volcengine(&mut sample, seed),
-            _ => {}
+            Some(kind) => checksum::complete(kind, &mut sample.secret),
+            None => {}
         }
         Some(sample)
     }
@@ -94,16 +92,6 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-fn base62(mut number: u32) -> String {
-    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut tail = [b'0'; 6];
-    for place in tail.iter_mut().rev() {
-        *place = DIGITS[(number % 62) as usize];
-        number /= 62;
-    }
-    text(tail.to_vec())
-}
-
 fn volcengine(sample: &mut Sample, seed: &mut Seed) {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -121,39 +109,52 @@ impl RuleSet {
         let mut seed = Seed(seed);
         let mut faults = Vec::new();
         for rule in self.rules() {
-            let Some(sample) = Sample::generate(rule, &mut seed).or_else(|| {
-                Some(Sample {
-                    id: String::new(),
-                    secret: String::new(),
-                    token: String::new(),
-                })
-            }) else {
-                continue;
+            // Each shape of a token is tried; halves of a pair differ in their ids.
+            let shapes = if rule.is_pair() {
+                1
+            } else {
+                rule.secret.patterns.len().max(1)
             };
-            let mut fault = |number: usize, what: &str, why: &str| {
-                faults.push(RuleFault {
-                    pack: "examples".to_owned(),
-                    rule: Some(rule.id.to_string()),
-                    why: format!("{what} {number}: {why}"),
-                });
-            };
-            for (number, example) in rule.examples.iter().enumerate() {
-                let filled = fill(example, &sample, &mut seed);
-                if !tells(&mut detector, &filled, rule, &sample) {
-                    fault(number + 1, "example", "no match with its secret and id");
-                }
-            }
-            for (number, example) in rule.look_alikes.iter().enumerate() {
-                let filled = fill(example, &sample, &mut seed);
-                let told = scan(&mut detector, &filled)
-                    .iter()
-                    .any(|(id, kind, ..)| *id == rule.id && *kind != Kind::Reference);
-                if told {
-                    fault(number + 1, "look-alike", "it matches");
-                }
+            for shape in 0..shapes {
+                let sample = Sample::generate(rule, shape, &mut seed).unwrap_or(Sample::NONE);
+                check_rule(&mut detector, rule, shape, &sample, &mut seed, &mut faults);
             }
         }
         faults
+    }
+}
+
+fn check_rule(
+    detector: &mut Detector,
+    rule: &Rule,
+    shape: usize,
+    sample: &Sample,
+    seed: &mut Seed,
+    faults: &mut Vec<RuleFault>,
+) {
+    let mut fault = |number: usize, what: &str, why: &str| {
+        faults.push(RuleFault {
+            pack: "examples".to_owned(),
+            rule: Some(rule.id.to_string()),
+            why: format!("{what} {number}, form {}: {why}", shape + 1),
+        });
+    };
+    for (number, example) in rule.examples.iter().enumerate() {
+        let filled = fill(example, rule, shape, sample, seed);
+        if filled.is_some_and(|filled| !tells(detector, &filled, rule, sample)) {
+            fault(number + 1, "example", "no match with its secret and id");
+        }
+    }
+    for (number, example) in rule.look_alikes.iter().enumerate() {
+        let Some(filled) = fill(example, rule, shape, sample, seed) else {
+            continue;
+        };
+        let told = scan(detector, &filled)
+            .iter()
+            .any(|(id, kind, ..)| *id == rule.id && *kind != Kind::Reference);
+        if told {
+            fault(number + 1, "look-alike", "it matches");
+        }
     }
 }
 
@@ -195,8 +196,16 @@ fn tells(detector: &mut Detector, text: &str, rule: &Rule, sample: &Sample) -> b
     })
 }
 
-/// Fills `{id}`, `{secret}`, `{token}` and classes such as `{hex:32}`; other braces stay.
-fn fill(example: &str, sample: &Sample, seed: &mut Seed) -> String {
+/// Fills `{id}`, `{secret}`, `{token}`, the rule's first `{word}`, a secret too `{short}` by one or
+/// `{masked}`, and classes such as `{hex:32}`; other braces stay. Nothing if the rule has no such thing.
+fn fill(
+    example: &str,
+    rule: &Rule,
+    shape: usize,
+    sample: &Sample,
+    seed: &mut Seed,
+) -> Option<String> {
+    let pattern = rule.secret.patterns.get(shape);
     let mut out = String::new();
     let mut rest = example;
     while let Some(open) = rest.find('{') {
@@ -208,6 +217,14 @@ fn fill(example: &str, sample: &Sample, seed: &mut Seed) -> String {
             "{id}" => Some(sample.id.clone()),
             "{secret}" => Some(sample.secret.clone()),
             "{token}" => Some(sample.token.clone()),
+            "{word}" => Some(rule.words.first()?.clone()),
+            "{masked}" => Some(text(pattern?.mask())),
+            "{short}" => {
+                let short = pattern?.shorten(&mut || seed.next_number());
+                // A shape that is one shorter than another of the same rule has no such look-alike.
+                let whole = (0..=short.len()).any(|end| rule.secret.is_whole(&short[..end]));
+                Some(text(Some(short).filter(|_| !whole)?))
+            }
             _ if inner.contains(':') && !inner.contains(['"', ' ']) => Pattern::parse(inner)
                 .ok()
                 .map(|pattern| text(pattern.generate(&mut || seed.next_number()))),
@@ -225,7 +242,7 @@ fn fill(example: &str, sample: &Sample, seed: &mut Seed) -> String {
         }
     }
     out.push_str(rest);
-    out
+    Some(out)
 }
 
 #[cfg(test)]

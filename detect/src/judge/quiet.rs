@@ -138,12 +138,16 @@ pub(crate) fn is_reference(value: &[u8]) -> bool {
 
 /// Whether a machine-made value is a stand-in.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+    is_stand_in(value) || is_monotone(value)
+}
+
+/// Whether a value says in words that it is none, or is one that its vendor publishes.
+pub(crate) fn is_stand_in(value: &[u8]) -> bool {
     PLACEHOLDERS.iter().any(|word| holds_folded(value, word))
         || holds(value, b"xxxx")
         || holds(value, b"XXXX")
         || says_your(value)
         || PUBLISHED.contains(&Fnv::of(value))
-        || is_monotone(value)
 }
 
 /// `your-key`, `YOUR_KEY`, `yourKey`: four letters that stand by chance in one random key of thousands

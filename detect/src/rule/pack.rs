@@ -11,9 +11,23 @@ use super::name::{Names, RawNames};
 use super::{Engine, Pattern, ProofKind, Rule, RuleFault, Shape};
 
 pub(super) const NAMES: &str = include_str!("../../rules/names.toml");
-pub(super) const BUILTIN: [(&str, &str); 7] = [
+pub(super) const BUILTIN: [(&str, &str); 15] = [
     ("cloud.toml", include_str!("../../rules/cloud.toml")),
     ("tokens.toml", include_str!("../../rules/tokens.toml")),
+    (
+        "source-hosts.toml",
+        include_str!("../../rules/source-hosts.toml"),
+    ),
+    ("chat.toml", include_str!("../../rules/chat.toml")),
+    ("payments.toml", include_str!("../../rules/payments.toml")),
+    ("models.toml", include_str!("../../rules/models.toml")),
+    (
+        "monitoring.toml",
+        include_str!("../../rules/monitoring.toml"),
+    ),
+    ("platforms.toml", include_str!("../../rules/platforms.toml")),
+    ("identity.toml", include_str!("../../rules/identity.toml")),
+    ("business.toml", include_str!("../../rules/business.toml")),
     ("services.toml", include_str!("../../rules/services.toml")),
     ("keys.toml", include_str!("../../rules/keys.toml")),
     ("azure.toml", include_str!("../../rules/azure.toml")),
@@ -33,41 +47,89 @@ struct RawPack {
     rule: Vec<toml::Value>,
     #[serde(default)]
     service: Vec<RawService>,
+    #[serde(default)]
+    defaults: Defaults,
 }
 
-/// The short form: a key by its service's word and its shape.
-#[derive(Deserialize)]
+/// What the short forms of one pack have in common.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Defaults {
+    source: Option<String>,
+    remedy: Option<String>,
+}
+
+/// Examples and look-alikes of every short form: each shape of the rule is put into them.
+const EXAMPLES: [&str; 3] = [
+    "KEY={secret}\n",
+    "{\"credential\": \"{secret}\"}\n",
+    "curl -H 'X-Key: {secret}' https://api.example.com/\n",
+];
+const LOOK_ALIKES: [&str; 2] = ["KEY={short}\n", "KEY={masked}\n"];
+/// The same where a word beside the value decides.
+const WORD_EXAMPLES: [&str; 2] = [
+    "{word}_api_key = \"{secret}\"\n",
+    "{\"{word}_auth_token\": \"{secret}\"}\n",
+];
+const WORD_LOOK_ALIKES: [&str; 2] = ["{word}_api_key = \"{masked}\"\n", "trace = \"{secret}\"\n"];
+
+/// The short form: a token by its shape, or by its service's word and its shape.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawService {
     id: String,
+    about: Option<String>,
+    #[serde(default)]
     words: Vec<String>,
     patterns: Vec<String>,
+    source: Option<String>,
+    remedy: Option<String>,
+    proof: Option<String>,
+    marker: Option<String>,
+    #[serde(default)]
+    look_alikes: Vec<String>,
 }
 
 impl RawService {
     /// The long form of the same. Without words the shape must speak for itself.
-    fn rule(self) -> RawRule {
+    fn rule(self, defaults: &Defaults) -> RawRule {
         let provider = self.id.split('.').next().unwrap_or_default().to_owned();
+        let by_word = !self.words.is_empty();
+        let owned = |texts: &'static [&'static str]| texts.iter().map(|&text| text.to_owned());
+        let (examples, look_alikes) = if by_word {
+            (&WORD_EXAMPLES[..], &WORD_LOOK_ALIKES[..])
+        } else {
+            (&EXAMPLES[..], &LOOK_ALIKES[..])
+        };
         RawRule {
-            about: format!("Key of {provider}, by the name beside it and its form."),
-            provider,
+            about: self.about.unwrap_or_else(|| match by_word {
+                true => format!("Key of {provider}, by the name beside it and its form."),
+                false => format!("Token of {provider}."),
+            }),
+            provider: Some(provider),
             id: self.id,
             kind: Kind::Token,
-            source: "the service's own documents".to_owned(),
-            remedy: "service-token".to_owned(),
-            by_word: !self.words.is_empty(),
+            source: self
+                .source
+                .or_else(|| defaults.source.clone())
+                .unwrap_or_else(|| "the service's own documents".to_owned()),
+            remedy: self
+                .remedy
+                .or_else(|| defaults.remedy.clone())
+                .unwrap_or_else(|| "service-token".to_owned()),
+            by_word,
             words: self.words,
-            proof: None,
+            proof: self.proof,
             engine: None,
-            marker: None,
+            marker: self.marker,
             id_part: RawShape::default(),
             secret_part: RawShape {
                 patterns: self.patterns,
                 names: Vec::new(),
             },
             token_part: RawShape::default(),
-            examples: Vec::new(),
-            look_alikes: Vec::new(),
+            examples: owned(examples).collect(),
+            look_alikes: owned(look_alikes).chain(self.look_alikes).collect(),
         }
     }
 }
@@ -76,7 +138,8 @@ impl RawService {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawRule {
     id: String,
-    provider: String,
+    /// The id's first word, where it is left out.
+    provider: Option<String>,
     kind: Kind,
     about: String,
     source: String,
@@ -166,7 +229,7 @@ pub(super) fn read(
     let mut compiled = Vec::new();
     for service in pack.service {
         let id = service.id.clone();
-        match compile(service.rule(), trusted) {
+        match compile(service.rule(&pack.defaults), trusted) {
             Ok(rule) => compiled.push(rule),
             Err(why) => fault(Some(id), why),
         }
@@ -189,7 +252,9 @@ pub(super) fn read(
 
 fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
     let id = RuleId::parse(&raw.id).map_err(|error| error.to_string())?;
-    let provider = Provider::parse(&raw.provider).map_err(|error| error.to_string())?;
+    let named = raw.provider.as_deref();
+    let provider = named.unwrap_or_else(|| raw.id.split('.').next().unwrap_or_default());
+    let provider = Provider::parse(provider).map_err(|error| error.to_string())?;
     let engine = raw.engine.as_deref().map(engine_named).transpose()?;
     if engine.is_some() && !trusted {
         return Err("only the program's own rules name an engine".to_owned());
@@ -313,12 +378,19 @@ fn engine_named(name: &str) -> Result<Engine, String> {
 
 fn proof_named(name: &str) -> Result<ProofKind, String> {
     Ok(match name {
+        "atlassian" => ProofKind::Atlassian,
         "aws-account" => ProofKind::AwsAccount,
         "azure-sas" => ProofKind::AzureSas,
         "azure-signature" => ProofKind::AzureSignature,
+        "base64-json" => ProofKind::Base64Json,
+        "base64-number" => ProofKind::Base64Number,
+        "confluent" => ProofKind::Confluent,
         "crc32-base62" => ProofKind::Crc32Base62,
+        "crc32-body-hex" => ProofKind::Crc32BodyHex,
         "crc32-hex" => ProofKind::Crc32Hex,
+        "gitlab-routable" => ProofKind::GitlabRoutable,
         "jwt" => ProofKind::Jwt,
+        "macaroon" => ProofKind::Macaroon,
         "volcengine" => ProofKind::Volcengine,
         _ => return Err(format!("no proof is called `{name}`")),
     })

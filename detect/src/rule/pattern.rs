@@ -179,15 +179,20 @@ pub(crate) struct Pattern {
     max: usize,
 }
 
+/// What `{uuid}` stands for.
+const UUID: &str = "{xdigit:8}-{xdigit:4}-{xdigit:4}-{xdigit:4}-{xdigit:12}";
 /// Longest repeat of one class: session tokens fit.
 const LONGEST_REPEAT: usize = 4096;
 /// Items and variable items of one pattern: what bounds the backtracking.
-const MOST_ITEMS: usize = 40;
+const MOST_ITEMS: usize = 48;
 const MOST_VARIABLE: usize = 4;
 
 impl Pattern {
     /// Parses the written form; the error says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Pattern, String> {
+        let written = text;
+        let expanded = text.replace("{uuid}", UUID);
+        let text = expanded.as_str();
         let mut items = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -209,7 +214,7 @@ impl Pattern {
             .count();
         if items.is_empty() || items.len() > MOST_ITEMS || variable > MOST_VARIABLE {
             return Err(format!(
-                "`{text}` needs 1 to {MOST_ITEMS} items, at most {MOST_VARIABLE} of variable length"
+                "`{written}` needs 1 to {MOST_ITEMS} items, at most {MOST_VARIABLE} of variable length"
             ));
         }
         let sum = |f: fn(&Item) -> usize| items.iter().map(f).sum();
@@ -351,6 +356,43 @@ impl Pattern {
                     for _ in 0..count {
                         value.push(members[pick(next, members.len())]);
                     }
+                }
+            }
+        }
+        value
+    }
+}
+
+impl Pattern {
+    /// A value that is one byte too short in its longest class.
+    pub(crate) fn shorten(&self, next: &mut dyn FnMut() -> u64) -> Vec<u8> {
+        let longest = self
+            .items
+            .iter()
+            .enumerate()
+            .filter_map(|(at, item)| match item {
+                Item::Class { min, .. } => Some((*min, at)),
+                Item::Literal(_) => None,
+            });
+        let mut shorter = self.clone();
+        if let Some((_, at)) = longest.max()
+            && let Item::Class { min, max, .. } = &mut shorter.items[at]
+        {
+            *min = min.saturating_sub(1);
+            *max = *min;
+        }
+        shorter.generate(next)
+    }
+
+    /// A value of this shape whose every free place holds the same byte.
+    pub(crate) fn mask(&self) -> Vec<u8> {
+        let mut value = Vec::new();
+        for item in &self.items {
+            match item {
+                Item::Literal(bytes) => value.extend_from_slice(bytes),
+                Item::Class { set, min, .. } => {
+                    let byte = if set.has(b'x') { b'x' } else { b'0' };
+                    value.extend(std::iter::repeat_n(byte, *min));
                 }
             }
         }

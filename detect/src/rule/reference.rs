@@ -35,8 +35,10 @@ A pattern is literals and `{class:length}` or `{class:least-most}`. Classes: `di
 alnum upnum lownum lowdash hex xdigit base32 word url urldot b64 b64any tilde pct cask month print`. A secret has at least
 16 characters; a secret without an id begins with two fixed characters, has a `marker`, or sets
 `by-word = true`, and then stands only beside a key that holds one of its words. A rule that asks for
-less is set aside by name and the others stay. `service = [{ id, words, patterns }]` is the short form
-of a `by-word` token.
+less is set aside by name and the others stay. `service = [{ id, about, words, patterns, source, proof }]` is the short form of a token, with
+words `by-word`; every one of its patterns is tried in examples that all short forms share. `{uuid}`
+is short for a UUID. Examples hold `{id}`, `{secret}`, `{token}` or a class; look-alikes may hold the
+secret `{short}` by one character or `{masked}`.
 
 ## The rules
 
