@@ -96,6 +96,26 @@ pub enum Format {
     CodeHistory,
     /// vim's registers and command lines.
     Viminfo,
+    /// systemd's units and supervisor's programs.
+    Unit,
+    /// A Dockerfile.
+    Dockerfile,
+    /// Terraform's and its kin's language.
+    Hcl,
+    /// A table with its columns' names in the first row.
+    Csv,
+    /// Lines of names and words: nginx, Redis, HAProxy and their kin.
+    Directives,
+    /// Configuration that is either pairs or words: its lines say which.
+    Conf,
+    /// `.netrc`.
+    Netrc,
+    /// `.pgpass`: `host:port:database:user:password`.
+    PgPass,
+    /// `chap-secrets`: `client server secret addresses`.
+    ChapSecrets,
+    /// `key:secret`, perhaps with a bucket before it.
+    KeyPairs,
     /// Anything else: lines of text or bytes.
     Text,
 }

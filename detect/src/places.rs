@@ -373,6 +373,16 @@ fn format_named(name: &str) -> Option<Format> {
         "redis-history" => Format::RedisHistory,
         "code-history" => Format::CodeHistory,
         "viminfo" => Format::Viminfo,
+        "unit" => Format::Unit,
+        "dockerfile" => Format::Dockerfile,
+        "hcl" => Format::Hcl,
+        "csv" => Format::Csv,
+        "directives" => Format::Directives,
+        "conf" => Format::Conf,
+        "netrc" => Format::Netrc,
+        "pgpass" => Format::PgPass,
+        "chap-secrets" => Format::ChapSecrets,
+        "key-pairs" => Format::KeyPairs,
         "text" => Format::Text,
         _ => return None,
     })
@@ -457,12 +467,17 @@ mod tests {
         check("prod.env", Format::Dotenv);
         check("/proc/4242/environ", Format::Environ);
         check("/proc/4242/cmdline", Format::Argv);
-        check("/etc/systemd/system/pay.service", Format::Ini);
+        check("/etc/systemd/system/pay.service", Format::Unit);
         check("/etc/cron.d/backup", Format::Shell);
         check("/etc/default/pay", Format::Dotenv);
         check("/srv/x/core-site.xml", Format::Xml);
         check("/srv/x/main.go", Format::Text);
-        check("/srv/x/nginx.conf", Format::Guess);
+        check("/srv/x/nginx.conf", Format::Directives);
+        check("/srv/x/app.conf", Format::Conf);
+        check("/srv/x/Dockerfile.web", Format::Dockerfile);
+        check("/srv/x/prod.tfvars", Format::Hcl);
+        check("/root/.netrc", Format::Netrc);
+        check("/tmp/AccessKey.csv", Format::Csv);
         check("/srv/x/unheard-of", Format::Guess);
     }
 

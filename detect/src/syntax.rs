@@ -5,7 +5,12 @@
 //! they do not understand is read line by line by [`text`]. None of them judges a value.
 
 pub(crate) mod argv;
+pub(crate) mod calls;
+pub(crate) mod csv;
+pub(crate) mod directives;
+pub(crate) mod dockerfile;
 pub(crate) mod flow;
+pub(crate) mod hcl;
 pub(crate) mod history;
 pub(crate) mod keyed;
 pub(crate) mod refine;
@@ -16,6 +21,8 @@ pub(crate) mod xml;
 pub(crate) mod yaml;
 
 use std::ops::Range;
+
+use akwatch_proto::place::Encoding;
 
 use crate::content::Format;
 
@@ -94,6 +101,8 @@ pub(crate) struct Field {
     pub(crate) scope: ScopeId,
     /// Whether the value was quoted, or its format leaves no doubt where it ends.
     pub(crate) quoted: bool,
+    /// What `decoded` was undone from, where that is more than escapes.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 impl Field {
@@ -117,6 +126,7 @@ impl Fields<'_> {
                 decoded: None,
                 scope,
                 quoted,
+                encoding: None,
             });
         }
     }
@@ -135,6 +145,7 @@ impl Fields<'_> {
                 decoded,
                 scope,
                 quoted: true,
+                encoding: None,
             });
         }
     }
@@ -206,29 +217,107 @@ pub(crate) fn parse(
         Format::CodeHistory => history::code(text, range, root, fields),
         Format::Viminfo => history::viminfo(text, range, root, fields),
         Format::Sql => sql::statements(text, range, root, fields),
+        Format::Unit => keyed::parse(text, range, keyed::Style::UNIT, root, fields),
+        Format::Dockerfile => dockerfile::parse(text, range, root, fields),
+        Format::Hcl => hcl::parse(text, range, root, fields),
+        Format::Csv => csv::parse(text, range, root, fields),
+        Format::Directives => directives::parse(text, range, root, fields),
+        Format::Conf => match sniff(&text[range.clone()]) {
+            Format::Text => directives::parse(text, range, root, fields),
+            format => return parse(text, range, format, root, fields),
+        },
+        Format::Netrc => directives::netrc(text, range, root, fields),
+        Format::PgPass => {
+            let names: [&[u8]; 1] = [b"password"];
+            directives::records(text, range, |&b| b == b':', &names, root, fields);
+        }
+        Format::ChapSecrets => {
+            let names: [&[u8]; 3] = [b"", b"", b"password"];
+            directives::records(text, range, u8::is_ascii_whitespace, &names, root, fields);
+        }
+        Format::KeyPairs => {
+            let names: [&[u8]; 2] = [b"access-key-id", b"secret-key"];
+            directives::records(
+                text,
+                range,
+                |&b| matches!(b, b':' | b'|'),
+                &names,
+                root,
+                fields,
+            );
+        }
         Format::Guess | Format::Text => {}
     }
     refine::refine(text, first, fields);
 }
 
-/// Whether a format's fields are wanted even when the sieve saw nothing: flags and names there do
-/// not stand before `=` or `:`.
-pub(crate) fn always(format: Format) -> bool {
+/// Whether a format's lines are commands of a shell.
+pub(crate) fn are_commands(format: Format) -> bool {
     matches!(
         format,
-        Format::Environ
-            | Format::Argv
+        Format::Argv
             | Format::Shell
+            | Format::Dockerfile
+            | Format::PowerShell
             | Format::BashHistory
             | Format::ZshHistory
             | Format::FishHistory
-            | Format::PowerShell
-            | Format::SqlHistory
-            | Format::RedisHistory
-            | Format::CodeHistory
-            | Format::Viminfo
     )
 }
+
+/// Whether a text's fields are wanted even when the sieve saw nothing: flags and names there do not
+/// stand before `=` or `:`.
+pub(crate) fn always(format: Format, text: &[u8]) -> bool {
+    match format {
+        Format::Sql => sql::is_worth(text),
+        Format::Csv => csv::is_worth(text),
+        // Configuration is short; what is long under such a name is something else.
+        Format::Conf | Format::Directives | Format::Hcl => text.len() <= LONGEST_CONFIGURATION,
+        Format::Yaml | Format::Json => holds_flags(text),
+        Format::Environ
+        | Format::SqlHistory
+        | Format::RedisHistory
+        | Format::CodeHistory
+        | Format::Viminfo
+        | Format::Unit
+        | Format::Netrc
+        | Format::PgPass
+        | Format::ChapSecrets
+        | Format::KeyPairs => true,
+        format => are_commands(format),
+    }
+}
+
+/// Whether flags that carry a secret stand in a text: what is typed on command lines is also written
+/// into manifests and pipelines, and no separator stands before a flag's value there.
+fn holds_flags(text: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] = [
+        b"pass",
+        b"password",
+        b"passwd",
+        b"token",
+        b"secret",
+        b"-key",
+        b"pwd",
+        b"_key",
+    ];
+    let long = memchr::memmem::find_iter(text, b"--").any(|at| {
+        let rest = &text[at + 2..text.len().min(at + 42)];
+        let length = rest
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            .count();
+        matches!(rest.get(length), Some(b' ' | b'"' | b'\''))
+            && NAMES.iter().any(|name| rest[..length].ends_with(name))
+    });
+    long || memchr::memmem::find_iter(text, b" -p").any(|at| {
+        let rest = &text[at + 3..text.len().min(at + 11)];
+        rest.len() == 8 && rest.iter().all(u8::is_ascii_graphic)
+    })
+}
+
+/// Bytes of a configuration of words that is read although nothing in it was seen.
+const LONGEST_CONFIGURATION: usize = 256 * 1024;
 
 /// Decides a format from the first bytes of a text whose name says nothing.
 pub(crate) fn sniff(head: &[u8]) -> Format {

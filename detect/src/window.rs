@@ -177,7 +177,7 @@ impl<'r> Scanner<'r> {
         if cut {
             hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
         }
-        if hits.is_empty() && !syntax::always(region.format) {
+        if hits.is_empty() && !syntax::always(region.format, text) {
             return;
         }
         let guessed;
@@ -290,11 +290,17 @@ impl<'r> Scanner<'r> {
         let line = |at: usize| lines.number(if in_place { start + at } else { start });
         let path = join(&region.path, &field.path);
         let plain = matches!(region.format, Format::Text | Format::Guess);
+        let encoding: Vec<Encoding> = region
+            .encoding
+            .iter()
+            .copied()
+            .chain(field.encoding)
+            .collect();
         let value = Value {
             path: &path,
             bytes,
             scope: field.scope,
-            encoding: &region.encoding,
+            encoding: &encoding,
             sure: field.quoted || !region.code,
             loose: !field.quoted && plain,
             order: region.offset + start as u64,

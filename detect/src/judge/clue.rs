@@ -100,7 +100,7 @@ pub(crate) fn listen(
         rules,
         text,
         plain: matches!(format, Format::Text | Format::Guess),
-        command: syntax::always(format) && format != Format::Environ,
+        command: syntax::are_commands(format),
         scopes,
         siblings: wanted,
         imports: None,

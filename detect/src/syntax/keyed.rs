@@ -24,6 +24,8 @@ pub(crate) struct Style {
     comments: bool,
     /// `[…]` and `{…}` are collections.
     collections: bool,
+    /// Values are continued while a line ends with a backslash; some are commands.
+    unit: bool,
 }
 
 impl Style {
@@ -34,6 +36,7 @@ impl Style {
         sections: false,
         comments: true,
         collections: false,
+        unit: false,
     };
     pub(crate) const INI: Style = Style {
         sections: true,
@@ -44,6 +47,13 @@ impl Style {
         escapes: true,
         comments: false,
         ..Style::DOTENV
+    };
+    /// systemd's units and supervisor's programs.
+    pub(crate) const UNIT: Style = Style {
+        colon: false,
+        comments: false,
+        unit: true,
+        ..Style::INI
     };
     pub(crate) const TOML: Style = Style {
         collections: true,
@@ -168,6 +178,15 @@ impl Keyed<'_, '_, '_> {
             path.push(b'.');
         }
         path.extend_from_slice(&self.text[key.clone()]);
+        // An inventory's line: a host, then `name=value` with blanks between.
+        let several = self.style.sections
+            && memchr::memchr(b' ', &self.text[key.clone()]).is_some()
+            && memchr::memchr(b'=', &self.text[value..end]).is_some();
+        if several {
+            let scope = self.fields.scopes.child(self.block);
+            super::text::spaced_pairs(self.text, start..end, scope, self.fields);
+            return next;
+        }
         self.value(&path, &key, value, end, next)
     }
 
@@ -177,7 +196,9 @@ impl Keyed<'_, '_, '_> {
         let mut at = 0;
         let length = loop {
             let byte = *line.get(at)?;
-            if byte == b'=' || (byte == b':' && self.style.colon) {
+            // npm's names begin with a registry: `//host/:_authToken=…`.
+            let colon = self.style.colon && !line.starts_with(b"//");
+            if byte == b'=' || (byte == b':' && colon) {
                 break at;
             }
             if byte == b'\\' {
@@ -216,7 +237,11 @@ impl Keyed<'_, '_, '_> {
             return next;
         }
         let name = &self.text[key.clone()];
-        if name.starts_with(b"Exec") {
+        let (mut end, mut next) = (end, next);
+        if self.style.unit {
+            (end, next) = self.unit_end(start, end, next);
+        }
+        if name.starts_with(b"Exec") || (self.style.unit && name == b"command") {
             shell::line(self.text, start..end, self.block, self.fields);
         } else if matches!(name, b"Environment" | b"environment") {
             shell::assignments(self.text, start..end, self.block, self.fields);
@@ -244,6 +269,28 @@ impl Keyed<'_, '_, '_> {
                 next
             }
         }
+    }
+
+    /// Where a unit's value ends: a backslash at a line's end continues it, as does, for supervisor,
+    /// a line that begins with blanks.
+    fn unit_end(&self, start: usize, mut end: usize, mut next: usize) -> (usize, usize) {
+        let mut lines = 0;
+        while next < self.end && lines < 256 {
+            let continued = self.text[start..end].ends_with(b"\\")
+                || matches!(self.text[next], b' ' | b'\t')
+                    && !self.text[next..self.end]
+                        .trim_ascii_start()
+                        .starts_with(b"[");
+            if !continued {
+                break;
+            }
+            let stop =
+                memchr::memchr(b'\n', &self.text[next..self.end]).map_or(self.end, |n| next + n);
+            end = start + self.text[start..stop].trim_ascii_end().len();
+            next = (stop + 1).min(self.end).max(next + 1);
+            lines += 1;
+        }
+        (end, next)
     }
 
     fn quoted(&mut self, path: &[u8], quote: u8, start: usize, end: usize, next: usize) -> usize {
@@ -308,6 +355,7 @@ impl Keyed<'_, '_, '_> {
             decoded,
             scope: self.block,
             quoted: false,
+            encoding: None,
         });
         next
     }

@@ -1,20 +1,66 @@
 //! What several formats have in common once their fields are read.
 //!
-//! A key called `name` beside one called `value` names it; a list's `NAME=value` is an assignment;
-//! a block of several lines is a file inside the file; a `command` is a command line.
+//! A key called `name` beside one called `value` names it; a list's `NAME=value` is an assignment; a
+//! reference with a default holds the default; a block of several lines is a file inside the file;
+//! a `command` is a command line, and so is a list of arguments.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use super::{Fields, ScopeId, parse, shell, sniff};
+use akwatch_proto::place::Encoding;
+
+use super::{Field, Fields, ScopeId, parse, read_as, shell, sniff};
 use crate::content::Format;
+use crate::unwrap::inline;
 
 /// Files inside files inside files.
 const DEEPEST_BLOCK: usize = 3;
+/// Texts inside texts, whatever holds them.
+const DEEPEST_TEXT: u32 = 4;
+/// Bytes of a command.
+const LONGEST_COMMAND: usize = 64 * 1024;
+
+/// Keys whose values are commands.
+const COMMANDS: [&[u8]; 27] = [
+    b"command",
+    b"cmd",
+    b"run",
+    b"script",
+    b"entrypoint",
+    b"args",
+    b"Cmd",
+    b"exec",
+    b"CMD",
+    b"ExecStart",
+    b"before_script",
+    b"after_script",
+    b"commands",
+    b"shell",
+    b"Entrypoint",
+    b"Args",
+    b"ENTRYPOINT",
+    b"RUN",
+    b"HEALTHCHECK",
+    b"argv",
+    b"test",
+    b"Test",
+    b"created_by",
+    b"user_data",
+    b"runcmd",
+    b"inline",
+    b"bash",
+];
 
 /// Refines the fields from `first` on.
 pub(crate) fn refine(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     name_values(text, first, fields);
     assignments(text, first, fields);
+    for field in &mut fields.fields[first..] {
+        parent_names(field);
+        default_of(text, field);
+    }
+    logins(text, first, fields);
+    arguments(text, first, fields);
     blocks(text, first, fields);
 }
 
@@ -26,29 +72,53 @@ fn last(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'.').next().unwrap_or_default()
 }
 
-/// `{name: COS_SECRET_KEY, value: …}` and Hadoop's `<name>` and `<value>`.
+/// What a key that only says *name* or *value* has before that word: nothing, or `config_`.
+fn stem<'a>(key: &'a [u8], words: &[&[u8]]) -> Option<&'a [u8]> {
+    words.iter().find_map(|word| {
+        let at = key.len().checked_sub(word.len())?;
+        key[at..].eq_ignore_ascii_case(word).then_some(&key[..at])
+    })
+}
+
+/// `{name: COS_SECRET_KEY, value: …}`, Hadoop's `<name>` and `<value>`, a table's `config_key` and
+/// `config_value`.
 fn name_values(text: &[u8], first: usize, fields: &mut Fields<'_>) {
-    let mut names: HashMap<ScopeId, usize> = HashMap::new();
+    const NAMES: [&[u8]; 7] = [
+        b"name",
+        b"key",
+        b"variable",
+        b"property",
+        b"attribute",
+        b"envvar",
+        b"label",
+    ];
+    const VALUES: [&[u8]; 4] = [b"value", b"val", b"content", b"defaultvalue"];
+    const PLAIN: usize = 16;
+    let mut names: HashMap<(ScopeId, Vec<u8>), usize> = HashMap::new();
     for (at, field) in fields.fields.iter().enumerate().skip(first) {
-        if matches!(
-            last(&field.path),
-            b"name" | b"key" | b"Name" | b"Key" | b"variable"
-        ) {
-            names.insert(field.scope, at);
+        let key = last(&field.path);
+        if key.len() > PLAIN * 2 {
+            continue;
+        }
+        if let Some(stem) = stem(key, &NAMES) {
+            names
+                .entry((field.scope, stem.to_ascii_lowercase()))
+                .or_insert(at);
         }
     }
     if names.is_empty() {
         return;
     }
     for at in first..fields.fields.len() {
-        if !matches!(last(&fields.fields[at].path), b"value" | b"Value" | b"val") {
+        let key = last(&fields.fields[at].path);
+        let Some(stem) = stem(key, &VALUES).filter(|stem| stem.len() <= PLAIN) else {
             continue;
-        }
-        let Some(&name) = names.get(&fields.fields[at].scope) else {
+        };
+        let Some(&name) = names.get(&(fields.fields[at].scope, stem.to_ascii_lowercase())) else {
             continue;
         };
         let name = fields.fields[name].value(text);
-        if name.len() <= 128 && !name.iter().any(u8::is_ascii_whitespace) {
+        if !name.is_empty() && name.len() <= 128 && !name.iter().any(u8::is_ascii_whitespace) {
             let name = name.to_vec();
             fields.fields[at].path = name;
         }
@@ -74,6 +144,10 @@ fn assignments(text: &[u8], first: usize, fields: &mut Fields<'_>) {
             continue;
         }
         let trimmed = name.iter().take_while(|&&b| b == b'-').count();
+        // A flag of a list of arguments is read with its list.
+        if trimmed > 0 && COMMANDS.contains(&last(&field.path)) {
+            continue;
+        }
         field.path = name[trimmed..].to_vec();
         match &mut field.decoded {
             Some(decoded) => {
@@ -84,55 +158,188 @@ fn assignments(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     }
 }
 
-/// Block scalars and command strings, read in place so that lines stay exact.
-fn blocks(text: &[u8], first: usize, fields: &mut Fields<'_>) {
-    const COMMANDS: [&[u8]; 10] = [
-        b"command",
-        b"cmd",
-        b"run",
-        b"script",
-        b"entrypoint",
-        b"args",
-        b"Cmd",
-        b"exec",
-        b"CMD",
-        b"ExecStart",
+/// `db_password.value`, `variable.db_password.default`: the key above is the name.
+fn parent_names(field: &mut Field) {
+    const WORDS: [&[u8]; 6] = [
+        b"value",
+        b"default",
+        b"defaultValue",
+        b"plaintext",
+        b"plainText",
+        b"stringValue",
     ];
-    let end = fields.fields.len();
-    for at in first..end {
+    let Some(dot) = memchr::memrchr(b'.', &field.path) else {
+        return;
+    };
+    if dot > 0 && WORDS.contains(&&field.path[dot + 1..]) {
+        field.path.truncate(dot);
+    }
+}
+
+/// `${NAME:-default}`, `${NAME:default}`: the default is what is used when nobody sets the name.
+fn default_of(text: &[u8], field: &mut Field) {
+    let value = field.value(text);
+    let Some(inner) = value
+        .strip_prefix(b"${")
+        .and_then(|rest| rest.strip_suffix(b"}"))
+    else {
+        return;
+    };
+    let name = inner
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        .count();
+    // A dash belongs to the name or begins the default.
+    let name = match memchr::memchr(b'-', &inner[..name]) {
+        Some(dash)
+            if inner[..dash]
+                .iter()
+                .all(|b| b.is_ascii_uppercase() || *b == b'_' || b.is_ascii_digit()) =>
+        {
+            dash
+        }
+        _ => name,
+    };
+    let mark = match &inner[name..] {
+        [b':', b'-' | b'=', ..] => 2,
+        [b':' | b'-', ..] => 1,
+        _ => return,
+    };
+    let (from, to) = (2 + name + mark, value.len() - 1);
+    if name == 0 || from >= to || value[from..to].starts_with(b"?") {
+        return;
+    }
+    match &mut field.decoded {
+        Some(decoded) => *decoded = decoded[from..to].to_vec(),
+        None => field.raw = field.raw.start + from..field.raw.start + to,
+    }
+}
+
+/// `auths.HOST.auth` of registries and npm's `_auth`: base64 of `user:password`.
+fn logins(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+    for at in first..fields.fields.len() {
         let field = &fields.fields[at];
-        if field.decoded.is_some() {
+        let key = last(&field.path);
+        let holds = (key == b"auth" && memchr::memmem::find(&field.path, b"auths").is_some())
+            || key == b"_auth"
+            || key.ends_with(b":_auth");
+        if !holds || field.raw.len() > 4096 {
             continue;
         }
-        let (raw, scope) = (field.raw.clone(), field.scope);
-        let bytes = &text[raw.clone()];
-        let name = last(&field.path).to_vec();
-        if COMMANDS.contains(&name.as_slice()) && bytes.len() <= 64 * 1024 {
-            shell::script(text, raw, scope, fields);
-        } else if memchr::memchr(b'\n', bytes).is_some()
-            && depth(text, &raw, fields, at) < DEEPEST_BLOCK
+        let Some(plain) = inline::base64(field.value(text)) else {
+            continue;
+        };
+        let Some(colon) = memchr::memchr(b':', &plain).filter(|_| inline::is_texty(&plain)) else {
+            continue;
+        };
+        let login = Field {
+            path: [&field.path[..], b".password"].concat(),
+            raw: field.raw.clone(),
+            decoded: Some(plain[colon + 1..].to_vec()),
+            scope: field.scope,
+            quoted: true,
+            encoding: Some(Encoding::Base64),
+        };
+        fields.fields[at] = login;
+    }
+}
+
+/// Lists of arguments: `command: ["mysql", "-pSECRET"]` and the `args` beside them.
+fn arguments(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+    let owner = |path: &[u8]| -> Option<usize> {
+        let open = memchr::memrchr(b'[', path).filter(|_| path.ends_with(b"]"))?;
+        let name = last(path);
+        COMMANDS.contains(&name).then(|| open - name.len())
+    };
+    let end = fields.fields.len();
+    let mut at = first;
+    while at < end {
+        let Some(length) = owner(&fields.fields[at].path) else {
+            at += 1;
+            continue;
+        };
+        let prefix = fields.fields[at].path[..length].to_vec();
+        let mut words = Vec::new();
+        let start = at;
+        while at < end
+            && owner(&fields.fields[at].path) == Some(length)
+            && fields.fields[at].path.starts_with(&prefix)
         {
-            let path = fields.fields[at].path.clone();
-            let format = match crate::places::format_of(&path) {
-                Format::Guess | Format::Text => sniff(bytes),
-                format => format,
-            };
-            if format != Format::Json || bytes.trim_ascii_start().starts_with(b"{") {
-                let scope = fields.scopes.child(scope);
-                let before = fields.fields.len();
-                parse(text, raw, format, scope, fields);
-                // What has been read as a file is not also one long value.
-                if fields.fields.len() > before {
-                    let start = fields.fields[at].raw.start;
-                    fields.fields[at].raw = start..start;
-                }
+            let field = &fields.fields[at];
+            if words.len() < shell::MOST_WORDS {
+                words.push(shell::Word {
+                    text: field.value(text).to_vec(),
+                    raw: field.raw.clone(),
+                    exact: field.decoded.is_none(),
+                });
             }
+            at += 1;
+        }
+        if words.len() > 1 {
+            let scope = fields.fields[start].scope;
+            shell::command(text, &words, scope, fields);
         }
     }
 }
 
+/// Block scalars and command strings, read in place so that lines stay exact.
+fn blocks(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+    if fields.scopes.depth() >= DEEPEST_TEXT {
+        return;
+    }
+    let end = fields.fields.len();
+    for at in first..end {
+        let field = &fields.fields[at];
+        let (raw, scope) = (field.raw.clone(), field.scope);
+        let command = COMMANDS.contains(&last(&field.path)) && raw.len() <= LONGEST_COMMAND;
+        if let Some(held) = field.decoded.clone() {
+            if command {
+                read_as(text, raw, &held, fields, |text, range, fields| {
+                    shell::script(text, range, scope, fields);
+                });
+            }
+            continue;
+        }
+        let bytes = &text[raw.clone()];
+        if command {
+            fields.scopes.deeper();
+            shell::script(text, raw, scope, fields);
+            fields.scopes.shallower();
+        } else if memchr::memchr(b'\n', bytes).is_some()
+            && depth(text, &raw, fields, at) < DEEPEST_BLOCK
+        {
+            block(text, at, raw, scope, fields);
+        }
+    }
+}
+
+/// A value of several lines: a file, by its key's name or its looks.
+fn block(text: &[u8], at: usize, raw: Range<usize>, scope: ScopeId, fields: &mut Fields<'_>) {
+    let bytes = &text[raw.clone()];
+    let path = fields.fields[at].path.clone();
+    let format = match crate::places::format_of(last_file(&path)) {
+        Format::Guess | Format::Text => sniff(bytes),
+        format => format,
+    };
+    if format != Format::Json || bytes.trim_ascii_start().starts_with(b"{") {
+        let scope = fields.scopes.child(scope);
+        let before = fields.fields.len();
+        parse(text, raw, format, scope, fields);
+        // What has been read as a file is not also one long value.
+        if fields.fields.len() > before {
+            let start = fields.fields[at].raw.start;
+            fields.fields[at].raw = start..start;
+        }
+    }
+}
+
+/// The part of a key path that may be a file's name: `data.app.properties`.
+fn last_file(path: &[u8]) -> &[u8] {
+    path.strip_prefix(b"data.").unwrap_or(path)
+}
+
 /// How many earlier fields hold this one.
-fn depth(text: &[u8], raw: &std::ops::Range<usize>, fields: &Fields<'_>, at: usize) -> usize {
+fn depth(text: &[u8], raw: &Range<usize>, fields: &Fields<'_>, at: usize) -> usize {
     fields.fields[..at]
         .iter()
         .rev()

@@ -11,6 +11,7 @@ pub(crate) mod words;
 
 use std::ops::Range;
 
+pub(crate) use table::calls;
 pub(crate) use words::{Dialect, MOST_WORDS, Word};
 
 use super::{Fields, ScopeId};
@@ -120,6 +121,10 @@ impl Session {
             if let (true, Some(name), Some(value)) =
                 (spaced, variable(&word.text), words.get(at + 2))
             {
+                // PowerShell: `$c = ConvertTo-SecureString …` is a command.
+                if !rows_of(&value.text).is_empty() {
+                    return at + 2;
+                }
                 self.assign(text, name, value, 0, fields);
                 at += 2;
             } else if DECLARE.contains(&word.text.as_slice()) {

@@ -177,7 +177,9 @@ impl Sql<'_, '_, '_> {
                     words.clear();
                     named = None;
                 }
-                Token::Mark(b'=') if named.is_none() => named = words.last().cloned(),
+                Token::Mark(b'=') if named.is_none() => {
+                    named = (!words.is_empty()).then(|| name_of(&words));
+                }
                 Token::Mark(_) => {}
                 Token::Word(word) => {
                     let lower = self.word(&word);
@@ -398,6 +400,7 @@ fn name_of(words: &[Vec<u8>]) -> Vec<u8> {
         b"password" | b"values" if identified && by => b"hash".to_vec(),
         b"as" if identified => b"hash".to_vec(),
         b"by" if identified => b"password".to_vec(),
+        b"key" | b"rekey" if words[0] == b"pragma" || words[0] == b"attach" => b"password".to_vec(),
         // `N'…'` and `E'…'`: the letter belongs to the string.
         b"n" | b"e" | b"x" | b"by" | b"is" | b"to" => name_of(&words[..words.len() - 1]),
         _ => last.clone(),

@@ -98,6 +98,10 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         };
         let separator = at + found;
         at = separator + 1;
+        if text[separator] == b'(' {
+            let scope = blocks.block;
+            super::calls::arguments(text, range.start, separator, scope, fields);
+        }
         let Some(value) = value_after(text, separator, range.end) else {
             continue;
         };
@@ -110,6 +114,9 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         at = at.max(raw.start);
         if quoted {
             at = raw.end;
+            if let Some((name, default)) = defaulted(text, &raw) {
+                fields.add(&text[name], default, scope, true);
+            }
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {
             fields.add(&text[name], raw, scope, false);
@@ -162,6 +169,15 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
     }
 }
 
+/// The name and the default of `${name:default}`, a value that frameworks fill in.
+fn defaulted(text: &[u8], raw: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    let inner = text[raw.clone()].strip_prefix(b"${")?.strip_suffix(b"}")?;
+    let colon = memchr::memchr(b':', inner).filter(|&at| at > 0 && at + 1 < inner.len())?;
+    let start = raw.start + 2;
+    let dash = usize::from(inner[colon + 1] == b'-');
+    Some((start..start + colon, start + colon + 1 + dash..raw.end - 1))
+}
+
 /// The name left of a separator: quoted, or a dotted identifier, with the words before it.
 fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usize>> {
     let floor = start.max(separator.saturating_sub(96));
@@ -175,7 +191,7 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     let skip = |byte: u8| {
         matches!(
             byte,
-            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b'?' | b':' | b')'
+            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b'?' | b':' | b')' | b'|'
         )
     };
     while end > floor && skip(text[end - 1]) {
@@ -194,6 +210,28 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     }
     if begin == end {
         return None;
+    }
+    // `password: string = …`: a type stands between.
+    let string = text[separator + 1..]
+        .iter()
+        .take(8)
+        .find(|b| **b != b' ')
+        .is_some_and(|b| matches!(b, b'"' | b'\'' | b'`' | b'@'));
+    let letters = text[begin..end]
+        .iter()
+        .all(|b| b.is_ascii_alphabetic() || *b == b'.');
+    if text[separator] == b'=' && !quoted && string && letters {
+        let before = text[floor..begin].trim_ascii_end();
+        let typed = before
+            .strip_suffix(b":")
+            .filter(|rest| !rest.ends_with(b":"));
+        if let Some(rest) = typed {
+            let rest = rest.trim_ascii_end();
+            let length = rest.iter().rev().take_while(|&&b| part(b)).count();
+            if length > 0 {
+                return Some(floor + rest.len() - length..floor + rest.len());
+            }
+        }
     }
     // `secret key: …` in prose: one more word.
     if !quoted && end - begin <= 6 && begin > floor + 1 && text[begin - 1] == b' ' {

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::syntax::calls::RawCall;
+
 /// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +62,7 @@ pub(crate) enum Meaning {
 #[serde(deny_unknown_fields)]
 struct RawTable {
     command: Vec<RawCommand>,
+    call: Vec<RawCall>,
 }
 
 #[derive(Deserialize)]
@@ -219,11 +222,20 @@ struct Table {
     rows: Vec<Vec<Row>>,
 }
 
+fn raw() -> RawTable {
+    toml::from_str(include_str!("../../../commands.toml"))
+        .expect("invariant: the embedded table is parsed by a test")
+}
+
+/// The calls of programming languages that stand in the same file.
+pub(crate) fn calls() -> Vec<RawCall> {
+    raw().call
+}
+
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let raw: RawTable = toml::from_str(include_str!("../../../commands.toml"))
-            .expect("invariant: the embedded table is parsed by a test");
+        let raw = raw();
         let mut table = Table {
             by_name: HashMap::new(),
             rows: Vec::new(),

@@ -51,6 +51,9 @@ pub(crate) struct Lexer<'a> {
     end: usize,
     dialect: Dialect,
     waiting: Vec<Waiting>,
+    /// Bytes that searches for the ends of here-documents may still look at: unclosed ones on every
+    /// line must not cost a search each.
+    patience: usize,
 }
 
 /// A here-document whose body has not been reached.
@@ -64,6 +67,7 @@ impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a [u8], range: Range<usize>, dialect: Dialect) -> Lexer<'a> {
         Lexer {
             text,
+            patience: range.len() * 4,
             at: range.start,
             end: range.end,
             dialect,
@@ -155,6 +159,11 @@ impl<'a> Lexer<'a> {
         let rest = &self.text[self.at..self.end];
         let line = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let body = rest[1..line].trim_ascii();
+        // What Docker writes before the instructions of an image's history.
+        if rest.starts_with(b"#(nop)") {
+            self.at += 6;
+            return;
+        }
         let is_time = body.len() >= 5 && body.iter().all(u8::is_ascii_digit);
         if body.first() == Some(&b'!') || is_time || !is_commanding(body) {
             self.at += line;
@@ -385,7 +394,7 @@ impl<'a> Lexer<'a> {
     fn bodies(&mut self, commands: &mut [Command]) {
         for waiting in std::mem::take(&mut self.waiting) {
             let start = self.at;
-            let limit = self.end.min(start + LONGEST_SPAN);
+            let limit = self.end.min(start + LONGEST_SPAN.min(self.patience));
             let mut at = start;
             let mut found = None;
             while at < limit {
@@ -403,6 +412,7 @@ impl<'a> Lexer<'a> {
                 }
                 at = end + 1;
             }
+            self.patience -= (at.max(start) - start).min(self.patience);
             // Histories of some shells lose the bodies: without its end it is none.
             let Some((body, end)) = found else { continue };
             self.at = (end + 1).min(self.end);

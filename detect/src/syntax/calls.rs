@@ -1,0 +1,109 @@
+//! Calls whose arguments are told by their place: `login("user", "password")`.
+//!
+//! A table (`commands.toml`) says which function takes what where. Strings alone are arguments here;
+//! what a variable holds is not asked.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use super::{Fields, ScopeId, flow};
+
+/// One row of the table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCall {
+    functions: Vec<String>,
+    arguments: Vec<String>,
+}
+
+/// Bytes of a call's arguments that are read.
+const LONGEST_CALL: usize = 1024;
+/// The longest name in the table.
+const LONGEST_NAME: usize = 40;
+
+fn table() -> &'static HashMap<String, Vec<String>> {
+    static TABLE: OnceLock<HashMap<String, Vec<String>>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = HashMap::new();
+        for row in super::shell::calls() {
+            for name in row.functions {
+                table.insert(name, row.arguments.clone());
+            }
+        }
+        table
+    })
+}
+
+/// Reads the arguments of the call whose bracket is at `open`, if the table knows its function.
+pub(crate) fn arguments(
+    text: &[u8],
+    start: usize,
+    open: usize,
+    scope: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    let name = function(text, start, open);
+    let Some(meanings) = lookup(&text[name.clone()]) else {
+        return;
+    };
+    let end = text.len().min(open + LONGEST_CALL);
+    let mut at = open + 1;
+    let mut number = 0;
+    let mut depth = 0_usize;
+    // Where the argument that is one string and nothing else begins.
+    let mut alone = true;
+    while at < end && number < meanings.len() {
+        match text[at] {
+            quote @ (b'"' | b'\'' | b'`') => {
+                let (raw, decoded) = flow::quoted(&text[..end], at + 1, quote);
+                at = raw.end + 1;
+                let meaning = meanings[number].as_str();
+                if alone && depth == 0 && !meaning.is_empty() {
+                    let path = [&text[name.clone()], b".", meaning.as_bytes()].concat();
+                    fields.add_decoded(&path, raw, decoded, scope);
+                }
+                alone = false;
+                continue;
+            }
+            b',' if depth == 0 => {
+                number += 1;
+                alone = true;
+            }
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => {
+                if depth == 0 {
+                    return;
+                }
+                depth -= 1;
+            }
+            // Prefixes of strings, blanks and line breaks.
+            byte if byte.is_ascii_whitespace() || matches!(byte, b'@' | b'r' | b'b' | b'u') => {}
+            _ => alone = false,
+        }
+        at += 1;
+    }
+}
+
+/// The last word before a bracket: a function's or type's name, or what a tuple is assigned to:
+/// `auth=("user", "password")`.
+fn function(text: &[u8], start: usize, open: usize) -> Range<usize> {
+    let floor = start.max(open.saturating_sub(LONGEST_NAME + 1));
+    let before = text[floor..open].trim_ascii_end();
+    let before = before.strip_suffix(b"=").unwrap_or(before).trim_ascii_end();
+    let open = floor + before.len();
+    let mut begin = open;
+    while begin > floor && (text[begin - 1].is_ascii_alphanumeric() || text[begin - 1] == b'_') {
+        begin -= 1;
+    }
+    begin..open
+}
+
+fn lookup(name: &[u8]) -> Option<&'static Vec<String>> {
+    if name.len() < 3 || name.len() > LONGEST_NAME {
+        return None;
+    }
+    table().get(std::str::from_utf8(name).ok()?)
+}
