@@ -8,6 +8,7 @@
 mod anchors;
 mod gate;
 mod idle;
+mod markers;
 mod masks;
 mod strip;
 
@@ -86,8 +87,7 @@ fn sift_with<S: Simd>(simd: S, text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>
             return true;
         }
     }
-    sieve.markers();
-    sieve.keys();
+    sieve.markers(true);
     hits.sort_by_key(Hit::at);
     false
 }
@@ -115,7 +115,7 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         }
         inside = is;
     }
-    sieve.markers();
+    sieve.markers(false);
     hits.sort_by_key(Hit::at);
     let mut until = 0;
     hits.into_iter()
@@ -138,20 +138,25 @@ struct Sieve<'a> {
 }
 
 impl Sieve<'_> {
-    /// Looks at what a strip has left, in order of position.
+    /// Looks at what a strip has left.
     fn strip(&mut self, strip: &Strip, base: usize) {
-        let mut tokens = strip.tokens().iter().peekable();
         for &name in strip.names() {
-            while let Some(&token) = tokens.next_if(|&&token| token < name) {
-                self.start(base + usize::from(token));
-            }
             self.separator(base + usize::from(name));
+        }
+        let mut tokens = strip.tokens().iter();
+        for &escape in strip.escapes() {
+            // A token that goes on over an escape is one already.
+            while let Some(&token) = tokens.as_slice().first().filter(|&&token| token < escape) {
+                self.start(base + usize::from(token));
+                tokens.next();
+            }
+            self.escape(base + usize::from(escape));
         }
         for &token in tokens {
             self.start(base + usize::from(token));
         }
-        for (end, length) in strip.wrapped() {
-            self.wrapped(base + end, length);
+        for (end, seen, rest) in strip.wrapped() {
+            self.wrapped(base + end, seen, rest);
         }
     }
 
@@ -194,13 +199,6 @@ impl Sieve<'_> {
     fn separator(&mut self, at: usize) {
         let text = self.text;
         match text[at] {
-            // After an escape a token may begin that no run shows: `\nAKID…`, `%3DAKID…`.
-            b'\\' => {
-                if matches!(text.get(at + 1), Some(b'n' | b't' | b'r')) {
-                    self.escaped(at + 2);
-                }
-            }
-            b'%' => self.escaped(at + 3),
             b':' if text[at..].starts_with(b"://") => {
                 let rest = &text[at + 3..text.len().min(at + 256)];
                 if memchr::memchr(b'@', rest).is_none() {
@@ -226,7 +224,9 @@ impl Sieve<'_> {
         }
     }
 
-    fn escaped(&mut self, at: usize) {
+    /// After an escape a token may begin that no run shows: `\nAKID…`, `%3DAKID…`.
+    fn escape(&mut self, at: usize) {
+        let at = at + if self.text[at] == b'%' { 3 } else { 2 };
         let key = self.text.get(at..).and_then(<[u8]>::first_chunk);
         if at >= self.token_until
             && key.is_some_and(|&key| !self.rules.anchors().at(key).is_empty())
@@ -236,8 +236,8 @@ impl Sieve<'_> {
     }
 
     /// A long run has its thirty-second byte at `at`, or goes on there from the block before: the
-    /// `seen` bytes up to it belong to it.
-    fn wrapped(&mut self, at: usize, seen: usize) {
+    /// `seen` bytes up to it belong to it, and the `rest` bytes from it on.
+    fn wrapped(&mut self, at: usize, seen: usize, rest: usize) {
         if at < self.wrapped_until {
             return;
         }
@@ -249,8 +249,11 @@ impl Sieve<'_> {
             .count();
         if !inline::may_be_wrapped(&self.text[start..]) {
             // Nearly always a digest or a key.
-            let rest = self.text[at..].iter().position(|&b| !inline::is_base64(b));
-            self.wrapped_until = rest.map_or(self.text.len(), |n| at + n).max(at + 1);
+            let known = (at + rest).min(self.text.len());
+            let more = self.text[known..]
+                .iter()
+                .position(|&b| !inline::is_base64(b));
+            self.wrapped_until = more.map_or(self.text.len(), |more| known + more);
             return;
         }
         let end = inline::wrapped_end(self.text, start);
@@ -260,36 +263,39 @@ impl Sieve<'_> {
         }
     }
 
-    /// Shapes without a beginning of their own, by what they hold.
-    fn markers(&mut self) {
-        for marker in self.rules.anchors().markers() {
-            for found in marker.literal.find_iter(self.text).take(MOST_HITS) {
-                for &(anchor, offset) in &marker.shapes {
-                    let Some(start) = found.checked_sub(offset) else {
-                        continue;
-                    };
-                    let shape = self.rules.rule(anchor.rule).shape(anchor.half);
-                    let end = shape.patterns[usize::from(anchor.pattern)]
-                        .end_at(self.text, start)
-                        .filter(|&end| ends(self.text, end));
-                    if let Some(end) = end.filter(|_| begins(self.text, start)) {
-                        self.hits.push(Hit::Token(Token {
-                            rule: anchor.rule,
-                            half: anchor.half,
-                            start,
-                            end,
-                        }));
-                        break;
-                    }
+    /// Shapes without a beginning of their own, by what they hold; and private `keys`, by how their
+    /// first line begins.
+    fn markers(&mut self, keys: bool) {
+        let Sieve {
+            text, rules, hits, ..
+        } = self;
+        let most = hits.len() + MOST_HITS;
+        rules.anchors().markers().each(text, |marker, at| {
+            if hits.len() >= most {
+                return;
+            }
+            if keys && marker.shapes.is_empty() {
+                hits.push(Hit::Pem(at));
+            }
+            for &(anchor, offset) in &marker.shapes {
+                let Some(start) = at.checked_sub(offset) else {
+                    continue;
+                };
+                let shape = rules.rule(anchor.rule).shape(anchor.half);
+                let end = shape.patterns[usize::from(anchor.pattern)]
+                    .end_at(text, start)
+                    .filter(|&end| ends(text, end));
+                if let Some(end) = end.filter(|_| begins(text, start)) {
+                    hits.push(Hit::Token(Token {
+                        rule: anchor.rule,
+                        half: anchor.half,
+                        start,
+                        end,
+                    }));
+                    break;
                 }
             }
-        }
-    }
-
-    /// Private keys, by how their first line begins.
-    fn keys(&mut self) {
-        let begins = self.rules.anchors().pem().find_iter(self.text);
-        self.hits.extend(begins.take(MOST_HITS).map(Hit::Pem));
+        });
     }
 }
 

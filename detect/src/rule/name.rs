@@ -72,6 +72,7 @@ pub(crate) struct Names {
     triples: Gate,
     /// The same of names that say a secret follows; and their last four bytes.
     speaking: Gate,
+    /// Holds both, the three with a zero before them.
     speaking_four: Gate,
 }
 
@@ -128,6 +129,7 @@ impl Names {
         };
         // What the sieve asks for beside names: `value: …` beside a name that says secret.
         names.speaking.mark(*b"\0lue");
+        names.speaking_four.mark(*b"\0lue");
         names.speaking_four.mark(*b"alue");
         names.extend(Role::Id, &raw.id);
         names.extend(Role::Secret, &raw.secret);
@@ -191,7 +193,7 @@ impl Names {
     fn mark(&mut self, name: &[u8], speaks: bool) {
         let mut gates = vec![&mut self.triples];
         if speaks {
-            gates.push(&mut self.speaking);
+            gates.extend([&mut self.speaking, &mut self.speaking_four]);
         }
         for gate in gates {
             match *name {
@@ -225,17 +227,20 @@ impl Names {
         let four = before
             .last_chunk()
             .map_or(0, |&four| u32::from_le_bytes(four) | 0x2020_2020);
-        if crate::sieve::are_letters(four) {
-            self.may_speak_word(four & 0xff | u32::from_le_bytes([0, a, b, c]), true)
-        } else {
-            self.may_speak_word(u32::from_le_bytes([0, a, b, c]), false)
+        if !self.speaking.has(u32::from_le_bytes([0, a, b, c])) {
+            return false;
         }
+        !crate::sieve::are_letters(four)
+            || self
+                .speaking_four
+                .has(four & 0xff | u32::from_le_bytes([0, a, b, c]))
     }
 
-    /// The same for the last four bytes, the last the highest, of which the lowest is a letter or not.
+    /// The same, asked more quickly, of the last four letters in lower case, the last the highest; zero
+    /// stands for a fourth byte that is no letter.
     #[inline(always)]
-    pub(crate) fn may_speak_word(&self, word: u32, fourth: bool) -> bool {
-        self.speaking.has(word & 0xffff_ff00) & (!fourth | self.speaking_four.has(word))
+    pub(crate) fn may_speak_word(&self, word: u32) -> bool {
+        self.speaking_four.has(word)
     }
 
     /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for

@@ -5,27 +5,17 @@
 //! least [`LONG`] bytes of which tokens are made, so that short words need not be asked about at all.
 //! What is not of that kind is searched as a literal, or else costs the short words their exemption.
 
-use memchr::memmem;
-
 use super::gate::Gate;
+use super::markers::Markers;
 use super::masks::is_token;
 use crate::rule::{Anchor, Half, Pattern, Rule};
 
 /// Bytes of [`is_token`] that a run must have from where a shape may begin.
 pub(super) const LONG: usize = 16;
-/// Beginnings that are searched as literals because their shapes do not begin with such a run. Each
-/// costs a pass of its own.
-const MOST_SEARCHED: usize = 6;
+/// Literals that are searched: more would make their search slow.
+const MOST_SEARCHED: usize = 48;
 /// Bytes of such a literal, at least.
 const SHORTEST_SEARCHED: usize = 4;
-
-/// A literal that is searched everywhere.
-#[derive(Debug)]
-pub(super) struct Marker {
-    pub(super) literal: memmem::Finder<'static>,
-    /// The shapes that hold it, each with its place in them.
-    pub(super) shapes: Vec<(Anchor, usize)>,
-}
 
 /// The index.
 #[derive(Debug)]
@@ -36,8 +26,7 @@ pub(crate) struct Anchors {
     two: Gate,
     /// By the hash of three bytes, the next free place taken: the bytes, and the shapes that begin so.
     slots: Vec<Option<([u8; 3], Vec<Anchor>)>>,
-    markers: Vec<Marker>,
-    pem: memmem::Finder<'static>,
+    markers: Markers,
     /// Some shape can begin in a short run and is too short to be searched.
     short_runs: bool,
 }
@@ -50,8 +39,7 @@ impl Anchors {
             four: Gate::new(),
             two: Gate::new(),
             slots: Vec::new(),
-            markers: Vec::new(),
-            pem: memmem::Finder::new("-----BEG"),
+            markers: Markers::new(),
             short_runs: false,
         };
         let mut known: std::collections::BTreeMap<[u8; 3], Vec<Anchor>> = Default::default();
@@ -72,8 +60,9 @@ impl Anchors {
             let places = secrets
                 .filter_map(|(anchor, shape)| Some((anchor, shape.offset_of(literal.as_bytes())?)))
                 .collect();
-            anchors.search(literal.as_bytes(), places);
+            anchors.markers.add(literal.as_bytes(), places);
         }
+        anchors.markers.compile();
         anchors
             .slots
             .resize_with((known.len() * 2).next_power_of_two(), || None);
@@ -100,28 +89,22 @@ impl Anchors {
         {
             return;
         }
-        if literal.len() >= SHORTEST_SEARCHED && self.markers.len() < MOST_SEARCHED {
-            self.search(literal, vec![(anchor, 0)]);
+        if literal.len() >= SHORTEST_SEARCHED && self.markers.count() < MOST_SEARCHED {
+            self.markers.add(literal, vec![(anchor, 0)]);
         } else {
             self.short_runs = true;
         }
     }
 
-    fn search(&mut self, literal: &[u8], shapes: Vec<(Anchor, usize)>) {
-        let known = |marker: &&mut Marker| marker.literal.needle() == literal;
-        match self.markers.iter_mut().find(known) {
-            Some(marker) => marker.shapes.extend(shapes),
-            None => self.markers.push(Marker {
-                literal: memmem::Finder::new(literal).into_owned(),
-                shapes,
-            }),
-        }
+    /// Whether some shape may begin with these bytes, the first the lowest.
+    pub(crate) fn may_begin(&self, word: u32) -> bool {
+        self.may_begin_soon(word) && self.three.has(word & 0x00ff_ffff)
     }
 
-    /// Whether some shape may begin with these bytes, the first the lowest.
+    /// The same with less to do and a little less certain.
     #[inline(always)]
-    pub(crate) fn may_begin(&self, word: u32) -> bool {
-        self.three.has(word & 0x00ff_ffff) & (self.four.has(word) | self.two.has(word & 0xffff))
+    pub(super) fn may_begin_soon(&self, word: u32) -> bool {
+        self.four.has(word) | self.two.has(word & 0xffff)
     }
 
     /// The shapes that begin with these bytes.
@@ -143,13 +126,8 @@ impl Anchors {
         at
     }
 
-    pub(super) fn markers(&self) -> &[Marker] {
+    pub(super) fn markers(&self) -> &Markers {
         &self.markers
-    }
-
-    /// How a PEM's first line begins.
-    pub(super) fn pem(&self) -> &memmem::Finder<'static> {
-        &self.pem
     }
 
     /// Starts of runs that are asked about even when the run is short: all or none.

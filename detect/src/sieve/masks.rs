@@ -1,4 +1,4 @@
-//! Sixty-four bytes to four bitmaps: the only work that is done for every byte.
+//! Sixty-four bytes to a few bitmaps: the only work that is done for every byte.
 //!
 //! Two tables of sixteen, one for each half of a byte, are looked up for all bytes at once; a byte's
 //! classes are what both say. The vector instructions are those of the processor at hand, behind the
@@ -12,12 +12,16 @@ use fearless_simd::u8x64;
 pub(super) struct Masks {
     /// Letters and digits.
     pub(super) alnum: u64,
-    /// `=` `:` `(` `,` `<` `>` `\` `%`: what may stand behind a name, and escapes.
+    /// `=` `:` `(` `,` `<` `>`: what may stand behind a name.
     pub(super) separators: u64,
+    /// Backslash and `%`.
+    pub(super) escapes: u64,
     /// What tokens are made of: letters, digits, `_ - . / + ~ ^` and DEL.
     pub(super) token: u64,
     /// The alphabet of base64.
     pub(super) base64: u64,
+    /// `@`.
+    pub(super) at_signs: u64,
 }
 
 /// Whether `byte` is one that [`Masks::token`] shows.
@@ -26,7 +30,8 @@ pub(super) const fn is_token(byte: u8) -> bool {
 }
 
 const ALNUM: u8 = 0b0000_0111;
-const SEPARATOR: u8 = 0b0011_1000;
+const SEPARATOR: u8 = 0b0001_1000;
+const BACKSLASH: u8 = 0b0010_0000;
 const TOKEN: u8 = 0b1100_0111;
 
 /// The classes' rectangles: bytes whose upper half is in the first set and whose lower half is in the
@@ -36,7 +41,7 @@ const RECTANGLES: [(u16, u16); 8] = [
     (1 << 5 | 1 << 7, 0x07ff),                           // P to Z, p to z
     (1 << 3, 0x03ff),                                    // digits
     (1 << 3, 1 << 0xa | 1 << 0xc | 1 << 0xd | 1 << 0xe), // : < = >
-    (1 << 2, 1 << 5 | 1 << 8 | 1 << 0xc),                // % ( ,
+    (1 << 2, 1 << 8 | 1 << 0xc),                         // ( ,
     (1 << 5, 1 << 0xc),                                  // backslash
     (1 << 2, 1 << 0xb | 1 << 0xd | 1 << 0xe | 1 << 0xf), // + - . /
     (1 << 5 | 1 << 7, 1 << 0xe | 1 << 0xf),              // _ ~
@@ -78,11 +83,15 @@ impl Masks {
         let alnum = any(ALNUM);
         // `+` and `/` differ in one bit.
         let slash = (bytes | 4).simd_eq(u8x64::splat(simd, b'/')).to_bitmask();
+        let percent = bytes.simd_eq(u8x64::splat(simd, b'%')).to_bitmask();
+        let at_signs = bytes.simd_eq(u8x64::splat(simd, b'@')).to_bitmask();
         Masks {
             alnum,
             separators: any(SEPARATOR),
+            escapes: any(BACKSLASH) | percent,
             token: any(TOKEN),
             base64: alnum | slash,
+            at_signs,
         }
     }
 }
@@ -92,8 +101,6 @@ mod tests {
     use fearless_simd::{Level, dispatch};
 
     use super::*;
-
-    const SEPARATORS: [u8; 8] = [b'=', b':', b'(', b',', b'<', b'>', b'\\', b'%'];
 
     #[test]
     fn every_byte_is_classified_at_every_place() {
@@ -106,8 +113,10 @@ mod tests {
                     let token = byte.is_ascii_alphanumeric() || b"_-./+~^\x7f".contains(&byte);
                     let expected = Masks {
                         alnum: is(byte.is_ascii_alphanumeric()),
-                        separators: is(SEPARATORS.contains(&byte)),
+                        separators: is(b"=:(,<>".contains(&byte)),
+                        escapes: is(b"\\%".contains(&byte)),
                         token: is(token),
+                        at_signs: is(byte == b'@'),
                         base64: is(byte.is_ascii_alphanumeric() || b"+/".contains(&byte)),
                     };
                     let found = dispatch!(level, simd => Masks::of(simd, &block));

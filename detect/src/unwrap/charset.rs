@@ -35,6 +35,10 @@ pub(crate) fn utf16_order(head: &[u8]) -> Option<bool> {
 /// characters is one that such texts use.
 pub(crate) fn is_gbk(head: &[u8]) -> bool {
     let head = &head[..head.len().min(4096)];
+    // Many bytes at once: most texts are nothing but ASCII.
+    if head.is_ascii() {
+        return false;
+    }
     let Some(first) = head.iter().position(|&b| b >= 0x80) else {
         return false;
     };

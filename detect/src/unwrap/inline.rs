@@ -81,10 +81,9 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
     if value.len() < 16 {
         return false;
     }
-    if value[..16]
-        .iter()
-        .all(|&byte| DIGITS[usize::from(byte)] < 16)
-    {
+    // Without a way out before the end: where a run stops being hexadecimal is anyone's guess.
+    let digits = |all, byte: &u8| all | DIGITS[usize::from(*byte)];
+    if value[..16].iter().fold(0, digits) < 16 {
         return hex_head(value);
     }
     let mut bytes = [0; 9];
