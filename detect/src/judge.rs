@@ -11,6 +11,7 @@ pub(crate) mod owner;
 pub(crate) mod proof;
 pub(crate) mod quiet;
 mod rsa;
+mod signed;
 
 use std::rc::Rc;
 
@@ -209,7 +210,7 @@ impl Judge<'_> {
             return;
         }
         if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
-            match proof::prove(kind, text, bytes, &mut found.proofs) {
+            match proof::prove(kind, text, &mut found.proofs) {
                 proof::Verdict::Holds => found.confidence = Confidence::Proven,
                 proof::Verdict::Lowers | proof::Verdict::Fails => {
                     found.confidence = found.confidence.min(Confidence::Contextual);

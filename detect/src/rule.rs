@@ -85,7 +85,6 @@ impl Shape {
 pub(crate) enum ProofKind {
     Atlassian,
     AwsAccount,
-    AzureSas,
     AzureSignature,
     Base64Json,
     Base64Number,
@@ -108,6 +107,7 @@ pub(crate) enum Engine {
     OciKey,
     PrivateKey,
     ServiceAccount,
+    SignedAddress,
     UrlPassword,
 }
 

@@ -15,9 +15,9 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::content::{Format, Source};
 use crate::judge::clue::{self, Hints};
 use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, owner, quiet};
-use crate::rule::{Engine, Half, ProofKind, Role, RuleSet};
+use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
-use crate::sieve::{self, Hit, Token};
+use crate::sieve::{self, Hit};
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, text::Blocks};
 use crate::unwrap::{inline, stream};
 
@@ -313,6 +313,7 @@ impl<'r> Scanner<'r> {
     /// Judges a value, and what is wrapped inside it.
     fn value(&mut self, region: &Region, value: &Value<'_>, judge: &Judge<'_>, escaped: bool) {
         let bytes = value.bytes;
+        judge.signed(value, &mut self.candidates);
         let begins = bytes.trim_ascii_start().first().copied();
         let document = bytes.len() >= 24
             && (matches!(begins, Some(b'{' | b'['))
@@ -715,17 +716,14 @@ impl LineReader<'_, '_, '_> {
         }
     }
 
-    /// A token by itself; of a signed address all of it, which says when it ends.
-    fn around(&self, token: &Token, line: &std::ops::Range<usize>) -> std::ops::Range<usize> {
-        if self.rules.rule(token.rule).proof != Some(ProofKind::AzureSas) {
-            return token.start..token.end;
-        }
+    /// The address in which a signature stands: all of it says what it is and when it ends.
+    fn address(&self, at: usize, line: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let outside = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'<');
-        let floor = line.start.max(token.start.saturating_sub(1024));
-        let limit = line.end.min(token.end + 1024);
-        let before = self.text[floor..token.start].iter().rposition(outside);
-        let after = self.text[token.end..limit].iter().position(outside);
-        before.map_or(floor, |n| floor + n + 1)..after.map_or(limit, |n| token.end + n)
+        let floor = line.start.max(at.saturating_sub(1024));
+        let limit = line.end.min(at + 1024);
+        let before = self.text[floor..at].iter().rposition(outside);
+        let after = self.text[at..limit].iter().position(outside);
+        before.map_or(floor, |n| floor + n + 1)..after.map_or(limit, |n| at + n)
     }
 
     fn stretch(&mut self, range: std::ops::Range<usize>, hits: &[&Hit], blocks: &mut Blocks) {
@@ -738,12 +736,16 @@ impl LineReader<'_, '_, '_> {
                 Hit::Token(token) => {
                     if !named.holds(token.start, token.end) {
                         let scope = blocks.scope();
-                        let around = self.around(token, &range);
-                        self.fields.add(b"", around, scope, true);
+                        self.fields.add(b"", token.start..token.end, scope, true);
                     }
                     if token.half == Half::Id {
                         id = id.or(Some(token));
                     }
+                }
+                Hit::Name(at) if self.text[..*at].ends_with(b"sig") => {
+                    let around = self.address(*at, &range);
+                    let scope = blocks.scope();
+                    self.fields.add(b"", around, scope, true);
                 }
                 Hit::Url(at) if !named.holds(*at, *at + 3) => {
                     let start = self.text[range.start..*at]

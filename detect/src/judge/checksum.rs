@@ -35,7 +35,6 @@ pub(super) fn prove(kind: ProofKind, token: &[u8], proofs: &mut Vec<Proof>) -> V
         ProofKind::GitlabRoutable => checksum(gitlab_routable(token), proofs),
         ProofKind::Macaroon => structure(macaroon(token), proofs),
         ProofKind::AwsAccount
-        | ProofKind::AzureSas
         | ProofKind::AzureSignature
         | ProofKind::Jwt
         | ProofKind::Volcengine => Verdict::Silent,

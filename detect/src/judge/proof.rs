@@ -18,15 +18,9 @@ pub(crate) enum Verdict {
     Alien,
 }
 
-/// Tries `kind` on the whole token (or an id) that stands in `around`; adds what it learns.
-pub(crate) fn prove(
-    kind: ProofKind,
-    value: &[u8],
-    around: &[u8],
-    proofs: &mut Vec<Proof>,
-) -> Verdict {
+/// Tries `kind` on the whole token (or an id); adds what it learns.
+pub(crate) fn prove(kind: ProofKind, value: &[u8], proofs: &mut Vec<Proof>) -> Verdict {
     match kind {
-        ProofKind::AzureSas => azure_sas(value, around, proofs),
         ProofKind::AzureSignature => structure(azure_signature(value), proofs),
         ProofKind::AwsAccount => {
             if let Some(account) = aws_account(value) {
@@ -47,26 +41,6 @@ fn structure(holds: bool, proofs: &mut Vec<Proof>) -> Verdict {
     } else {
         Verdict::Lowers
     }
-}
-
-/// A signature of 32 bytes; the time it ends stands in the same address as `se`.
-fn azure_sas(value: &[u8], around: &[u8], proofs: &mut Vec<Proof>) -> Verdict {
-    let signature = value.strip_prefix(b"sig=").unwrap_or(value);
-    let plain = inline::percent(signature);
-    let decoded = inline::base64(plain.as_deref().unwrap_or(signature));
-    let end = [&b"&se="[..], b"?se=", b"amp;se=", b" se="]
-        .iter()
-        .find_map(|name| {
-            let at = memchr::memmem::find(around, name)? + name.len();
-            let rest = &around[at..around.len().min(at + 40)];
-            let length = rest.iter().position(|b| {
-                !(b.is_ascii_alphanumeric() || matches!(b, b'%' | b':' | b'-' | b'.'))
-            });
-            let value = &rest[..length.unwrap_or(rest.len())];
-            expires(&inline::percent(value).unwrap_or_else(|| value.to_vec()))
-        });
-    proofs.extend(end);
-    structure(decoded.is_some_and(|bytes| bytes.len() == 32), proofs)
 }
 
 /// The version, year and month behind the signature of Azure's identifiable keys, and the letter that

@@ -371,6 +371,7 @@ fn engine_named(name: &str) -> Result<Engine, String> {
         "oci-key" => Engine::OciKey,
         "private-key" => Engine::PrivateKey,
         "service-account" => Engine::ServiceAccount,
+        "signed-address" => Engine::SignedAddress,
         "url-password" => Engine::UrlPassword,
         _ => return Err(format!("no engine is called `{name}`")),
     })
@@ -380,7 +381,6 @@ fn proof_named(name: &str) -> Result<ProofKind, String> {
     Ok(match name {
         "atlassian" => ProofKind::Atlassian,
         "aws-account" => ProofKind::AwsAccount,
-        "azure-sas" => ProofKind::AzureSas,
         "azure-signature" => ProofKind::AzureSignature,
         "base64-json" => ProofKind::Base64Json,
         "base64-number" => ProofKind::Base64Number,

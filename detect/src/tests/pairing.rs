@@ -260,3 +260,45 @@ fn what_is_told_once_is_not_told_again() {
     let scan = scan_bytes(".env", Format::Guess, text.as_bytes());
     assert_eq!(scan.matches.len(), 1, "{:#?}", outline(&scan));
 }
+
+#[test]
+fn signed_addresses_say_when_they_end() {
+    let signature = "kY3vQ1zT8wLr5bXnC0mJ7hGd2sFpA9eU4oIiVtRqWxE%3D";
+    let query = format!("sv=2022-11-02&sp=rl&se=2031-02-03T04%3A05%3A06Z&sr=c&sig={signature}");
+    for (name, text) in [
+        (
+            "a.yml",
+            format!("url: https://x.blob.core.windows.net/l?{query}\n"),
+        ),
+        (
+            "a.json",
+            format!("{{\"url\":\"https://x.blob.core.windows.net/l?{query}\"}}"),
+        ),
+        (
+            "a.log",
+            format!("put https://x.blob.core.windows.net/l?{query} 201\n"),
+        ),
+        (".env", format!("AZURE_STORAGE_SAS_TOKEN='?{query}'\n")),
+        (
+            "a.sh",
+            format!("#!/bin/sh\nazcopy copy a 'https://x.blob.core.windows.net/l?{query}'\n"),
+        ),
+    ] {
+        let scan = scan_bytes(name, Format::Guess, text.as_bytes());
+        assert_eq!(findings(&scan).len(), 1, "{name} {:#?}", outline(&scan));
+        let found = findings(&scan)[0];
+        assert_eq!(
+            found.rule.as_str(),
+            "azure.shared-access-signature",
+            "{name}"
+        );
+        assert_eq!(found.confidence, Confidence::Proven);
+        assert!(
+            found.proof.contains(&Proof::Expires {
+                at: akwatch_proto::time::Time(1_927_857_906_000)
+            }),
+            "{name} {:#?}",
+            outline(&scan)
+        );
+    }
+}

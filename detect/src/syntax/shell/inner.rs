@@ -71,7 +71,11 @@ impl Reader<'_, '_, '_> {
         if let Some(colon) = halves(&word.text) {
             self.push(b"", word, 0..colon);
             self.push(b"", word, colon + 1..word.text.len());
-        } else if !self.pairs(word, 0, b",&;?") && word.text.len() >= 12 {
+        } else if word.text.len() >= 12
+            && (memchr::memmem::find(&word.text, b"sig=").is_some()
+                || !self.pairs(word, 0, b",&;?"))
+        {
+            // A signed address says only as a whole what it is.
             self.push(b"", word, 0..word.text.len());
         }
     }
