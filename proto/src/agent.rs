@@ -27,7 +27,7 @@ use zeroize::Zeroize;
 use crate::coverage::Coverage;
 use crate::credential::{Epoch, InvalidWord, RuleId, word};
 use crate::digest::SetDigest;
-use crate::finding::Finding;
+use crate::finding::{Finding, GoneProof};
 use crate::limits;
 use crate::place::{Place, SafeText};
 use crate::signed::Signed;
@@ -406,6 +406,37 @@ pub struct Report {
     pub resync: Option<Resync>,
     /// The states, at most [`limits::FINDINGS_PER_REPORT`].
     pub findings: Vec<Finding>,
+    /// Places of earlier [questions](Reported::questions) in which nothing is but what this agent
+    /// lists, at most [`limits::REREAD_PLACES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<RereadAnswer>,
+}
+
+/// A place that the full list left out, and what would count as an answer about it.
+///
+/// The agent has no finding of it any more, its record may be lost. It answers only when it has read
+/// the place to its end, or found it absent, under every rule that is named and a policy that
+/// covers the place; until then what the collector knew of it stays *unknown*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RereadQuestion {
+    /// The place.
+    pub place: Place,
+    /// The rules by which the collector's findings of it were found, at most
+    /// [`limits::REREAD_RULES`].
+    pub rules: Vec<RuleId>,
+}
+
+/// *Read, and not there*: what the collector knew of this place and the full list left out is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RereadAnswer {
+    /// The full list that left it out: a question of an earlier list is void.
+    pub list: Uuid,
+    /// The place.
+    pub place: Place,
+    /// How it is known.
+    pub proof: GoneProof,
+    /// When that was established, by the host's clock.
+    pub at: Time,
 }
 
 /// One part of a full list.
@@ -425,6 +456,9 @@ pub struct Reported {
     /// Places that the collector knows and the full list did not name: *unknown* until re-read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reread: Vec<Place>,
+    /// The same places, with what an answer must be able to look for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<RereadQuestion>,
 }
 
 /// What this agent has cost since it started.

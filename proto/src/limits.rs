@@ -37,6 +37,9 @@ pub const UNIT_FILES: usize = 16;
 /// Places that a collector may ask to have re-read in one answer.
 pub const REREAD_PLACES: usize = 500;
 
+/// Rules in one such question. Stops: a question that is larger than what it asks for.
+pub const REREAD_RULES: usize = 32;
+
 /// Bytes of a compressed request body on the agents' listener. Stops: memory held by slow senders.
 pub const BODY_COMPRESSED: usize = 2 * 1024 * 1024;
 

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use akwatch_proto::agent::{
     CheckIn, CheckInAnswer, CloudFacts, CostReceipt, Directive, Enroll, Enrolled, FleetKey,
     Heartbeat, HeartbeatAnswer, HostFacts, HostId, Outcome, OutcomeResult, PublicKey, RefusalCode,
-    Refused, Renew, RenewExpired, Renewed, Report, Reported, Resync, TokenId, TokenSecret,
-    TrustDomain,
+    Refused, Renew, RenewExpired, Renewed, Report, Reported, RereadAnswer, RereadQuestion, Resync,
+    TokenId, TokenSecret, TrustDomain,
 };
 use akwatch_proto::coverage::{Coverage, Covered, NotRead, Rung, SourceCoverage};
 use akwatch_proto::credential::{
@@ -245,6 +245,38 @@ fn enrollment_messages_are_golden() {
 }
 
 #[test]
+fn questions_and_answers_are_golden() {
+    let instance = Uuid::from_u128(5);
+    check(
+        "report-answers",
+        &Report {
+            host: host(),
+            instance,
+            upto: 12,
+            resync: None,
+            findings: Vec::new(),
+            answers: vec![RereadAnswer {
+                list: Uuid::from_u128(6),
+                place: finding().key.place.outer(),
+                proof: GoneProof::Removed,
+                at: Time(1_700_000_000_000),
+            }],
+        },
+    );
+    check(
+        "reported-questions",
+        &Reported {
+            upto: 12,
+            reread: vec![finding().key.place.outer()],
+            questions: vec![RereadQuestion {
+                place: finding().key.place.outer(),
+                rules: vec![finding().rule],
+            }],
+        },
+    );
+}
+
+#[test]
 fn reporting_messages_are_golden() {
     let instance = Uuid::from_u128(5);
     check(
@@ -258,6 +290,7 @@ fn reporting_messages_are_golden() {
                 more: true,
             }),
             findings: vec![finding(), process_finding()],
+            answers: Vec::new(),
         },
     );
     check(
@@ -265,6 +298,7 @@ fn reporting_messages_are_golden() {
         &Reported {
             upto: 12,
             reread: vec![finding().key.place.outer()],
+            questions: Vec::new(),
         },
     );
     let mut digest = SetDigest::default();

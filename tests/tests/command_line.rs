@@ -115,6 +115,7 @@ async fn report(collector: &Collector, id: &str) -> Result<String> {
         upto: 1,
         resync: None,
         findings: vec![finding(id, enrolled.fleet_key.epoch.clone())?],
+        answers: Vec::new(),
     };
     let url = format!("{}/v1/report", collector.agents);
     let reported: Reported = client.post(url).json(&report).send().await?.json().await?;

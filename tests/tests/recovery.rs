@@ -77,16 +77,20 @@ async fn a_damaged_ledger_is_set_aside_and_everything_is_read_again() -> Result<
     fleet.agent.pause().await?;
     let ledger = watchers(&fleet, "ledger.redb");
     damage(&ledger)?;
-    // Of these only the collector still knows, and not what would prove them gone.
+    // Of these only the collector still knows: it asks, and is answered by what is there to be read.
     let removed = planted.split_off(3);
+    let edited = planted.split_off(2);
     for (file, _) in &removed {
         std::fs::remove_file(file)?;
     }
+    plant::write(&edited[0].0, "REGION=ap-guangzhou\n")?;
     fleet.agent = Agent::run(&fleet.directory.path().join("agent"))?;
 
-    for (file, pair) in &removed {
-        let row = fleet.wait_state(&pair.id, &shown(file), "unknown").await?;
-        assert_eq!(row["presence"]["why"], "not-listed", "{row:#}");
+    for (these, proof) in [(&removed, "removed"), (&edited, "reread")] {
+        for (file, pair) in these {
+            let row = fleet.wait_state(&pair.id, &shown(file), "gone").await?;
+            assert_eq!(row["presence"]["proof"], proof, "{row:#}");
+        }
     }
     wait_each(&fleet, &planted, "present").await?;
     let lost = fleet.agent.status().await?["record_lost"].to_string();

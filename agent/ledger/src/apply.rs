@@ -15,8 +15,8 @@ use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use crate::error::Fault;
 use crate::format::{
-    FINDINGS, Group, HOLDERS, Holding, Meta, REVISIONS, Record, Row, decode, encode, group_of,
-    group_of_workload, instance_key, instance_of, rows_of, rows_of_processes,
+    ASKED, FINDINGS, Group, HOLDERS, Holding, Meta, REVISIONS, Record, Row, decode, encode,
+    group_of, group_of_workload, instance_key, instance_of, rows_of, rows_of_processes,
 };
 use crate::in_force::InForce;
 use crate::observed::{distinct, refresh};
@@ -75,6 +75,7 @@ pub(crate) struct Draft<'t> {
     findings: Table<'t, &'static [u8; 32], &'static [u8]>,
     revisions: Table<'t, u64, &'static [u8; 32]>,
     holders: Table<'t, &'static [u8; 12], &'static [u8]>,
+    pub(crate) asked: Table<'t, &'static [u8; 32], &'static [u8]>,
     most_findings: u64,
     /// Whether anything was written.
     pub(crate) dirty: bool,
@@ -91,6 +92,7 @@ impl<'t> Draft<'t> {
             findings: transaction.open_table(FINDINGS)?,
             revisions: transaction.open_table(REVISIONS)?,
             holders: transaction.open_table(HOLDERS)?,
+            asked: transaction.open_table(ASKED)?,
             most_findings,
             dirty: false,
             changes: Changes::default(),
@@ -114,7 +116,8 @@ impl<'t> Draft<'t> {
             ReadingSubject::Place(place) => {
                 let group = group_of(place);
                 self.absences(meta, scene, rows_of(&group), None)?;
-                self.presences(meta, scene, group, None)
+                self.presences(meta, scene, group, None)?;
+                self.answer(reading, Some(place), in_force, None, checks)
             }
             ReadingSubject::Process {
                 workload,
@@ -131,7 +134,8 @@ impl<'t> Draft<'t> {
                     return Ok(());
                 }
                 let swept = self.sweep(alive, unread, reading.at)?;
-                self.absences(meta, scene, rows_of_processes(), Some(&swept))
+                self.absences(meta, scene, rows_of_processes(), Some(&swept))?;
+                self.answer(reading, None, in_force, Some(&swept), checks)
             }
         }
     }

@@ -6,7 +6,7 @@
 //! batch remembers what it said until its answer comes. After a restart nothing is under way, and
 //! what was not acknowledged is sent again.
 
-use akwatch_proto::agent::{HostId, Report, Resync};
+use akwatch_proto::agent::{HostId, Report, RereadAnswer, Resync};
 use akwatch_proto::digest::SetDigest;
 use akwatch_proto::digest::{Element, is_listed};
 use akwatch_proto::finding::{Finding, PresenceState};
@@ -14,6 +14,7 @@ use akwatch_proto::limits;
 use redb::{ReadTransaction, ReadableTable};
 use uuid::Uuid;
 
+use crate::asked::answers;
 use crate::error::{Fault, LedgerError};
 use crate::format::{FINDINGS, Meta, REVISIONS, Record, Row, decode};
 use crate::ledger::Ledger;
@@ -34,6 +35,8 @@ pub struct Batch {
     pub resync: Option<Resync>,
     /// The state directory's own number.
     pub instance: Uuid,
+    /// Answers to the collector's questions; none while a full list is under way.
+    pub answers: Vec<RereadAnswer>,
 }
 
 impl Batch {
@@ -46,6 +49,7 @@ impl Batch {
             upto: self.upto,
             resync: self.resync,
             findings: self.findings,
+            answers: self.answers,
         }
     }
 }
@@ -57,6 +61,7 @@ pub(crate) struct InFlight {
     round: u64,
     ends_resync: bool,
     sent: Vec<(Row, PresenceState)>,
+    answered: Vec<Row>,
 }
 
 impl Ledger {
@@ -72,7 +77,13 @@ impl Ledger {
         let (rows, findings, more) = self.read("looking for what is unsent", |transaction| {
             collect(transaction, &meta, limit)
         })?;
-        if findings.is_empty() && meta.resync.is_none() {
+        // *Nothing but what is listed* is true of a place only once all of it is listed.
+        let answers = if meta.resync.is_some() || more {
+            Vec::new()
+        } else {
+            self.read("looking for answers", answers)?
+        };
+        if findings.is_empty() && meta.resync.is_none() && answers.is_empty() {
             return Ok(None);
         }
         let upto = match findings.last() {
@@ -92,12 +103,14 @@ impl Ledger {
                 .zip(&findings)
                 .map(|(row, finding)| (row, finding.presence.state()))
                 .collect(),
+            answered: answers.iter().map(|(row, _)| *row).collect(),
         });
         Ok(Some(Batch {
             findings,
             upto,
             resync: meta.resync.map(|id| Resync { id, more }),
             instance: meta.instance,
+            answers: answers.into_iter().map(|(_, answer)| answer).collect(),
         }))
     }
 
@@ -125,6 +138,7 @@ impl Ledger {
         let batch = self.in_flight.remove(at);
         self.write("noting an acknowledgement", |draft, meta, _| {
             draft.acknowledge(meta, &batch.sent)?;
+            draft.forget_questions(&batch.answered)?;
             meta.acknowledged = meta.acknowledged.max(batch.upto);
             if batch.ends_resync {
                 meta.resync = None;
@@ -145,7 +159,8 @@ impl Ledger {
             return Ok(());
         }
         self.in_flight.clear();
-        self.write("beginning a full list", |_, meta, _| {
+        self.write("beginning a full list", |draft, meta, _| {
+            draft.forget_all_questions()?;
             meta.resync = Some(id);
             meta.round += 1;
             meta.acknowledged = 0;

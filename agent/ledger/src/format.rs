@@ -30,6 +30,9 @@ pub(crate) const REVISIONS: TableDefinition<'_, u64, &[u8; 32]> = TableDefinitio
 /// Process instance to what it holds ([`Holding`]).
 pub(crate) const HOLDERS: TableDefinition<'_, &[u8; 12], &[u8]> = TableDefinition::new("holder");
 
+/// The collector's questions, by their place ([`Asked`](crate::asked::Asked)).
+pub(crate) const ASKED: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("asked");
+
 /// What is read together: a place with its members, or a workload with its user.
 pub(crate) type Group = [u8; 16];
 /// A finding's row: its group, then the hash of its key.

@@ -17,13 +17,14 @@
 //! | `read-index` | which files were read in which state: a cache | everything is read again |
 //! | `lock` | advisory lock; the holder's pid | made again |
 //!
-//! `ledger.redb`, format 1, has four tables. Values are JSON.
+//! `ledger.redb`, format 1, has five tables. Values are JSON.
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | `format`, `state` | the format's number; instance, boot, generation, revision, acknowledged revision, round and id of the full list under way, digest |
 //! | `finding` | group (16 bytes) and hash of the finding's key (16 bytes) | the finding as it is reported, and since when it was present without a break, limits it was read under, the process that lends it its attributes, the state that the collector acknowledged |
 //! | `revision` | revision (8 bytes) | the finding's row; one entry for each finding, at its last change |
+//! | `asked` | group (16 bytes) and hash of the place (16 bytes) | a place that the collector asked for after a full list, the rules that matter, and the answer until the collector has it |
 //! | `holder` | pid and start time (12 bytes) | which findings that process holds, and why it may hold more |
 //!
 //! A group is what is read together: a tag (1 file, 2 history, 3 process) and 15 bytes of
@@ -43,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod asked;
 mod delivery;
 mod error;
 #[cfg(test)]

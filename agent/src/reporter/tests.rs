@@ -36,6 +36,7 @@ fn report(upto: u64) -> Outgoing {
         upto,
         resync: None,
         findings: Vec::new(),
+        answers: Vec::new(),
     })
 }
 
@@ -52,6 +53,7 @@ fn reported(upto: u64) -> Reported {
     Reported {
         upto,
         reread: Vec::new(),
+        questions: Vec::new(),
     }
 }
 

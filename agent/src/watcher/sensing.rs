@@ -374,7 +374,9 @@ impl Watcher {
             .filter(|finding| may_be_known_by_now(finding))
             .map(|finding| finding.key.place.outer())
             .collect();
-        let places: Vec<Place> = places.into_iter().collect();
+        let mut places: Vec<Place> = places.into_iter().collect();
+        // So is what the collector asked for and could not be answered yet.
+        places.extend(self.ledger.asked().unwrap_or_default());
         self.revisit(&places, Urgency::Revisit, now);
     }
 

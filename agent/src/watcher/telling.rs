@@ -159,7 +159,9 @@ impl Watcher {
 
     fn take_reported(&mut self, reported: Reported, now: Instant) {
         self.courier.reported();
-        if let Err(why) = self.ledger.acknowledge(reported.upto) {
+        // What is asked is kept before the list that raised it is done with.
+        let noted = self.ledger.ask(&reported.questions);
+        if let Err(why) = noted.and_then(|()| self.ledger.acknowledge(reported.upto)) {
             tracing::error!(%why, "an acknowledgement was not noted");
             self.courier.pause_reports(now);
         }

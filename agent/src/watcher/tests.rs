@@ -199,6 +199,7 @@ fn reporter(
                 Answer::Report(Reported {
                     upto: report.upto,
                     reread: Vec::new(),
+                    questions: Vec::new(),
                 })
             }
             Outgoing::Heartbeat(_) => Answer::Heartbeat(HeartbeatAnswer {

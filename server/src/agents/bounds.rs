@@ -31,7 +31,7 @@ pub fn report(report: &Report) -> Result<(), Refusal> {
     for finding in &report.findings {
         self::finding(finding, report.upto)?;
     }
-    Ok(())
+    count("answers", report.answers.len(), limits::REREAD_PLACES)
 }
 
 fn finding(finding: &Finding, upto: u64) -> Result<(), Refusal> {

@@ -96,6 +96,7 @@ impl Domain {
             Applying::Applied(applied) => Ok(Reported {
                 upto: applied.upto,
                 reread: applied.reread,
+                questions: applied.questions,
             }),
             Applying::NotTaken(why) => Err(self.not_taken(by, "report", why, now).await),
         }

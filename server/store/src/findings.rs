@@ -1,6 +1,6 @@
 //! Findings: the states that agents report, exactly once, and the list that people read.
 
-use akwatch_proto::agent::Report;
+use akwatch_proto::agent::{Report, RereadQuestion};
 use akwatch_proto::people::{CredentialRef, FindingRef, FindingRow, Page};
 use akwatch_proto::place::Place;
 use akwatch_proto::time::Time;
@@ -31,6 +31,8 @@ pub struct Applied {
     /// After the last part of a full list: places that it did not name, at most
     /// [`REREAD_PLACES`](akwatch_proto::limits::REREAD_PLACES).
     pub reread: Vec<Place>,
+    /// The same places as questions, for an agent that can answer them.
+    pub questions: Vec<RereadQuestion>,
 }
 
 /// Findings.

@@ -334,6 +334,7 @@ impl Host {
             upto,
             resync: None,
             findings,
+            answers: Vec::new(),
         }
     }
 

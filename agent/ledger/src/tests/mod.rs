@@ -1,5 +1,6 @@
 //! The ledger against real files: one vocabulary of places, values and readings for all its tests.
 
+mod asked;
 mod crash;
 mod delivery;
 mod media;

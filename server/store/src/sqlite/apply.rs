@@ -93,14 +93,18 @@ pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Appl
     );
     let mut changed: Vec<i64> = newer.iter().map(|one| ids[&one.identity]).collect();
 
-    let mut reread = Vec::new();
+    let mut missing = resync::Missing::default();
+    if list.is_none() && !report.answers.is_empty() {
+        let answered = resync::answered(tx, &host, &report.answers, now).await?;
+        touched.extend(answered.credentials);
+        changed.extend(answered.findings);
+    }
     if let Some(list) = list {
         resync::mark(tx, &host, &batch).await?;
         if !list.more {
-            let missing = resync::close(tx, &mut host, now).await?;
-            touched.extend(missing.credentials);
-            changed.extend(missing.findings);
-            reread = missing.reread;
+            missing = resync::close(tx, &mut host, now).await?;
+            touched.extend(&missing.credentials);
+            changed.extend(&missing.findings);
         }
     }
     tally::recount(tx, host.id, &touched).await?;
@@ -119,7 +123,12 @@ pub(crate) async fn apply(tx: &mut Tx, report: Report, now: Time) -> Result<Appl
             .iter()
             .map(|id| references.credential(*id))
             .collect(),
-        reread,
+        reread: missing
+            .questions
+            .iter()
+            .map(|one| one.place.clone())
+            .collect(),
+        questions: missing.questions,
     };
     tell(tx, &host, &applied);
     Ok(Applying::Applied(applied))

@@ -6,9 +6,10 @@
 //! what the list left out may come back with any.
 //! What is gone stays gone: an agent forgets it after a time, and it is no element of the digest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use akwatch_proto::agent::{Report, Resync};
+use akwatch_proto::agent::{Report, RereadAnswer, RereadQuestion, Resync};
+use akwatch_proto::credential::RuleId;
 use akwatch_proto::digest::Element;
 use akwatch_proto::finding::{PresenceState, UnknownWhy};
 use akwatch_proto::limits;
@@ -22,7 +23,7 @@ use super::words::{Body, Columns as _, bytes32, confidence, slug, state};
 use super::writer::Tx;
 use super::{At as _, timeline};
 use crate::StoreError;
-use crate::rules::FindingFacts;
+use crate::rules::{Class, FindingFacts};
 
 const ROWS: usize = 100;
 
@@ -31,7 +32,7 @@ const ROWS: usize = 100;
 pub(crate) struct Missing {
     pub(crate) findings: Vec<i64>,
     pub(crate) credentials: BTreeSet<i64>,
-    pub(crate) reread: Vec<Place>,
+    pub(crate) questions: Vec<RereadQuestion>,
 }
 
 /// Begins a new list when this report does; answers whether it is part of one.
@@ -78,11 +79,11 @@ pub(crate) async fn close(
     now: Time,
 ) -> Result<Missing, StoreError> {
     let mut missing = Missing::default();
-    let mut places = BTreeSet::new();
+    let mut places: BTreeMap<Place, BTreeSet<RuleId>> = BTreeMap::new();
     let mut after = 0_i64;
     loop {
         let rows = sqlx::query(
-            "SELECT id, identity, credential_id, state, why, element, kind, confidence, \
+            "SELECT id, identity, credential_id, state, why, element, kind, confidence, rule, \
              delivered, body FROM finding \
              WHERE host_id = ?1 AND listed <> ?2 AND id > ?3 AND state <> ?4 \
              ORDER BY id LIMIT 500",
@@ -102,8 +103,14 @@ pub(crate) async fn close(
             if let Some(score) = forget(tx, host, row, &body, now)? {
                 unknown.push((row.value("id")?, row.value("credential_id")?, score));
             }
-            if places.len() < limits::REREAD_PLACES && body.place != Place::Unknown {
-                places.insert(body.place.outer());
+            let outer = body.place.outer();
+            let known = places.contains_key(&outer);
+            if (known || places.len() < limits::REREAD_PLACES) && outer != Place::Unknown {
+                let rule: String = row.value("rule")?;
+                places
+                    .entry(outer)
+                    .or_default()
+                    .extend(RuleId::parse(&rule).ok());
             }
         }
         write(tx, &unknown, now).await?;
@@ -124,8 +131,101 @@ pub(crate) async fn close(
     .execute(&mut tx.conn)
     .await
     .at("forgetting the revisions of what the full list left out")?;
-    missing.reread = places.into_iter().collect();
+    let questions = places.into_iter().map(|(place, rules)| RereadQuestion {
+        place,
+        rules: rules.into_iter().take(limits::REREAD_RULES + 1).collect(),
+    });
+    missing.questions = questions.collect();
     Ok(missing)
+}
+
+/// Takes an agent's word that what the last full list left out of a place is not there: only of that
+/// list, and only of what nobody has seen since.
+pub(crate) async fn answered(
+    tx: &mut Tx,
+    host: &HostLine,
+    answers: &[RereadAnswer],
+    now: Time,
+) -> Result<Missing, StoreError> {
+    let current = answers.iter().filter(|one| Some(one.list) == host.resync);
+    let answers: BTreeMap<&Place, &RereadAnswer> = current.map(|one| (&one.place, one)).collect();
+    let mut done = Missing::default();
+    let mut after = 0_i64;
+    while !answers.is_empty() {
+        let rows = sqlx::query(
+            "SELECT id, credential_id, class, kind, confidence, delivered, body FROM finding \
+             WHERE host_id = ?1 AND state = ?2 AND why = ?3 AND id > ?4 ORDER BY id LIMIT 500",
+        )
+        .bind(host.id)
+        .bind(i64::from(PresenceState::Unknown as u8))
+        .bind(slug(&UnknownWhy::NotListed))
+        .bind(after)
+        .fetch_all(&mut tx.conn)
+        .await
+        .at("looking for what was asked")?;
+        let Some(last) = rows.last() else { break };
+        after = last.value("id")?;
+        let mut gone = Vec::new();
+        for row in &rows {
+            let body: Body = row.json("body")?;
+            let Some(answer) = answers.get(&body.place.outer()) else {
+                continue;
+            };
+            let score = score(tx, row, &body, PresenceState::Gone, now)?;
+            let (id, credential) = (row.value("id")?, row.value("credential_id")?);
+            let reference = row.value::<i64>("class")? == Class::Reference as i64;
+            end(tx, id, answer, score, now).await?;
+            gone.push((id, credential, answer.proof, reference));
+            done.findings.push(id);
+            done.credentials.insert(credential);
+        }
+        timeline::answered(tx, host, &gone, now).await?;
+    }
+    Ok(done)
+}
+
+/// Writes that a finding is gone, on the agent's answer.
+async fn end(
+    tx: &mut Tx,
+    id: i64,
+    answer: &RereadAnswer,
+    score: u32,
+    now: Time,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE finding SET state = ?2, why = ?3, since = ?4, agent_last_verified = ?4, \
+         score = ?5, received = ?6, scored = ?6 WHERE id = ?1",
+    )
+    .bind(id)
+    .bind(i64::from(PresenceState::Gone as u8))
+    .bind(slug(&answer.proof))
+    .bind(answer.at.0)
+    .bind(i64::from(score))
+    .bind(now.0)
+    .execute(&mut tx.conn)
+    .await
+    .at("storing an answer")?;
+    Ok(())
+}
+
+fn score(
+    tx: &Tx,
+    row: &sqlx::sqlite::SqliteRow,
+    body: &Body,
+    presence: PresenceState,
+    now: Time,
+) -> Result<u32, StoreError> {
+    let score = tx.shared.rules.finding(&FindingFacts {
+        kind: row.word("kind")?,
+        confidence: confidence(row.value("confidence")?),
+        proof: &body.proof,
+        place: &body.place,
+        reach: &body.reach,
+        delivered: row.value::<i64>("delivered")? != 0,
+        presence,
+        now,
+    });
+    Ok(score.value)
 }
 
 /// Takes a finding out of the digest; its new score, or none when it was unlisted before.
@@ -147,17 +247,7 @@ fn forget(
         .pepper
         .mask_element(&identity, was, bytes32("element", &element)?);
     host.digest.remove(Element::from_bytes(bytes));
-    let score = tx.shared.rules.finding(&FindingFacts {
-        kind: row.word("kind")?,
-        confidence: confidence(row.value("confidence")?),
-        proof: &body.proof,
-        place: &body.place,
-        reach: &body.reach,
-        delivered: row.value::<i64>("delivered")? != 0,
-        presence: PresenceState::Unknown,
-        now,
-    });
-    Ok(Some(score.value))
+    score(tx, row, body, PresenceState::Unknown, now).map(Some)
 }
 
 async fn write(tx: &mut Tx, unknown: &[(i64, i64, u32)], now: Time) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use akwatch_proto::agent::HostId;
-use akwatch_proto::finding::{PresenceState, UnknownWhy};
+use akwatch_proto::finding::{GoneProof, PresenceState, UnknownWhy};
 use akwatch_proto::people::TimelineEntry;
 use akwatch_proto::time::Time;
 use sqlx::{QueryBuilder, Sqlite};
@@ -59,6 +59,11 @@ pub(crate) async fn states(
         });
     }
     append(tx, host.id, happened, now).await?;
+    day(tx, new, gone, now).await
+}
+
+/// Counts what came and went on a day.
+async fn day(tx: &mut Tx, new: i64, gone: i64, now: Time) -> Result<(), StoreError> {
     if new + gone > 0 {
         sqlx::query(
             "INSERT INTO day (day, new, gone) VALUES (?1, ?2, ?3) \
@@ -113,6 +118,24 @@ pub(crate) async fn not_listed(
         })
         .collect();
     append(tx, host.id, happened, now).await
+}
+
+/// Appends that an agent has read what a full list left out, and it is not there.
+pub(crate) async fn answered(
+    tx: &mut Tx,
+    host: &HostLine,
+    gone: &[(i64, i64, GoneProof, bool)],
+    now: Time,
+) -> Result<(), StoreError> {
+    let happened = gone.iter().map(|(finding, credential, proof, _)| Happened {
+        credential: *credential,
+        finding: *finding,
+        what: "gone",
+        why: slug(proof),
+    });
+    append(tx, host.id, happened.collect(), now).await?;
+    let count = gone.iter().filter(|(.., reference)| !reference).count();
+    day(tx, 0, i64::try_from(count).unwrap_or(i64::MAX), now).await
 }
 
 async fn append(

@@ -1,8 +1,10 @@
 //! Reports: exactly once, in any order, and what follows from them.
 
+use akwatch_proto::agent::{Report, RereadAnswer};
 use akwatch_proto::credential::{Confidence, Kind};
-use akwatch_proto::finding::{Presence, PresenceState, UnknownWhy};
+use akwatch_proto::finding::{GoneProof, Presence, PresenceState, UnknownWhy};
 use akwatch_proto::people::{PresenceCounts, Verdict};
+use akwatch_proto::time::Time;
 use akwatch_store::Scope;
 use akwatch_store::filter::{CredentialFilter, FindingFilter};
 use akwatch_store::findings::Applying;
@@ -172,6 +174,84 @@ async fn what_a_full_list_leaves_out_is_unknown_and_read_again() {
     let _ = world.report(report).await;
     assert!(world.findings(&filter).await.is_empty());
     check_digest(&world, &mut agent).await;
+}
+
+/// Lists without `/etc/a` and `/etc/b`, and answers about the first as part of a report that `change` saw.
+async fn answer_about_a(
+    change: impl FnOnce(&mut Report),
+) -> (World, Agent, Vec<(String, PresenceState)>) {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let (a, b) = (finding(file("/etc/a"), 1), finding(file("/etc/b"), 2));
+    let all = agent.report(vec![a.clone(), b.clone()]);
+    let _ = world.report(all).await;
+    let list = agent.part(7, false, Vec::new());
+    let closed = world.report(list).await;
+    assert_eq!(closed.questions.len(), 2);
+    assert_eq!(closed.questions[0].place, file("/etc/a"));
+    assert_eq!(closed.questions[0].rules, std::slice::from_ref(&a.rule));
+    agent.held.clear();
+    let mut report = agent.report(Vec::new());
+    report.answers = vec![RereadAnswer {
+        list: Uuid::from_u128(7),
+        place: file("/etc/a"),
+        proof: GoneProof::Removed,
+        at: Time(5),
+    }];
+    change(&mut report);
+    let _ = world.report(report).await;
+    let rows = world.findings(&FindingFilter::default()).await;
+    let mut states: Vec<_> = rows
+        .iter()
+        .map(|row| (row.location.path.to_string(), row.state))
+        .collect();
+    states.sort();
+    (world, agent, states)
+}
+
+#[tokio::test]
+async fn what_was_read_on_request_and_is_not_there_is_gone() {
+    let (world, mut agent, states) = answer_about_a(|_| ()).await;
+    let expected = [
+        ("/etc/a".to_owned(), PresenceState::Gone),
+        ("/etc/b".to_owned(), PresenceState::Unknown),
+    ];
+    assert_eq!(states, expected);
+    check_digest(&world, &mut agent).await;
+    let rows = world.findings(&FindingFilter::default()).await;
+    let gone = rows.iter().find(|row| row.state == PresenceState::Gone);
+    assert_eq!(
+        gone.unwrap().presence,
+        Presence::Gone {
+            at: Time(5),
+            proof: GoneProof::Removed
+        }
+    );
+    // It may come back like anything that was gone.
+    let report = agent.report(vec![finding(file("/etc/a"), 1)]);
+    let _ = world.report(report).await;
+    check_digest(&world, &mut agent).await;
+}
+
+#[tokio::test]
+async fn an_answer_to_another_list_or_about_another_place_ends_nothing() {
+    let unknown = [
+        ("/etc/a".to_owned(), PresenceState::Unknown),
+        ("/etc/b".to_owned(), PresenceState::Unknown),
+    ];
+    let (.., states) = answer_about_a(|report| report.answers[0].list = Uuid::from_u128(8)).await;
+    assert_eq!(states, unknown);
+    let (.., states) = answer_about_a(|report| report.answers[0].place = file("/etc/c")).await;
+    assert_eq!(states, unknown);
+    // What the same report lists is there, whatever it answers.
+    let (.., states) = answer_about_a(|report| {
+        let mut listed = finding(file("/etc/a"), 1);
+        listed.revision = report.upto + 1;
+        report.upto += 1;
+        report.findings = vec![listed];
+    })
+    .await;
+    assert_eq!(states[0].1, PresenceState::Present);
 }
 
 /// An agent forgets what has been gone for long; that must not make it unknown here.

@@ -274,6 +274,7 @@ impl Agent {
             upto: self.revision,
             resync: None,
             findings,
+            answers: Vec::new(),
         }
     }
 
