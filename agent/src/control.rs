@@ -144,6 +144,9 @@ pub struct Cost {
     pub bytes_read: u64,
     /// Peak resident memory of all roles, KiB.
     pub peak_rss_kib: u64,
+    /// Bytes of bodies, compressed as they travel, to collectors and back.
+    #[serde(default)]
+    pub network_bytes: u64,
     /// Seconds that this covers.
     pub seconds: u64,
 }
@@ -154,6 +157,7 @@ impl From<CostReceipt> for Cost {
             cpu_ms: cost.cpu_ms,
             bytes_read: cost.bytes_read,
             peak_rss_kib: cost.peak_rss_kib,
+            network_bytes: cost.network_bytes,
             seconds: cost.seconds,
         }
     }

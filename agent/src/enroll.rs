@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::cli::EnrollArgs;
 use crate::config::{Config, ConfigError, UserRef};
 use crate::identity::{self, HostRecord, Identity, IdentityError, PendingKey};
-use crate::reporter::{CallError, Caller, Clock, Roots, Seen, address, as_anybody};
+use crate::reporter::{CallError, Caller, Carried, Clock, Roots, Seen, address, as_anybody};
 use crate::role::{FLEET_KEY_FILE, IDENTITY_DIRECTORY, Role, WATCHER_DIRECTORY};
 
 /// For the exchange with one collector.
@@ -264,7 +264,7 @@ fn ask(
     let (clock, seen) = (Arc::new(Clock::default()), Seen::default());
     let tls = as_anybody(Roots::Pinned(bootstrap.authority), false, &clock, &seen)
         .map_err(|error| start("set up TLS", error.into()))?;
-    let caller = Caller::new(tls, &config.collector, &seen)
+    let caller = Caller::new(tls, &config.collector, &seen, &Carried::default())
         .map_err(|error| start("set up the client; check `collector.proxy`", error.into()))?;
     let labels = config
         .labels

@@ -100,6 +100,12 @@ pub enum FromReporter {
     Answered(Answer),
     /// It could not be reached, or refused; the reporter goes on trying what can be tried again.
     Outage(Outage),
+    /// So many bytes of bodies, as they travel, went to collectors and came back since the last such
+    /// word; headers and TLS are not counted.
+    Carried {
+        /// Both ways.
+        bytes: u64,
+    },
     /// The certificate was renewed.
     Renewed {
         /// When the new one ends.

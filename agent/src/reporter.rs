@@ -31,7 +31,7 @@ mod tests;
 mod trust;
 
 pub use call::CallError;
-pub(crate) use call::{Caller, address};
+pub(crate) use call::{Caller, Carried, address};
 pub(crate) use clock::Clock;
 pub use patience::Patience;
 use session::Session;
@@ -226,6 +226,7 @@ impl Reporter {
                 match self.carry(&message).await {
                     Ok(answer) => {
                         self.say(FromReporter::Answered(answer));
+                        self.say_carried();
                         if queue.is_empty() {
                             akwatch_sys::memory::give_back();
                         }
@@ -233,6 +234,7 @@ impl Reporter {
                     }
                     Err(error) => {
                         failures += 1;
+                        self.say_carried();
                         match self.outage(call_of(&message), &error, failures) {
                             Some(wait) => tokio::time::sleep(wait).await,
                             None => break,
@@ -282,6 +284,11 @@ impl Reporter {
             retry_ms: wait.map(millis),
         }));
         wait
+    }
+
+    fn say_carried(&self) {
+        let bytes = self.session.carried.take();
+        self.say(FromReporter::Carried { bytes });
     }
 
     fn say(&self, message: FromReporter) {

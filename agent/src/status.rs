@@ -97,11 +97,12 @@ fn render(status: &Status, now: Time) -> String {
     row(
         "cost",
         &format!(
-            "{} ms of CPU and {} MiB read in {} s; peak {} MiB",
+            "{} ms of CPU and {} MiB read in {} s; peak {} MiB; {} KiB sent and received",
             cost.cpu_ms,
             cost.bytes_read >> 20,
             cost.seconds,
-            cost.peak_rss_kib >> 10
+            cost.peak_rss_kib >> 10,
+            cost.network_bytes >> 10
         ),
     );
     text
@@ -197,6 +198,18 @@ mod tests {
     use super::*;
     use crate::control::{Cost, Delivery, Progress, RoleState};
 
+    fn sensed() -> Sensing {
+        Sensing {
+            captured: 7,
+            missed: 1,
+            capture_p50_us: 56,
+            capture_p99_us: 160,
+            sweeps: 3,
+            swept: 200,
+            sweep_us: 3000,
+        }
+    }
+
     fn status() -> Status {
         Status {
             version: "0.1.0".to_owned(),
@@ -256,17 +269,10 @@ mod tests {
                 cpu_ms: 5,
                 bytes_read: 1 << 21,
                 peak_rss_kib: 2048,
+                network_bytes: 9 << 10,
                 seconds: 9,
             },
-            sensing: Sensing {
-                captured: 7,
-                missed: 1,
-                capture_p50_us: 56,
-                capture_p99_us: 160,
-                sweeps: 3,
-                swept: 200,
-                sweep_us: 3000,
-            },
+            sensing: sensed(),
         }
     }
 
@@ -282,7 +288,7 @@ mod tests {
             "by inotify, in part; 12 read, 3 waiting",
             "not read: 2 permission-denied",
             "missing: landlock",
-            "2 MiB read in 9 s; peak 2 MiB",
+            "2 MiB read in 9 s; peak 2 MiB; 9 KiB sent and received",
             "7 programs captured as they started, 99 of 100 within 160 µs; 1 missed",
             "last sweep of 200 took 3000 µs of CPU",
         ] {

@@ -255,7 +255,9 @@ impl Message for FromReporter {
             FromReporter::Outage(outage) => {
                 outage.call.len() <= limits::SLUG && outage.why.len() <= EXPLANATION
             }
-            FromReporter::Answered(_) | FromReporter::Renewed { .. } => true,
+            FromReporter::Answered(_)
+            | FromReporter::Carried { .. }
+            | FromReporter::Renewed { .. } => true,
         };
         bounded(FROM_REPORTER, holds)?;
         Ok(message)

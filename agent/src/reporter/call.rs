@@ -5,6 +5,8 @@
 
 use std::error::Error as StdError;
 use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use akwatch_proto::agent::{RefusalCode, Refused};
@@ -231,6 +233,22 @@ pub(crate) struct Caller {
     client: Client,
     proxy: Option<String>,
     seen: Seen,
+    carried: Carried,
+}
+
+/// Bytes of bodies, as they travel, of all callers that share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried(Arc<AtomicU64>);
+
+impl Carried {
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// What was carried since this was last asked.
+    pub(crate) fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 impl Caller {
@@ -242,6 +260,7 @@ impl Caller {
         tls: ClientConfig,
         collector: &Collector,
         seen: &Seen,
+        carried: &Carried,
     ) -> Result<Caller, reqwest::Error> {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -262,6 +281,7 @@ impl Caller {
             client: builder.build()?,
             proxy: collector.proxy.as_ref().map(|proxy| address(proxy.url())),
             seen: seen.clone(),
+            carried: carried.clone(),
         })
     }
 
@@ -274,6 +294,7 @@ impl Caller {
         time: Duration,
     ) -> Result<A, CallError> {
         let packed = pack(body)?;
+        self.carried.add(packed.bytes.len());
         let mut request = self
             .client
             .post(at(url, path))
@@ -333,6 +354,7 @@ impl Caller {
             if body.len() + chunk.len() > limits::BODY_DECOMPRESSED {
                 return Err(none("it is longer than any answer"));
             }
+            self.carried.add(chunk.len());
             body.extend_from_slice(&chunk);
         }
         match encoding.as_ref().map(HeaderValue::as_bytes) {

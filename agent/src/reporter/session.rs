@@ -11,7 +11,7 @@ use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::call::{CallError, Caller, address};
+use super::call::{CallError, Caller, Carried, address};
 use super::clock::Clock;
 use super::trust::{Roots, Seen, as_anybody, as_host};
 use super::{ReporterError, Setup};
@@ -40,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<Clock>,
     collector: Collector,
     seen: Seen,
+    /// What all clients have carried.
+    pub(crate) carried: Carried,
     current: Mutex<Arc<Current>>,
     /// Index of the collector that last answered.
     preferred: AtomicUsize,
@@ -50,13 +52,14 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn open(setup: Setup) -> Result<Session, ReporterError> {
         let (clock, seen) = (Arc::new(Clock::default()), Seen::default());
-        let identity = Identity::open(&setup.identity)?;
-        let current = Current::of(identity, &setup.collector, &clock, &seen)?;
+        let (identity, carried) = (Identity::open(&setup.identity)?, Carried::default());
+        let current = Current::of(identity, &setup.collector, &clock, &seen, &carried)?;
         Ok(Session {
             directory: setup.identity,
             clock,
             collector: setup.collector,
             seen,
+            carried,
             current: Mutex::new(Arc::new(current)),
             preferred: AtomicUsize::new(0),
             renewing: tokio::sync::Mutex::new(()),
@@ -70,7 +73,13 @@ impl Session {
 
     /// Goes on with another identity; calls under way end with the old one.
     pub(crate) fn replace(&self, identity: Identity) -> Result<(), ReporterError> {
-        let current = Current::of(identity, &self.collector, &self.clock, &self.seen)?;
+        let current = Current::of(
+            identity,
+            &self.collector,
+            &self.clock,
+            &self.seen,
+            &self.carried,
+        )?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
         Ok(())
     }
@@ -182,11 +191,12 @@ impl Current {
         collector: &Collector,
         clock: &Arc<Clock>,
         seen: &Seen,
+        carried: &Carried,
     ) -> Result<Current, ReporterError> {
         let roots = || Roots::Known(identity.authorities.clone());
         let caller = |tls: Result<rustls::ClientConfig, rustls::Error>| {
             let tls = tls.map_err(ReporterError::Tls)?;
-            Caller::new(tls, collector, seen).map_err(ReporterError::Client)
+            Caller::new(tls, collector, seen, carried).map_err(ReporterError::Client)
         };
         Ok(Current {
             as_host: caller(as_host(&identity, clock, seen))?,

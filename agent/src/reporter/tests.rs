@@ -567,6 +567,11 @@ fn it_serves_the_watcher_over_a_link_and_ends_with_it() {
     outlet.say(&ToReporter::Send(report(7)), long).unwrap();
     let answer = inlet.hear(Some(long)).unwrap().unwrap();
     assert_eq!(answer, FromReporter::Answered(Answer::Report(reported(7))));
+    let carried = inlet.hear(Some(long)).unwrap().unwrap();
+    assert!(
+        matches!(carried, FromReporter::Carried { bytes: 50.. }),
+        "{carried:?}"
+    );
     outlet.close();
     serving.join().unwrap().unwrap();
 }

@@ -78,6 +78,8 @@ pub(super) struct Courier {
     serial_file: PathBuf,
     leaving: Option<Instant>,
     left: bool,
+    /// Bytes of bodies that went both ways, of every reporter of this run.
+    pub(super) carried: u64,
     /// When the collector last answered.
     pub(super) answered: Option<Time>,
     /// The last outage, until something is answered.
@@ -106,6 +108,7 @@ impl Courier {
             serial_file,
             leaving: None,
             left: false,
+            carried: 0,
             answered: None,
             outage: None,
         }
@@ -224,6 +227,11 @@ impl Courier {
     /// What was sent before is to be sent again.
     pub(super) fn send_all(&mut self) {
         self.all_sent_at = None;
+    }
+
+    /// The reporter has carried so many bytes more.
+    pub(super) fn note_carried(&mut self, bytes: u64) {
+        self.carried = self.carried.saturating_add(bytes);
     }
 
     /// The ledger or the collector is not ready for the next report.

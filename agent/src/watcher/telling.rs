@@ -136,6 +136,7 @@ impl Watcher {
             }
             Ok(FromReporter::Answered(Answer::CheckIn(answer))) => self.take_check_in(&answer, now),
             Ok(FromReporter::Outage(outage)) => self.courier.note_outage(&outage, now),
+            Ok(FromReporter::Carried { bytes }) => self.courier.note_carried(bytes),
             Ok(FromReporter::Renewed { not_after }) => {
                 tracing::info!(
                     not_after = not_after.seconds(),
@@ -309,6 +310,7 @@ impl Watcher {
     fn cost(&mut self, now: Instant) -> akwatch_proto::agent::CostReceipt {
         akwatch_proto::agent::CostReceipt {
             bytes_read: self.bytes_read,
+            network_bytes: self.courier.carried,
             ..self.meter.receipt(now)
         }
     }
