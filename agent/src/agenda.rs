@@ -24,8 +24,9 @@ pub const SET_ASIDE: usize = 1_024;
 /// Places whose last cost is remembered.
 const COOLING: usize = 4_096;
 
-/// Bytes a second that one place may cost by changing again and again.
-const PLACE_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
+/// Bytes a second that one place may cost by changing again and again: half a percent of one
+/// processor at the speed of the detector.
+const PLACE_BYTES_PER_SECOND: u64 = 4 * 1024 * 1024;
 
 /// A place below this cost is read again at once.
 const FREE_BYTES: u64 = 256 * 1024;
