@@ -35,6 +35,13 @@ use serde_json::Value;
 /// Windows of a CPU row.
 const WINDOWS: u32 = 5;
 
+/// Until an agent has started, said who it is, and given back what that took.
+const SETTLED: Duration = Duration::from_secs(20);
+
+/// Continues the table of what is watched.
+const NOTHING_WATCHED: &str = "exclude = [\"/**\"]\nprocesses = false\nhistory = false\n\
+     [first_scan]\nenabled = false\n";
+
 /// Measures the agent on this machine.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench agent")]
@@ -45,7 +52,7 @@ struct Options {
     /// Seconds of each of the five windows of a CPU row
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Minutes of the soak: heartbeats, network, the slope of memory
+    /// Minutes of each of the two soaks: network where nothing changes, the slope of memory
     #[arg(long, default_value_t = 4)]
     soak: u64,
     /// Directories made for the set-up row; the goal speaks of 500000
@@ -80,14 +87,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<()> {
-    let (mut fleet, counted) = start(options).await?;
-    let roles = Roles::of(fleet.agent.pid()?);
     table::begin();
     size()?;
+    quiet(options).await?;
+    let more = if options.no_scan {
+        NO_FIRST_SCAN.to_owned()
+    } else {
+        format!("[first_scan]\npaths = {:?}\n", options.scans)
+    };
+    let (mut fleet, _) = start(&more).await?;
+    let roles = Roles::of(fleet.agent.pid()?);
     if !options.no_scan {
         first_scan(&fleet, roles, options).await?;
     }
-    soak(roles, &counted, options).await?;
+    soak(roles, options).await?;
     memory("steady", roles)?;
     unrelated_writes(roles, options).await?;
     keys(&fleet, options).await?;
@@ -99,18 +112,13 @@ async fn run(options: &Options) -> Result<()> {
 }
 
 /// A collector, and an agent that reaches it through a counting forwarder.
-async fn start(options: &Options) -> Result<(Fleet, Counted)> {
+async fn start(more: &str) -> Result<(Fleet, Counted)> {
     let (directory, watched) = fleet::directory()?;
     let collector = Collector::start(&directory.path().join("collector")).await?;
     let rest = collector.rest().await?;
     let (url, counted) = wire::forward(&collector.agents).await?;
-    let more = if options.no_scan {
-        NO_FIRST_SCAN.to_owned()
-    } else {
-        format!("[first_scan]\npaths = {:?}\n", options.scans)
-    };
     let home = directory.path().join("agent");
-    Agent::configure(&home, &url, &[&watched], &more)?;
+    Agent::configure(&home, &url, &[&watched], more)?;
     Agent::enroll(&home, &collector.bootstrap().await?).await?;
     let agent = Agent::run(&home)?;
     let mut fleet = Fleet {
@@ -240,33 +248,63 @@ fn each(figures: &[f64], digits: usize) -> String {
     all.join(" ")
 }
 
-/// An agent that has nothing to do: CPU in windows, bytes on the wire, and how its memory goes.
+/// An agent for which nothing changes, whatever else this machine does: what it costs to be there,
+/// and what it says to its collector.
 #[expect(clippy::cast_precision_loss, reason = "bytes of minutes fit a double")]
-async fn soak(roles: Roles, counted: &Counted, options: &Options) -> Result<()> {
-    let (memory, around) = (MemoryWatch::start(roles), Around::now());
-    let (bytes, connections, begun) = (counted.bytes(), counted.connections(), Instant::now());
+async fn quiet(options: &Options) -> Result<()> {
+    let (fleet, counted) = start(NOTHING_WATCHED).await?;
+    let (roles, around) = (Roles::of(fleet.agent.pid()?), Around::now());
+    tokio::time::sleep(SETTLED).await;
+    let network = async || -> Result<u64> {
+        let status = fleet.agent.status().await?;
+        Ok(status["cost"]["network_bytes"].as_u64().unwrap_or(0))
+    };
+    let (bodies, bytes, begun) = (network().await?, counted.bytes(), Instant::now());
+    let connections = counted.connections();
+    let seconds = (options.soak * 60).div_ceil(u64::from(WINDOWS));
+    let cpu = windows(roles, seconds, async || Ok(())).await?;
+    row(
+        "CPU, nothing changes in what is watched",
+        &format!(
+            "{:.3} % of one core ({})",
+            median(cpu.clone()),
+            each(&cpu, 3)
+        ),
+        "≤ 0.1 %",
+    );
+    let days = begun.elapsed().as_secs_f64() / 86_400.0;
+    let daily = |bytes: u64| bytes as f64 / days / 1e6;
+    row(
+        &format!("network, steady, over {} min", options.soak),
+        &format!(
+            "{:.2} MB a day of bodies, {:.2} MB with HTTP and TLS, {} new connections",
+            daily(network().await?.saturating_sub(bodies)),
+            daily(counted.bytes() - bytes),
+            counted.connections() - connections
+        ),
+        "≤ 1 MB a day",
+    );
+    memory("where nothing changes", roles)?;
+    around.print("nothing changes");
+    fleet.stop().await
+}
+
+/// An agent on this machine as it is: CPU in windows, and how its memory goes.
+#[expect(clippy::cast_precision_loss, reason = "kilobytes fit a double")]
+async fn soak(roles: Roles, options: &Options) -> Result<()> {
+    let (memory, around, begun) = (MemoryWatch::start(roles), Around::now(), Instant::now());
     let idle = windows(roles, options.seconds, async || Ok(())).await?;
     row(
-        "CPU, idle",
+        "CPU, this host as it is",
         &format!(
             "{:.2} % of one core ({})",
             median(idle.clone()),
             each(&idle, 2)
         ),
-        "≤ 0.1 %",
+        "≤ 0.1 % where it is idle",
     );
     let left = Duration::from_secs(options.soak * 60).saturating_sub(begun.elapsed());
     tokio::time::sleep(left).await;
-    let days = begun.elapsed().as_secs_f64() / 86_400.0;
-    let daily = (counted.bytes() - bytes) as f64 / days / 1e6;
-    row(
-        &format!("network, steady, over {} min, TLS included", options.soak),
-        &format!(
-            "{daily:.2} MB a day, {} new connections",
-            counted.connections() - connections
-        ),
-        "≤ 1 MB a day of application bytes",
-    );
     let seen: Vec<(f64, f64)> = memory
         .end()?
         .into_iter()
@@ -277,7 +315,7 @@ async fn soak(roles: Roles, counted: &Counted, options: &Options) -> Result<()> 
         &format!("{:+.0} KiB an hour", table::slope(&seen)),
         "0",
     );
-    around.print("idle");
+    around.print("as it is");
     Ok(())
 }
 
