@@ -66,10 +66,16 @@ const host = createRoute({
   component: lazyRouteComponent(() => import("./pages/Host"), "HostPage"),
 });
 
+const audit = createRoute({
+  getParentRoute: () => shell,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("./pages/Audit"), "Audit"),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn, firstSignIn,
-    shell.addChildren([overview, credentials, credential, findings, hosts, host]),
+    shell.addChildren([overview, credentials, credential, findings, hosts, host, audit]),
   ]),
   parseSearch: parseAddress,
   stringifySearch: writeAddress,

@@ -280,3 +280,68 @@ describe("size", () => {
     await expect.poll(() => fixture.heard.some(({ call }) => call === `POST /api/v1/hosts/${live?.id ?? ""}/retire`)).toBe(true);
   });
 });
+
+describe("decisions", () => {
+  test("the next step is one button or one key, and a reason is asked where one is needed", async () => {
+    const page = await start({ fleet: "full", role: "responder" });
+    const detail = fixture.fleet.credentials.find((each) => each.credential.disposition === "new" && each.credential.places.present > 0);
+    await visit.open(`/credentials/${detail?.credential.ref ?? ""}`);
+    await page.getByRole("button", { name: "Acknowledge" }).waitFor();
+    await page.keyboard.press("a");
+    await page.getByText("Acknowledged, on record").waitFor();
+    await page.getByRole("button", { name: "Start rotation" }).click();
+    await page.getByText("Rotating, on record").waitFor();
+    await page.getByRole("button", { name: "Mark rotated…" }).waitFor();
+    await visit.picture("decide-rotating");
+    await page.keyboard.press("r");
+    await page.getByRole("dialog").getByText(/becomes? an alarm/).waitFor();
+    await visit.picture("decide-rotated");
+    expect(await visit.axe()).toEqual([]);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "More" }).click();
+    await page.getByRole("menuitem", { name: "False positive…" }).click();
+    await page.getByRole("button", { name: "Mark as false positive" }).click();
+    await page.getByText("Say why: colleagues will ask.").waitFor();
+    await page.getByLabel("Why").fill("a test's key, never valid anywhere");
+    await page.keyboard.press("Control+Enter");
+    await page.getByText("False positive, on record").waitFor();
+    await page.getByText("a test's key, never valid anywhere").first().waitFor();
+    await visit.picture("decide-false-positive");
+    const sent = fixture.heard.filter(({ call }) => call.startsWith("PUT")).map(({ body }) => JSON.parse(body) as { version: number });
+    expect(sent.map((each) => each.version)).toEqual([0, 1, 2]);
+  });
+
+  test("the slower of two responders is told who was faster, and sees what stands", async () => {
+    const page = await start({ fleet: "full", role: "admin" });
+    const detail = fixture.fleet.credentials.find((each) => each.credential.disposition === "new");
+    await visit.open(`/credentials/${detail?.credential.ref ?? ""}`);
+    await page.getByRole("button", { name: "Acknowledge" }).waitFor();
+    if (detail !== undefined) {
+      detail.decision = { disposition: "rotating", version: 4, by: "ben", at: Date.now() };
+      detail.credential.disposition = "rotating";
+    }
+    await page.keyboard.press("a");
+    await page.getByText(/ben has decided since you looked: rotating/).waitFor();
+    await page.getByRole("button", { name: "Mark rotated…" }).waitFor();
+    visit.faults.splice(0);
+  });
+
+  test("a viewer decides nothing, and an auditor sees the log alone", async () => {
+    const page = await start({ fleet: "full", role: "viewer" });
+    await visit.open(`/credentials/${fixture.fleet.credentials[0]?.credential.ref ?? ""}`);
+    await page.getByRole("tab", { name: /Blast radius/ }).waitFor();
+    expect(await page.getByRole("button", { name: /Acknowledge|Start rotation|More/ }).count()).toBe(0);
+    expect(await page.getByRole("link", { name: "Audit" }).count()).toBe(0);
+    await visit.close();
+    await fixture.close();
+    const log = await start({ fleet: "full", role: "auditor" });
+    await visit.open("/");
+    await log.getByRole("heading", { name: "Audit" }).waitFor();
+    await log.getByText("1–200 of 240").waitFor();
+    expect(await log.getByRole("link", { name: "Credentials" }).count()).toBe(0);
+    await log.getByRole("button", { name: "Load 40 more" }).click();
+    await log.getByText("1–240 of 240").waitFor();
+    await visit.picture("audit-auditor");
+  });
+});

@@ -3,7 +3,7 @@ import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from "@ta
 
 import { answered, collector, statusOf } from "./client";
 import type { operations } from "./schema";
-import type { CredentialRow, FindingRow, HostRow, Page } from "./types";
+import type { AuditEntry, CredentialRow, Decide, FindingRow, HostRow, Page } from "./types";
 
 /** Rows fetched at a time. */
 export const PAGE = 200;
@@ -33,6 +33,7 @@ export function askWhoIsHere(): void {
 
 type HostFilter = NonNullable<operations["hosts"]["parameters"]["query"]>;
 type CredentialFilter = NonNullable<operations["credentials"]["parameters"]["query"]>;
+type AuditFilter = NonNullable<operations["audit"]["parameters"]["query"]>;
 type FindingFilter = NonNullable<operations["findings"]["parameters"]["query"]>;
 
 /** A filter as an address has it: the collector says what of it is wrong. */
@@ -66,6 +67,8 @@ export const ask = {
   credentials: (filter: Asked<CredentialFilter>) =>
     list<CredentialRow>("credentials", filter, (query, signal) =>
       answered(collector.GET("/api/v1/credentials", { params: { query }, signal }))),
+  audit: (filter: Asked<AuditFilter>) =>
+    list<AuditEntry>("audit", filter, (query, signal) => answered(collector.GET("/api/v1/audit", { params: { query }, signal }))),
   findings: (filter: Asked<FindingFilter>) =>
     list<FindingRow>("findings", filter, (query, signal) =>
       answered(collector.GET("/api/v1/findings", { params: { query }, signal }))),
@@ -88,5 +91,7 @@ export const tell = {
   signOut: () => answered(collector.DELETE("/api/v1/sessions/current", {})),
   rescan: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/rescan", { params: { path: { id } } })),
   retire: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/retire", { params: { path: { id } } })),
+  decide: (ref: string, body: Decide) =>
+    answered(collector.PUT("/api/v1/credentials/{ref}/disposition", { params: { path: { ref } }, body })),
   whoHoldsId: (id: string) => answered(collector.POST("/api/v1/who-holds", { body: { id } })),
 };

@@ -16,6 +16,7 @@ import { grouped } from "../parts/numbers";
 import { Page } from "../parts/Page";
 import { shellQuoted } from "../address/address";
 import { Failed, Loading } from "../parts/States";
+import { Decisions } from "./credential/Decisions";
 import { CredentialFacts } from "./credential/CredentialFacts";
 import { Radius } from "./credential/Radius";
 import { ScoreLines } from "./credential/ScoreLines";
@@ -35,6 +36,7 @@ export function CredentialPage() {
   useEvents((event) => {
     const ours = event.event === "reload"
       || (event.event === "findings" && event.credentials.includes(reference))
+      || (event.event === "credential" && event.credential === reference)
       || (event.event === "host" && (answer.data?.places.some((place) => place.host === event.host) ?? false));
     if (ours) void cache.invalidateQueries({ queryKey: ["credential", reference] });
   });
@@ -109,6 +111,7 @@ function Commands({ data }: { data: CredentialDetail }) {
     <>
       <Button type="text" onClick={() => copy(window.location.href, t("copy.linkDone"))}>{t("copy.link")}</Button>
       <Button type="text" className="wide-only" onClick={() => copy(`akwatch credential show ${shellQuoted(data.credential.ref)}`, t("copy.commandDone"))}>{t("copy.command")}</Button>
+      <Decisions data={data} />
     </>
   );
 }

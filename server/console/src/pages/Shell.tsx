@@ -1,6 +1,6 @@
 // The frame around every page behind sign-in: top bar, menu, live state, keys. What is not built is
 // not here, neither greyed nor promised.
-import { FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
+import { AuditOutlined, FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
@@ -24,6 +24,9 @@ const entries = [
   { to: "/findings", word: "findings", icon: <FileSearchOutlined aria-hidden />, key: "f" },
   { to: "/hosts", word: "hosts", icon: <HddOutlined aria-hidden />, key: "h" },
 ] as const;
+
+/** Pages of those who run the collector; who may not open one does not see it. */
+const running = [{ to: "/audit", word: "audit", icon: <AuditOutlined aria-hidden />, key: "a" }] as const;
 
 export function Shell() {
   const me = useQuery(ask.me());
@@ -51,6 +54,16 @@ function Frame() {
   const { t } = useTranslation();
   const location = useLocation();
   const [help, setHelp] = useState(false);
+  const me = useQuery(ask.me());
+  const whole = me.data?.scope === undefined || me.data.scope === null;
+  const role = me.data?.role;
+  const navigate = useNavigate();
+  const away = role === "auditor" && location.pathname === "/";
+  useEffect(() => {
+    // An auditor sees the log and no exposure: the first page is the log.
+    if (away) void navigate({ to: "/audit", replace: true });
+  }, [away, navigate]);
+  const shown = [...(role === "auditor" ? [] : entries), ...(whole && (role === "admin" || role === "auditor") ? running : [])];
   useShellKeys(() => setHelp(true));
   return (
     <>
@@ -58,7 +71,7 @@ function Frame() {
       <TopBar onHelp={() => setHelp(true)} />
       <div className="frame">
         <nav className="side" aria-label={t("app.menu")}>
-          {entries.map((entry) => {
+          {shown.map((entry) => {
             const active = entry.to === "/" ? location.pathname === "/" : location.pathname.startsWith(entry.to);
             return (
               <Link key={entry.to} to={entry.to} className={active ? "active" : ""} aria-current={active ? "page" : undefined} title={t(`page.${entry.word}`)}>
@@ -88,7 +101,7 @@ function useShellKeys(showHelp: () => void): void {
   useKeys((key) => {
     if (waiting) {
       setWaiting(false);
-      const entry = entries.find((each) => each.key === key);
+      const entry = [...entries, ...running].find((each) => each.key === key);
       if (entry !== undefined) {
         void navigate({ to: entry.to });
         return true;

@@ -4,7 +4,7 @@ export const en = {
   app: { name: "akwatch", skip: "Skip to content", menu: "Menu", work: "Work" },
   page: {
     overview: "Overview", credentials: "Credentials", findings: "Findings", hosts: "Hosts",
-    signIn: "Sign in", firstSignIn: "First sign-in", notFound: "No such page",
+    audit: "Audit", signIn: "Sign in", firstSignIn: "First sign-in", notFound: "No such page",
   },
   join: { named: "{name}: {value}", two: "{a}, {b}", aside: "{text} ({aside})" },
   presence: {
@@ -21,6 +21,30 @@ export const en = {
     label: "Disposition",
     new: "New", acknowledged: "Acknowledged", rotating: "Rotating", rotated: "Rotated",
     "false-positive": "False positive", accepted: "Accepted",
+  },
+  decide: {
+    acknowledged: "Acknowledge", rotating: "Start rotation", rotated: "Mark rotated…", "false-positive": "False positive…",
+    accepted: "Accept risk…", new: "Reopen as new", more: "More", cancel: "Cancel",
+    done: "{disposition}, on record", conflict: "{said} This page shows what stands now.",
+    by: "by {name}, {time}", until2: "until {time}", until: "Until", days: "{n, plural, one {# day} other {# days}} from now",
+    why: "Why", note: "Note (optional)", whyMissing: "Say why: colleagues will ask.", noSecret: "Everybody who sees this credential reads it. Never paste a secret.",
+    aboutRotated: "Mark it rotated when the cloud refuses the old key. {n, plural, =0 {No place holds it any more.} one {# place still holds it, or may: it becomes an alarm.} other {# places still hold it, or may: they become an alarm.}}",
+    aboutAccepted: "The credential leaves the open ones until then, and is open again afterwards. It stays where it lies.",
+    aboutFalsePositive: "The value leaves the open credentials on every host, its score is 0.",
+    title: { rotated: "Mark rotated", "false-positive": "False positive", accepted: "Accept the risk", acknowledged: "Acknowledge", rotating: "Start rotation", new: "Reopen" },
+    do: { rotated: "Mark rotated", "false-positive": "Mark as false positive", accepted: "Accept risk", acknowledged: "Acknowledge", rotating: "Start rotation", new: "Reopen" },
+  },
+  audit: {
+    number: "No.", who: "Who", object: "On what", result: "Result", search: "Who, what or on what", every: "Every action",
+    none: "No entry matches.", hash: "Hash of this entry and all before it: {hash}",
+    action: {
+      "sign-in": "Sign in", "sign-out": "Sign out", "first-sign-in": "First sign-in", "offer-first-sign-in": "First sign-in offered",
+      "put-person": "Person stored", "create-api-token": "API token created", "delete-api-token": "API token deleted",
+      "create-enrollment-token": "Enrollment token created", "delete-enrollment-token": "Enrollment token deleted",
+      "enroll-host": "Host enrolled", "renew-certificate": "Certificate renewed", "revoke-certificate": "Certificate revoked",
+      "retire-host": "Host retired", "queue-directive": "Directive queued", decide: "Decision", "who-holds": "Who holds it?",
+      export: "Export", "put-setting": "Setting stored", "settle-setting": "Setting settled", report: "Report refused", heartbeat: "Heartbeat refused", "check-in": "Check-in refused",
+    },
   },
   band: { critical: "Critical", high: "High", medium: "Medium", low: "Low", recorded: "Recorded" },
   confidence: {
@@ -272,10 +296,12 @@ export const en = {
   },
   happened: {
     present: "Present", "present-again": "Present again", gone: "Gone", unknown: "Unknown", retired: "Retired with its host",
+    decided: "Decided", "first-heard": "First heard", "heard-again": "Heard again",
     enrolled: "Enrolled", silent: "Silent", live: "Live again", rescan: "Rescan asked", "rescan-asked": "Rescan asked",
   },
   keys: {
-    title: "Keyboard keys", go: "g then o, c, f, h", goDoes: "overview, credentials, findings, hosts", move: "j  k", moveDoes: "next, previous row",
+    title: "Keyboard keys", acknowledge: "a", acknowledgeDoes: "acknowledge this credential", rotate: "r", rotateDoes: "next step of its rotation",
+    go: "g then o, c, f, h, a", goDoes: "overview, credentials, findings, hosts, audit", move: "j  k", moveDoes: "next, previous row",
     open: "Enter", openDoes: "open the row", back: "u  Esc", backDoes: "back to the list", neighbours: "[  ]", neighboursDoes: "previous, next of that list",
     tabs: "1 … 5", tabsDoes: "tabs", filters: "f", filtersDoes: "filters", search: "/", searchDoes: "search", link: "y", linkDoes: "copy link",
     utc: "t", utcDoes: "UTC on, off", help: "?", helpDoes: "this list", close: "Close",

@@ -7,7 +7,7 @@ export const zh: Words = {
   app: { name: "akwatch", skip: "跳到正文", menu: "菜单", work: "处置" },
   page: {
     overview: "总览", credentials: "凭据", findings: "泄露点", hosts: "主机",
-    signIn: "登录", firstSignIn: "首次登录", notFound: "页面不存在",
+    audit: "审计", signIn: "登录", firstSignIn: "首次登录", notFound: "页面不存在",
   },
   join: { named: "{name}：{value}", two: "{a}、{b}", aside: "{text}（{aside}）" },
   presence: { present: "存在", gone: "已消除（已核实）", unknown: "未核实", again: "再次出现 ×{n}", times: "×{n}", label: "存在状态" },
@@ -21,6 +21,30 @@ export const zh: Words = {
     label: "处置状态",
     new: "未处理", acknowledged: "已确认", rotating: "轮换中", rotated: "已轮换",
     "false-positive": "误报", accepted: "已接受风险",
+  },
+  decide: {
+    acknowledged: "确认", rotating: "开始轮换", rotated: "标记为已轮换…", "false-positive": "标记为误报…",
+    accepted: "接受风险…", new: "重新打开", more: "更多", cancel: "取消",
+    done: "已记录：{disposition}", conflict: "{said} 本页已显示最新状态。",
+    by: "{name}，{time}", until2: "有效期至 {time}", until: "有效期", days: "{n} 天",
+    why: "原因", note: "备注（可选）", whyMissing: "请填写原因，同事会需要了解。", noSecret: "能看到该凭据的人都会看到此内容，请勿粘贴密钥。",
+    aboutRotated: "请在云上已停用旧密钥后再标记。{n, plural, =0 {已没有位置存有旧密钥。} other {仍有或可能仍有 # 个位置存有旧密钥，将转为告警。}}",
+    aboutAccepted: "在有效期内该凭据不再计入未闭环，到期后重新打开。密钥仍留在原处。",
+    aboutFalsePositive: "该值在所有主机上不再计入未闭环，评分为 0。",
+    title: { rotated: "标记为已轮换", "false-positive": "标记为误报", accepted: "接受风险", acknowledged: "确认", rotating: "开始轮换", new: "重新打开" },
+    do: { rotated: "标记为已轮换", "false-positive": "标记为误报", accepted: "接受风险", acknowledged: "确认", rotating: "开始轮换", new: "重新打开" },
+  },
+  audit: {
+    number: "编号", who: "操作人", object: "对象", result: "结果", search: "操作人、操作或对象", every: "所有操作",
+    none: "没有符合条件的记录。", hash: "本条及此前所有记录的哈希：{hash}",
+    action: {
+      "sign-in": "登录", "sign-out": "退出登录", "first-sign-in": "首次登录", "offer-first-sign-in": "生成首次登录链接",
+      "put-person": "保存人员", "create-api-token": "创建 API 令牌", "delete-api-token": "删除 API 令牌",
+      "create-enrollment-token": "创建接入令牌", "delete-enrollment-token": "删除接入令牌",
+      "enroll-host": "主机接入", "renew-certificate": "续签证书", "revoke-certificate": "吊销证书",
+      "retire-host": "下线主机", "queue-directive": "下发指令", decide: "处置决定", "who-holds": "谁持有它？",
+      export: "导出", "put-setting": "保存设置", "settle-setting": "确定设置", report: "拒绝上报", heartbeat: "拒绝心跳", "check-in": "拒绝签到",
+    },
   },
   band: { critical: "严重", high: "高", medium: "中", low: "低", recorded: "仅记录" },
   confidence: {
@@ -233,10 +257,12 @@ export const zh: Words = {
   },
   happened: {
     present: "存在", "present-again": "再次出现", gone: "已消除（已核实）", unknown: "未核实", retired: "随主机下线",
+    decided: "处置决定", "first-heard": "首次上报", "heard-again": "恢复上报",
     enrolled: "已接入", silent: "失联", live: "恢复在线", rescan: "要求重扫", "rescan-asked": "要求重扫",
   },
   keys: {
-    title: "键盘快捷键", go: "先按 g，再按 o、c、f、h", goDoes: "总览、凭据、泄露点、主机", move: "j  k", moveDoes: "下一行、上一行",
+    title: "键盘快捷键", acknowledge: "a", acknowledgeDoes: "确认该凭据", rotate: "r", rotateDoes: "轮换的下一步",
+    go: "先按 g，再按 o、c、f、h、a", goDoes: "总览、凭据、泄露点、主机、审计", move: "j  k", moveDoes: "下一行、上一行",
     open: "Enter", openDoes: "打开所在行", back: "u  Esc", backDoes: "返回列表", neighbours: "[  ]", neighboursDoes: "列表中的上一个、下一个",
     tabs: "1 … 5", tabsDoes: "切换标签页", filters: "f", filtersDoes: "筛选", search: "/", searchDoes: "搜索", link: "y", linkDoes: "复制链接",
     utc: "t", utcDoes: "切换 UTC", help: "?", helpDoes: "显示此列表", close: "关闭",

@@ -50,7 +50,10 @@ function Entry({ entry }: { entry: TimelineEntry }) {
         {entry.place !== undefined && entry.place !== null && (
           <span className="code" title={visible(entry.place)}><HostText text={shortPath(entry.place, 64)} /></span>
         )}
-        {entry.why !== undefined && entry.why !== null && <span className="second">{why(entry.why)}</span>}
+        {entry.why !== undefined && entry.why !== null && (
+          <span className="second">{entry.what === "decided" && Object.hasOwn(en.disposition, entry.why) ? t(`disposition.${entry.why as keyof typeof en.disposition}`) : why(entry.why)}</span>
+        )}
+        {entry.note !== undefined && entry.note !== null && <q><bdi>{visible(entry.note)}</bdi></q>}
         <span className="quiet">{person === undefined ? t("credential.byAgents") : <bdi>{visible(person)}</bdi>}</span>
       </span>
     </li>

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import type { CredentialDetail } from "../../api/types";
 import { Disposition, Score, Verdict } from "../../parts/Badges";
 import { CredentialName } from "../../parts/CredentialName";
+import { visible } from "../../parts/places";
 import { PresenceBar } from "../../parts/Presence";
 import { Meaning } from "../../parts/Shape";
 import { useNow, useTimeWords } from "../../parts/Time";
@@ -44,10 +45,26 @@ export function VerdictPanel({ data, openScore }: { data: CredentialDetail; open
             <Button type="text" size="small" onClick={openScore}>{t("credential.scoreTab")}</Button>
           </span>
           <Disposition disposition={credential.disposition} />
+          <DecidedBy data={data} />
         </div>
       </div>
       <div style={{ marginTop: 12 }}><PresenceBar places={places} tall numbers={false} /></div>
     </section>
+  );
+}
+
+/** Who decided, when and why. Long notes wrap; nobody's text moves the page. */
+function DecidedBy({ data }: { data: CredentialDetail }) {
+  const { t } = useTranslation();
+  const words = useTimeWords();
+  const { by, at, until, note } = data.decision ?? {};
+  if (by === undefined || by === null || at === undefined || at === null) return null;
+  return (
+    <span className="decided second">
+      <span>{t("decide.by", { name: visible(by), time: words.short(at) })}</span>
+      {until !== undefined && until !== null && <span>{t("decide.until2", { time: words.short(until) })}</span>}
+      {note !== undefined && note !== null && <q><bdi>{visible(note)}</bdi></q>}
+    </span>
   );
 }
 

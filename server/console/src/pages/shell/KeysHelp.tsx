@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 
 const rows = [
   ["go", "goDoes"], ["move", "moveDoes"], ["open", "openDoes"], ["back", "backDoes"], ["neighbours", "neighboursDoes"],
-  ["tabs", "tabsDoes"], ["filters", "filtersDoes"], ["search", "searchDoes"], ["link", "linkDoes"], ["utc", "utcDoes"], ["help", "helpDoes"],
+  ["acknowledge", "acknowledgeDoes"], ["rotate", "rotateDoes"], ["tabs", "tabsDoes"], ["filters", "filtersDoes"], ["search", "searchDoes"], ["link", "linkDoes"], ["utc", "utcDoes"], ["help", "helpDoes"],
 ] as const;
 
 export function KeysHelp({ open, close }: { open: boolean; close: () => void }) {
