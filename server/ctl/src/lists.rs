@@ -5,6 +5,7 @@ use akwatch_proto::time::Time;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::one::host_id;
 use crate::rest::{Filter, Rest};
 use crate::show::{self, Output};
 use crate::trouble::Trouble;
@@ -17,7 +18,7 @@ pub(crate) struct Amount {
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     sort: Option<String>,
     /// Rows, at most.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
 
@@ -47,7 +48,7 @@ pub(crate) struct Audit {
     #[arg(long)]
     action: Option<String>,
     /// Rows, at most.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct Credentials {
     /// A range: `70..`, `40..69`.
     #[arg(long)]
     score: Option<String>,
-    /// On this host, by id.
+    /// On this host, by id, or by name if no other host has it.
     #[arg(long)]
     host: Option<String>,
     /// The exact access key id.
@@ -85,7 +86,7 @@ pub(crate) struct FindingFilters {
     /// present, gone, unknown; separated by commas.
     #[arg(long)]
     presence: Option<String>,
-    /// On this host, by id.
+    /// On this host, by id, or by name if no other host has it.
     #[arg(long)]
     host: Option<String>,
     /// Of this credential, by its reference.
@@ -134,11 +135,14 @@ impl Amount {
 }
 
 impl FindingFilters {
-    /// As the interface's query.
-    pub(crate) fn filters(&self) -> Vec<Filter> {
-        given(&[
+    /// As the interface's query; a host's name becomes its id.
+    ///
+    /// # Errors
+    /// When no host, or more than one, is called so.
+    pub(crate) async fn filters(&self, rest: &Rest) -> Result<Vec<Filter>, Trouble> {
+        Ok(given(&[
             ("presence", &self.presence),
-            ("host", &self.host),
+            ("host", &named(rest, self.host.as_deref()).await?),
             ("credential", &self.credential),
             ("id", &self.id),
             ("provider", &self.provider),
@@ -148,7 +152,15 @@ impl FindingFilters {
             ("type", &self.place_type),
             ("q", &self.q),
             ("since", &self.since.map(|since| since.0.to_string())),
-        ])
+        ]))
+    }
+}
+
+/// The id of a host that is given by id or by name.
+async fn named(rest: &Rest, host: Option<&str>) -> Result<Option<String>, Trouble> {
+    match host {
+        Some(name) => Ok(Some(host_id(rest, name).await?.to_string())),
+        None => Ok(None),
     }
 }
 
@@ -246,7 +258,7 @@ pub(crate) async fn credentials(
         ("kind", &asked.kind),
         ("presence", &asked.presence),
         ("score", &asked.score),
-        ("host", &asked.host),
+        ("host", &named(rest, asked.host.as_deref()).await?),
         ("id", &asked.id),
     ]);
     let filters = asked.amount.filters(filters);
@@ -291,7 +303,7 @@ fn credential_row(row: &CredentialRow) -> Vec<String> {
 
 /// The list of findings.
 pub(crate) async fn findings(rest: &Rest, asked: &Findings, output: Output) -> Result<(), Trouble> {
-    let filters = asked.amount.filters(asked.filters.filters());
+    let filters = asked.amount.filters(asked.filters.filters(rest).await?);
     let page: Page<FindingRow> = rest.list("findings", &filters, asked.amount.limit).await?;
     let rows: Vec<_> = page.rows.iter().map(finding_row).collect();
     listed(output, &page, &FINDING, &rows, "finding")

@@ -118,7 +118,11 @@ pub(crate) async fn host(rest: &Rest, name: &str, output: Output) -> Result<(), 
         words::time_or_never(host.last_heard),
     ));
     let facts = &detail.facts;
-    let facts = [&facts.os, &facts.kernel, &facts.architecture, &facts.agent];
+    let agent = match facts.agent.as_str() {
+        "" => String::new(),
+        version => format!("agent {version}"),
+    };
+    let facts = [&facts.os, &facts.kernel, &facts.architecture, &agent];
     let facts: Vec<String> = facts
         .iter()
         .filter(|text| !text.is_empty())
@@ -144,7 +148,7 @@ pub(crate) async fn host(rest: &Rest, name: &str, output: Output) -> Result<(), 
     show::text(&out)
 }
 
-async fn host_id(rest: &Rest, name: &str) -> Result<HostId, Trouble> {
+pub(crate) async fn host_id(rest: &Rest, name: &str) -> Result<HostId, Trouble> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
@@ -373,12 +377,18 @@ pub(crate) async fn who_holds(rest: &Rest, asked: &str, output: Output) -> Resul
         return show::rows(output, &holders, &FINDING, &rows);
     }
     let mut out = holders.credential.as_ref().map_or(String::new(), headline);
-    out.push_str(&format!(
-        "In {}. Not on {}. Of {} nobody can say: unknown is not clean.\n",
-        words::count(rows.len() as u64, "place"),
-        words::count(holders.hosts_without, "host"),
-        words::count(holders.hosts_unknown, "host"),
-    ));
+    out.push_str(&format!("In {}.", words::count(rows.len() as u64, "place"),));
+    if holders.hosts_without > 0 {
+        let hosts = words::count(holders.hosts_without, "other host");
+        out.push_str(&format!(" Not on {hosts}, read whole."));
+    }
+    if holders.hosts_unknown > 0 {
+        let hosts = words::count(holders.hosts_unknown, "host");
+        out.push_str(&format!(
+            " Of {hosts} nobody can say: unknown is not clean."
+        ));
+    }
+    out.push('\n');
     if !rows.is_empty() {
         out.push_str(&format!("\n{}", table(&FINDING, &rows)));
     }
@@ -396,7 +406,7 @@ pub(crate) async fn export(
     } else {
         "jsonl"
     };
-    let mut filters = filters.filters();
+    let mut filters = filters.filters(rest).await?;
     filters.push(("format", format.to_owned()));
     let mut stream = rest.stream("export/findings", &filters).await?;
     loop {

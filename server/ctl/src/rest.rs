@@ -219,8 +219,12 @@ impl Rest {
         let mut why = String::new();
         let mut cause = error.source();
         while let Some(inner) = cause {
-            let separator = if why.is_empty() { "" } else { ": " };
-            let _ = write!(why, "{separator}{inner}");
+            let text = inner.to_string();
+            // The client library's own layer says nothing that the next does not say better.
+            if !text.starts_with("client error") {
+                let separator = if why.is_empty() { "" } else { ": " };
+                let _ = write!(why, "{separator}{text}");
+            }
             cause = inner.source();
         }
         if why.is_empty() {

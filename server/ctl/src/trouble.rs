@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use akwatch_proto::agent::Refused;
+use akwatch_proto::agent::{RefusalCode, Refused};
 
 /// A failure, with its exit status.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,12 @@ impl Trouble {
 }
 
 fn told(refused: &Refused) -> String {
+    if refused.code == RefusalCode::Unauthenticated {
+        return "the collector does not know this API token: it has ended, was revoked, or is of \
+                another collector. Have one made (`akwatch-server api-token create` there) and run \
+                `akwatch login`"
+            .to_owned();
+    }
     let mut text = akwatch_proto::text::escape(refused.message.as_bytes());
     if let Some(hint) = &refused.hint {
         text.push(' ');

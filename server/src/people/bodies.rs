@@ -80,6 +80,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Filters<T> {
             Ok(Query(query)) => Ok(Filters(query)),
             Err(error) => {
                 let why = crate::refusal::chain(&error);
+                // Which filter and why; how it is read is no concern of the caller's.
+                let why = why.replace("Failed to deserialize query string: ", "");
                 let why = text::cut(&text::escape(why.as_bytes()), limits::FILTER);
                 Err(Refusal::new(
                     RefusalCode::Malformed,

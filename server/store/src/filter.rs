@@ -284,7 +284,7 @@ impl TryFrom<&FindingQuery> for FindingFilter {
             providers: words("provider", "providers", query.provider.as_deref())?,
             rules: words("rule", "rule ids", query.rule.as_deref())?,
             kinds: kinds(query.kind.as_deref())?,
-            confidence: query.confidence,
+            confidence: confidence(query.confidence)?,
             place_types: place_types(query.place_type.as_deref())?,
             text: text("q", query.q.as_deref())?,
             since: query.since,
@@ -346,6 +346,14 @@ fn kinds(value: Option<&str>) -> Result<Vec<Kind>, FilterError> {
         return refused("kind", TAKES);
     }
     Ok(kinds)
+}
+
+/// What this version does not know is no level: it would quietly match everything.
+fn confidence(value: Option<Confidence>) -> Result<Option<Confidence>, FilterError> {
+    match value {
+        Some(Confidence::Unknown) => refused("confidence", "contextual, strong, paired, proven"),
+        other => Ok(other),
+    }
 }
 
 fn covered(value: Option<&str>) -> Result<Vec<Covered>, FilterError> {
@@ -475,6 +483,10 @@ mod tests {
             (findings(|q| q.limit = Some(0)), "limit"),
             (findings(|q| q.limit = Some(1001)), "limit"),
             (findings(|q| q.id = Some("a b".to_owned())), "id"),
+            (
+                findings(|q| q.confidence = Some(Confidence::Unknown)),
+                "confidence",
+            ),
         ] {
             assert!(
                 matches!(bad, Err(FilterError::Value { name: n, .. }) if n == name),

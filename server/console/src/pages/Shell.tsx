@@ -1,6 +1,6 @@
 // The frame around every page behind sign-in: top bar, menu, live state, keys. What is not built is
 // not here, neither greyed nor promised.
-import { AuditOutlined, FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
+import { HistoryOutlined, FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
@@ -26,7 +26,7 @@ const entries = [
 ] as const;
 
 /** Pages of those who run the collector; who may not open one does not see it. */
-const running = [{ to: "/audit", word: "audit", icon: <AuditOutlined aria-hidden />, key: "a" }] as const;
+const running = [{ to: "/audit", word: "audit", icon: <HistoryOutlined aria-hidden />, key: "a" }] as const;
 
 export function Shell() {
   const me = useQuery(ask.me());

@@ -1,11 +1,14 @@
 // Asks what a decision needs before it counts: why, and until when. What it costs is said first.
-import { Form, Input, Modal, Select } from "antd";
+import { Form, Input, Modal, Select, type GetRef } from "antd";
+import { useRef } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { CredentialDetail, Decide, Disposition } from "../../api/types";
 
 const DAY = 86_400_000;
 const lengths = [7, 30, 90, 180, 365] as const;
+
+type TextAreaRef = GetRef<typeof Input.TextArea>;
 
 interface Answers {
   note?: string;
@@ -17,6 +20,7 @@ export function DecisionForm({ data, to, busy, close, send }: {
 }) {
   const { t } = useTranslation();
   const [form] = Form.useForm<Answers>();
+  const field = useRef<TextAreaRef>(null);
   const reason = to === "false-positive" || to === "accepted";
   const { present, unknown } = data.credential.places;
   const said = to === "rotated" ? t("decide.aboutRotated", { n: present + unknown })
@@ -31,6 +35,7 @@ export function DecisionForm({ data, to, busy, close, send }: {
     <Modal
       open={to !== undefined} onCancel={close} destroyOnHidden confirmLoading={busy} okText={to === undefined ? "" : t(`decide.do.${to}`)} cancelText={t("decide.cancel")}
       title={to === undefined ? "" : t(`decide.title.${to}`)} onOk={() => form.submit()}
+      afterOpenChange={(open) => { if (open) field.current?.focus(); }}
     >
       <p style={{ marginBottom: 12 }}>{said}</p>
       <Form form={form} layout="vertical" requiredMark={false} preserve={false} onFinish={submit} initialValues={{ days: 90 }}>
@@ -44,7 +49,7 @@ export function DecisionForm({ data, to, busy, close, send }: {
           rules={reason ? [{ required: true, whitespace: true, message: t("decide.whyMissing") }] : []}
         >
           <Input.TextArea
-            autoFocus rows={3} maxLength={300}
+            ref={field} rows={3} maxLength={300}
             onKeyDown={(event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.submit(); }}
           />
         </Form.Item>

@@ -66,12 +66,13 @@ function useDecide(data: CredentialDetail, done: () => void) {
   return useMutation({
     mutationFn: (body: Omit<Decide, "version">) => tell.decide(data.credential.ref, { ...body, version: data.decision?.version ?? 0 }),
     onSuccess: (decision) => {
-      void message.success(t("decide.done", { disposition: t(`disposition.${decision.disposition}`) }));
+      void message.success({ key: "decided", content: t("decide.done", { disposition: t(`disposition.${decision.disposition}`) }) });
       done();
       again();
     },
     onError: (fault: Error) => {
-      void message.error(statusOf(fault) === 409 ? t("decide.conflict", { said: visible(fault.message) }) : visible(fault.message), 8);
+      const content = statusOf(fault) === 409 ? t("decide.conflict", { said: visible(fault.message) }) : visible(fault.message);
+      void message.error({ key: "decided", content, duration: 8 });
       if (statusOf(fault) === 409) {
         done();
         again();
