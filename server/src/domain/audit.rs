@@ -9,9 +9,9 @@ use akwatch_store::audit::{Entry, Linked};
 use akwatch_store::filter::AuditFilter;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::Domain;
 use crate::domain::people::Asker;
 use crate::domain::refusal::Refusal;
+use crate::domain::{Domain, view};
 
 impl Domain {
     /// One page of the audit log, newest first. It is of the whole collector.
@@ -25,7 +25,8 @@ impl Domain {
     ) -> Result<Page<AuditEntry>, Refusal> {
         by.must_see_the_fleet()?;
         let filter = AuditFilter::try_from(query)?;
-        Ok(self.store.audited(&filter).await?)
+        let page = self.store.audited(&filter).await?;
+        Ok(view::for_role(by.role(), page))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a role may see of a row: viewers see ids masked, everywhere.
 
 use akwatch_proto::people::{
-    CredentialDetail, CredentialRow, FindingRow, Holders, Overview, Page, Role,
+    AuditEntry, CredentialDetail, CredentialRow, FindingRow, Holders, Overview, Page, Role,
 };
 
 use crate::domain::people::{Operation, may};
@@ -84,9 +84,51 @@ impl Masked for Overview {
     }
 }
 
+impl Masked for AuditEntry {
+    /// Who asked about an id named it; whoever may not read ids reads its ends.
+    fn mask(&mut self) {
+        let Some(rest) = self.object.strip_prefix("id:") else {
+            return;
+        };
+        let (id, what) = rest.split_once(' ').unwrap_or((rest, ""));
+        let mut id = Some(id.to_owned());
+        mask(&mut id);
+        self.object = format!("id:{} {what}", id.unwrap_or_default())
+            .trim_end()
+            .to_owned();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_in_the_log_is_masked_and_nothing_else_is() {
+        let told = |object: &str| {
+            let mut entry = AuditEntry {
+                number: 1,
+                time: akwatch_proto::time::Time(0),
+                actor: "ada".to_owned(),
+                from: None,
+                action: "who-holds".to_owned(),
+                object: object.to_owned(),
+                result: "done".to_owned(),
+                hash: String::new(),
+            };
+            entry.mask();
+            entry.object
+        };
+        assert_eq!(
+            told("id:AKIDz8abcdefghij3kPq → cr_1"),
+            "id:AKIDz8…3kPq → cr_1"
+        );
+        assert_eq!(told("id:AKIDz8abcdefghij3kPq"), "id:AKIDz8…3kPq");
+        assert_eq!(
+            told("a pasted secret → nothing"),
+            "a pasted secret → nothing"
+        );
+    }
 
     #[test]
     fn an_id_keeps_its_ends_or_nothing() {

@@ -1,14 +1,16 @@
 // Who did or saw what, newest first, with absolute times: a list to read and to search, never to edit.
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { Button, Input, Select } from "antd";
 import { useTranslation } from "react-i18next";
 
 import { useAddress } from "../address/useAddress";
 import { ask } from "../api/queries";
+import { useMasked } from "../parts/CredentialName";
 import { HostText } from "../parts/HostText";
 import { grouped } from "../parts/numbers";
 import { Page } from "../parts/Page";
-import { visible } from "../parts/places";
+import { maskId, visible } from "../parts/places";
 import { Empty, Failed, Loading } from "../parts/States";
 import { At } from "../parts/Time";
 import { useCopy } from "../parts/Copy";
@@ -37,7 +39,7 @@ export function Audit() {
           onSearch={(text) => set({ q: text.trim() === "" ? undefined : text.trim() })}
         />
         <Select
-          value={action} allowClear placeholder={t("audit.every")} aria-label={t("column.what")} style={{ minWidth: 200 }} onChange={(value?: string) => set({ action: value })}
+          value={action} allowClear placeholder={t("audit.every")} aria-label={t("audit.what")} style={{ minWidth: 200 }} onChange={(value?: string) => set({ action: value })}
           options={actions.map((value) => ({ value, label: t(`audit.action.${value}`) }))}
         />
       </div>
@@ -48,7 +50,7 @@ export function Audit() {
         <div className="panel scroll-x">
           <table className="plain-table audit">
             <thead>
-              <tr><th className="end">{t("audit.number")}</th><th>{t("column.time")}</th><th>{t("audit.who")}</th><th>{t("column.what")}</th><th>{t("audit.object")}</th><th>{t("audit.result")}</th></tr>
+              <tr><th className="end">{t("audit.number")}</th><th>{t("column.time")}</th><th>{t("audit.who")}</th><th>{t("audit.what")}</th><th>{t("audit.object")}</th><th>{t("audit.result")}</th></tr>
             </thead>
             <tbody>
               {rows.map((row) => (
@@ -57,8 +59,8 @@ export function Audit() {
                   <td className="nowrap"><At time={row.time} /></td>
                   <td><HostText text={row.actor} />{row.from !== undefined && row.from !== null && <span className="quiet"> · {visible(row.from)}</span>}</td>
                   <td className="nowrap">{Object.hasOwn(en.audit.action, row.action) ? t(`audit.action.${row.action as keyof typeof en.audit.action}`) : visible(row.action)}</td>
-                  <td><HostText text={row.object} /></td>
-                  <td className={row.result.startsWith("refused") ? "m-high" : "second"}>{visible(row.result)}</td>
+                  <td><About text={row.object} /></td>
+                  <td className={row.result.startsWith("refused") ? "m-high" : "second"}>{resultOf(row.result, t)}</td>
                 </tr>
               ))}
             </tbody>
@@ -70,5 +72,34 @@ export function Audit() {
         </div>
       )}
     </Page>
+  );
+}
+
+type Speak = ReturnType<typeof useTranslation>["t"];
+
+function resultOf(result: string, t: Speak): string {
+  if (result === "done") return t("audit.done");
+  if (result === "done: answered again") return t("audit.again");
+  const why = /^refused: (.*)$/.exec(result)?.[1];
+  return why === undefined ? visible(result) : t("audit.refused", { why: visible(why) });
+}
+
+/** On what: a credential or host leads there, and an id is masked for whoever does not see ids. */
+function About({ text }: { text: string }) {
+  const masked = useMasked();
+  const me = useQuery(ask.me());
+  const parts = text.split(/(cr_[0-9a-f]{16}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/);
+  return (
+    <>
+      {parts.map((part, at) => {
+        if (at % 2 === 1 && me.data?.role !== "auditor") {
+          return part.startsWith("cr_")
+            ? <Link key={at} className="code" to="/credentials/$ref/{-$tab}" params={{ ref: part, tab: undefined }}>{part}</Link>
+            : <Link key={at} className="code" to="/hosts/$id/{-$tab}" params={{ id: part, tab: undefined }}>{part}</Link>;
+        }
+        const id = /^id:([A-Za-z0-9_-]+)/.exec(part);
+        return <HostText key={at} text={id?.[1] !== undefined && masked ? part.replace(id[1], maskId(id[1])) : part} />;
+      })}
+    </>
   );
 }

@@ -33,6 +33,7 @@ export function Shell() {
   if (me.isPending) return <div className="page"><Loading rows={12} /></div>;
   if (me.isError && statusOf(me.error) === 401) return <ToSignIn ended={me.data !== undefined} />;
   if (me.isError && me.data === undefined) return <main className="page"><Failed fault={me.error} retry={() => void me.refetch()} /></main>;
+  if (me.data?.role === "auditor") return <Frame />;
   return (
     <LiveEvents>
       <Frame />
@@ -82,7 +83,7 @@ function Frame() {
           })}
         </nav>
         <main className="page" id="content" tabIndex={-1}>
-          <LiveBanner />
+          {role !== "auditor" && <LiveBanner />}
           <Guard key={location.pathname}><Outlet /></Guard>
         </main>
       </div>

@@ -35,7 +35,7 @@ export const en = {
     do: { rotated: "Mark rotated", "false-positive": "Mark as false positive", accepted: "Accept risk", acknowledged: "Acknowledge", rotating: "Start rotation", new: "Reopen" },
   },
   audit: {
-    number: "No.", who: "Who", object: "On what", result: "Result", search: "Who, what or on what", every: "Every action",
+    number: "No.", who: "Who", what: "What", done: "done", again: "done: answered again", refused: "refused: {why}", object: "On what", result: "Result", search: "Who, what or on what", every: "Every action",
     none: "No entry matches.", hash: "Hash of this entry and all before it: {hash}",
     action: {
       "sign-in": "Sign in", "sign-out": "Sign out", "first-sign-in": "First sign-in", "offer-first-sign-in": "First sign-in offered",
@@ -133,6 +133,7 @@ export const en = {
   bar: {
     utc: "UTC", hideIds: "Hide ids", showIds: "Show ids", language: "中文", theme: "Theme",
     system: "System", light: "Light", dark: "Dark", signOut: "Sign out", keys: "Keyboard keys",
+    scope: "Only {labels}", scopeNothing: "No host in sight", scopeHint: "You see hosts with one of these labels. Every count and score here is of them alone.",
     signedIn: "{name} · {role}", search: "Search hosts, places, key ids",
   },
   role: { viewer: "viewer", responder: "responder", admin: "administrator", auditor: "auditor" },

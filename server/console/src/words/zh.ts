@@ -35,7 +35,7 @@ export const zh: Words = {
     do: { rotated: "标记为已轮换", "false-positive": "标记为误报", accepted: "接受风险", acknowledged: "确认", rotating: "开始轮换", new: "重新打开" },
   },
   audit: {
-    number: "编号", who: "操作人", object: "对象", result: "结果", search: "操作人、操作或对象", every: "所有操作",
+    number: "编号", who: "操作人", what: "操作", done: "完成", again: "完成：再次答复", refused: "拒绝：{why}", object: "对象", result: "结果", search: "操作人、操作或对象", every: "所有操作",
     none: "没有符合条件的记录。", hash: "本条及此前所有记录的哈希：{hash}",
     action: {
       "sign-in": "登录", "sign-out": "退出登录", "first-sign-in": "首次登录", "offer-first-sign-in": "生成首次登录链接",
@@ -108,6 +108,7 @@ export const zh: Words = {
   bar: {
     utc: "UTC", hideIds: "隐藏 ID", showIds: "显示 ID", language: "English", theme: "主题",
     system: "跟随系统", light: "浅色", dark: "深色", signOut: "退出登录", keys: "键盘快捷键",
+    scope: "仅 {labels}", scopeNothing: "没有可见的主机", scopeHint: "您只能看到带有这些标签之一的主机，此处的数量和评分均只针对它们。",
     signedIn: "{name} · {role}", search: "搜索主机、位置、密钥 ID",
   },
   role: { viewer: "查看者", responder: "处置人", admin: "管理员", auditor: "审计员" },

@@ -27,8 +27,9 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
     <header className="top">
       <Link to="/" className="brand">{t("app.name")}</Link>
       <span className="second cut collector" title={visible(collector)}><bdi>{visible(collector)}</bdi></span>
-      <Search />
-      <LiveState />
+      <Scope />
+      {/* An auditor reads the log alone: there is nothing to search, and no stream to lose. */}
+      {me.data?.role === "auditor" ? <span className="grow" /> : <><Search /><LiveState /></>}
       <Button type="text" size="small" className="wide-only" aria-pressed={utc} title={t("time.zone", { zone: zoneName(utc, Date.now()) })}
         onClick={() => set({ tz: utc ? undefined : "utc" }, true)}>
         {zoneName(utc, Date.now())}
@@ -54,6 +55,17 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
       <Person />
     </header>
   );
+}
+
+/** Which hosts this person sees, when it is not all of them: every count on every page is of these. */
+function Scope() {
+  const { t } = useTranslation();
+  const me = useQuery(ask.me());
+  const scope = me.data?.scope;
+  if (scope === undefined || scope === null) return null;
+  const labels = Object.entries(scope).map(([key, value]) => `${visible(key)}:${visible(value)}`).join(" · ");
+  const said = labels === "" ? t("bar.scopeNothing") : t("bar.scope", { labels });
+  return <span className="tag cut wide-only" style={{ maxWidth: 240 }} title={t("bar.scopeHint")}><bdi>{said}</bdi></span>;
 }
 
 function LiveState() {
