@@ -116,6 +116,10 @@ pub enum Format {
     ChapSecrets,
     /// `key:secret`, perhaps with a bucket before it.
     KeyPairs,
+    /// `host user:password`, as mail servers' maps of logins have it.
+    Logins,
+    /// `key|secret|bucket|…`, as a server panel's plugins keep them.
+    PipedKeys,
     /// Anything else: lines of text or bytes.
     Text,
 }

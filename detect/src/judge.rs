@@ -266,7 +266,8 @@ impl Judge<'_> {
         let role = named.as_ref().map(|named| named.role);
         // `MYSQL_ROOT_PASSWORD`: what is too short to be a key's half may be a password.
         let short = role == Some(Role::Secret) && bytes.len() < limits::SHORTEST_SECRET;
-        let said = value.path.to_ascii_lowercase().ends_with(b"password");
+        let path = value.path.to_ascii_lowercase();
+        let said = path.ends_with(b"password") || path.ends_with(b"secret");
         let role = if short && said {
             Some(Role::Password)
         } else {

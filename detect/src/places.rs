@@ -383,6 +383,8 @@ fn format_named(name: &str) -> Option<Format> {
         "pgpass" => Format::PgPass,
         "chap-secrets" => Format::ChapSecrets,
         "key-pairs" => Format::KeyPairs,
+        "logins" => Format::Logins,
+        "piped-keys" => Format::PipedKeys,
         "text" => Format::Text,
         _ => return None,
     })

@@ -13,6 +13,7 @@ pub(crate) mod flow;
 pub(crate) mod hcl;
 pub(crate) mod history;
 pub(crate) mod keyed;
+pub(crate) mod obfuscated;
 pub(crate) mod refine;
 pub(crate) mod shell;
 pub(crate) mod sql;
@@ -222,10 +223,10 @@ pub(crate) fn parse(
         Format::Hcl => hcl::parse(text, range, root, fields),
         Format::Csv => csv::parse(text, range, root, fields),
         Format::Directives => directives::parse(text, range, root, fields),
-        Format::Conf => match sniff(&text[range.clone()]) {
-            Format::Text => directives::parse(text, range, root, fields),
-            format => return parse(text, range, format, root, fields),
-        },
+        Format::Conf => {
+            let format = settled(&text[range.clone()]);
+            return parse(text, range, format, root, fields);
+        }
         Format::Netrc => directives::netrc(text, range, root, fields),
         Format::PgPass => {
             let names: [&[u8]; 1] = [b"password"];
@@ -237,18 +238,47 @@ pub(crate) fn parse(
         }
         Format::KeyPairs => {
             let names: [&[u8]; 2] = [b"access-key-id", b"secret-key"];
-            directives::records(
-                text,
-                range,
-                |&b| matches!(b, b':' | b'|'),
-                &names,
-                root,
-                fields,
-            );
+            directives::records(text, range, |&b| b == b':', &names, root, fields);
         }
-        Format::Guess | Format::Text => {}
+        Format::Logins => directives::logins(text, range, root, fields),
+        Format::PipedKeys => {
+            let names: [&[u8]; 2] = [b"access-key-id", b"secret-key"];
+            directives::piped(text, range, &names, root, fields);
+        }
+        Format::Text => text::wide_colons(text, range, root, fields),
+        Format::Guess => {}
     }
     refine::refine(text, first, fields);
+}
+
+/// What a file is whose name says configuration and no more: pairs, words, or nothing of the kind.
+pub(crate) fn settled(text: &[u8]) -> Format {
+    let sniffed = sniff(text);
+    if sniffed != Format::Text {
+        return sniffed;
+    }
+    let (mut worded, mut others) = (0, 0);
+    for line in text.split(|&b| b == b'\n').take(2000) {
+        let line = line.trim_ascii();
+        if line.is_empty() || matches!(line[0], b'#' | b';' | b'}' | b'<' | b'!') {
+            continue;
+        }
+        let name = line
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$'))
+            .count();
+        let blank = matches!(line.get(name), Some(b' ' | b'\t'));
+        if name > 0 && blank {
+            worded += 1;
+        } else {
+            others += 1;
+        }
+    }
+    if worded > others {
+        Format::Directives
+    } else {
+        Format::Text
+    }
 }
 
 /// Whether a format's lines are commands of a shell.
@@ -283,7 +313,10 @@ pub(crate) fn always(format: Format, text: &[u8]) -> bool {
         | Format::Netrc
         | Format::PgPass
         | Format::ChapSecrets
-        | Format::KeyPairs => true,
+        | Format::KeyPairs
+        | Format::Logins
+        | Format::PipedKeys => true,
+        Format::Guess | Format::Text => text::has_wide_colon(text),
         format => are_commands(format),
     }
 }
@@ -371,7 +404,10 @@ fn sniff_lines(head: &[u8]) -> Format {
             .iter()
             .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
             .count();
+        // `cache_peer h parent 3128 0 login=…` is no pair.
+        let sentence = line[..key].split(|&b| b == b' ').count() > 3;
         match line.get(key) {
+            Some(b'=' | b':') if sentence => others += 1,
             Some(b'=') if key > 0 => equals += 1,
             Some(b':') if key > 0 && matches!(line.get(key + 1), None | Some(b' ' | b'\r')) => {
                 colons += 1;

@@ -181,9 +181,12 @@ impl<'r> Scanner<'r> {
             return;
         }
         let guessed;
-        let region = if region.format == Format::Guess {
+        let region = if matches!(region.format, Format::Guess | Format::Conf) {
             guessed = Region {
-                format: stream::guess(text),
+                format: match region.format {
+                    Format::Conf => syntax::settled(text),
+                    _ => stream::guess(text),
+                },
                 ..region.clone()
             };
             &guessed

@@ -96,7 +96,11 @@ fn words(text: &[u8], line: Range<usize>, scope: ScopeId, fields: &mut Fields<'_
             );
         }
     }
-    for word in words.iter().skip(1) {
+    // proftpd's and pure-ftpd's `SQLConnectInfo database user password`.
+    if first == b"SQLConnectInfo" && words.len() > 3 {
+        add(b"SQLConnectInfo.password", &words[3], 0, scope, fields);
+    }
+    for (number, word) in words.iter().enumerate() {
         if let (b"user", Some(b'>')) = (&first[..], word.text.first()) {
             add(b"user.password", word, 1, scope, fields);
         }
@@ -109,7 +113,7 @@ fn words(text: &[u8], line: Range<usize>, scope: ScopeId, fields: &mut Fields<'_
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         {
-            let user = name == b"login" || name == b"userpw";
+            let user = name == b"login" || name == b"userpw" || (name == b"user" && number == 0);
             let colon = memchr::memchr(b':', &word.text[equals..]).filter(|_| user);
             let path = if colon.is_some() {
                 b"login.password".to_vec()
@@ -133,8 +137,13 @@ fn split(text: &[u8], range: Range<usize>) -> Vec<Word> {
     let mut at = range.start;
     while at < range.end && words.len() < 64 {
         let byte = text[at];
+        // Brackets that stand alone; `{cipher}…` is a value.
+        let alone = text[..range.end]
+            .get(at + 1)
+            .is_none_or(u8::is_ascii_whitespace);
         if byte.is_ascii_whitespace()
-            || matches!(byte, b'{' | b'}' | b';')
+            || byte == b';'
+            || (matches!(byte, b'{' | b'}') && alone)
             || (byte == b'\\' && at + 1 == range.end)
         {
             at += 1;
@@ -207,6 +216,44 @@ pub(crate) fn netrc(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
                 }
             }
         }
+    }
+}
+
+/// `host user:password`: what stands behind the first colon of each line's last word.
+pub(crate) fn logins(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
+    let mut at = range.start;
+    for line in text[range].split(|&b| b == b'\n') {
+        let end = at + line.trim_ascii_end().len();
+        let start = text[at..end]
+            .iter()
+            .rposition(u8::is_ascii_whitespace)
+            .map_or(at, |blank| at + blank + 1);
+        let colon = memchr::memchr(b':', &text[start..end]);
+        if let (Some(colon), false) = (colon, line.starts_with(b"#")) {
+            let scope = fields.scopes.child(root);
+            fields.add(b"login.password", start + colon + 1..end, scope, true);
+        }
+        at += line.len() + 1;
+    }
+}
+
+/// A record a line, its cells divided by `|`, the first ones named by `names`.
+pub(crate) fn piped(
+    text: &[u8],
+    range: Range<usize>,
+    names: &[&[u8]],
+    root: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    let mut at = range.start;
+    for line in text[range].split(|&b| b == b'\n') {
+        let scope = fields.scopes.child(root);
+        let mut from = at;
+        for (name, cell) in names.iter().zip(line.split(|&b| b == b'|')) {
+            fields.add(name, from..from + cell.trim_ascii_end().len(), scope, true);
+            from += cell.len() + 1;
+        }
+        at += line.len() + 1;
     }
 }
 

@@ -189,34 +189,51 @@ pub(crate) fn code(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut
     }
 }
 
-/// vim: command lines, searches and the contents of registers, each in its own wrapping.
+/// vim and less: command lines, searches and the contents of registers, each in its own wrapping.
 pub(crate) fn viminfo(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
+    let less = text[range.clone()].starts_with(b".less-history-file");
     let mut blocks = text::Blocks::new(root, fields);
     for line in lines(text, range) {
         let bytes = &text[line.clone()];
-        let held = match bytes.first() {
+        let mut held = match bytes.first() {
+            Some(b'"') if less => line.start + 1..line.end,
             // Headings, marks, and lines of `|` that copy what stands above with quotes.
             Some(b'#' | b'*' | b'>' | b'-' | b'\'' | b'%' | b'&' | b'~' | b'"' | b'|') | None => {
                 continue;
             }
             Some(b':' | b'?' | b'/' | b'\t' | b'=' | b'@') => line.start + 1..line.end,
-            _ => line,
+            _ => line.clone(),
         };
-        let command = text[held.clone()].strip_prefix(b"!");
-        if bytes.first() == Some(&b':') && command.is_some() {
+        if text[held.clone()].starts_with(b"!") {
             shell::line(text, held.start + 1..held.end, root, fields);
             continue;
         }
         let scope = blocks.scope();
         if shell::is_command(&text[held.clone()]) {
             shell::line(text, held, scope, fields);
-        } else {
-            blocks.line(&text[held.clone()], fields);
-            let first = fields.fields.len();
-            text::line(text, held, &mut blocks, fields);
-            fields.fields[first..]
-                .iter_mut()
-                .for_each(|field| field.quoted = true);
+            continue;
         }
+        if bytes.first() == Some(&b':') {
+            held = substituted(text, held);
+        }
+        blocks.line(&text[held.clone()], fields);
+        let first = fields.fields.len();
+        text::line(text, held, &mut blocks, fields);
+        fields.fields[first..]
+            .iter_mut()
+            .for_each(|field| field.quoted = true);
     }
+}
+
+/// What `:%s/…/…/` puts in; other command lines as they stand.
+fn substituted(text: &[u8], line: Range<usize>) -> Range<usize> {
+    let bytes = &text[line.clone()];
+    let Some(start) = memchr::memmem::find(bytes, b"s/") else {
+        return line;
+    };
+    let Some(middle) = memchr::memchr(b'/', &bytes[start + 2..]).map(|n| start + 3 + n) else {
+        return line;
+    };
+    let end = memchr::memchr(b'/', &bytes[middle..]).map_or(bytes.len(), |n| middle + n);
+    line.start + middle..line.start + end
 }

@@ -244,7 +244,11 @@ impl Keyed<'_, '_, '_> {
         if name.starts_with(b"Exec") || (self.style.unit && name == b"command") {
             shell::line(self.text, start..end, self.block, self.fields);
         } else if matches!(name, b"Environment" | b"environment") {
+            let first = self.fields.fields.len();
             shell::assignments(self.text, start..end, self.block, self.fields);
+            if self.style.unit {
+                percents(self.text, &mut self.fields.fields[first..]);
+            }
             return next;
         }
         match self.text[start] {
@@ -358,6 +362,22 @@ impl Keyed<'_, '_, '_> {
             encoding: None,
         });
         next
+    }
+}
+
+/// A unit's `%%` is one: other specifiers stay as they stand.
+fn percents(text: &[u8], fields: &mut [super::Field]) {
+    for field in fields {
+        let value = field.value(text);
+        if memchr::memmem::find(value, b"%%").is_some() {
+            let mut plain = Vec::with_capacity(value.len());
+            let mut at = 0;
+            while at < value.len() {
+                plain.push(value[at]);
+                at += 1 + usize::from(value[at..].starts_with(b"%%"));
+            }
+            field.decoded = Some(plain);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use akwatch_proto::place::Encoding;
 
-use super::{Field, Fields, ScopeId, parse, read_as, shell, sniff};
+use super::{Field, Fields, ScopeId, obfuscated, parse, read_as, shell, sniff};
 use crate::content::Format;
 use crate::unwrap::inline;
 
@@ -60,6 +60,8 @@ pub(crate) fn refine(text: &[u8], first: usize, fields: &mut Fields<'_>) {
         default_of(text, field);
     }
     logins(text, first, fields);
+    addresses(text, first, fields);
+    obfuscated::undo(text, first, fields);
     arguments(text, first, fields);
     blocks(text, first, fields);
 }
@@ -213,6 +215,30 @@ fn default_of(text: &[u8], field: &mut Field) {
         Some(decoded) => *decoded = decoded[from..to].to_vec(),
         None => field.raw = field.raw.start + from..field.raw.start + to,
     }
+}
+
+/// What addresses and drivers' strings hold by other names.
+fn addresses(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+    let mut found: Vec<Field> = Vec::new();
+    for field in &fields.fields[first..] {
+        let value = field.value(text);
+        super::text::held(&field.path, value, |path, part| {
+            let exact = field.decoded.is_none();
+            found.push(Field {
+                path: path.to_vec(),
+                decoded: (!exact).then(|| value[part.clone()].to_vec()),
+                raw: if exact {
+                    field.raw.start + part.start..field.raw.start + part.end
+                } else {
+                    field.raw.clone()
+                },
+                scope: field.scope,
+                quoted: true,
+                encoding: field.encoding,
+            });
+        });
+    }
+    fields.fields.append(&mut found);
 }
 
 /// `auths.HOST.auth` of registries and npm's `_auth`: base64 of `user:password`.

@@ -230,7 +230,13 @@ pub(crate) fn client(
                 raw: 0..0,
                 exact: false,
             };
-            let words: Vec<Word> = std::iter::once(own).chain(command.words).collect();
+            let mut words: Vec<Word> = std::iter::once(own).chain(command.words).collect();
+            // Redis knows no redirection: `ACL SETUSER name >password`.
+            if let Some(target) = command.target {
+                let after = |word: &Word| word.raw.start < target.raw.start;
+                let at = words.partition_point(after);
+                words.insert(at, target);
+            }
             Reader {
                 text,
                 scope,
@@ -531,7 +537,7 @@ impl Reader<'_, '_, '_> {
                     self.inside(&value, None);
                 }
             }
-            Meaning::Shell | Meaning::Sql | Meaning::Code | Meaning::Sed => {
+            Meaning::Shell | Meaning::Sql | Meaning::Code | Meaning::Sed | Meaning::Percona => {
                 self.inside(&slice(word, part(0), self.text), Some(meaning));
             }
             _ => {
@@ -540,7 +546,9 @@ impl Reader<'_, '_, '_> {
                     .strip_suffix(b"\\r")
                     .or_else(|| value.strip_suffix(b"\\n"));
                 let end = typed.unwrap_or(value).len();
-                self.push(&path, word, skip..skip + end);
+                // `ACL SETUSER name >password`.
+                let mark = usize::from(meaning == Meaning::Password && value.starts_with(b">"));
+                self.push(&path, word, skip + mark..skip + end);
             }
         }
     }

@@ -86,6 +86,7 @@ const MOST_PAIRS: usize = 4096;
 
 /// Reads the pairs of the line `text[range]`.
 pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
+    two_words(text, range.clone(), blocks, fields);
     let mut at = range.start;
     let mut pairs = 0;
     while at < range.end && pairs < MOST_PAIRS {
@@ -116,6 +117,12 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
             at = raw.end;
             if let Some((name, default)) = defaulted(text, &raw) {
                 fields.add(&text[name], default, scope, true);
+            }
+            if decoded.is_none() {
+                let start = raw.start;
+                held(&text[name.clone()], &text[raw.clone()], |path, part| {
+                    fields.add(path, start + part.start..start + part.end, scope, true);
+                });
             }
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {
@@ -242,6 +249,131 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
         begin = word.min(begin);
     }
     Some(begin..end)
+}
+
+/// The colon of Chinese texts, U+FF1A.
+const WIDE_COLON: &[u8] = "\u{ff1a}".as_bytes();
+
+/// Whether a wide colon stands behind a name in Latin letters: no separator of the sieve's.
+pub(crate) fn has_wide_colon(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, WIDE_COLON)
+        .take(4096)
+        .any(|at| at > 0 && text[at - 1].is_ascii_alphanumeric())
+}
+
+/// `name：value`, as people write in notes.
+pub(crate) fn wide_colons(
+    text: &[u8],
+    range: Range<usize>,
+    root: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    let mut from = range.start;
+    let mut blocks = Blocks::new(root, fields);
+    for found in memchr::memmem::find_iter(&text[range.clone()], WIDE_COLON).take(MOST_PAIRS) {
+        let colon = range.start + found;
+        // A blank line between two of them divides what they say.
+        if memchr::memmem::find(&text[from..colon.max(from)], b"\n\n").is_some() {
+            blocks.line(b"", fields);
+        }
+        let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ');
+        let length = text[from..colon]
+            .iter()
+            .rev()
+            .take(64)
+            .take_while(part)
+            .count();
+        let name = colon - length
+            + text[colon - length..colon]
+                .iter()
+                .take_while(|b| **b == b' ')
+                .count()..colon;
+        let value = colon + WIDE_COLON.len();
+        from = value;
+        let blank = text[value..range.end]
+            .iter()
+            .take(8)
+            .take_while(|b| **b == b' ')
+            .count();
+        let start = value + blank;
+        let stop =
+            |b: &u8| b.is_ascii_whitespace() || matches!(b, b',' | b';' | b'"') || *b >= 0x80;
+        let end = text[start..range.end]
+            .iter()
+            .take(8192)
+            .position(stop)
+            .map_or(range.end.min(start + 8192), |n| start + n);
+        if !name.is_empty() && start < end {
+            let scope = blocks.scope_for(&text[name.clone()], fields);
+            fields.add(&text[name], start..end, scope, true);
+        }
+    }
+}
+
+/// `name value` alone on a line near an id: notes.
+pub(crate) fn two_words(
+    text: &[u8],
+    range: Range<usize>,
+    blocks: &mut Blocks,
+    fields: &mut Fields<'_>,
+) {
+    let line = &text[range.clone()];
+    let start = range.start + line.len() - line.trim_ascii_start().len();
+    let line = line.trim_ascii();
+    let name = line
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        .count();
+    let value = line[name..].trim_ascii_start();
+    let one = value.len() >= 16 && value.iter().all(u8::is_ascii_graphic);
+    if name > 1
+        && name <= 64
+        && one
+        && line.get(name) == Some(&b' ')
+        && value[0].is_ascii_alphanumeric() | matches!(value[0], b'/' | b'+')
+    {
+        let from = start + line.len() - value.len();
+        let scope = blocks.scope_for(&line[..name], fields);
+        fields.add(&line[..name], from..from + value.len(), scope, true);
+    }
+}
+
+/// What a value holds by other names: `user:password@tcp(host)` of Go's drivers, and the query of
+/// an address, `…?user=u&password=p`.
+pub(crate) fn held(path: &[u8], value: &[u8], mut found: impl FnMut(&[u8], Range<usize>)) {
+    if value.len() < 16 || value.len() > 4096 {
+        return;
+    }
+    // Most values have neither mark.
+    if memchr::memchr(b'@', value).is_some() {
+        let driver = memchr::memmem::find(value, b"@tcp(");
+        let driver = driver.or_else(|| memchr::memmem::find(value, b"@unix("));
+        let user = driver.map_or(&[][..], |at| &value[..at]);
+        let plain = memchr::memmem::find(user, b"://").is_none()
+            && !user.iter().any(u8::is_ascii_whitespace);
+        if let Some(colon) = memchr::memchr(b':', user).filter(|&colon| plain && colon > 0) {
+            found(&[path, b".password"].concat(), colon + 1..user.len());
+        }
+    }
+    let Some(question) = memchr::memchr(b'?', value) else {
+        return;
+    };
+    if !value.starts_with(b"jdbc:") && memchr::memmem::find(value, b"://").is_none() {
+        return;
+    }
+    let mut from = question + 1;
+    for piece in value[question + 1..].split(|&b| b == b'&').take(64) {
+        if let Some(equals) = memchr::memchr(b'=', piece).filter(|&at| at > 0 && at <= 64) {
+            let stop = |b: &u8| b.is_ascii_whitespace() || *b == b'#';
+            let end = piece.iter().position(stop).unwrap_or(piece.len());
+            let name = &piece[..equals];
+            let name = name.strip_prefix(b"amp;").unwrap_or(name);
+            if equals + 1 < end {
+                found(&[path, b".", name].concat(), from + equals + 1..from + end);
+            }
+        }
+        from += piece.len() + 1;
+    }
 }
 
 /// `host=h user=u password=p`: pairs with blanks between, as libpq and ODBC's cousins take them.

@@ -23,6 +23,9 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
         let rest = &text[tag..range.end];
         if rest.starts_with(b"<!--") {
             let length = memchr::memmem::find(rest, b"-->").map_or(rest.len(), |n| n + 3);
+            if length > 4 {
+                commented(text, tag + 4..tag + length, &stack, root, fields);
+            }
             at = tag + length;
             content = at;
             continue;
@@ -53,6 +56,27 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
         }
         at = close + 1;
         content = at;
+    }
+}
+
+/// Elements that were commented out are read as if they stood alone.
+fn commented(
+    text: &[u8],
+    inner: Range<usize>,
+    stack: &[Open],
+    root: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    let Some(held) = text[inner.clone()].strip_suffix(b"-->") else {
+        return;
+    };
+    // A comment in a comment would be read by another level.
+    let nested = memchr::memmem::find(held, b"<!--").is_some();
+    let (start, end) = (inner.start, inner.start + held.len());
+    if memchr::memchr(b'<', held).is_some() && !nested {
+        let scope = stack.last().map_or(root, |open| open.scope);
+        let scope = fields.scopes.child(scope);
+        parse(text, start..end, scope, fields);
     }
 }
 

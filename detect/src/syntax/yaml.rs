@@ -75,8 +75,10 @@ impl Yaml<'_, '_, '_> {
             }
         }
         let mut column = start - at;
+        let mut dash = None;
         while self.text[start..end].starts_with(b"- ") || &self.text[start..end] == b"-" {
             self.dash(column * 2 + 1);
+            dash = Some(column);
             let mut inner = start + 1;
             while inner < end && self.text[inner] == b' ' {
                 inner += 1;
@@ -86,6 +88,10 @@ impl Yaml<'_, '_, '_> {
             if start >= end {
                 return next;
             }
+        }
+        // A list's item that is a block: `- |`.
+        if let Some(dash) = dash.filter(|_| is_block(&self.text[start..end])) {
+            return self.block(next, dash);
         }
         self.entry(start, end, column, next)
     }
@@ -171,7 +177,7 @@ impl Yaml<'_, '_, '_> {
         if start >= end {
             return next;
         }
-        if matches!(self.text[start], b'|' | b'>') && end - start <= 40 {
+        if is_block(&self.text[start..end]) {
             return self.block(next, column);
         }
         self.scalar(start, end).map_or(next, |past| {
@@ -213,9 +219,8 @@ impl Yaml<'_, '_, '_> {
                 Some(stop)
             }
             b'\'' => {
-                let stop = memchr::memchr(b'\'', &self.text[start + 1..end])
-                    .map_or(end, |length| start + 1 + length);
-                self.fields.add(&path, start + 1..stop, scope, true);
+                let (raw, decoded) = single_quoted(self.text, start + 1, end);
+                self.fields.add_decoded(&path, raw, decoded, scope);
                 None
             }
             _ => {
@@ -253,6 +258,46 @@ impl Yaml<'_, '_, '_> {
         self.fields.add(&path, start..stop, scope, true);
         at
     }
+}
+
+/// What heads a block scalar: `|`, `>`, with signs, a number or a comment behind it.
+fn is_block(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'|' | b'>'))
+        && text[1..]
+            .iter()
+            .take_while(|b| !b.is_ascii_whitespace())
+            .all(|b| matches!(b, b'-' | b'+' | b'1'..=b'9'))
+        && text.len() <= 80
+}
+
+/// A string in single quotes, in which two are one.
+fn single_quoted(text: &[u8], start: usize, end: usize) -> (Range<usize>, Option<Vec<u8>>) {
+    let mut at = start;
+    let mut doubled = false;
+    while let Some(found) = memchr::memchr(b'\'', &text[at..end]) {
+        let quote = at + found;
+        if text[..end].get(quote + 1) != Some(&b'\'') {
+            at = quote;
+            break;
+        }
+        doubled = true;
+        at = quote + 2;
+    }
+    let stop = if text[..end].get(at) == Some(&b'\'') {
+        at
+    } else {
+        end
+    };
+    let decoded = doubled.then(|| {
+        let mut plain = Vec::with_capacity(stop - start);
+        let mut from = start;
+        while from < stop {
+            plain.push(text[from]);
+            from += 1 + usize::from(text[from] == b'\'');
+        }
+        plain
+    });
+    (start..stop, decoded)
 }
 
 fn push_key(path: &mut Vec<u8>, key: &[u8]) {

@@ -6,6 +6,91 @@ use crate::content::Format;
 
 /// Name of the file, its text and how the field's path ends. `{p}` is a password, `{t}` a token.
 const SHAPES: &[(&str, &str, &str)] = &[
+    (
+        "app.yaml",
+        "db:\n  dsn: \"app:{p}@tcp(db:3306)/shop?parseTime=true\"\n",
+        "dsn.password",
+    ),
+    (
+        "a.properties",
+        "x.dsn=app\\:{p}@tcp(db\\:3306)/shop?parseTime\\=true\n",
+        "dsn.password",
+    ),
+    (
+        "main.go",
+        "\tdbDsn = \"app:{p}@tcp(db:3306)/shop?parseTime=true\"\n",
+        "dbDsn.password",
+    ),
+    (
+        "appsettings.json",
+        "{\n \"jdbcUrl\": \"jdbc:mysql://db:3306/shop?user=w&password={p}&useSSL=false\"\n}\n",
+        "jdbcUrl.password",
+    ),
+    (
+        "docker-compose.yml",
+        "services:\n  a:\n    environment:\n      - DB_URL=jdbc:mysql://db/x?user=w&password={p}&useSSL=false\n",
+        "password",
+    ),
+    (
+        "A.java",
+        "static final String URL = \"jdbc:mysql://db/x?user=w&password={p}&a=b\";\n",
+        "password",
+    ),
+    (
+        "notes.txt",
+        "\u{6570}\u{636e}\u{5e93}\nconn_password\u{ff1a}{p}\n",
+        "conn_password",
+    ),
+    (
+        "/etc/postfix/sasl_passwd",
+        "[smtp.x.org]:587 relay@x.org:{p}\n",
+        "login.password",
+    ),
+    (
+        "/etc/turnserver.conf",
+        "realm=x\nuser=edge:{p}\n",
+        "login.password",
+    ),
+    (
+        "/etc/proftpd/conf.d/sql.conf",
+        "SQLBackend mysql\nSQLConnectInfo ftp@localhost ftpuser {p}\n",
+        "SQLConnectInfo.password",
+    ),
+    (
+        "/etc/squid/conf.d/peers.conf",
+        "cache_peer 10.0.0.1 parent 3128 0 no-query login=svc:{p}\n",
+        "login.password",
+    ),
+    (
+        "/root/.lesshst",
+        ".less-history-file:\n.search\n\"x\n.shell\n\"!mysql -uroot -p{p} shop\n",
+        "mysql.password",
+    ),
+    (
+        "/root/.viminfo",
+        "# Command Line History (newest to oldest):\n:%s/^password=.*/password={p}/\n",
+        "password",
+    ),
+    (
+        "/root/.rediscli_history",
+        "acl setuser worker on >{p} ~* +@all\n",
+        "redis-cli.password",
+    ),
+    (
+        "/etc/spark/spark-defaults.conf",
+        "spark.eventLog.enabled true\nspark.redis.password {p}\n",
+        "spark.redis.password",
+    ),
+    (
+        "ci.yml",
+        "job:\n  script:\n    - |\n      cd x\n      mysql -uroot -p{p} shop\n",
+        "mysql.password",
+    ),
+    (
+        "settings.xml",
+        "<a>\n<!-- <server><password>{p}</password></server> -->\n</a>\n",
+        "password",
+    ),
     // Files of one tool
     (
         "/root/.netrc",
@@ -545,6 +630,14 @@ const SHAPES: &[(&str, &str, &str)] = &[
 
 /// Pairs: names of the vendor, or none where the format has its own.
 const PAIRS: &[(&str, &str)] = &[
+    (
+        "/www/server/panel/plugin/alioss/config.conf",
+        "{id}|{sk}|bucket|oss-cn-x.aliyuncs.com\n",
+    ),
+    (
+        ".ddns_go_config.yaml",
+        "dnsconf:\n- name: x\n  dns:\n    name: x\n    id: {id}\n    secret: {sk}\n",
+    ),
     ("/etc/passwd-s3fs", "{id}:{sk}\n"),
     ("/etc/passwd-ossfs", "bucket:{id}:{sk}\n"),
     ("/home/u/.passwd-s3fs", "# x\nbucket:{id}:{sk}\n"),

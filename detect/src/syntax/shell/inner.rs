@@ -65,8 +65,14 @@ impl Reader<'_, '_, '_> {
             .rev()
             .find_map(|known| known.rows.iter().find_map(|row| row.inner));
         let blank = word.text.iter().any(|b| matches!(b, b' ' | b'\n'));
-        if self.inside(word, forced.filter(|&inner| blank || inner == Meaning::Sed)) {
+        if self.inside(
+            word,
+            forced.filter(|&inner| blank || matches!(inner, Meaning::Sed | Meaning::Percona)),
+        ) {
             return;
+        }
+        if let Some(part) = login(&word.text) {
+            self.push(b"login.password", word, part);
         }
         if let Some(colon) = halves(&word.text) {
             self.push(b"", word, 0..colon);
@@ -113,6 +119,17 @@ impl Reader<'_, '_, '_> {
                         break;
                     }
                 }
+            }
+            // `SCRAM-SHA-512=[iterations=8192,password=…]`: pairs inside a pair.
+            if rest.get(skip) == Some(&b'[') {
+                at += skip + 1;
+                any = true;
+                continue;
+            }
+            if text[at + end - 1] == b']' && !rest[skip..end].contains(&b'[') {
+                let name = name.to_vec();
+                self.push(&name, word, at + skip..at + end - 1);
+                return true;
             }
             let quote = matches!(rest.get(skip), Some(b'"' | b'\'')) && end > skip + 1;
             let quote = usize::from(quote && rest.get(end - 1) == rest.get(skip));
@@ -169,12 +186,19 @@ impl Reader<'_, '_, '_> {
             }),
             Some(Meaning::Code) => self.within(word, lines),
             Some(Meaning::Sed) => self.edited(word),
+            Some(Meaning::Percona) => return self.percona(word),
             Some(_) => self.within(word, |text, range, scope, fields| {
                 Session::within(scope).read(text, range, fields);
             }),
             None if matches!(held.first(), Some(b'{' | b'[')) && held.contains(&b'"') => {
                 self.within(word, |text, range, scope, fields| {
                     flow::parse(text, range, b"", scope, fields);
+                });
+            }
+            // Options for another program: `JAVA_OPTS="-Dx.password=…"`.
+            None if held.starts_with(b"-") && (blank || held.contains(&b'=')) => {
+                self.within(word, |text, range, scope, fields| {
+                    Session::within(scope).read(text, range, fields);
                 });
             }
             None if !blank => return false,
@@ -208,6 +232,18 @@ impl Reader<'_, '_, '_> {
         let from = (middle + 1).min(text.len());
         let end = piece(from);
         self.within(&slice(word, from..end, self.text), lines);
+    }
+
+    fn percona(&mut self, word: &Word) -> bool {
+        let mut at = 0;
+        for piece in word.text.split(|&b| b == b',') {
+            if piece.starts_with(b"p=") {
+                self.push(b"percona.password", word, at + 2..at + piece.len());
+                return true;
+            }
+            at += piece.len() + 1;
+        }
+        false
     }
 
     /// The commands in `$(…)` of a word.
@@ -340,6 +376,18 @@ pub(super) fn commands(text: &[u8]) -> bool {
         // cron's five fields.
         || first.iter().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'/' | b',' | b'-'))
         || (!first.starts_with(b"-") && !rows_of(first).is_empty())
+}
+
+/// The password of `user:password@host`, an address without a scheme.
+fn login(text: &[u8]) -> Option<Range<usize>> {
+    let at = memchr::memrchr(b'@', text)?;
+    let colon = memchr::memchr(b':', &text[..at]).filter(|&colon| colon > 0)?;
+    let user = text[..colon]
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'\\'));
+    let host = text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
+    let plain = !text[colon..at].contains(&b'/');
+    (user && host && plain && at - colon > 8).then_some(colon + 1..at)
 }
 
 /// Where `key:secret` is divided, if both could be a half of a key.

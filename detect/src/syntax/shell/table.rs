@@ -52,6 +52,8 @@ pub(crate) enum Meaning {
     Code,
     /// Editing commands of sed: what they put in.
     Sed,
+    /// Percona's `h=host,u=user,p=password`.
+    Percona,
     /// A value that stands beside the name before it.
     Value,
     /// A name for the value behind it.
