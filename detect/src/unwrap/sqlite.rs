@@ -147,7 +147,7 @@ impl Deleted {
 
     fn flush(&mut self, scanner: &mut Scanner<'_>, region: &mut Region) {
         if !self.text.is_empty() {
-            region.line = LineBase::Fixed(0);
+            region.line = LineBase::Fixed(1);
             count(scanner, self.text.len());
             scanner.text(region, &self.text, false);
             region.offset += self.text.len() as u64;
