@@ -15,6 +15,7 @@
 
 mod build;
 mod console;
+mod fuzz;
 mod generate;
 mod prerequisites;
 mod run;
@@ -58,6 +59,8 @@ enum Verb {
     Tidy,
     /// Write the generated files anew: OpenAPI documents, the console's client, golden messages
     Gen,
+    /// Run the fuzz targets of the detector and count
+    Fuzz(fuzz::Options),
     /// Print our figures beside the peers'
     Bench {
         /// `detect` or `agent`
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Verb::Test { slow } => test::run(slow),
         Verb::Tidy => tidy::run(),
         Verb::Gen => generate::run(),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Bench { subject, options } => run::bench(&subject, &options),
     };
     match outcome {
