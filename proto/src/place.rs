@@ -201,7 +201,8 @@ pub enum Encoding {
     Gbk,
     /// Quoted-printable (RFC 2045).
     QuotedPrintable,
-    /// A compressed stream: gzip and its kin.
+    /// A compressed stream: gzip and its kin. Not said of an archive's: there the members' names tell
+    /// the way, and how the whole is stored is no encoding of what they hold.
     Compressed,
     /// A vendor's fixed-key cipher, which hides nothing.
     Obfuscated,

@@ -110,7 +110,7 @@ fn each_line_names_rule_place_and_spot_and_no_more() -> Result<()> {
     let file = json!({
         "type": "file", "path": "/backup/backup.tar.gz", "line": 18, "end_line": 18,
         "inside": ["etc/app.yml"], "field": "cos.secretKey",
-        "encoding": ["compressed", "base64"],
+        "encoding": ["base64"],
     });
     assert_eq!(
         line(&lines, "/backup/backup.tar.gz")?,

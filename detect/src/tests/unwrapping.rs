@@ -98,6 +98,18 @@ fn archives_name_their_members() {
         &secret,
         4,
         &["etc/app.yml"],
+        &[],
+    );
+    let member = gzip(text);
+    check(
+        &scan_bytes(
+            "a.tgz",
+            Format::Guess,
+            &gzip(&tar(&[("app.yml.gz", &member)])),
+        ),
+        &secret,
+        4,
+        &["app.yml.gz"],
         &[Encoding::Compressed],
     );
     let jar = zip(&[
@@ -118,7 +130,7 @@ fn archives_name_their_members() {
         &secret,
         4,
         &["lib/a.jar", "WEB-INF/application.yml"],
-        &[Encoding::Compressed],
+        &[],
     );
 }
 

@@ -66,6 +66,19 @@ impl Container {
             .or_else(|| is_message(head, name).then_some(Container::QuotedPrintable))
     }
 
+    /// Whether what it holds is known by members' names.
+    fn names_members(&self) -> bool {
+        matches!(
+            self,
+            Container::Tar
+                | Container::Zip
+                | Container::Ar
+                | Container::Cpio
+                | Container::Rpm
+                | Container::Wxapkg
+        )
+    }
+
     /// Reads what it holds.
     pub(crate) fn open<'r>(
         self,
@@ -73,6 +86,8 @@ impl Container {
         region: &Region,
         mut opened: Opened<'_>,
     ) {
+        let stored = self.names_members().then(|| as_stored(region)).flatten();
+        let region = stored.as_ref().unwrap_or(region);
         let random = matches!(
             self,
             Container::Zip | Container::Sqlite | Container::Pack | Container::Wxapkg
@@ -133,6 +148,17 @@ impl Container {
             | Container::Unknown => scanner.skipped(&region.member, UnreadWhy::Unsupported),
         }
     }
+}
+
+/// The region of an archive that lay in a compressed stream: how an archive is stored is no encoding of
+/// what its members say, and their names tell the way. A compressed file that holds nothing but its own
+/// text has no such names, so there *compressed* is said.
+fn as_stored(region: &Region) -> Option<Region> {
+    (region.encoding.last() == Some(&Encoding::Compressed)).then(|| {
+        let mut inner = region.clone();
+        inner.encoding.pop();
+        inner
+    })
 }
 
 /// The region of what an encoding held.
