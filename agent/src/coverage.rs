@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use akwatch_ledger::ProcessInstance;
+use akwatch_ledger::{PathKey, ProcessInstance};
 use akwatch_proto::coverage::{Coverage, Covered, NotRead, Rung, SourceCoverage};
 use akwatch_proto::finding::UnknownWhy;
 use akwatch_proto::limits;
@@ -16,8 +16,28 @@ use akwatch_proto::time::Time;
 use crate::job::TargetPlace;
 use crate::sense::{Gap, Status};
 
-/// Places remembered as not read, for each source; beyond it only their number is kept.
+/// Places remembered by name as not read, for each source.
 const REMEMBERED: usize = 4_096;
+
+/// Places beyond those, of which only a mark of 16 bytes is kept. With more than that the number says
+/// *at least*, and coverage is not whole either way.
+const MARKED: usize = 65_536;
+
+/// What is left of a place's name where there are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mark {
+    File(PathKey),
+    Process(ProcessInstance),
+}
+
+impl Mark {
+    fn of(place: &TargetPlace) -> Mark {
+        match place {
+            TargetPlace::File(path) => Mark::File(PathKey::of(path.as_os_str().as_encoded_bytes())),
+            TargetPlace::Process(instance) => Mark::Process(*instance),
+        }
+    }
+}
 
 /// One of the three sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +75,8 @@ struct Tally {
     last: Option<Time>,
     waiting: u64,
     unread: HashMap<TargetPlace, &'static str>,
-    beyond: BTreeMap<&'static str, u64>,
+    /// Places beyond those, known by a hash of their name.
+    beyond: HashMap<Mark, &'static str>,
     not_kept: u64,
     examples: BTreeMap<&'static str, SafeText>,
     gaps: Vec<Gap>,
@@ -90,7 +111,7 @@ impl Counts {
         let tally = self.tally(source);
         tally.read += 1;
         tally.last = Some(at);
-        tally.unread.remove(place);
+        tally.settle(place);
     }
 
     /// A place could not be read.
@@ -101,13 +122,16 @@ impl Counts {
         } else if tally.unread.len() < REMEMBERED {
             tally.unread.insert(place.clone(), why);
         } else {
-            *tally.beyond.entry(why).or_default() += 1;
+            let mark = Mark::of(place);
+            if tally.beyond.len() < MARKED || tally.beyond.contains_key(&mark) {
+                tally.beyond.insert(mark, why);
+            }
         }
     }
 
     /// A place is not there any more, so nothing about it is unread.
     pub fn forget(&mut self, source: Source, place: &TargetPlace) {
-        self.tally(source).unread.remove(place);
+        self.tally(source).settle(place);
     }
 
     /// Whether a reason has no example yet.
@@ -115,6 +139,22 @@ impl Counts {
     pub fn wants_example(&self, source: Source, why: &'static str) -> bool {
         let tally = self.tallies.get(&source);
         tally.is_some_and(|tally| !tally.examples.contains_key(why))
+    }
+
+    /// The reasons of a source that have no example yet, with a place each.
+    pub fn without_example(
+        &self,
+        source: Source,
+    ) -> impl Iterator<Item = (&'static str, &TargetPlace)> {
+        let tally = self.tallies.get(&source).into_iter();
+        let mut seen = HashSet::new();
+        tally
+            .flat_map(|tally| {
+                let unread = tally.unread.iter();
+                unread.filter(|(_, why)| !tally.examples.contains_key(**why))
+            })
+            .map(|(place, why)| (*why, place))
+            .filter(move |(why, _)| seen.insert(*why))
     }
 
     /// What the sensor and the walk of a source left out, with a raw name each.
@@ -130,9 +170,10 @@ impl Counts {
             TargetPlace::Process(instance) => alive.contains(instance),
             TargetPlace::File(_) => true,
         });
-        if tally.unread.len() < REMEMBERED {
-            tally.beyond.clear();
-        }
+        tally.beyond.retain(|mark, _| match mark {
+            Mark::Process(instance) => alive.contains(instance),
+            Mark::File(_) => true,
+        });
     }
 
     /// Findings that the ledger has no room for.
@@ -209,6 +250,13 @@ impl Counts {
 }
 
 impl Tally {
+    /// Nothing is unread about a place any more.
+    fn settle(&mut self, place: &TargetPlace) {
+        if self.unread.remove(place).is_none() && !self.beyond.is_empty() {
+            self.beyond.remove(&Mark::of(place));
+        }
+    }
+
     fn statement(&self, source: Source, rung: Rung) -> SourceCoverage {
         let not_read = self.not_read();
         let whole =
@@ -236,8 +284,8 @@ impl Tally {
         for why in self.unread.values() {
             *counts.entry(why).or_default() += 1;
         }
-        for (why, count) in &self.beyond {
-            *counts.entry(why).or_default() += count;
+        for why in self.beyond.values() {
+            *counts.entry(why).or_default() += 1;
         }
         if self.not_kept > 0 {
             counts.insert("ledger-full", self.not_kept);
@@ -377,10 +425,24 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_number_is_kept() {
         let mut counts = ready();
-        for n in 0..REMEMBERED + 10 {
+        let all = || (0..REMEMBERED + 10).map(|n| file(&n.to_string()));
+        for place in all().chain(all()) {
+            counts.not_read(Source::Files, &place, "unreadable");
+        }
+        let stated = files(&counts, Rung::Full);
+        assert_eq!(
+            stated.not_read[0].count,
+            REMEMBERED as u64 + 10,
+            "each once"
+        );
+        for place in all() {
+            counts.read(Source::Files, &place, Time(1));
+        }
+        assert_eq!(files(&counts, Rung::Full).covered, Covered::Whole);
+        for n in 0..REMEMBERED + MARKED + 10 {
             counts.not_read(Source::Files, &file(&n.to_string()), "unreadable");
         }
         let stated = files(&counts, Rung::Full);
-        assert_eq!(stated.not_read[0].count, REMEMBERED as u64 + 10);
+        assert_eq!(stated.not_read[0].count, (REMEMBERED + MARKED) as u64);
     }
 }

@@ -96,7 +96,10 @@ fn configuration(config: &Result<Config, crate::config::ConfigError>) -> Checked
             told(
                 "configuration",
                 Standing::Good,
-                format!("read; {count} collectors"),
+                format!(
+                    "read; {count} collector{}",
+                    if count == 1 { "" } else { "s" }
+                ),
             )
         }
         Err(why) => told("configuration", Standing::Wrong, why.to_string()),

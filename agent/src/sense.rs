@@ -131,12 +131,19 @@ impl Stop {
         });
         match poll(&mut all, limit) {
             Err(nix::errno::Errno::EINTR) | Ok(0) => Woken::Limit,
-            Err(_) => Woken::Stop,
+            Err(_) => {
+                // The kernel has no memory for it now: no reason to end, and none to spin.
+                std::thread::park_timeout(NO_MEMORY);
+                Woken::Limit
+            }
             Ok(_) if all[0].any().unwrap_or(true) => Woken::Stop,
             Ok(_) => Woken::Ready,
         }
     }
 }
+
+/// How long a wait is that the kernel refuses.
+const NO_MEMORY: Duration = Duration::from_millis(100);
 
 /// What ended a wait.
 #[must_use]
@@ -148,4 +155,27 @@ pub enum Woken {
     Stop,
     /// The time is over.
     Limit,
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::resource::{Resource, getrlimit};
+
+    use super::*;
+
+    /// `poll` refuses more descriptors than a process may have: the only error that can be had at
+    /// will.
+    #[test]
+    fn a_wait_that_the_kernel_refuses_ends_no_sensor() {
+        let stop = Stop::new().unwrap();
+        let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let Some(count) = usize::try_from(limit).ok().filter(|limit| *limit < 1 << 23) else {
+            return; // no such limit here
+        };
+        let many = vec![stop.0.as_fd(); count + 1];
+        let woken = stop.wait_any(&many, Some(Duration::ZERO));
+        assert_eq!(woken, Woken::Limit);
+        stop.ask();
+        assert!(stop.asked());
+    }
 }

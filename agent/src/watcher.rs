@@ -57,6 +57,7 @@ use known::Known;
 use mounted::Mounted;
 use sensing::Scans;
 use sweeps::Sweeps;
+use telling::Story;
 use until::Until;
 
 /// Batches of targets between sensors and the loop. Full, it makes sensors wait, and the kernel's
@@ -237,6 +238,8 @@ struct Watcher {
     detecting: Detecting,
     examples: Examples,
     courier: Courier,
+    /// What was last told of the coverage.
+    story: Story,
     interest: Interest,
     requests: Requests,
     marks: Marks,
@@ -325,6 +328,7 @@ impl Watcher {
             sweeps: Sweeps::default(),
             detecting: Detecting::default(),
             examples: Examples::default(),
+            story: Story::default(),
             began: now,
             bytes_read: 0,
             ticked: now,
@@ -423,7 +427,11 @@ impl Watcher {
 
     fn tick(&mut self, now: Instant) {
         let before = self.governor.rung();
-        let rung = self.governor.observe(self.meter.measure(now), now);
+        let mut pressure = self.meter.measure(now);
+        if cfg!(test) {
+            pressure.rss_kib = 0; // the watchers of all tests share one process
+        }
+        let rung = self.governor.observe(pressure, now);
         if rung != before {
             let reason = self.governor.reason().unwrap_or("the host is calm");
             tracing::info!(?rung, reason, "the rung changed");
@@ -432,6 +440,7 @@ impl Watcher {
         self.revisit_when_due(now);
         self.ask_for_examples(now);
         self.note_watched(now, false);
+        self.hasten_if_changed(now);
         if now >= self.gives_back {
             self.gives_back = now + GIVE_BACK;
             akwatch_sys::memory::give_back();

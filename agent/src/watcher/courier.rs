@@ -30,6 +30,9 @@ const CHECK_IN_SECONDS: u32 = 50;
 /// Wait after the reporter gave a message up: a refusal does not pass by asking at once.
 const REFUSED: Duration = Duration::from_secs(30);
 
+/// The shortest time between two heartbeats that the agent chooses itself.
+const SOONEST: Duration = Duration::from_secs(5);
+
 /// How long a good-bye may take.
 const LEAVE: Duration = Duration::from_secs(2);
 
@@ -66,6 +69,8 @@ pub(super) struct Courier {
     turn: Turn,
     report_not_before: Instant,
     heartbeat_due: Instant,
+    /// When the last one was sent.
+    heartbeat_sent: Option<Instant>,
     every: Duration,
     /// The ledger's revision at which nothing was unsent.
     all_sent_at: Option<u64>,
@@ -97,6 +102,7 @@ impl Courier {
             turn: Turn::Free,
             report_not_before: now,
             heartbeat_due: now,
+            heartbeat_sent: None,
             every: identity.heartbeat,
             all_sent_at: None,
             checking_in: false,
@@ -171,6 +177,7 @@ impl Courier {
     pub(super) fn heartbeat(&mut self, state: State, now: Instant) -> Result<(), TalkError> {
         self.turn = Turn::Heartbeat;
         self.heartbeat_due = now + self.every;
+        self.heartbeat_sent = Some(now);
         let leaving = self.leaving.map(|_| Leaving::Stopped);
         self.left = leaving.is_some();
         let heartbeat = Heartbeat {
@@ -304,6 +311,16 @@ impl Courier {
                 self.check_in_not_before = now + REFUSED;
             }
             _ => {}
+        }
+    }
+
+    /// Something that people wait to see has changed: the next heartbeat comes early, but not sooner
+    /// than a little after the last one. What was given up waits as it must.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        if let Some(sent) = self.heartbeat_sent
+            && self.outage.is_none()
+        {
+            self.heartbeat_due = self.heartbeat_due.min((sent + SOONEST).max(now));
         }
     }
 

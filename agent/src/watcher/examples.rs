@@ -31,6 +31,7 @@ impl Examples {
     /// A place that could stand for a reason.
     pub(super) fn want(&mut self, source: Source, why: &'static str, path: &Path) {
         let known = |(of, slug, _): &(Source, &'static str, PathBuf)| *of == source && *slug == why;
+
         if self.wanted.len() < ASKED && !self.wanted.iter().any(known) {
             self.wanted.push((source, why, path.to_owned()));
         }
@@ -48,10 +49,14 @@ impl Watcher {
         if !self.detecting.is_ready() || !self.examples.asked.is_empty() {
             return;
         }
-        let gaps = self.counts.gaps(Source::Files);
-        for gap in gaps {
-            if let Some(path) = &gap.example {
-                self.examples.want(Source::Files, slug_of_gap(gap), path);
+        for source in Source::ALL {
+            for gap in self.counts.gaps(source) {
+                if let Some(path) = &gap.example {
+                    self.examples.want(source, slug_of_gap(gap), path);
+                }
+            }
+            for (why, place) in self.counts.without_example(source) {
+                self.examples.want(source, why, &name_of(place));
             }
         }
         let mut jobs = Vec::new();
@@ -77,6 +82,14 @@ impl Watcher {
             self.counts.example(source, why, clean.clone());
         }
         Some(())
+    }
+}
+
+/// The raw name by which a place may be shown.
+fn name_of(place: &TargetPlace) -> PathBuf {
+    match place {
+        TargetPlace::File(path) => path.clone(),
+        TargetPlace::Process(instance) => PathBuf::from(format!("/proc/{}", instance.pid)),
     }
 }
 

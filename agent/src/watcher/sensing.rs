@@ -18,7 +18,7 @@ use crate::coverage::Source;
 use crate::job::{Target, TargetPlace, Urgency};
 use crate::sense::scan::{Ask, Walk, Walked};
 use crate::sense::watch_set::{Covered, is_history};
-use crate::sense::{Sensed, Sweep};
+use crate::sense::{Gap, Sensed, Sweep};
 
 /// Time between rescans while every directory has a watch.
 const RESCAN: Duration = Duration::from_secs(24 * 3600);
@@ -164,8 +164,12 @@ impl Watcher {
                 if status.source == "files" {
                     self.scans.sensing |= status.ready;
                     self.scans.unwatched = !status.not_watched.is_empty();
-                    self.counts.status(Source::Histories, &status);
                     self.counts.status(Source::Files, &status);
+                    // What is not watched is counted once: under histories only histories are.
+                    let mut of_histories = status;
+                    let history = |gap: &Gap| gap.example.as_deref().is_some_and(is_history);
+                    of_histories.not_watched.retain(history);
+                    self.counts.status(Source::Histories, &of_histories);
                 } else {
                     self.counts.status(Source::Processes, &status);
                 }

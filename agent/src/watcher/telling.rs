@@ -7,6 +7,7 @@ use akwatch_ledger::{Ledger, LedgerError, Query, ReadLimits};
 use akwatch_proto::agent::{
     CheckInAnswer, Directive, HeartbeatAnswer, Outcome, OutcomeResult, Reported,
 };
+use akwatch_proto::coverage::Rung;
 use akwatch_proto::finding::{Finding, UnknownWhy};
 use akwatch_proto::limits;
 use akwatch_proto::place::Place;
@@ -83,6 +84,17 @@ pub(super) fn doubt_what_is_not_covered(
         );
     }
     Ok(())
+}
+
+/// What a heartbeat says of the coverage, but for its numbers.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Story {
+    scanning: bool,
+    rung: Option<Rung>,
+    rules: String,
+    missing_walls: Vec<String>,
+    /// Mechanism, overflows and reasons of each source.
+    sources: Vec<(String, u64, Vec<String>)>,
 }
 
 impl Watcher {
@@ -285,6 +297,30 @@ impl Watcher {
         };
         if let Err(why) = self.courier.heartbeat(state, now) {
             tracing::warn!(%why, "the reporter takes nothing");
+        }
+    }
+
+    /// Sends a heartbeat early when what it would say of the coverage is another story: a sensor came or
+    /// went, the kernel's queue overflowed, a scan began or ended, a reason for not reading is new.
+    pub(super) fn hasten_if_changed(&mut self, now: Instant) {
+        let scanning = self.scans.running.is_some()
+            || self.agenda.waiting(Urgency::FirstScan) + self.agenda.waiting(Urgency::Rescan) > 0;
+        let coverage = self.coverage();
+        let sources = coverage.sources.iter().map(|source| {
+            let reasons = source.not_read.iter().map(|one| one.why.clone());
+            let (mechanism, overflowed) = (source.mechanism.clone(), source.overflowed);
+            (mechanism, overflowed, reasons.collect())
+        });
+        let story = Story {
+            scanning,
+            rung: Some(coverage.rung),
+            rules: coverage.rules.clone(),
+            missing_walls: coverage.missing_walls.clone(),
+            sources: sources.collect(),
+        };
+        if self.story != story {
+            self.story = story;
+            self.courier.hasten(now);
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use akwatch_ledger::Options as LedgerOptions;
 use akwatch_proto::agent::{CheckInAnswer, HeartbeatAnswer, Reported};
+use akwatch_proto::coverage::Coverage;
 use akwatch_proto::credential::{Confidence, Epoch, Fingerprint, Kind, Provider, RuleId, Scheme};
 use akwatch_proto::finding::{Finding, GoneProof, Presence, PresenceState, Subject, UnknownWhy};
 use akwatch_proto::place::{Place, SafeText, Spot};
@@ -26,10 +27,11 @@ use crate::link::{Answer, Link, Outgoing, ToDetector, ToReporter};
 use crate::role::Role;
 
 mod histories;
+mod told;
 mod unknown;
 
 /// How long a test waits for what must come.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the test's detector takes for a credential: `TOK` and sixteen digits.
 const PREFIX: &[u8] = b"TOK";
@@ -187,6 +189,7 @@ fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner, stop: &St
 fn reporter(
     mut link: Link<FromReporter, ToReporter>,
     received: &Mutex<BTreeMap<String, Finding>>,
+    beats: &Mutex<Vec<Coverage>>,
     stop: &Stop,
 ) {
     while let Some(ToReporter::Send(outgoing)) = hear(&mut link.inlet, stop) {
@@ -202,12 +205,15 @@ fn reporter(
                     questions: Vec::new(),
                 })
             }
-            Outgoing::Heartbeat(_) => Answer::Heartbeat(HeartbeatAnswer {
-                time: Time(0),
-                next_seconds: 60,
-                resync: false,
-                want_facts: false,
-            }),
+            Outgoing::Heartbeat(said) => {
+                beats.lock().unwrap().push(said.coverage);
+                Answer::Heartbeat(HeartbeatAnswer {
+                    time: Time(0),
+                    next_seconds: 60,
+                    resync: false,
+                    want_facts: false,
+                })
+            }
             Outgoing::CheckIn(_) => continue, // held open
         };
         let _ = Answer::CheckIn(CheckInAnswer {
@@ -231,6 +237,8 @@ struct Agent {
     first_scan: bool,
     manner: Arc<Manner>,
     received: Arc<Mutex<BTreeMap<String, Finding>>>,
+    /// The coverage that each heartbeat told.
+    beats: Arc<Mutex<Vec<Coverage>>>,
     watcher: Option<JoinHandle<Result<(), WatcherError>>>,
     others: Vec<JoinHandle<()>>,
 }
@@ -260,6 +268,7 @@ impl Agent {
             first_scan,
             manner: Arc::default(),
             received: Arc::default(),
+            beats: Arc::default(),
             watcher: None,
             others: Vec::new(),
         };
@@ -277,11 +286,12 @@ impl Agent {
             Arc::clone(&self.received),
             self.stop.clone(),
         );
+        let beats = Arc::clone(&self.beats);
         self.others = vec![std::thread::spawn(move || {
             let socket = handover.connect(Role::Reporter).unwrap();
             let link = Link::over(akwatch_sys::link::Channel::over(socket).unwrap());
             let ending = stop.clone();
-            let reports = std::thread::spawn(move || reporter(link, &received, &ending));
+            let reports = std::thread::spawn(move || reporter(link, &received, &beats, &ending));
             while !stop.asked() {
                 let Ok(socket) = handover.connect(Role::Detector) else {
                     break;
@@ -530,6 +540,8 @@ fn what_is_there_already_is_found_by_the_first_scan() {
 #[test]
 fn a_restart_catches_up_where_nothing_is_scanned_first() {
     let mut agent = Agent::configured(false, false, |_| ());
+    // What is written before anybody watches is the first scan's business, and there is none.
+    agent.expect_status(|status| status.coverage.sources[0].mechanism == "inotify");
     agent.write("a", &token(1));
     agent.expect_present(1);
     agent.end();

@@ -21,6 +21,11 @@ fn of_a_long_history_only_what_was_typed_is_read_and_nothing_in_it_is_gone_for_t
         &format!("A={}\n{}", token(1), long_history()),
     );
     agent.expect_present(1);
+    // A file that is seen while it is written is read once more.
+    agent.expect_status(|status| {
+        let scan = &status.scan;
+        scan.running.is_none() && (scan.waiting, scan.in_flight) == (0, 0)
+    });
     let before = bytes_read(&agent);
     append(&history, &format!("B={}\n", token(2)));
     assert_eq!(agent.expect_present(2).spot.line, 20_002);
