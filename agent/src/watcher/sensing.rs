@@ -53,7 +53,8 @@ pub(super) struct Scans {
     owed: bool,
     unwatched: bool,
     ended: Option<Instant>,
-    last_file: Option<Instant>,
+    /// When the walk last gave a file that has to be read.
+    last_read: Option<Instant>,
     revisited: Option<Instant>,
     /// Files that the walk under way has named.
     pub(super) files: u64,
@@ -72,7 +73,7 @@ impl Scans {
             owed: false,
             unwatched: false,
             ended: None,
-            last_file: None,
+            last_read: None,
             revisited: None,
             files: 0,
             last: None,
@@ -82,9 +83,8 @@ impl Scans {
     /// When the walk may give the next file, while it has to pause.
     pub(super) fn next_walk(&self, governor: &Governor, pace: &Pace) -> Option<Instant> {
         self.running?;
-        let pause = self.last_file? + governor.scan_pause();
-        let due = pace.due().map_or(pause, |due| due.max(pause));
-        Some(due).filter(|due| *due > Instant::now())
+        let pause = self.last_read.map(|last| last + governor.scan_pause());
+        pause.max(pace.due()).filter(|due| *due > Instant::now())
     }
 
     fn walk(&mut self, urgency: Urgency, since: Option<Time>) -> bool {
@@ -234,7 +234,6 @@ impl Watcher {
     }
 
     pub(super) fn take_walked(&mut self, walked: Walked, now: Instant) {
-        self.scans.last_file = Some(now);
         if self.pace.wants_look(now) {
             let share = self.governor.scan_share();
             self.pace.look(self.meter.cpu(), share, now);
@@ -248,6 +247,7 @@ impl Watcher {
                     self.marks.history(path);
                 }
                 if !self.is_unchanged(&target.what) {
+                    self.scans.last_read = Some(now);
                     self.offer(target, now);
                 }
             }
