@@ -24,8 +24,9 @@ use crate::link::{Outage, Outgoing, Outlet, TalkError, ToReporter};
 /// How long the reporter may take to accept a message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the collector may hold a check-in, in seconds.
-const CHECK_IN_SECONDS: u32 = 50;
+/// How long the collector may hold a check-in, in seconds: a little less than it would at most, since
+/// each costs a request and an answer. The connection itself is kept alive by TCP.
+const CHECK_IN_SECONDS: u32 = 110;
 
 /// Wait after the reporter gave a message up: a refusal does not pass by asking at once.
 const REFUSED: Duration = Duration::from_secs(30);
