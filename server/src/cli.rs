@@ -62,6 +62,13 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// The audit log.
+    Audit {
+        #[command(subcommand)]
+        command: Audit,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Print the OpenAPI document of a listener.
     Openapi {
         /// Whose.
@@ -86,6 +93,12 @@ enum EnrollmentToken {
         #[arg(long)]
         note: Option<String>,
     },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Verify that no entry was changed, removed or slipped in; print the newest hash.
+    Verify,
 }
 
 #[derive(Subcommand)]
@@ -182,6 +195,10 @@ fn dispatch(command: Command) -> Result<()> {
                 days: Some(days),
             }),
         ),
+        Command::Audit {
+            command: Audit::Verify,
+            place,
+        } => ask(&place, Verb::VerifyAudit),
         Command::Openapi { listener } => {
             let document = match listener {
                 Listener::Agents => agents::document(),

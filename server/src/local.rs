@@ -27,7 +27,8 @@ use crate::refusal::Refusal;
 const SOCKET: &str = "control.sock";
 /// Bytes of a request or answer.
 const MESSAGE: u64 = 64 * 1024;
-const TIME: Duration = Duration::from_secs(10);
+/// For a request, and for what it asks: a long audit log takes a while to verify.
+const TIME: Duration = Duration::from_secs(120);
 
 /// What may be asked.
 #[derive(Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub enum Verb {
     FirstSignIn,
     /// Create an API token; answers its value.
     ApiToken(NewApiToken),
+    /// Verify the audit log's chain; answers how long it is and its newest hash.
+    VerifyAudit,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,6 +109,13 @@ async fn carry_out(
             Ok(Zeroizing::new(format!(
                 "{people}/#/first-sign-in?token={}",
                 *link
+            )))
+        }
+        Verb::VerifyAudit => {
+            let (entries, newest) = domain.verify_audit().await?;
+            Ok(Zeroizing::new(format!(
+                "whole: {entries} entries, newest hash {}",
+                data_encoding::HEXLOWER.encode(&newest)
             )))
         }
         Verb::ApiToken(new) => {

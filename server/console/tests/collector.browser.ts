@@ -129,6 +129,25 @@ describe.skipIf(url === undefined)("a real collector", () => {
     await held("timeline");
   });
 
+  test("a decision made here is what the collector has, and stands in its log", async () => {
+    const { page } = visit;
+    const { rows } = await ask<Rows<CredentialRow>>(`/credentials?verdict=open&limit=1${keyId === undefined ? "" : `&id=${encodeURIComponent(keyId)}`}`);
+    const row = rows[0];
+    if (row === undefined && keyId === undefined) return;
+    await visit.open(`/credentials/${row?.ref ?? ""}`);
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByText("Acknowledged, on record").waitFor();
+    await page.getByRole("button", { name: "Start rotation" }).waitFor();
+    const { decision } = await ask<CredentialDetail>(`/credentials/${row?.ref ?? ""}`);
+    expect(decision).toMatchObject({ disposition: "acknowledged", version: 1, by: name });
+    await visit.picture("collector-decision");
+    await held("a decision");
+    await visit.open("/audit?action=decide");
+    await page.getByRole("cell", { name: /new → acknowledged/ }).first().waitFor();
+    await visit.picture("collector-audit");
+    await held("audit");
+  });
+
   test.skipIf(plant === undefined)("a planted key is offered at once, and its page turns gone when it is removed", async () => {
     const { page } = visit;
     const file = join(plant ?? "", "live.env");
@@ -165,7 +184,7 @@ describe.skipIf(url === undefined)("a real collector", () => {
     test(`its pages in ${nameOf(view)}`, async () => {
       await visit.page.setViewportSize({ width: view.width, height: view.height });
       await visit.page.evaluate(([language, theme]) => localStorage.setItem("akwatch.preferences", JSON.stringify({ language, theme, hideIds: false })), [view.language, view.theme] as const);
-      for (const path of ["/", "/credentials", "/findings", "/hosts"]) {
+      for (const path of ["/", "/credentials", "/findings", "/hosts", "/audit"]) {
         await visit.open(path);
         await settled(visit.page);
         await visit.picture(`collector-${path.slice(1) || "overview"}-${nameOf(view)}`);

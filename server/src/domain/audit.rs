@@ -4,6 +4,7 @@
 //! Whoever can rewrite the whole table can rewrite the chain; exporting the newest hash elsewhere is
 //! what makes that visible.
 
+use akwatch_proto::agent::RefusalCode;
 use akwatch_proto::people::{AuditEntry, AuditQuery, Page};
 use akwatch_store::audit::{Entry, Linked};
 use akwatch_store::filter::AuditFilter;
@@ -27,6 +28,33 @@ impl Domain {
         let filter = AuditFilter::try_from(query)?;
         let page = self.store.audited(&filter).await?;
         Ok(view::for_role(by.role(), page))
+    }
+}
+
+/// Entries that are verified at a time.
+const PAGE: u32 = 1000;
+
+impl Domain {
+    /// Verifies the whole chain; answers how many entries it has and the newest hash, which, written
+    /// down elsewhere, shows later whether the log was rewritten as a whole.
+    ///
+    /// # Errors
+    /// Naming the first entry that does not follow, or when the store fails.
+    pub async fn verify_audit(&self) -> Result<(u64, [u8; 32]), Refusal> {
+        let (mut number, mut hash) = (0, [0; 32]);
+        loop {
+            let entries = self.store.entries(number, PAGE).await?;
+            if entries.is_empty() {
+                return Ok((number, hash));
+            }
+            (number, hash) = verify(number, hash, &entries).map_err(|broken| {
+                Refusal::new(
+                    RefusalCode::Conflict,
+                    format!("The audit log is not whole: entry {} was changed, removed or slipped in.", broken.number),
+                )
+                .hint("Compare the database with its backups; keep this one for whoever investigates.")
+            })?;
+        }
     }
 }
 

@@ -73,6 +73,35 @@ async fn the_slower_of_two_responders_is_told_who_was_faster() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_changed_is_found_out_by_its_command() {
+    let (mut world, credential) = exposed().await;
+    let body = json!({ "disposition": "acknowledged", "version": 0 });
+    decide(&world.person("responder"), &credential, body)
+        .await
+        .unwrap();
+    let whole = world.verb(&["audit", "verify"]);
+    let log = world.person("auditor").get("audit?limit=1").await;
+    // The token that asked is one entry more.
+    assert!(whole.starts_with("whole: "), "{whole}");
+    let newest = log["rows"][0]["hash"].as_str().unwrap();
+    let again = world.verb(&["audit", "verify"]);
+    assert!(again.ends_with(newest), "{again}");
+    world.kill();
+    let stopped = world.verb(&["audit", "verify"]);
+    assert_eq!(stopped, again, "it needs no running collector");
+    let database = world.state().join("akwatch.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("UPDATE audit SET object = 'somebody else' WHERE number = 2")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let refused = world.refused(&["audit", "verify"]);
+    assert!(refused.contains("entry 2 was changed"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_decision_needs_its_reason_and_its_end() {
     let (world, credential) = exposed().await;
     let person = world.person("admin");
