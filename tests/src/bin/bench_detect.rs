@@ -34,6 +34,9 @@ struct Options {
     /// With --corpus: leave the files and a table of labels below this directory, scan nothing
     #[arg(long)]
     write: Option<PathBuf>,
+    /// With --corpus: the peers on it, too, in columns of their own
+    #[arg(long)]
+    peers: bool,
     /// With --corpus: raise the ratchet to what was reached
     #[arg(long)]
     raise: bool,
@@ -100,6 +103,10 @@ fn on_corpus(options: &Options) -> Result<()> {
     }
     let score = score::measure(&corpus)?;
     table::print(&corpus, &score, options.misses);
+    if options.peers {
+        labelled::peers::own_row(&corpus, &score);
+        labelled::peers::compare(&corpus, &options.dir, &options.peer)?;
+    }
     if options.raise {
         ratchet::raise(&score)?;
     }

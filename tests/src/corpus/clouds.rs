@@ -274,7 +274,7 @@ pub const CLOUDS: &[Cloud] = &[
                 "BedrockAPIKey-{}-at-{}:{}",
                 dice.text(LOWNUM, 4),
                 dice.text("0123456789", 12),
-                dice.text(BASE64, 44)
+                dice.text(BASE64, 60)
             );
             lone("aws-bedrock", format!("ABSK{}", base64(inner.as_bytes())))
         },
@@ -718,7 +718,12 @@ pub const CLOUDS: &[Cloud] = &[
                 .replace("%2F", "/")
                 .replace("%3D", "=");
             Credential {
-                forms: vec![decoded, whole.clone()],
+                forms: vec![
+                    format!("sig={signature}"),
+                    format!("sig={decoded}"),
+                    decoded,
+                    whole.clone(),
+                ],
                 also: vec![whole],
                 ..lone("azure-sas", signature)
             }

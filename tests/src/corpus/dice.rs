@@ -118,7 +118,7 @@ impl Dice {
     /// Text after a pattern: `{20:w}` stands for twenty characters of the class `w`, `{3-9:d}` for three to
     /// nine; all else stands for itself.
     ///
-    /// Classes: `a` lower, `A` upper, `d` digits, `x` and `X` hexadecimal, `n` lower and digits, `N`
+    /// Classes: `a` lower, `A` upper, `l` both, `d` digits, `x` and `X` hexadecimal, `n` lower and digits, `N`
     /// upper and digits, `w` letters and digits, `b` base64 for URLs, `B` base64, `T` base32, `u` a
     /// UUID.
     ///
@@ -151,6 +151,7 @@ fn class_of(name: &str) -> &'static str {
     match name {
         "a" => LOWER,
         "A" => UPPER,
+        "l" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
         "d" => DIGITS,
         "x" => HEX,
         "X" => "0123456789ABCDEF",

@@ -233,6 +233,12 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
+/// The SHA-1 of `bytes` in hexadecimal.
+#[must_use]
+pub fn hex_sha1(bytes: &[u8]) -> String {
+    hex(&sha1(bytes))
+}
+
 /// SHA-1, which names Git's objects.
 fn sha1(bytes: &[u8]) -> [u8; 20] {
     let mut state: [u32; 5] = [

@@ -19,6 +19,7 @@ pub mod names;
 pub mod negatives;
 pub mod page;
 pub mod passwords;
+pub mod peers;
 pub mod processes;
 pub mod ratchet;
 pub mod score;

@@ -296,7 +296,7 @@ pub const SERVICES: &[Service] = &[
     ),
     service(
         "huggingface",
-        "hf_{34:a}",
+        "hf_{34:l}",
         &["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"],
     ),
     service("groq", "gsk_{52:w}", &["GROQ_API_KEY"]),
