@@ -297,7 +297,8 @@ fn names_of(rules: &[Rule]) -> Names {
             let long: Vec<String> = rule
                 .words
                 .iter()
-                .filter(|word| word.len() >= 4)
+                // What says more already, `npm_token` beside `token`, goes on saying it.
+                .filter(|word| word.len() >= 4 && names.says(word.as_bytes()).is_none())
                 .cloned()
                 .collect();
             names.extend(Role::Vendor, &long);
