@@ -242,11 +242,15 @@ impl Judge<'_> {
                 }
             }
         }
-        for rule in self.fitting(text, token.half) {
-            if !rules.contains(&rule) {
-                rules.push(rule);
-            }
-        }
+        // What begins like one cloud's secret by chance is another's all the same.
+        let others = match token.half {
+            Half::Secret => self.fitting(text, Half::Secret),
+            _ => Vec::new(),
+        };
+        rules.extend(others.into_iter().filter(|&rule| {
+            let known = self.rules.rule(rule);
+            known.provider.as_str() != "generic" && rule != token.rule
+        }));
         rules
     }
 
@@ -371,8 +375,8 @@ impl Judge<'_> {
             .within(&value.member.name, &mut found.hints.far);
         if matches!(role, Role::Id | Role::IdOrSecret) && bytes.len() <= limits::CREDENTIAL_ID {
             let rules = self.fitting(bytes, Half::Id);
-            let varied = bytes.len() < limits::SHORTEST_SECRET || quiet::entropy(bytes) >= 2.5;
-            if !rules.is_empty() && !quiet::is_placeholder(bytes) && varied {
+            let varied = bytes.len() < limits::SHORTEST_SECRET || quiet::entropy(bytes) >= 2.0;
+            if !rules.is_empty() && !quiet::is_stand_in(bytes) && varied {
                 let mut id = self.candidate(value, Part::Id, bytes, 0);
                 id.named = true;
                 id.rules = rules;
@@ -399,13 +403,15 @@ impl Judge<'_> {
             && bytes.iter().all(alphabet)
             && digits >= 2
             && !quiet::is_identifier(bytes);
-        // A shape with a length of its own needs no quotes; any value would do for the generic one.
-        let shaped = found
-            .rules
-            .iter()
-            .any(|&rule| self.rules.rule(rule).provider.as_str() != "generic");
-        let shaped = shaped && (value.sure || (digits >= 1 && !quiet::is_identifier(bytes)));
-        if (shaped || (value.sure && (unshaped || !found.rules.is_empty())))
+        // A shape with a length of its own needs no quotes; any value would do for the generic one, and
+        // words joined by dashes fit many.
+        let words = quiet::is_identifier(bytes);
+        let shaped = found.rules.iter().any(|&rule| {
+            let own = found.hints.own.contains(&rule);
+            self.rules.rule(rule).provider.as_str() != "generic" && (own || !words)
+        });
+        let shaped = shaped && (value.sure || (digits >= 1 && !words));
+        if (shaped || (value.sure && (unshaped || (!words && !found.rules.is_empty()))))
             && !quiet::is_path(bytes)
             && quiet::is_random(bytes, 3.0)
         {

@@ -24,7 +24,22 @@ const MOST_COMPARED: usize = 400_000;
 /// Turns candidates into matches, in order of part and position.
 pub(crate) fn pair(mut candidates: Vec<Candidate>, scopes: &Scopes, rules: &RuleSet) -> Vec<Match> {
     candidates.sort_by_key(|found| (found.member.part, found.order));
+    let twins = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, found)| {
+            let near = at.saturating_sub(2)..candidates.len().min(at + 3);
+            near.into_iter().find(|&other| {
+                let twin = &candidates[other];
+                other != at
+                    && twin.order == found.order
+                    && twin.member == found.member
+                    && twin.value == found.value
+            })
+        })
+        .collect();
     let mut pairing = Pairing {
+        twins,
         links: vec![None; candidates.len()],
         ambiguous: vec![0; candidates.len()],
         candidates,
@@ -46,6 +61,8 @@ struct Pairing<'a> {
     candidates: Vec<Candidate>,
     /// For an id its secret, for a secret its id; and the scope that held both.
     links: Vec<Option<(usize, ScopeId, u16)>>,
+    /// The same value as the other half, where its name may say either.
+    twins: Vec<Option<usize>>,
     ambiguous: Vec<u32>,
     scopes: &'a Scopes,
     rules: &'a RuleSet,
@@ -66,7 +83,7 @@ impl Pairing<'_> {
                 || (found.part == Part::Single
                     && found.kind == Some(Kind::Token)
                     && found.rules.len() > 1);
-            if pairs && self.links[at].is_none() && due(found) {
+            if pairs && self.is_free(at) && due(found) {
                 open.entry(found.scope).or_default().push(at);
             }
         }
@@ -74,7 +91,7 @@ impl Pairing<'_> {
             self.link_scope(scope, &members);
             let rest: Vec<usize> = members
                 .into_iter()
-                .filter(|&at| self.links[at].is_none() && self.climbs(at))
+                .filter(|&at| self.is_free(at) && self.climbs(at))
                 .collect();
             if scope != Scopes::ROOT && !rest.is_empty() {
                 let parent = open.entry(self.scopes.parent(scope)).or_default();
@@ -82,6 +99,12 @@ impl Pairing<'_> {
                 parent.sort_unstable();
             }
         }
+    }
+
+    /// Whether a value is not linked yet, neither as the one half nor as the other.
+    fn is_free(&self, at: usize) -> bool {
+        let twin = self.twins[at];
+        self.links[at].is_none() && twin.is_none_or(|twin| self.links[twin].is_none())
     }
 
     /// Values without a name belong to their own scope only.
@@ -128,10 +151,13 @@ impl Pairing<'_> {
     /// Links what is mutually unique among equals first, then the tied in their order.
     fn link_level(&mut self, scope: ScopeId, level: &[(u32, usize, usize, u16)]) {
         for tied in [false, true] {
+            if tied {
+                self.link_twos(scope, level);
+            }
             let mut by_id: BTreeMap<usize, HashSet<&[u8]>> = BTreeMap::new();
             let mut by_secret: BTreeMap<usize, HashSet<&[u8]>> = BTreeMap::new();
             for &(_, id, secret, _) in level {
-                if self.links[id].is_none() && self.links[secret].is_none() {
+                if self.is_free(id) && self.is_free(secret) {
                     let value = |at: usize| self.candidates[at].value.as_slice();
                     by_id.entry(id).or_default().insert(value(secret));
                     by_secret.entry(secret).or_default().insert(value(id));
@@ -147,7 +173,7 @@ impl Pairing<'_> {
                 })
                 .collect();
             for (&(_, id, secret, rule), &(of_id, of_secret)) in level.iter().zip(&counts) {
-                let free = self.links[id].is_none() && self.links[secret].is_none();
+                let free = self.is_free(id) && self.is_free(secret);
                 let unique = of_id == 1 && of_secret == 1;
                 if !free || !(unique || tied) {
                     continue;
@@ -157,6 +183,41 @@ impl Pairing<'_> {
                 if !unique && of_id > 1 {
                     self.ambiguous[id] = u32::try_from(of_id).unwrap_or(u32::MAX);
                 }
+            }
+        }
+    }
+
+    /// Links names that come back: `ID KEY KEY ID` of equal names are two and two, as they are written.
+    fn link_twos(&mut self, scope: ScopeId, level: &[(u32, usize, usize, u16)]) {
+        let mut tied: Vec<usize> = level
+            .iter()
+            .flat_map(|&(_, id, secret, _)| [id, secret])
+            .filter(|&at| self.is_free(at))
+            .collect();
+        tied.sort_unstable();
+        tied.dedup();
+        let is_id = |at: usize| self.candidates[at].part == Part::Id;
+        let in_twos = tied.len() > 2
+            && tied.len().is_multiple_of(2)
+            && tied.chunks(2).all(|two| is_id(two[0]) != is_id(two[1]));
+        if !in_twos {
+            return;
+        }
+        let among = u32::try_from(tied.len() / 2).unwrap_or(u32::MAX);
+        for two in tied.chunks(2) {
+            let (id, secret) = if self.candidates[two[0]].part == Part::Id {
+                (two[0], two[1])
+            } else {
+                (two[1], two[0])
+            };
+            let together = level
+                .iter()
+                .find(|entry| entry.1 == id && entry.2 == secret);
+            if let Some(&(.., rule)) = together.filter(|_| self.is_free(id) && self.is_free(secret))
+            {
+                self.links[id] = Some((secret, scope, rule));
+                self.links[secret] = Some((id, scope, rule));
+                self.ambiguous[id] = among;
             }
         }
     }

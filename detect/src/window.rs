@@ -664,7 +664,11 @@ fn names_half(text: &[u8], at: usize, end: usize, rules: &RuleSet) -> bool {
     if length < limits::SHORTEST_SECRET || (digits == 0 && cases.iter().any(|&count| count < 3)) {
         return false;
     }
-    let before = text[at.saturating_sub(64)..at].trim_ascii_end();
+    let mut before = text[at.saturating_sub(64)..at].trim_ascii_end();
+    // `store['secret_key'] = …`, `set("secret_key", …`.
+    while let [rest @ .., b']' | b'"' | b'\'' | b'`' | b'\\' | b')' | b' '] = before {
+        before = rest;
+    }
     let name = before.iter().rposition(|&b| {
         !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'"' | b'\'') || b >= 0x80)
     });

@@ -8,7 +8,9 @@ use crate::rule::Fnv;
 const PUBLISHED: [u64; 2] = [0x6ff2_63e1_7aa4_4992, 0x4d46_5e90_6ad6_28ad];
 
 /// Beginnings of values that name a secret kept elsewhere, or hold one that is encrypted.
-const REFERENCES: [&[u8]; 44] = [
+const REFERENCES: [&[u8]; 46] = [
+    b"secretKeyRef",
+    b"configMapKeyRef",
     b"$",
     b"{{",
     b"<",
@@ -369,7 +371,19 @@ pub(crate) fn is_identifier(value: &[u8]) -> bool {
                 b'_' | b'.' | b'-' | b':' | b'/' | b',' | b'[' | b']' | b'>' | b'@' | b'='
             )
         })
-        .all(|word| word.iter().all(u8::is_ascii_alphabetic) || word.len() <= 2)
+        .all(|word| {
+            word.len() <= 2 || (word.iter().all(u8::is_ascii_alphabetic) && !is_scrambled(word))
+        })
+}
+
+/// Whether letters change their case as no name does: one random key in two hundred has no digit.
+fn is_scrambled(word: &[u8]) -> bool {
+    let upper = word.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let changes = word
+        .windows(2)
+        .filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase())
+        .count();
+    word.len() >= 16 && (upper * 10 / word.len()).abs_diff(5) <= 2 && changes * 3 >= word.len()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use akwatch_proto::place::Encoding;
 
+use super::text::{Blocks, line};
 use super::{Field, Fields, ScopeId, obfuscated, parse, read_as, shell, sniff};
 use crate::content::Format;
 use crate::unwrap::inline;
@@ -55,6 +56,7 @@ const COMMANDS: [&[u8]; 27] = [
 pub(crate) fn refine(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     name_values(text, first, fields);
     assignments(text, first, fields);
+    sources(text, first, fields);
     for field in &mut fields.fields[first..] {
         parent_names(field);
         default_of(text, field);
@@ -64,6 +66,26 @@ pub(crate) fn refine(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     obfuscated::undo(text, first, fields);
     arguments(text, first, fields);
     blocks(text, first, fields);
+}
+
+/// A notebook's cells are lists of lines: what one line names, another may go with.
+fn sources(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+    let mut blocks: Option<(ScopeId, Blocks)> = None;
+    for at in first..fields.fields.len() {
+        let field = &fields.fields[at];
+        let list = memchr::memrchr(b'[', &field.path).map_or(&[][..], |n| &field.path[..n]);
+        if !field.path.ends_with(b"]") || !list.ends_with(b".source") || !list.starts_with(b"cells")
+        {
+            continue;
+        }
+        let (raw, scope) = (field.raw.clone(), field.scope);
+        if blocks.as_ref().is_none_or(|(known, _)| *known != scope) {
+            blocks = Some((scope, Blocks::new(scope, fields)));
+        }
+        if let Some((_, blocks)) = &mut blocks {
+            line(text, raw, blocks, fields);
+        }
+    }
 }
 
 fn last(path: &[u8]) -> &[u8] {
