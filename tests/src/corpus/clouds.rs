@@ -623,7 +623,7 @@ pub const CLOUDS: &[Cloud] = &[
                 format!(
                     "{}JQQJ99B{month}AC{}XJ3w3AAABACOG{}",
                     dice.text(ALNUM, 52),
-                    dice.text(ALNUM, 6),
+                    dice.text(ALNUM, 5),
                     dice.text(ALNUM, 4)
                 ),
             )
