@@ -5,7 +5,10 @@
 //! the job expects, so that a file that grows without end is read once.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use akwatch_detect::{
     Detector, Format, Part, Position, Scan, Source, Unread, UnreadWhy, Unreadable,
@@ -13,6 +16,7 @@ use akwatch_detect::{
 use akwatch_proto::finding::UnknownWhy;
 use rustix::io::{Errno, ReadWriteFlags};
 
+use crate::host::packages;
 use crate::job::{Content, Examined, JobHeader, PartForm, PartHeader};
 use crate::redact::{FingerprintKey, Redactor};
 
@@ -69,8 +73,33 @@ pub fn examine(
         examined.began[at] = start.offset;
         examined.lines[at] = examined.lines[at].saturating_add(start.lines);
         examined.marks[at] = tail::end_mark(&header.parts[at], &contents[at], key);
+        if examined.found.iter().any(|found| found.part == at) {
+            let name = header.names.get(header.parts[at].name);
+            examined.sums[at] = name.and_then(|name| sum(name, &header.parts[at], &contents[at]));
+        }
     }
     examined
+}
+
+/// The sum of a whole file, if a package may own one of its name.
+fn sum(name: &[u8], part: &PartHeader, content: &Content) -> Option<packages::Sum> {
+    let path = Path::new(OsStr::from_bytes(name));
+    let file = matches!(content, Content::File(_)) && part.expected <= packages::LARGEST;
+    if !file || !packages::may_own(path) {
+        return None;
+    }
+    sum_of(&Bytes::of(part, content, 0))
+}
+
+/// The MD5 of a source; none when it cannot be read.
+pub fn sum_of(source: &dyn Source) -> Option<packages::Sum> {
+    let mut at = 0;
+    let sum = packages::sum(|into| {
+        let count = source.read_at(at, into)?;
+        at += count as u64;
+        Ok::<usize, Unreadable>(count)
+    });
+    sum.ok()
 }
 
 fn answer(
@@ -110,6 +139,7 @@ fn answer(
         names,
         began: vec![0; header.parts.len()],
         marks: vec![0; header.parts.len()],
+        sums: vec![None; header.parts.len()],
         read,
         lines,
         too_many: scan.too_many || exhausted,

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 pub mod accounts;
 pub mod container;
 pub mod mounts;
+pub mod packages;
 pub mod process;
 pub mod reach;
 pub mod units;

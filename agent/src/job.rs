@@ -175,6 +175,9 @@ pub struct Examined {
     pub lines: Vec<u32>,
     /// For each part that is appended to, the mark of its end, for the next tail; else 0.
     pub marks: Vec<u64>,
+    /// For each part, the MD5 of a file in which something was found and which a package may own, by
+    /// its name: to be compared with the package's record.
+    pub sums: Vec<Option<[u8; 16]>>,
     /// More was there than is kept.
     pub too_many: bool,
     /// Something inside could not be read, and why.

@@ -40,6 +40,7 @@ fn examined(id: u64) -> Examined {
         read: vec![5],
         lines: vec![0],
         marks: vec![0],
+        sums: vec![None],
         too_many: false,
         unread_inside: None,
         work: 5,

@@ -377,6 +377,7 @@ impl Examined {
             && self.lines.len() <= NAMES
             && self.began.len() <= NAMES
             && self.marks.len() <= NAMES
+            && self.sums.len() <= NAMES
             && self.found.iter().all(|found| {
                 found.inside.len() <= limits::INSIDE_DEPTH
                     && found.proof.len() <= limits::PROOFS_PER_FINDING
@@ -393,6 +394,7 @@ impl Examined {
             && self.read.len() == parts
             && self.lines.len() == parts
             && self.marks.len() == parts
+            && self.sums.len() == parts
             && self.began.len() == parts
             && self.began.iter().zip(&header.parts).all(|(began, part)| {
                 let most = part.appended.map_or(0, |appended| appended.from);

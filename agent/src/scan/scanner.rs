@@ -19,8 +19,8 @@ use super::output::Output;
 use super::sparse::Sparse;
 use super::tally::Tally;
 use crate::cli::MinConfidence;
-use crate::examine::{Bytes, format_of};
-use crate::host::{Root, reach};
+use crate::examine::{Bytes, format_of, sum_of};
+use crate::host::{Root, packages, reach};
 use crate::job::{
     Content, Found, Job, Names, Pending, PendingOrigin, PendingPlace, Target, TargetPlace, Urgency,
 };
@@ -115,8 +115,12 @@ impl<'a> Scanner<'a> {
         if scan.matches.is_empty() {
             return Ok(());
         }
+        let host_path = Path::new(OsStr::from_bytes(path));
+        let sample = size <= packages::LARGEST
+            && packages::recorded(&self.root, host_path)
+                .is_some_and(|sum| sum_of(&Bytes::file(file, 0, size)) == Some(sum));
         let (pending, names) = self.pending_file(path, file, stat);
-        self.say(&scan, &pending, &names)
+        self.say(&scan, &pending, &names, sample)
     }
 
     fn pending_file(
@@ -209,7 +213,7 @@ impl<'a> Scanner<'a> {
         if scan.matches.is_empty() {
             return Ok(());
         }
-        self.say(&scan, pending, &job.header.names)
+        self.say(&scan, pending, &job.header.names, false)
     }
 
     fn count_unread(&mut self, path: &[u8], scan: &Scan) {
@@ -225,13 +229,26 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn say(&mut self, scan: &Scan, pending: &Pending, raw: &[Vec<u8>]) -> anyhow::Result<()> {
+    /// Says what was found; of a `sample`, an OS package's untouched file, as less than sure.
+    fn say(
+        &mut self,
+        scan: &Scan,
+        pending: &Pending,
+        raw: &[Vec<u8>],
+        sample: bool,
+    ) -> anyhow::Result<()> {
         let mut redactor = Redactor::new(&mut self.detector, &self.key, &scan.matches);
         let names: Vec<SafeText> = raw.iter().map(|name| redactor.name(name)).collect();
         let found: Vec<(Found, &Match)> = scan
             .matches
             .iter()
             .filter_map(|one| redactor.found(one).map(|found| (found, one)))
+            .map(|(mut found, one)| {
+                if sample {
+                    found.confidence = Confidence::Unknown;
+                }
+                (found, one)
+            })
             .collect();
         let exhausted = redactor.exhausted;
         let reach = pending.reach(&names);

@@ -329,6 +329,7 @@ mod tests {
             read: vec![10],
             lines: vec![3],
             marks: vec![0],
+            sums: vec![None],
             too_many: false,
             unread_inside: None,
             work: 10,

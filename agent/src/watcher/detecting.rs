@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use akwatch_ledger::reading::{Extent, FileState, Reading};
 use akwatch_ledger::{Need, PathKey, Query};
 use akwatch_proto::coverage::Rung;
-use akwatch_proto::credential::RuleId;
+use akwatch_proto::credential::{Confidence, RuleId};
 use akwatch_proto::finding::{PresenceState, UnknownWhy};
 use akwatch_proto::place::Place;
 
@@ -18,6 +18,7 @@ use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
+use crate::host::packages;
 use crate::job::{Appended, Content, Examined, Job, JobId, Pending, Target, TargetPlace, Urgency};
 use crate::link::{DetectorLink, FromDetector, Outlet, TalkError, ToDetector};
 use crate::open::state_now;
@@ -417,8 +418,27 @@ impl Watcher {
         let terms = self.detecting.terms.clone().unwrap_or_default();
         let at = crate::sense::now();
         match reading(&flight.header, &flight.pending, examined, after, &terms, at) {
-            Ok((reading, ended)) => self.take_reading(&flight, examined, reading, ended, now),
+            Ok((mut reading, ended)) => {
+                self.know_samples(&flight.pending.target.what, examined, &mut reading);
+                self.take_reading(&flight, examined, reading, ended, now);
+            }
             Err(why) => self.take_hostile(&flight, why, now),
+        }
+    }
+
+    /// What an OS package brought and nobody touched is a vendor's sample: recorded, below every level
+    /// that counts. Asked only of a file in which something was found.
+    fn know_samples(&self, target: &TargetPlace, examined: &Examined, reading: &mut Reading) {
+        let (TargetPlace::File(path), Some(Some(sum))) = (target, examined.sums.first()) else {
+            return;
+        };
+        if reading.extent == Extent::Whole
+            && !reading.observed.is_empty()
+            && packages::recorded(&self.host, path) == Some(*sum)
+        {
+            for observed in &mut reading.observed {
+                observed.confidence = Confidence::Unknown;
+            }
         }
     }
 

@@ -131,6 +131,7 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
         names: job.header.names.iter().map(name).collect(),
         work: read.iter().sum(),
         found,
+        sums: vec![None; read.len()],
         began,
         read,
         lines,

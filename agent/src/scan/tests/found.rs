@@ -359,6 +359,45 @@ fn the_lowest_confidence_is_a_choice() {
     }
 }
 
+/// What a package brought and nobody touched is the vendor's; the same text beside it is not.
+#[test]
+fn a_packages_own_key_is_a_sample_until_somebody_changes_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let tencent = pair("tencent", 21);
+    let text = format!(
+        "secret_id = {}\nsecret_key = {}\n",
+        tencent.id, tencent.secret
+    );
+    let sum = crate::host::packages::sum({
+        let mut rest = text.as_bytes();
+        move |into| std::io::Read::read(&mut rest, into)
+    });
+    let sum = data_encoding::HEXLOWER.encode(&sum.unwrap());
+    write(dir.path(), "usr/share/tool/test.ini", &text);
+    write(
+        dir.path(),
+        "var/lib/dpkg/info/tool.md5sums",
+        format!("{sum}  usr/share/tool/test.ini\n"),
+    );
+    let mut args = args(dir.path());
+    assert_eq!(run(&args).code, 0);
+    args.min_confidence = MinConfidence::Unknown;
+    let scanned = run(&args);
+    assert_eq!(
+        scanned.lines[0]["confidence"], "unknown",
+        "{}",
+        scanned.text
+    );
+    args.min_confidence = MinConfidence::Contextual;
+    write(
+        dir.path(),
+        "usr/share/tool/test.ini",
+        format!("{text}# mine\n"),
+    );
+    let scanned = run(&args);
+    check_paired(&scanned, &tencent, "/usr/share/tool/test.ini", 2);
+}
+
 /// A tar of one file, as POSIX.1-1988 (ustar) lays it out.
 fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; 512];

@@ -1,0 +1,180 @@
+//! Which files an OS package brought, and what their content was: so that a test key in a language's
+//! library is recorded as the vendor's sample that it is, and not as a leak.
+//!
+//! dpkg keeps the MD5 of every file that a package holds (`info/PACKAGE.md5sums`) and of every
+//! configuration file (`status`), as deb-md5sums(5) and dpkg-query(1) say. That is enough here: it
+//! tells a file that nobody touched from one that somebody did, and who can forge it is root. The
+//! database is asked only about a file in which something was found, and below the root that is read.
+//! rpm's database is not read: without a record a file is nobody's, and its findings count.
+
+use std::path::Path;
+
+use md5::{Digest as _, Md5};
+
+use super::Root;
+
+/// The MD5 of a file's content.
+pub type Sum = [u8; 16];
+
+/// Where dpkg keeps its record.
+const INFO: &str = "/var/lib/dpkg/info";
+const STATUS: &str = "/var/lib/dpkg/status";
+
+/// Packages that are asked. A large desktop has 5,000.
+const PACKAGES: usize = 65_536;
+
+/// Bytes of one file of the record; a kernel's headers take 2 MB.
+const RECORD: usize = 64 << 20;
+
+/// Bytes of a file that is compared with its record.
+pub const LARGEST: u64 = 64 << 20;
+
+/// Trees that packages fill.
+const TREES: [&str; 9] = [
+    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/boot",
+];
+
+/// Whether a package may own a file of this name: a question to the name alone.
+#[must_use]
+pub fn may_own(path: &Path) -> bool {
+    let local = path.starts_with("/usr/local");
+    !local && TREES.iter().any(|tree| path.starts_with(tree))
+}
+
+/// What the content of `path` was when its package was installed; none when no package says.
+#[must_use]
+pub fn recorded(root: &Root, path: &Path) -> Option<Sum> {
+    let path = path.to_str().filter(|path| !path.contains('\n'))?;
+    if !may_own(Path::new(path)) {
+        return None;
+    }
+    if path.starts_with("/etc/") {
+        let status = root.read(Path::new(STATUS), RECORD).ok()?;
+        return conffile(&status, path);
+    }
+    // A package may name a file by the directory that is a link into /usr nowadays, or by that one.
+    let name = path.strip_prefix('/')?;
+    let other = match name.strip_prefix("usr/") {
+        Some(short) => short.to_owned(),
+        None => format!("usr/{name}"),
+    };
+    for file in root.list(Path::new(INFO), 4 * PACKAGES).ok()? {
+        let Some(file) = std::str::from_utf8(&file)
+            .ok()
+            .filter(|f| f.ends_with(".md5sums"))
+        else {
+            continue;
+        };
+        let Ok(sums) = root.read(&Path::new(INFO).join(file), RECORD) else {
+            continue;
+        };
+        let found = listed(&sums, name).or_else(|| listed(&sums, &other));
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// The MD5 of everything that `read` gives.
+///
+/// # Errors
+/// What `read` fails with.
+pub fn sum<E>(mut read: impl FnMut(&mut [u8]) -> Result<usize, E>) -> Result<Sum, E> {
+    let mut hash = Md5::new();
+    let mut buffer = zeroize::Zeroizing::new(vec![0; 64 << 10]);
+    loop {
+        match read(&mut buffer)? {
+            0 => return Ok(hash.finalize().into()),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+/// The sum of `name` in lines of `SUM  NAME`.
+fn listed(sums: &[u8], name: &str) -> Option<Sum> {
+    let line = format!("  {name}\n");
+    let at = memchr::memmem::find(sums, line.as_bytes())?;
+    parse(sums.get(at.checked_sub(32)?..at)?)
+}
+
+/// The sum of `path` in lines of ` PATH SUM`, and not of one that is obsolete.
+fn conffile(status: &[u8], path: &str) -> Option<Sum> {
+    let line = format!("\n {path} ");
+    let at = memchr::memmem::find(status, line.as_bytes())? + line.len();
+    let sum = status.get(at..at + 32)?;
+    let ends = status.get(at + 32) == Some(&b'\n');
+    ends.then(|| parse(sum)).flatten()
+}
+
+fn parse(hex: &[u8]) -> Option<Sum> {
+    data_encoding::HEXLOWER.decode(hex).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A root whose package `tool` holds `/usr/share/tool/key`, `/lib/tool.so` and `/etc/tool.conf`, each
+    /// of this content.
+    fn fixture(content: &[u8]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: String| {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let hex = data_encoding::HEXLOWER.encode(&Md5::digest(content));
+        put(
+            "var/lib/dpkg/info/other.md5sums",
+            format!("{hex}  usr/bin/other\n"),
+        );
+        put(
+            "var/lib/dpkg/info/tool.md5sums",
+            format!("{hex}  lib/tool.so\n{hex}  usr/share/tool/key\n"),
+        );
+        put(
+            "var/lib/dpkg/status",
+            format!("Package: tool\nConffiles:\n /etc/tool.conf {hex}\n /etc/old {hex} obsolete\n"),
+        );
+        directory
+    }
+
+    fn check(path: &str, expected: bool) {
+        let directory = fixture(b"content");
+        let root = Root::at(directory.path()).unwrap();
+        let sum: Sum = Md5::digest(b"content").into();
+        let found = recorded(&root, Path::new(path));
+        assert_eq!(found, expected.then_some(sum), "{path}");
+    }
+
+    #[test]
+    fn files_and_configuration_of_packages_are_known_by_either_name() {
+        check("/usr/share/tool/key", true);
+        check("/lib/tool.so", true);
+        check("/usr/lib/tool.so", true);
+        check("/etc/tool.conf", true);
+    }
+
+    #[test]
+    fn what_no_package_brought_is_nobodys() {
+        check("/usr/share/tool/ke", false);
+        check("/usr/share/tool/key2", false);
+        check("/share/tool/key", false);
+        check("/etc/old", false);
+        check("/etc/tool.conf2", false);
+        check("/usr/local/share/tool/key", false);
+        check("/home/app/lib/tool.so", false);
+    }
+
+    #[test]
+    fn a_sum_is_of_the_whole() {
+        let mut parts = [&b"con"[..], b"tent", b""].into_iter();
+        let read = |into: &mut [u8]| -> Result<usize, ()> {
+            let part = parts.next().unwrap();
+            into[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        };
+        assert_eq!(sum(read), Ok(Md5::digest(b"content").into()));
+    }
+}
