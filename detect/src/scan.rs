@@ -43,6 +43,10 @@ impl Default for Limits {
     }
 }
 
+/// Buffers kept between two scans: for a file and one level inside it. What deeper nesting took is
+/// given back, since few files have it.
+const KEPT: usize = 2;
+
 /// What one scan found and what it could not read.
 #[derive(Debug, Default)]
 pub struct Scan {
@@ -193,6 +197,7 @@ impl Detector {
             .map(|(number, part)| read_part(&mut scanner, number, part))
             .collect();
         self.buffers = std::mem::take(&mut scanner.buffers);
+        self.buffers.truncate(KEPT);
         let candidates = std::mem::take(&mut scanner.candidates);
         let mut matches = pair(candidates, &scanner.scopes, &self.rules);
         let too_many = scanner.too_many || matches.len() > self.limits.matches;

@@ -45,7 +45,7 @@ impl Options {
     pub fn new(boot_id: impl Into<String>) -> Options {
         Options {
             boot_id: boot_id.into(),
-            cache_bytes: 4 * 1024 * 1024,
+            cache_bytes: 2 * 1024 * 1024,
             index_slots: 1 << 20,
             most_findings: 200_000,
         }
