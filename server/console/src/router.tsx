@@ -66,6 +66,12 @@ const host = createRoute({
   component: lazyRouteComponent(() => import("./pages/Host"), "HostPage"),
 });
 
+const enrollment = createRoute({
+  getParentRoute: () => shell,
+  path: "/enrollment",
+  component: lazyRouteComponent(() => import("./pages/Enrollment"), "Enrollment"),
+});
+
 const audit = createRoute({
   getParentRoute: () => shell,
   path: "/audit",
@@ -75,7 +81,7 @@ const audit = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn, firstSignIn,
-    shell.addChildren([overview, credentials, credential, findings, hosts, host, audit]),
+    shell.addChildren([overview, credentials, credential, findings, hosts, host, enrollment, audit]),
   ]),
   parseSearch: parseAddress,
   stringifySearch: writeAddress,

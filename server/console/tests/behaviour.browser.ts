@@ -345,3 +345,47 @@ describe("decisions", () => {
     await visit.picture("audit-auditor");
   });
 });
+
+describe("enrollment", () => {
+  test("a string is shown once, with what to do, and is nowhere afterwards", async () => {
+    const page = await start({ fleet: "full", role: "admin" });
+    await visit.open("/enrollment");
+    await page.getByText("3 of 10").waitFor();
+    await visit.picture("enrollment");
+    expect(await visit.axe()).toEqual([]);
+    await page.getByRole("button", { name: "New enrollment token" }).click();
+    await page.getByLabel("Labels for its hosts (optional)").fill("prod");
+    await page.getByRole("button", { name: "Create token" }).click();
+    await page.getByText("A label looks like env=prod.").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "New enrollment token" }).click();
+    await page.getByLabel("Labels for its hosts (optional)").fill("env=prod");
+    await page.getByLabel("Note (optional)").fill("the web tier");
+    await visit.picture("enrollment-new");
+    await page.getByRole("button", { name: "Create token" }).click();
+    const shown = page.getByText(/^akwatch1:/);
+    await shown.waitFor();
+    const text = await shown.innerText();
+    await visit.picture("enrollment-made");
+    expect(await visit.axe()).toEqual([]);
+    expect(page.url()).not.toContain("akwatch1");
+    const asked = fixture.heard.filter(({ call }) => call === "POST /api/v1/enrollment-tokens").map(({ body }) => JSON.parse(body) as object);
+    expect(asked).toEqual([{ uses: 1, seconds: 3600, labels: { env: "prod" }, note: "the web tier" }]);
+    await page.getByRole("button", { name: "I have copied it" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.getByText("the web tier").waitFor();
+    expect(await page.content()).not.toContain(text);
+    await page.getByRole("button", { name: "Revoke token T0ken1dForTest" }).click();
+    await page.getByRole("button", { name: "Revoke token", exact: true }).click();
+    await page.getByText("Token revoked").waitFor();
+    await page.getByText("the web tier").waitFor({ state: "detached" });
+  });
+
+  test("who may not let hosts in does not see the page", async () => {
+    const page = await start({ fleet: "full", role: "responder" });
+    await visit.open("/");
+    await page.getByRole("link", { name: "Hosts" }).first().waitFor();
+    expect(await page.getByRole("link", { name: "Enrollment" }).count()).toBe(0);
+  });
+});

@@ -32,6 +32,7 @@ const all: Paths = [
   ["host-findings", (fixture) => `/hosts/${fixture.fleet.hosts[0]?.host.id ?? ""}/findings`],
   ["host-cost", (fixture) => `/hosts/${anyHost(fixture, "live")}/cost`],
   ["audit", () => "/audit"],
+  ["enrollment", () => "/enrollment"],
   ["host-platform", (fixture) => `/hosts/${anyHost(fixture, "live")}/platform`],
 ];
 const lists: Paths = all.filter(([name]) => ["overview", "credentials", "findings", "hosts"].includes(name));

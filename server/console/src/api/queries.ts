@@ -3,7 +3,7 @@ import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from "@ta
 
 import { answered, collector, statusOf } from "./client";
 import type { operations } from "./schema";
-import type { AuditEntry, CredentialRow, Decide, FindingRow, HostRow, Page } from "./types";
+import type { AuditEntry, CredentialRow, Decide, FindingRow, HostRow, NewEnrollmentToken, Page } from "./types";
 
 /** Rows fetched at a time. */
 export const PAGE = 200;
@@ -67,6 +67,11 @@ export const ask = {
   credentials: (filter: Asked<CredentialFilter>) =>
     list<CredentialRow>("credentials", filter, (query, signal) =>
       answered(collector.GET("/api/v1/credentials", { params: { query }, signal }))),
+  enrollmentTokens: () =>
+    queryOptions({
+      queryKey: ["enrollment-tokens"],
+      queryFn: ({ signal }) => answered(collector.GET("/api/v1/enrollment-tokens", { signal })),
+    }),
   audit: (filter: Asked<AuditFilter>) =>
     list<AuditEntry>("audit", filter, (query, signal) => answered(collector.GET("/api/v1/audit", { params: { query }, signal }))),
   findings: (filter: Asked<FindingFilter>) =>
@@ -93,5 +98,7 @@ export const tell = {
   retire: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/retire", { params: { path: { id } } })),
   decide: (ref: string, body: Decide) =>
     answered(collector.PUT("/api/v1/credentials/{ref}/disposition", { params: { path: { ref } }, body })),
+  createEnrollmentToken: (body: NewEnrollmentToken) => answered(collector.POST("/api/v1/enrollment-tokens", { body })),
+  revokeEnrollmentToken: (id: string) => answered(collector.DELETE("/api/v1/enrollment-tokens/{id}", { params: { path: { id } } })),
   whoHoldsId: (id: string) => answered(collector.POST("/api/v1/who-holds", { body: { id } })),
 };

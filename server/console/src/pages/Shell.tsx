@@ -1,6 +1,6 @@
 // The frame around every page behind sign-in: top bar, menu, live state, keys. What is not built is
 // not here, neither greyed nor promised.
-import { HistoryOutlined, FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
+import { ApiOutlined, HistoryOutlined, FileSearchOutlined, HddOutlined, KeyOutlined, DashboardOutlined } from "@ant-design/icons";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
@@ -26,7 +26,10 @@ const entries = [
 ] as const;
 
 /** Pages of those who run the collector; who may not open one does not see it. */
-const running = [{ to: "/audit", word: "audit", icon: <HistoryOutlined aria-hidden />, key: "a" }] as const;
+const running = [
+  { to: "/enrollment", word: "enrollment", icon: <ApiOutlined aria-hidden />, key: "e", roles: ["admin"] },
+  { to: "/audit", word: "audit", icon: <HistoryOutlined aria-hidden />, key: "a", roles: ["admin", "auditor"] },
+] as const;
 
 export function Shell() {
   const me = useQuery(ask.me());
@@ -64,7 +67,7 @@ function Frame() {
     // An auditor sees the log and no exposure: the first page is the log.
     if (away) void navigate({ to: "/audit", replace: true });
   }, [away, navigate]);
-  const shown = [...(role === "auditor" ? [] : entries), ...(whole && (role === "admin" || role === "auditor") ? running : [])];
+  const shown = [...(role === "auditor" ? [] : entries), ...running.filter(({ roles }) => whole && roles.some((each) => each === role))];
   useShellKeys(() => setHelp(true));
   return (
     <>

@@ -4,7 +4,7 @@ export const en = {
   app: { name: "akwatch", skip: "Skip to content", menu: "Menu", work: "Work" },
   page: {
     overview: "Overview", credentials: "Credentials", findings: "Findings", hosts: "Hosts",
-    audit: "Audit", signIn: "Sign in", firstSignIn: "First sign-in", notFound: "No such page",
+    enrollment: "Enrollment", audit: "Audit", signIn: "Sign in", firstSignIn: "First sign-in", notFound: "No such page",
   },
   join: { named: "{name}: {value}", two: "{a}, {b}", aside: "{text} ({aside})" },
   presence: {
@@ -33,6 +33,18 @@ export const en = {
     aboutFalsePositive: "The value leaves the open credentials on every host, its score is 0.",
     title: { rotated: "Mark rotated", "false-positive": "False positive", accepted: "Accept the risk", acknowledged: "Acknowledge", rotating: "Start rotation", new: "Reopen" },
     do: { rotated: "Mark rotated", "false-positive": "Mark as false positive", accepted: "Accept risk", acknowledged: "Acknowledge", rotating: "Start rotation", new: "Reopen" },
+  },
+  enroll: {
+    create: "New enrollment token", made: "Copy the bootstrap string now", lead: "A host comes in with a bootstrap string, good for a while and for so many hosts. Labels that it gives decide who may see the host.",
+    pending: "See hosts that are still pending", none: "No token yet. Create one, then enroll the first host with it.",
+    token: "Token", note: "Note", state: "State", uses: "Used", until: "Good until", by: "Created by", usesOf: "{used} of {uses}",
+    good: "Good", over: "Time is over", spent: "Used up", revoke: "Revoke", revokeNamed: "Revoke token {name}", revoked: "Token revoked",
+    revokeAsk: "Revoke this token?", revokeAbout: "{n, plural, =0 {No host came in with it.} one {The # host that came in with it stays.} other {The # hosts that came in with it stay.}}", revokeDo: "Revoke token", cancel: "Cancel",
+    usesAsk: "How many hosts may use it", usesWrong: "A whole number from 1 to 100,000.", time: "Good for", times: { hour: "1 hour", day: "1 day", week: "7 days" },
+    labels: "Labels for its hosts (optional)", labelsHint: "Like env=prod. They grant sight, so they come from here and never from the host.", labelsWrong: "A label looks like env=prod.",
+    noteAsk: "Note (optional)", do: "Create token", done: "I have copied it", copyString: "Copy bootstrap string", copyCommand: "Copy command",
+    once: "It is shown once. Whoever has it can enroll a host.", step1: "On the host, name this collector in /etc/akwatch/agent.toml under collector.urls.",
+    step2: "Run this, paste the string when it asks, and end with Enter and Ctrl-D:", step3: "The host is pending until it is first heard, then live.",
   },
   audit: {
     number: "No.", who: "Who", what: "What", done: "done", again: "done: answered again", refused: "refused: {why}", object: "On what", result: "Result", search: "Who, what or on what", every: "Every action",
@@ -302,7 +314,7 @@ export const en = {
   },
   keys: {
     title: "Keyboard keys", acknowledge: "a", acknowledgeDoes: "acknowledge this credential", rotate: "r", rotateDoes: "next step of its rotation",
-    go: "g then o, c, f, h, a", goDoes: "overview, credentials, findings, hosts, audit", move: "j  k", moveDoes: "next, previous row",
+    go: "g then o, c, f, h, e, a", goDoes: "overview, credentials, findings, hosts, enrollment, audit", move: "j  k", moveDoes: "next, previous row",
     open: "Enter", openDoes: "open the row", back: "u  Esc", backDoes: "back to the list", neighbours: "[  ]", neighboursDoes: "previous, next of that list",
     tabs: "1 … 5", tabsDoes: "tabs", filters: "f", filtersDoes: "filters", search: "/", searchDoes: "search", link: "y", linkDoes: "copy link",
     utc: "t", utcDoes: "UTC on, off", help: "?", helpDoes: "this list", close: "Close",

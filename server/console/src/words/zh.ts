@@ -7,7 +7,7 @@ export const zh: Words = {
   app: { name: "akwatch", skip: "跳到正文", menu: "菜单", work: "处置" },
   page: {
     overview: "总览", credentials: "凭据", findings: "泄露点", hosts: "主机",
-    audit: "审计", signIn: "登录", firstSignIn: "首次登录", notFound: "页面不存在",
+    enrollment: "接入", audit: "审计", signIn: "登录", firstSignIn: "首次登录", notFound: "页面不存在",
   },
   join: { named: "{name}：{value}", two: "{a}、{b}", aside: "{text}（{aside}）" },
   presence: { present: "存在", gone: "已消除（已核实）", unknown: "未核实", again: "再次出现 ×{n}", times: "×{n}", label: "存在状态" },
@@ -33,6 +33,18 @@ export const zh: Words = {
     aboutFalsePositive: "该值在所有主机上不再计入未闭环，评分为 0。",
     title: { rotated: "标记为已轮换", "false-positive": "标记为误报", accepted: "接受风险", acknowledged: "确认", rotating: "开始轮换", new: "重新打开" },
     do: { rotated: "标记为已轮换", "false-positive": "标记为误报", accepted: "接受风险", acknowledged: "确认", rotating: "开始轮换", new: "重新打开" },
+  },
+  enroll: {
+    create: "新建接入令牌", made: "请立即复制引导字符串", lead: "主机凭引导字符串接入，字符串有时限和可用次数。它赋予的标签决定谁能看到该主机。",
+    pending: "查看待接入的主机", none: "还没有令牌。请先新建一个，再用它接入第一台主机。",
+    token: "令牌", note: "备注", state: "状态", uses: "已用", until: "有效期至", by: "创建人", usesOf: "{used} / {uses}",
+    good: "有效", over: "已过期", spent: "已用完", revoke: "吊销", revokeNamed: "吊销令牌 {name}", revoked: "令牌已吊销",
+    revokeAsk: "吊销该令牌？", revokeAbout: "{n, plural, =0 {没有主机用它接入过。} other {已用它接入的 # 台主机不受影响。}}", revokeDo: "吊销令牌", cancel: "取消",
+    usesAsk: "可接入的主机数", usesWrong: "请输入 1 到 100,000 的整数。", time: "有效时长", times: { hour: "1 小时", day: "1 天", week: "7 天" },
+    labels: "主机标签（可选）", labelsHint: "形如 env=prod。标签决定可见范围，因此只在此处设置，不由主机自称。", labelsWrong: "标签应形如 env=prod。",
+    noteAsk: "备注（可选）", do: "创建令牌", done: "已复制", copyString: "复制引导字符串", copyCommand: "复制命令",
+    once: "仅显示一次。持有它的人可以接入主机。", step1: "在主机的 /etc/akwatch/agent.toml 中，将本收集端写入 collector.urls。",
+    step2: "运行以下命令，按提示粘贴字符串，以 Enter 和 Ctrl-D 结束：", step3: "主机首次上报前为待接入，之后为在线。",
   },
   audit: {
     number: "编号", who: "操作人", what: "操作", done: "完成", again: "完成：再次答复", refused: "拒绝：{why}", object: "对象", result: "结果", search: "操作人、操作或对象", every: "所有操作",
@@ -263,7 +275,7 @@ export const zh: Words = {
   },
   keys: {
     title: "键盘快捷键", acknowledge: "a", acknowledgeDoes: "确认该凭据", rotate: "r", rotateDoes: "轮换的下一步",
-    go: "先按 g，再按 o、c、f、h、a", goDoes: "总览、凭据、泄露点、主机、审计", move: "j  k", moveDoes: "下一行、上一行",
+    go: "先按 g，再按 o、c、f、h、e、a", goDoes: "总览、凭据、泄露点、主机、接入、审计", move: "j  k", moveDoes: "下一行、上一行",
     open: "Enter", openDoes: "打开所在行", back: "u  Esc", backDoes: "返回列表", neighbours: "[  ]", neighboursDoes: "列表中的上一个、下一个",
     tabs: "1 … 5", tabsDoes: "切换标签页", filters: "f", filtersDoes: "筛选", search: "/", searchDoes: "搜索", link: "y", linkDoes: "复制链接",
     utc: "t", utcDoes: "切换 UTC", help: "?", helpDoes: "显示此列表", close: "关闭",
