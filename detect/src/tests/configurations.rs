@@ -1,4 +1,6 @@
 //! Passwords, tokens and pairs where servers keep them: format by format, with key path and line.
+//!
+//! Longer than 800 lines because it is one table, a row a format.
 
 use super::histories::made;
 use super::{PROVIDERS, findings, outline, sample, scan_bytes};
