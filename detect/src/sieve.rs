@@ -277,24 +277,18 @@ impl Sieve<'_> {
             if keys && marker.shapes.is_empty() {
                 hits.push(Hit::Pem(at));
             }
-            for &(anchor, offset) in &marker.shapes {
-                let Some(start) = at.checked_sub(offset) else {
-                    continue;
-                };
+            let shapes = marker.shapes.iter().filter_map(|&(anchor, offset)| {
+                let start = at.checked_sub(offset).filter(|&at| begins(text, at))?;
                 let shape = rules.rule(anchor.rule).shape(anchor.half);
-                let end = shape.patterns[usize::from(anchor.pattern)]
-                    .end_at(text, start)
-                    .filter(|&end| ends(text, end));
-                if let Some(end) = end.filter(|_| begins(text, start)) {
-                    hits.push(Hit::Token(Token {
-                        rule: anchor.rule,
-                        half: anchor.half,
-                        start,
-                        end,
-                    }));
-                    break;
-                }
-            }
+                let end = shape.patterns[usize::from(anchor.pattern)].end_at(text, start)?;
+                ends(text, end).then_some(Token {
+                    rule: anchor.rule,
+                    half: anchor.half,
+                    start,
+                    end,
+                })
+            });
+            hits.extend(shapes.max_by_key(|token| token.end).map(Hit::Token));
         });
     }
 }

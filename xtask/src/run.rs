@@ -43,6 +43,14 @@ pub(crate) fn bench(subject: &str, options: &[String]) -> Result<ExitCode> {
             "akwatch-tests",
         ]),
     )?;
+    if subject == "detect" {
+        let example = ["--example", "throughput"];
+        let package = ["build", "--release", "--locked", "-p", "akwatch-detect"];
+        build::step(
+            "build (release, example)",
+            &mut build::cargo(&[&package[..], &example].concat()),
+        )?;
+    }
     let path = build::target().join("release").join(program);
     let error = Command::new(&path)
         .args(options)

@@ -290,7 +290,9 @@ impl Names {
                 continue;
             }
             let start = name.len() - known.name.len();
-            let short = known.name.len() <= SHORT && known.name.is_ascii();
+            // `log_host` does not speak of Ghost.
+            let short = known.name.len() <= SHORT || known.role == Some(Role::Vendor);
+            let short = short && known.name.is_ascii();
             if known.role.is_some() && short && !folded.starts[start] {
                 continue;
             }

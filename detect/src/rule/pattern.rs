@@ -259,10 +259,8 @@ impl Pattern {
         }
     }
 
-    /// With how many bytes of a kind every match begins. `=` counts as one: it is padding, which stands
-    /// at an end.
+    /// With how many bytes of a kind every match begins.
     pub(crate) fn run_of(&self, is: impl Fn(u8) -> bool) -> usize {
-        let is = |byte: u8| is(byte) || byte == b'=';
         let mut run = 0;
         for item in &self.items {
             match item {
@@ -274,7 +272,7 @@ impl Pattern {
                     }
                 }
                 Item::Class { set, min, .. } => {
-                    if !set.members().into_iter().all(is) {
+                    if !set.members().into_iter().all(&is) {
                         break;
                     }
                     run += min;
@@ -322,6 +320,25 @@ impl Pattern {
             }
         }
         None
+    }
+
+    /// The longest literal before which all is of fixed length, and its place.
+    pub(crate) fn longest_literal(&self) -> Option<(usize, &[u8])> {
+        let mut offset = 0;
+        let mut longest: Option<(usize, &[u8])> = None;
+        for item in &self.items {
+            match item {
+                Item::Literal(bytes) => {
+                    if longest.is_none_or(|(_, known)| known.len() < bytes.len()) {
+                        longest = Some((offset, bytes));
+                    }
+                    offset += bytes.len();
+                }
+                Item::Class { min, max, .. } if min == max => offset += min,
+                Item::Class { .. } => break,
+            }
+        }
+        longest
     }
 
     /// The end of the longest match that begins at `at`.

@@ -11,7 +11,7 @@ use super::masks::is_token;
 use crate::rule::{Anchor, Half, Pattern, Rule};
 
 /// Bytes of [`is_token`] that a run must have from where a shape may begin.
-pub(super) const LONG: usize = 16;
+pub(super) const LONG: usize = 15;
 /// Literals that are searched: more would make their search slow.
 const MOST_SEARCHED: usize = 48;
 /// Bytes of such a literal, at least.
@@ -50,7 +50,10 @@ impl Anchors {
                     for key in pattern.beginnings() {
                         known.entry(key).or_default().push(anchor);
                     }
-                    anchors.mark(anchor, pattern);
+                    let marked = markers.iter().any(|(literal, of)| {
+                        *of == number && pattern.offset_of(literal.as_bytes()).is_some()
+                    });
+                    anchors.mark(anchor, pattern, marked);
                 }
             }
         }
@@ -73,7 +76,7 @@ impl Anchors {
         anchors
     }
 
-    fn mark(&mut self, anchor: Anchor, pattern: &Pattern) {
+    fn mark(&mut self, anchor: Anchor, pattern: &Pattern, marked: bool) {
         for [a, b, c] in pattern.beginnings() {
             self.three.mark([a, b, c, 0]);
         }
@@ -84,15 +87,21 @@ impl Anchors {
         if let [a, b] = literal {
             self.two.mark([*a, *b, 0, 0]);
         }
-        if !literal.first().is_some_and(u8::is_ascii_alphanumeric)
-            || pattern.run_of(is_token) >= LONG
-        {
+        let begins = literal.first().is_some_and(u8::is_ascii_alphanumeric);
+        if marked || !begins || pattern.run_of(is_token) >= LONG {
             return;
         }
-        if literal.len() >= SHORTEST_SEARCHED && self.markers.count() < MOST_SEARCHED {
-            self.markers.add(literal, vec![(anchor, 0)]);
-        } else {
-            self.short_runs = true;
+        let searched = pattern
+            .longest_literal()
+            .filter(|(_, literal)| literal.len() >= SHORTEST_SEARCHED)
+            .filter(|_| self.markers.count() < MOST_SEARCHED);
+        match searched {
+            Some((offset, literal)) => self.markers.add(literal, vec![(anchor, offset)]),
+            // Where any printable byte may stand, one of a token nearly always does.
+            None => {
+                let may_run = pattern.run_of(|byte| byte.is_ascii_graphic()) >= LONG;
+                self.short_runs |= !(may_run && literal.iter().copied().all(is_token));
+            }
         }
     }
 
@@ -148,4 +157,20 @@ fn shapes(number: u16, rule: &Rule) -> impl Iterator<Item = (Anchor, &Pattern)> 
             };
             (0..).map(anchor).zip(&rule.shape(half).patterns)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rule::RuleSet;
+
+    #[test]
+    fn no_rule_of_the_program_has_short_words_asked_about() {
+        let rules = RuleSet::builtin();
+        assert_eq!(
+            rules.anchors().short_runs(),
+            0,
+            "a shape begins in a short run and is too short to be searched"
+        );
+        assert!(rules.anchors().markers().count() < super::MOST_SEARCHED / 2);
+    }
 }

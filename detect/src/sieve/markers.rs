@@ -3,6 +3,7 @@
 
 use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, Input, Span};
+use memchr::memmem::Finder;
 
 use crate::rule::Anchor;
 
@@ -21,6 +22,8 @@ pub(super) struct Marker {
 pub(super) struct Markers {
     known: Vec<Marker>,
     search: Search,
+    /// Those too short for that: each costs a pass.
+    short: Vec<(Finder<'static>, Marker)>,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,8 @@ enum Search {
     Nothing,
 }
 
+/// Bytes that are compared at once in the search for all.
+const TOGETHER: usize = 3;
 /// How a PEM's first line begins.
 const PEM: &[u8] = b"-----BEG";
 
@@ -39,6 +44,7 @@ impl Markers {
         let mut markers = Markers {
             known: Vec::new(),
             search: Search::Nothing,
+            short: Vec::new(),
         };
         markers.add(PEM, Vec::new());
         markers
@@ -49,13 +55,22 @@ impl Markers {
     }
 
     pub(super) fn add(&mut self, literal: &[u8], shapes: Vec<(Anchor, usize)>) {
-        match self.known.iter_mut().find(|known| known.literal == literal) {
-            Some(known) => known.shapes.extend(shapes),
-            None => self.known.push(Marker {
-                literal: literal.to_vec(),
-                piece: rarest(literal),
-                shapes,
-            }),
+        let short = self.short.iter_mut().map(|(_, known)| known);
+        let mut all = self.known.iter_mut().chain(short);
+        if let Some(known) = all.find(|known| known.literal == literal) {
+            known.shapes.extend(shapes);
+            return;
+        }
+        let marker = Marker {
+            literal: literal.to_vec(),
+            piece: rarest(literal),
+            shapes,
+        };
+        if literal.len() < TOGETHER {
+            let finder = Finder::new(literal).into_owned();
+            self.short.push((finder, marker));
+        } else {
+            self.known.push(marker);
         }
     }
 
@@ -80,6 +95,9 @@ impl Markers {
                 }
             }
             from = at + 1;
+        }
+        for (finder, marker) in &self.short {
+            finder.find_iter(text).for_each(|at| found(marker, at));
         }
     }
 
@@ -107,9 +125,9 @@ fn rarest(literal: &[u8]) -> usize {
         b'0'..=b'9' | b':' | b'=' => 2,
         _ => 1,
     };
-    let starts = 0..=literal.len().saturating_sub(3);
+    let starts = 0..=literal.len().saturating_sub(TOGETHER);
     starts
-        .min_by_key(|&at| literal[at..].iter().take(3).map(weight).sum::<u32>())
+        .min_by_key(|&at| literal[at..].iter().take(TOGETHER).map(weight).sum::<u32>())
         .unwrap_or(0)
 }
 

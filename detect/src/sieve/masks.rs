@@ -16,7 +16,7 @@ pub(super) struct Masks {
     pub(super) separators: u64,
     /// Backslash and `%`.
     pub(super) escapes: u64,
-    /// What tokens are made of: letters, digits, `_ - . / + ~ ^` and DEL.
+    /// What tokens are made of: letters, digits, `_ - . / + : = ~ ^` and DEL.
     pub(super) token: u64,
     /// The alphabet of base64.
     pub(super) base64: u64,
@@ -30,9 +30,8 @@ pub(super) const fn is_token(byte: u8) -> bool {
 }
 
 const ALNUM: u8 = 0b0000_0111;
-const SEPARATOR: u8 = 0b0001_1000;
-const BACKSLASH: u8 = 0b0010_0000;
-const TOKEN: u8 = 0b1100_0111;
+const SEPARATOR: u8 = 0b0011_1000;
+const TOKEN: u8 = 0b1100_1111;
 
 /// The classes' rectangles: bytes whose upper half is in the first set and whose lower half is in the
 /// second. The last also holds `^` and DEL, which do no harm there.
@@ -40,9 +39,9 @@ const RECTANGLES: [(u16, u16); 8] = [
     (1 << 4 | 1 << 6, 0xfffe),                           // A to O, a to o
     (1 << 5 | 1 << 7, 0x07ff),                           // P to Z, p to z
     (1 << 3, 0x03ff),                                    // digits
-    (1 << 3, 1 << 0xa | 1 << 0xc | 1 << 0xd | 1 << 0xe), // : < = >
+    (1 << 3, 1 << 0xa | 1 << 0xd),                       // : =
     (1 << 2, 1 << 8 | 1 << 0xc),                         // ( ,
-    (1 << 5, 1 << 0xc),                                  // backslash
+    (1 << 3, 1 << 0xc | 1 << 0xe),                       // < >
     (1 << 2, 1 << 0xb | 1 << 0xd | 1 << 0xe | 1 << 0xf), // + - . /
     (1 << 5 | 1 << 7, 1 << 0xe | 1 << 0xf),              // _ ~
 ];
@@ -83,15 +82,14 @@ impl Masks {
         let alnum = any(ALNUM);
         // `+` and `/` differ in one bit.
         let slash = (bytes | 4).simd_eq(u8x64::splat(simd, b'/')).to_bitmask();
-        let percent = bytes.simd_eq(u8x64::splat(simd, b'%')).to_bitmask();
-        let at_signs = bytes.simd_eq(u8x64::splat(simd, b'@')).to_bitmask();
+        let each = |of: u8| bytes.simd_eq(u8x64::splat(simd, of)).to_bitmask();
         Masks {
             alnum,
             separators: any(SEPARATOR),
-            escapes: any(BACKSLASH) | percent,
+            escapes: each(b'\\') | each(b'%'),
             token: any(TOKEN),
             base64: alnum | slash,
-            at_signs,
+            at_signs: each(b'@'),
         }
     }
 }
@@ -110,7 +108,7 @@ mod tests {
                     let mut block = [0; 64];
                     block[at] = byte;
                     let is = |is: bool| u64::from(is) << at;
-                    let token = byte.is_ascii_alphanumeric() || b"_-./+~^\x7f".contains(&byte);
+                    let token = byte.is_ascii_alphanumeric() || b"_-./+:=~^\x7f".contains(&byte);
                     let expected = Masks {
                         alnum: is(byte.is_ascii_alphanumeric()),
                         separators: is(b"=:(,<>".contains(&byte)),

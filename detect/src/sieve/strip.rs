@@ -240,8 +240,8 @@ fn write(list: &mut [u16; ROOM], from: usize, mut bits: u64, offset: u16) -> usi
     count
 }
 
-/// Which bits of the first word begin a run that goes on to the end of their byte and through all of
-/// the next: every run of sixteen does, and few shorter ones.
+/// Which bits of the first word begin a run that fills their byte, or goes on to its end and through all
+/// of the next: every run of [`LONG`](super::anchors::LONG) does, and few shorter ones.
 #[inline(always)]
 fn long_runs(now: u64, next: u64) -> u64 {
     let mut run = now & (now >> 1 | 0x8080_8080_8080_8080);
@@ -249,7 +249,7 @@ fn long_runs(now: u64, next: u64) -> u64 {
     run &= run >> 4 | 0xf0f0_f0f0_f0f0_f0f0;
     let full = (run & 0x0101_0101_0101_0101).wrapping_mul(0xff);
     let behind = u64::from(next as u8 == 0xff).wrapping_neg();
-    run & (full >> 8 | behind << 56)
+    run & (0x0101_0101_0101_0101 | full >> 8 | behind << 56)
 }
 
 /// Whether sixteen bits at a multiple of sixteen are set: every run of thirty-two holds such.
@@ -309,17 +309,18 @@ const FOLLOWS: [bool; 256] = {
 
 #[cfg(test)]
 mod tests {
+    use super::super::anchors::LONG;
     use super::*;
 
     #[test]
-    fn runs_of_sixteen_are_long_wherever_they_lie() {
+    fn long_runs_are_seen_wherever_they_lie() {
         for start in 0..64 {
             for length in 0..64 {
                 let run = ((1_u128 << length) - 1) << start;
                 let (now, next) = (run as u64, (run >> 64) as u64);
                 let long = long_runs(now, next) >> start & 1 == 1;
-                assert!(long || length < 16, "{length} from {start}");
-                assert!(!long || length >= 9, "{length} from {start}");
+                assert!(long || length < LONG, "{length} from {start}");
+                assert!(!long || length >= 8, "{length} from {start}");
             }
         }
     }

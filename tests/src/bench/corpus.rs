@@ -45,7 +45,8 @@ impl Numbers {
     }
 }
 
-const WORDS: &[&str] = &[
+/// What made files speak of.
+pub const WORDS: &[&str] = &[
     "server",
     "port",
     "host",
@@ -122,7 +123,8 @@ const SENSITIVE: &[&str] = &[
     "access_key",
     "credential",
 ];
-const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+/// Letters and digits.
+pub const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Makes the corpus below `directory` unless it is there; gives its path.
 ///

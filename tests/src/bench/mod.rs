@@ -5,12 +5,14 @@
 //! machine says nothing. What an agent costs is read from outside, through /proc and the wire.
 //! Nothing here is asserted in a test.
 
+pub mod bare;
 pub mod cases;
 pub mod corpus;
 pub mod footprint;
 pub mod host;
 pub mod peers;
 pub mod short_lived;
+pub mod speed;
 pub mod table;
 pub mod timing;
 pub mod tree;

@@ -21,6 +21,8 @@ pub struct Measured {
     pub name: String,
     /// Program and arguments.
     pub words: Vec<String>,
+    /// So slow that it runs once, without a warm-up.
+    pub once: bool,
 }
 
 impl Measured {
@@ -73,21 +75,33 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Runs all commands in turn, `rounds` times after one warm-up, and prints each one's median and its
-/// ratio to the first.
+/// Runs all commands in turn, `rounds` times after one warm-up, and gives each one's CPU seconds. Those
+/// that are so slow run once.
 ///
 /// # Errors
 /// When a command fails.
-pub fn table(corpus: &Path, commands: &[Measured], rounds: usize) -> Result<()> {
+pub fn alternate(commands: &[Measured], rounds: usize) -> Result<Vec<Vec<f64>>> {
     let mut runs = vec![Vec::new(); commands.len()];
     for round in 0..=rounds {
         for (command, runs) in commands.iter().zip(&mut runs) {
+            if command.once && round != rounds {
+                continue;
+            }
             let run = command.run()?;
             if round > 0 {
                 runs.push(run.cpu);
             }
         }
     }
+    Ok(runs)
+}
+
+/// Runs all commands in turn and prints each one's median and its ratio to the first.
+///
+/// # Errors
+/// When a command fails.
+pub fn table(corpus: &Path, commands: &[Measured], rounds: usize) -> Result<()> {
+    let runs = alternate(commands, rounds)?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     print!(
         "\n{} ({rounds} rounds in turn, one processor, load {load})",
@@ -99,7 +113,7 @@ pub fn table(corpus: &Path, commands: &[Measured], rounds: usize) -> Result<()> 
         let all: Vec<String> = runs.iter().map(|run| format!("{run:.2}")).collect();
         let middle = median(runs);
         println!(
-            "| {} | {middle:.2} | {} | {:.1} |",
+            "| {} | {middle:.3} | {} | {:.2} |",
             command.name,
             all.join(" "),
             middle / own

@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use akwatch_tests::bench::{cases, corpus, peers, timing, tree};
+use akwatch_tests::bench::{bare, cases, speed, tree};
 use akwatch_tests::corpus::{self as labelled, Corpus, ratchet, score, table};
 use anyhow::Result;
 use clap::Parser;
@@ -43,21 +43,33 @@ struct Options {
     /// With --cases: name each miss and each false alarm
     #[arg(long)]
     verbose: bool,
-    /// Findings per 100 MB of this tree, then speed on it instead of the made corpus
+    /// Findings per 100 MB of this tree, then speed on it too
     #[arg(long)]
     tree: Option<PathBuf>,
+    /// Only rows whose name begins so: small, tree, log, memory, hostile, start
+    #[arg(long, default_value = "")]
+    row: String,
+    /// MiB of the longest log
+    #[arg(long, default_value_t = 1024)]
+    log_mib: u64,
     /// Only our own figure
     #[arg(long)]
     no_peers: bool,
     /// Only peers whose name begins so
     #[arg(long, default_value = "")]
     peer: String,
+    /// Also peers that take minutes, each once, on the small files
+    #[arg(long)]
+    slow: bool,
     /// Rounds in turn; 0: no speed
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Where the corpus and the peers are kept
     #[arg(long, default_value = "target/bench")]
     dir: PathBuf,
+    /// Walk, open, read and close what is there, and nothing else
+    #[arg(long, hide = true)]
+    bare: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +83,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if let Some(start) = &options.bare {
+        let (files, bytes) = bare::walk(start)?;
+        println!("{files} files, {bytes} bytes");
+        return Ok(());
+    }
     if let Some(file) = &options.cases {
         return cases::measure(file, options.verbose);
     }
@@ -83,17 +100,17 @@ fn run(options: &Options) -> Result<()> {
     if options.rounds == 0 {
         return Ok(());
     }
-    let corpus = match &options.tree {
-        Some(tree) => tree.clone(),
-        None => corpus::small_files(&options.dir)?,
-    };
-    let mut commands = vec![peers::own(&corpus)?];
-    if !options.no_peers {
-        let peers = peers::all(&peers::install(&options.dir)?, &corpus)?;
-        let wanted = |peer: &timing::Measured| peer.name.starts_with(&options.peer);
-        commands.extend(peers.into_iter().filter(wanted));
+    speed::Speed {
+        dir: options.dir.clone(),
+        peer: options.peer.clone(),
+        no_peers: options.no_peers,
+        slow: options.slow,
+        rounds: options.rounds,
+        tree: options.tree.clone(),
+        log_mib: options.log_mib,
+        row: options.row.clone(),
     }
-    timing::table(&corpus, &commands, options.rounds)
+    .measure()
 }
 
 fn on_corpus(options: &Options) -> Result<()> {
