@@ -822,3 +822,102 @@ fn a_registry_login_is_its_password() {
         [akwatch_proto::place::Encoding::Base64]
     );
 }
+
+/// Every format but those that say how a file's name is read.
+const FORMATS: [Format; 31] = [
+    Format::Environ,
+    Format::Argv,
+    Format::Dotenv,
+    Format::Ini,
+    Format::Properties,
+    Format::Yaml,
+    Format::Json,
+    Format::Toml,
+    Format::Xml,
+    Format::Shell,
+    Format::BashHistory,
+    Format::ZshHistory,
+    Format::FishHistory,
+    Format::PowerShell,
+    Format::Sql,
+    Format::SqlHistory,
+    Format::RedisHistory,
+    Format::CodeHistory,
+    Format::Viminfo,
+    Format::Unit,
+    Format::Dockerfile,
+    Format::Hcl,
+    Format::Csv,
+    Format::Directives,
+    Format::Conf,
+    Format::Netrc,
+    Format::PgPass,
+    Format::ChapSecrets,
+    Format::KeyPairs,
+    Format::Logins,
+    Format::Text,
+];
+
+#[test]
+fn no_format_minds_broken_text() {
+    use crate::sample::Seed;
+    const PIECES: &str = "$( ${ ${A:- } { [ ] ( ) < > <<E <<< = : ; | & # , ' \" ` \\ -p --password= \
+        password= secret: - |- &a <!-- --> <![CDATA[ <p name=\" /> </p> mysql echo s/a/ INSERT INTO t VALUES \
+        IDENTIFIED BY COPY stdin; %% \u{ff1a} \u{0} @tcp( jdbc:x? @h ENV CMD [\" //h/:_a= >x";
+    let pieces: Vec<&str> = PIECES.split_whitespace().collect();
+    let mut seed = Seed(4);
+    let (password, token) = made(5);
+    for format in FORMATS {
+        for _ in 0..120 {
+            let mut text = String::new();
+            while text.len() < 160 {
+                let number = usize::try_from(seed.next_number() >> 40).unwrap();
+                match number % 96 {
+                    at if at < pieces.len() => text.push_str(pieces[at]),
+                    90 => text.push_str(&password),
+                    91 => text.push_str(&token),
+                    92..=95 => text.push('\n'),
+                    _ => text.push(' '),
+                }
+            }
+            let first = scan_bytes("", format, text.as_bytes());
+            let again = scan_bytes("", format, text.as_bytes());
+            assert_eq!(outline(&first), outline(&again), "{format:?} {text:?}");
+            for found in &first.matches {
+                let line = found.spot.line as usize;
+                let last = 1 + text.matches('\n').count();
+                assert!((1..=last).contains(&line), "{format:?} {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_openings_cost_no_search_each() {
+    for (file, piece) in [
+        ("a.sh", "$("),
+        ("a.sh", "x <<E\n"),
+        ("a.sh", "\"$(\n"),
+        ("a.sh", "a'b\"\n"),
+        ("a.sh", "`"),
+        ("a.tf", "password = <<E\n"),
+        ("a.sql", "INSERT INTO t (password) VALUES (('"),
+        ("a.sql", "password '"),
+        ("a.xml", "<!--password="),
+        ("a.csv", "password,\"\n"),
+        ("redis.conf", "requirepass \"\n"),
+        (".bash_history", "echo $(echo \"$(\n"),
+        ("a.ps1", "password `\n"),
+        ("a.txt", "a\u{ff1a}"),
+        ("a.yml", "password: '''''\n- |\n"),
+    ] {
+        let text = piece.repeat(20_000);
+        let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+        let most = 64 * text.len() as u64;
+        assert!(
+            scan.work <= most,
+            "{file} {piece:?}: {} bytes of work",
+            scan.work
+        );
+    }
+}
