@@ -126,6 +126,19 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
             }
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {
+            // A driver's string goes on behind the bracket that ended it here.
+            if text.get(raw.end) == Some(&b'(') {
+                let rest = &text[raw.start..range.end.min(raw.start + 512)];
+                let length = rest.iter().position(u8::is_ascii_whitespace);
+                let start = raw.start;
+                held(
+                    &text[name.clone()],
+                    &rest[..length.unwrap_or(rest.len())],
+                    |path, part| {
+                        fields.add(path, start + part.start..start + part.end, scope, true);
+                    },
+                );
+            }
             fields.add(&text[name], raw, scope, false);
         }
     }

@@ -9,6 +9,11 @@ use crate::content::Format;
 /// Name of the file, its text and how the field's path ends. `{p}` is a password, `{t}` a token.
 const SHAPES: &[(&str, &str, &str)] = &[
     (
+        "notes.txt",
+        "shop\ndsn: svc:{p}@tcp(db:3306)/shop?parseTime=true\n",
+        "dsn.password",
+    ),
+    (
         "app.yaml",
         "db:\n  dsn: \"app:{p}@tcp(db:3306)/shop?parseTime=true\"\n",
         "dsn.password",
