@@ -40,12 +40,13 @@ impl Judge<'_> {
             let part = |b: &u8| b.is_ascii_alphanumeric() || b"%+/=_-".contains(b);
             let length = rest.iter().position(|b| !part(b)).unwrap_or(rest.len());
             let signature = &rest[..length];
-            let plain = inline::percent(signature);
-            let decoded = inline::base64(plain.as_deref().unwrap_or(signature));
+            let once = single(signature);
+            let plain = inline::percent(&once);
+            let decoded = inline::base64(plain.as_deref().unwrap_or(&once));
             let around = &bytes[start.saturating_sub(AROUND)..bytes.len().min(start + AROUND)];
             let says = |name: &[u8]| parameter(around, name).is_some();
             if decoded.is_none_or(|bytes| bytes.len() != 32)
-                || !(says(b"se") && (says(b"sv") || says(b"sr") || says(b"skn")))
+                || !(says(b"se") && (says(b"sv") || says(b"sr") || says(b"skn") || says(b"sp")))
             {
                 continue;
             }
@@ -62,6 +63,15 @@ impl Judge<'_> {
             out.push(found);
         }
     }
+}
+
+/// systemd writes `%` twice.
+fn single(text: &[u8]) -> Vec<u8> {
+    let doubled = |at: usize| text[at] == b'%' && text.get(at + 1) == Some(&b'%');
+    (0..text.len())
+        .filter(|&at| !doubled(at))
+        .map(|at| text[at])
+        .collect()
 }
 
 /// The value of the parameter `name` in an address or what is left of one.

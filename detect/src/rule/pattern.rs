@@ -49,7 +49,7 @@ pub(crate) const JOINED: ByteSet = ByteSet::of(&[
     (b'-', b'-'),
 ]);
 
-const CLASSES: [(&str, ByteSet); 21] = [
+const CLASSES: [(&str, ByteSet); 20] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
     ("lower", ByteSet::of(&[(b'a', b'z')])),
     ("upper", ByteSet::of(&[(b'A', b'Z')])),
@@ -131,19 +131,6 @@ const CLASSES: [(&str, ByteSet); 21] = [
         ByteSet::of(&[(b'9', b'9'), (b'D', b'D'), (b'H', b'H')]),
     ),
     ("month", ByteSet::of(&[(b'A', b'L')])),
-    // What percent-encoding writes.
-    (
-        "pct",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'_', b'_'),
-            (b'-', b'.'),
-            (b'~', b'~'),
-            (b'%', b'%'),
-        ]),
-    ),
     // Any printable byte but space, quotes, backslash, comma, semicolon, brackets.
     (
         "print",
@@ -368,7 +355,9 @@ impl Pattern {
             match item {
                 Item::Literal(bytes) => value.extend_from_slice(bytes),
                 Item::Class { set, min, max } => {
-                    let members = set.members();
+                    // With a percent sign a value would seem to be encoded.
+                    let mut members = set.members();
+                    members.retain(|&byte| byte != b'%');
                     let count = min + pick(next, max - min + 1);
                     for _ in 0..count {
                         value.push(members[pick(next, members.len())]);

@@ -32,7 +32,7 @@ look-alikes = [\"ACME{upnum:9}\\n\"]
 ```
 
 A pattern is literals and `{class:length}` or `{class:least-most}`. Classes: `digit lower upper alpha
-alnum upnum lownum lowdash hex xdigit base32 word url urldot b64 b64any tilde pct cask month print`. A secret has at least
+alnum upnum lownum lowdash hex xdigit base32 word url urldot b64 b64any tilde cask month print`. A secret has at least
 16 characters; a secret without an id begins with two fixed characters, has a `marker`, or sets
 `by-word = true`, and then stands only beside a key that holds one of its words. A rule that asks for
 less is set aside by name and the others stay. `service = [{ id, about, words, patterns, source, proof }]` is the short form of a token, with

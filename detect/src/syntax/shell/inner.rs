@@ -77,11 +77,7 @@ impl Reader<'_, '_, '_> {
         if let Some(colon) = halves(&word.text) {
             self.push(b"", word, 0..colon);
             self.push(b"", word, colon + 1..word.text.len());
-        } else if word.text.len() >= 12
-            && (memchr::memmem::find(&word.text, b"sig=").is_some()
-                || !self.pairs(word, 0, b",&;?"))
-        {
-            // A signed address says only as a whole what it is.
+        } else if (is_signed(word) || !self.pairs(word, 0, b",&;?")) && word.text.len() >= 12 {
             self.push(b"", word, 0..word.text.len());
         }
     }
@@ -420,4 +416,9 @@ fn is_header(text: &[u8]) -> bool {
         return false;
     };
     is_name(&text[..colon]) && text.get(colon + 1) == Some(&b' ') && !text.contains(&b'\n')
+}
+
+/// Whether a word is a signed address, which says only as a whole what it is.
+fn is_signed(word: &Word) -> bool {
+    memchr::memmem::find(&word.text, b"sig=").is_some()
 }
