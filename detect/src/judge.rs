@@ -114,7 +114,11 @@ const SHORTEST_SESSION: usize = 60;
 impl Judge<'_> {
     /// What `value` is; candidates are added to `out`.
     pub(crate) fn value(&self, value: &Value<'_>, out: &mut Vec<Candidate>) {
-        let bytes = value.bytes.trim_ascii();
+        let mut bytes = value.bytes.trim_ascii();
+        // A line end that was written as text.
+        while let [rest @ .., b'\\', b'n' | b'r' | b't'] = bytes {
+            bytes = rest.trim_ascii_end();
+        }
         if bytes.len() < limits::SHORTEST_PASSWORD || bytes.len() > limits::LONGEST_SECRET {
             return;
         }

@@ -3,9 +3,31 @@
 
 use crate::rule::Fnv;
 
-/// FNV-1a of values that vendors publish in their documents and that do not say EXAMPLE: the
-/// Huawei Cloud signing example's two halves.
-const PUBLISHED: [u64; 2] = [0x6ff2_63e1_7aa4_4992, 0x4d46_5e90_6ad6_28ad];
+/// FNV-1a of values that vendors publish in their documents and samples and that do not say EXAMPLE:
+/// the Huawei Cloud signing example's two halves, the keys of Google's and Firebase's sample projects,
+/// those of Azure's storage and Cosmos emulators.
+const PUBLISHED: [u64; 20] = [
+    0x6ff2_63e1_7aa4_4992,
+    0x4d46_5e90_6ad6_28ad,
+    0x539d_0568_c89b_6c42,
+    0xfdd1_6cf1_3f70_eddd,
+    0x7a2a_ecc0_df75_1eca,
+    0x96b7_fb1d_f6e1_a28d,
+    0xf2bb_04be_e8ab_e895,
+    0x2d3d_fadd_3a3a_d4a8,
+    0xab1b_716d_7d34_0a11,
+    0xbeaa_17d0_7ddd_36e8,
+    0x640c_8319_e853_dc57,
+    0xc5ba_055e_7347_a1ca,
+    0x0f9e_3662_b2b7_91c6,
+    0x9f79_4605_b03c_e723,
+    0xa882_b22a_d4a9_2c1c,
+    0x4fe4_93fa_ddf5_cda9,
+    0x7b61_5d14_1376_9648,
+    0xcc22_33b1_0520_54ef,
+    0x7a03_30b6_9099_b348,
+    0x9ffa_9cce_d1d2_3451,
+];
 
 /// Beginnings of values that name a secret kept elsewhere, or hold one that is encrypted.
 const REFERENCES: [&[u8]; 46] = [

@@ -25,35 +25,119 @@ fn shuffled<T>(items: &mut [T], seed: &mut Seed) {
     }
 }
 
+/// A file's name and one section of it: how it opens, its two lines, how it closes.
+const SECTIONS: &[(&str, &str, &str, &str, &str)] = &[
+    (
+        "a.ini",
+        "[profile-{n}]\n",
+        "access_key_id = {id}\n",
+        "access_key_secret = {secret}\n",
+        "",
+    ),
+    (
+        "a.yml",
+        "profile{n}:\n",
+        "  access_key_id: {id}\n",
+        "  access_key_secret: {secret}\n",
+        "",
+    ),
+    (
+        "list.yaml",
+        "- name: p{n}\n",
+        "  access_key_id: {id}\n",
+        "  access_key_secret: {secret}\n",
+        "",
+    ),
+    (
+        ".env",
+        "\n",
+        "P{n}_ACCESS_KEY_ID={id}\n",
+        "P{n}_ACCESS_KEY_SECRET={secret}\n",
+        "",
+    ),
+    (
+        "a.toml",
+        "[profile.p{n}]\n",
+        "access_key_id = \"{id}\"\n",
+        "access_key_secret = \"{secret}\"\n",
+        "",
+    ),
+    (
+        "a.properties",
+        "",
+        "store.p{n}.access-key-id={id}\n",
+        "store.p{n}.access-key-secret={secret}\n",
+        "",
+    ),
+    (
+        "a.json",
+        "{\n  \"name\": \"p{n}\",\n",
+        "  \"accessKeyId\": \"{id}\",\n",
+        "  \"accessKeySecret\": \"{secret}\",\n",
+        "  \"end\": {n}\n}\n",
+    ),
+    (
+        "a.xml",
+        "<profile name=\"p{n}\">\n",
+        "  <accessKeyId>{id}</accessKeyId>\n",
+        "  <accessKeySecret>{secret}</accessKeySecret>\n",
+        "</profile>\n",
+    ),
+    (
+        "main.tf",
+        "provider \"p{n}\" {\n",
+        "  access_key_id = \"{id}\"\n",
+        "  access_key_secret = \"{secret}\"\n",
+        "}\n",
+    ),
+    (
+        "a.js",
+        "const c{n} = {\n",
+        "  accessKeyId: '{id}',\n",
+        "  accessKeySecret: '{secret}',\n",
+        "};\n",
+    ),
+    (
+        "a.py",
+        "P{n} = {\n",
+        "    'access_key_id': '{id}',\n",
+        "    'access_key_secret': '{secret}',\n",
+        "}\n",
+    ),
+    (
+        "a.php",
+        "$p{n} = [\n",
+        "    'access_key_id' => '{id}',\n",
+        "    'access_key_secret' => '{secret}',\n",
+        "];\n",
+    ),
+    (
+        "a.go",
+        "var p{n} = Config{\n",
+        "\tAccessKeyID: \"{id}\",\n",
+        "\tAccessKeySecret: \"{secret}\",\n",
+        "}\n",
+    ),
+    (
+        "run.sh",
+        "#!/bin/sh\n",
+        "export P{n}_ACCESS_KEY_ID={id}\n",
+        "export P{n}_ACCESS_KEY_SECRET={secret}\n",
+        "",
+    ),
+];
+
 #[test]
 fn ten_pairs_in_shuffled_sections_stay_linked() {
-    for (file, open, id, secret) in [
-        (
-            "a.ini",
-            "[profile-{n}]\n",
-            "access_key_id = {id}\n",
-            "access_key_secret = {secret}\n",
-        ),
-        (
-            "a.yml",
-            "profile{n}:\n",
-            "  access_key_id: {id}\n",
-            "  access_key_secret: {secret}\n",
-        ),
-        (
-            ".env",
-            "\n",
-            "P{n}_ACCESS_KEY_ID={id}\n",
-            "P{n}_ACCESS_KEY_SECRET={secret}\n",
-        ),
-        (
-            "a.js",
-            "const c{n} = {\n",
-            "  accessKeyId: '{id}',\n",
-            "  accessKeySecret: '{secret}',\n};\n",
-        ),
-    ] {
-        for rule in ["alibaba.access-key", "tencent.access-key", "aws.access-key"] {
+    for (file, open, id, secret, close) in SECTIONS {
+        for rule in [
+            "alibaba.access-key",
+            "tencent.access-key",
+            "aws.access-key",
+            "huawei.access-key",
+            "baidu.access-key",
+            "generic.access-key",
+        ] {
             let mut seed = Seed(11);
             let made: Vec<Sample> = (0..10).map(|n| sample(rule, 100 + n)).collect();
             let mut sections: Vec<String> = made
@@ -61,10 +145,8 @@ fn ten_pairs_in_shuffled_sections_stay_linked() {
                 .enumerate()
                 .map(|(number, made)| {
                     let mut lines = [id, secret];
-                    if !file.ends_with(".js") {
-                        shuffled(&mut lines, &mut seed);
-                    }
-                    format!("{open}{}{}", lines[0], lines[1])
+                    shuffled(&mut lines, &mut seed);
+                    format!("{open}{}{}{close}", lines[0], lines[1])
                         .replace("{n}", &number.to_string())
                         .replace("{id}", &made.id)
                         .replace("{secret}", &made.secret)
