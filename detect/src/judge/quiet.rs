@@ -30,7 +30,7 @@ const PUBLISHED: [u64; 20] = [
 ];
 
 /// Beginnings of values that name a secret kept elsewhere, or hold one that is encrypted.
-const REFERENCES: [&[u8]; 46] = [
+const REFERENCES: [&[u8]; 48] = [
     b"secretKeyRef",
     b"configMapKeyRef",
     b"$",
@@ -70,6 +70,8 @@ const REFERENCES: [&[u8]; 46] = [
     b"!Sub",
     b"!vault",
     b"{cipher}",
+    b"{AES}",
+    b"{3DES}",
     b"{encrypted}",
     b"age1",
     b"gcp:secretmanager",
@@ -80,7 +82,7 @@ const REFERENCES: [&[u8]; 46] = [
 ];
 
 /// Pieces of values that people put where a key will be, lower case.
-const PLACEHOLDERS: [&[u8]; 21] = [
+const PLACEHOLDERS: [&[u8]; 22] = [
     b"example",
     b"xxxxx",
     b"****",
@@ -91,6 +93,7 @@ const PLACEHOLDERS: [&[u8]; 21] = [
     b"replaceme",
     b"replace-me",
     b"replace_me",
+    b"replace_with",
     b"dummy",
     b"redacted",
     b"insert-",
