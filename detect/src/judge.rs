@@ -7,6 +7,7 @@
 pub(crate) mod checksum;
 pub(crate) mod clue;
 pub(crate) mod key;
+mod ngram;
 pub(crate) mod owner;
 pub(crate) mod proof;
 pub(crate) mod quiet;
@@ -129,6 +130,10 @@ impl Judge<'_> {
             whole |= token.start == 0 && token.end == bytes.len();
             self.token(value, bytes, offset, token, out);
         }
+        if quiet::is_password_hash(bytes) {
+            self.password_hash(value, bytes, offset, out);
+            return;
+        }
         if quiet::is_reference(bytes) {
             return;
         }
@@ -136,6 +141,9 @@ impl Judge<'_> {
             self.url(value, bytes, offset, out);
         }
         self.header(value, bytes, offset, out);
+        if let Some(colon) = header_name(bytes).filter(|_| tokens.is_empty()) {
+            return self.header_line(value, bytes, offset, colon, out);
+        }
         if bytes.contains(&b';') && bytes.contains(&b'=') && !bytes.contains(&b'\n') {
             self.connection(value, bytes, offset, out);
         }
@@ -210,7 +218,7 @@ impl Judge<'_> {
             found.stem = named.stem;
             found.named = true;
         }
-        if part == Part::Single && (quiet::entropy(text) < 2.8 || quiet::is_wordy(body)) {
+        if part == Part::Single && (quiet::entropy(text) < 2.8 || quiet::is_wordy_body(body)) {
             return;
         }
         if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
@@ -271,22 +279,19 @@ impl Judge<'_> {
         let named = names
             .role_of(value.path)
             .or_else(|| names.role_within(value.path));
-        let role = named.as_ref().map(|named| named.role);
-        // `MYSQL_ROOT_PASSWORD`: what is too short to be a key's half may be a password.
-        let short = role == Some(Role::Secret) && bytes.len() < limits::SHORTEST_SECRET;
-        let path = value.path.to_ascii_lowercase();
-        let said = path.ends_with(b"password") || path.ends_with(b"secret");
-        let role = if short && said {
-            Some(Role::Password)
-        } else {
-            role
-        };
+        let role = role_for(named.as_ref().map(|named| named.role), value.path, bytes);
         if has_tokens && !matches!(role, Some(Role::Password)) {
             return;
         }
         if role.is_none() && !self.anonymous {
             return;
         }
+        // A log or a half-edited line leaves quotes and escapes around a value; passwords may have them.
+        let (skip, bytes) = match role {
+            Some(Role::Password) => (0, bytes),
+            _ => quiet::core(bytes),
+        };
+        let offset = offset + skip;
         let mut found = self.candidate(value, Part::Anonymous, bytes, offset);
         found.named = named.is_some();
         found.stem = named.map(|named| named.stem).unwrap_or_default();
@@ -311,13 +316,23 @@ impl Judge<'_> {
                 found.rules = self.fitting(bytes, Half::Token);
                 out.push(found);
             }
+            Some(Role::Secret | Role::Bearer)
+                if bytes.len() < limits::SHORTEST_SECRET && quiet::is_short_secret(bytes) =>
+            {
+                self.password(bytes, found, value, out);
+            }
             Some(role @ (Role::Id | Role::Secret | Role::IdOrSecret)) if printable => {
                 self.half(role, bytes, found, value, out);
             }
             Some(Role::Bearer | Role::Token) if printable => self.bearer(bytes, found, value, out),
+            Some(Role::Vendor)
+                if printable && says_key(value.path) && quiet::is_strong_secret(bytes) =>
+            {
+                self.bearer(bytes, found, value, out);
+            }
             Some(Role::Password) => self.password(bytes, found, value, out),
             // What signs an address stands beside the id that signed it, and is no half of it.
-            None if path.ends_with(b"signature") => {}
+            None if value.path.to_ascii_lowercase().ends_with(b"signature") => {}
             None if printable && self.anonymous && !quiet::is_hex(bytes) => {
                 found.rules = self.fitting(bytes, Half::Secret);
                 if !found.rules.is_empty() && quiet::is_random(bytes, 3.8) {
@@ -405,10 +420,7 @@ impl Judge<'_> {
         });
         let alphabet = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-.~!#$%^&*".contains(b);
         let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-        let unshaped = bytes.len() <= 128
-            && bytes.iter().all(alphabet)
-            && digits >= 2
-            && !quiet::is_identifier(bytes);
+        let unshaped = bytes.len() <= 256 && bytes.iter().all(alphabet) && quiet::is_chance(bytes);
         // A shape with a length of its own needs no quotes; any value would do for the generic one, and
         // words joined by dashes fit many.
         let words = quiet::is_identifier(bytes);
@@ -435,16 +447,14 @@ impl Judge<'_> {
         let Some(rule) = self.rules.engine(Engine::NamedToken) else {
             return;
         };
-        let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-        let fits = (limits::SHORTEST_SECRET + 4..=LONGEST_NAMED).contains(&bytes.len())
+        let fits = (limits::SHORTEST_SECRET..=LONGEST_NAMED).contains(&bytes.len())
             && bytes
                 .iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:".contains(b))
-            && digits >= 2
+                .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:%!|".contains(b))
             && value.sure
             && bytes.iter().filter(|&&b| b == b':').count() <= 1
-            && !quiet::is_identifier(bytes)
-            && quiet::is_random(bytes, 3.3);
+            && quiet::is_chance(bytes)
+            && quiet::is_random(bytes, 3.0);
         // It may also be the second half of a pair: `token = "…"` beside an id.
         if fits {
             found.rules = self.fitting(bytes, Half::Secret);
@@ -481,6 +491,47 @@ impl Judge<'_> {
             found.kind = Some(Kind::Password);
             out.push(found);
         }
+    }
+
+    /// What a system keeps instead of a password: information, below the default.
+    fn password_hash(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        if let Some(rule) = self.rules.engine(Engine::PasswordHash) {
+            let mut found = self.candidate(value, Part::Single, bytes, offset);
+            found.rules = vec![rule];
+            found.kind = Some(Kind::Password);
+            found.confidence = Confidence::Unknown;
+            out.push(found);
+        }
+    }
+
+    /// `Name: value` inside one value, as clients take headers: the value by its own name.
+    fn header_line(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        colon: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let rest = &bytes[colon + 1..];
+        let from = offset + colon + 1 + (rest.len() - rest.trim_ascii_start().len());
+        let line = |inner: usize| (value.line)(from + inner);
+        let inner = Value {
+            path: &bytes[..colon],
+            bytes: rest.trim_ascii_start(),
+            order: value.order + from as u64,
+            line: &line,
+            sure: true,
+            loose: false,
+            ..*value
+        };
+        self.value(&inner, out);
     }
 
     /// `scheme://user:password@host`.
@@ -550,8 +601,8 @@ impl Judge<'_> {
                 .as_ref()
                 .and_then(|text| memchr::memchr(b':', text).map(|colon| &text[colon + 1..]));
             let rule = self.rules.engine(Engine::NamedPassword);
-            if let (Some(password), Some(rule)) = (password.filter(|p| quiet::is_password(p)), rule)
-            {
+            let told = password.filter(|password| quiet::is_sent_password(password));
+            if let (Some(password), Some(rule)) = (told, rule) {
                 let mut found = self.candidate(value, Part::Single, password, at);
                 found.rules = vec![rule];
                 found.kind = Some(Kind::Password);
@@ -685,10 +736,76 @@ impl Judge<'_> {
 /// The blank before the credentials of an `Authorization` value, and whether they are a bearer's.
 pub(crate) fn header_scheme(bytes: &[u8]) -> Option<(usize, bool)> {
     let space = memchr::memrchr(b' ', bytes)?;
-    let scheme = &bytes[..space];
-    if scheme.ends_with(b"Bearer") || scheme.ends_with(b"bearer") {
+    let before = bytes[..space].trim_ascii_end();
+    let start = before
+        .iter()
+        .rposition(|&b| b == b' ' || b == b':' || b == b'"')
+        .map_or(0, |at| at + 1);
+    let scheme = &before[start..];
+    let is = |name: &&str| scheme.eq_ignore_ascii_case(name.as_bytes());
+    if is(&"bearer") {
         Some((space, true))
+    } else if is(&"basic") {
+        Some((space, false))
     } else {
-        scheme.ends_with(b"Basic").then_some((space, false))
+        // These are words of prose too: nothing but a header's name may stand before them.
+        let header = before[..start].trim_ascii_end();
+        let alone = header.is_empty() || header.ends_with(b"uthorization:");
+        (alone && SCHEMES.iter().any(is)).then_some((space, true))
     }
+}
+
+/// Words that services use in place of `Bearer`.
+const SCHEMES: [&str; 9] = [
+    "token",
+    "api-token",
+    "apitoken",
+    "apikey",
+    "api-key",
+    "key",
+    "bot",
+    "ssws",
+    "geniekey",
+];
+
+/// `MYSQL_ROOT_PASSWORD`: what is too short to be a key's half may be a password.
+fn role_for(role: Option<Role>, path: &[u8], bytes: &[u8]) -> Option<Role> {
+    let short = role == Some(Role::Secret) && bytes.len() < limits::SHORTEST_SECRET;
+    let path = path.to_ascii_lowercase();
+    let said = path.ends_with(b"password") || path.ends_with(b"secret");
+    if short && said {
+        Some(Role::Password)
+    } else {
+        role
+    }
+}
+
+/// Whether a name that mostly says nothing by itself ends like a key's.
+fn says_key(path: &[u8]) -> bool {
+    [
+        "key",
+        "credential",
+        "credentials",
+        "cred",
+        "creds",
+        "auth",
+        "api",
+    ]
+    .iter()
+    .any(|word| {
+        let start = path.len().saturating_sub(word.len());
+        path[start..].eq_ignore_ascii_case(word.as_bytes())
+    })
+}
+
+/// The colon of `Name: value`, where the name is a header's.
+fn header_name(bytes: &[u8]) -> Option<usize> {
+    let colon = memchr::memchr(b':', &bytes[..bytes.len().min(48)])?;
+    let name = &bytes[..colon];
+    let is_name = name.len() >= 3
+        && name[0].is_ascii_alphabetic()
+        && name
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (is_name && bytes.get(colon + 1) == Some(&b' ') && !bytes.contains(&b'\n')).then_some(colon)
 }

@@ -104,6 +104,7 @@ pub(crate) enum Engine {
     NamedPassword,
     NamedSecret,
     NamedToken,
+    PasswordHash,
     OciKey,
     PrivateKey,
     ServiceAccount,
@@ -129,6 +130,8 @@ pub(crate) struct Rule {
     pub(crate) remedy: String,
     pub(crate) about: String,
     pub(crate) source: String,
+    /// Its examples are those that all short forms share: each of its shapes fits into them.
+    pub(crate) short_form: bool,
     pub(crate) examples: Vec<String>,
     pub(crate) look_alikes: Vec<String>,
 }
@@ -294,14 +297,10 @@ fn names_of(rules: &[Rule]) -> Names {
             names.extend_glued(Role::Secret, &rule.words, "sk");
         }
         if rule.by_word {
-            let long: Vec<String> = rule
-                .words
-                .iter()
-                // What says more already, `npm_token` beside `token`, goes on saying it.
-                .filter(|word| word.len() >= 4 && names.says(word.as_bytes()).is_none())
-                .cloned()
-                .collect();
-            names.extend(Role::Vendor, &long);
+            // A word that says a role by itself keeps it: `hec_token` is a token.
+            let silent = |word: &&String| word.len() >= 3 && names.says(word.as_bytes()).is_none();
+            let words: Vec<String> = rule.words.iter().filter(silent).cloned().collect();
+            names.extend(Role::Vendor, &words);
         }
     }
     names

@@ -109,11 +109,10 @@ impl RuleSet {
         let mut seed = Seed(seed);
         let mut faults = Vec::new();
         for rule in self.rules() {
-            // Each shape of a token is tried; halves of a pair differ in their ids.
-            let shapes = if rule.is_pair() {
-                1
+            let shapes = if rule.short_form {
+                rule.secret.patterns.len()
             } else {
-                rule.secret.patterns.len().max(1)
+                1
             };
             for shape in 0..shapes {
                 let sample = Sample::generate(rule, shape, &mut seed).unwrap_or(Sample::NONE);

@@ -597,7 +597,8 @@ fn around_hits(
         let range = lines.range(line, text);
         let covered = match hit {
             Hit::Token(token) => cover.holds(token.start, token.end),
-            Hit::Name(at) => cover.begins(*at, range.end + 1) || cover.holds(*at, *at + 1),
+            // A value may hold names and values of its own: `user:app,password:…`.
+            Hit::Name(at) => cover.begins(*at, range.end + 1),
             Hit::Url(at) => cover.holds(*at, *at + 3),
             Hit::Pem(_) | Hit::Wrapped(_) => !plain,
         };

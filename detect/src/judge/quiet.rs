@@ -1,6 +1,7 @@
 //! What is not a credential although it stands where one would: references, placeholders,
 //! ciphertexts, vendors' examples, words.
 
+use super::ngram;
 use crate::rule::Fnv;
 
 /// FNV-1a of values that vendors publish in their documents and samples and that do not say EXAMPLE:
@@ -294,38 +295,150 @@ pub(crate) fn is_path(value: &[u8]) -> bool {
     value.starts_with(b"/") && !mixed
 }
 
-/// Identifiers, paths and sentences: letters in runs with few changes of kind.
+/// Identifiers, paths and sentences: letters that stand beside each other as in words, or in runs with
+/// few changes of kind.
 pub(crate) fn is_wordy(value: &[u8]) -> bool {
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    match ngram::wordiness(value) {
+        Some(score) => {
+            letters * 10 >= value.len() * 6
+                && digits * 6 < value.len()
+                && changes(value) * 2 < value.len()
+                && (score > 0 || (digits == 0 && score > -40))
+        }
+        None => digits == 0 && changes(value) * 4 < value.len(),
+    }
+}
+
+/// The same for what stands behind a token's own beginning, which is evidence by itself.
+pub(crate) fn is_wordy_body(value: &[u8]) -> bool {
+    let digits = value.iter().any(u8::is_ascii_digit);
+    let floor = if digits { 60 } else { 20 };
+    is_wordy(value) && ngram::wordiness(value).is_none_or(|score| score > floor)
+}
+
+/// How often letters, capitals, digits and others take turns.
+fn changes(value: &[u8]) -> usize {
     let kind = |b: u8| match b {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         b'0'..=b'9' => 2,
         _ => 3,
     };
-    let changes = value
-        .windows(2)
-        .filter(|pair| kind(pair[0]) != kind(pair[1]))
-        .count();
-    changes * 4 < value.len() && (digits == 0 || (vowels(value) && digits < 2))
+    let pairs = value.windows(2);
+    pairs.filter(|pair| kind(pair[0]) != kind(pair[1])).count()
 }
 
-/// Letters that read like words: vowels where a language puts them.
-fn vowels(value: &[u8]) -> bool {
-    let letters: Vec<u8> = value
+/// Whether a machine may have made the value: digits among letters, or letters that no word puts side by
+/// side.
+pub(crate) fn is_chance(value: &[u8]) -> bool {
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let mixed = match digits {
+        // A word with one digit is a word; letters alone must be unlike all words.
+        0 | 1 => ngram::wordiness(value).is_some_and(|score| score < -60),
+        _ => letters >= 2 && !is_identifier(value),
+    };
+    mixed && !is_wordy(value)
+}
+
+/// Whether the value can be nothing but machine-made: what a name such as `key` needs, which has other
+/// uses.
+pub(crate) fn is_strong_secret(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    (20..=200).contains(&value.len())
+        && value
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/=_-".contains(b))
+        && count(u8::is_ascii_digit) >= 2
+        && count(u8::is_ascii_uppercase) >= 3
+        && count(u8::is_ascii_lowercase) >= 3
+        // SSH's public keys, and the base64 of an ASN.1 sequence: certificates and public keys.
+        && !value.starts_with(b"AAAA")
+        && !matches!(value, [b'M', b'C'..=b'I', ..])
+        && !is_path(value)
+        && entropy(value) >= 3.6
+}
+
+/// A value of fewer than sixteen bytes beside a name such as `token`: three kinds of characters, and no
+/// word.
+pub(crate) fn is_short_secret(value: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| value.iter().any(is);
+    value
         .iter()
-        .map(u8::to_ascii_lowercase)
-        .filter(u8::is_ascii_lowercase)
-        .collect();
-    if letters.len() * 10 < value.len() * 9 || letters.len() < 8 {
-        return false;
-    }
-    let count = letters
+        .all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*_".contains(b))
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && changes(value) >= 3
+        && !is_wordy(value)
+}
+
+/// The value without the quotes, escapes and separators that a log or a half-edited line leaves around
+/// it, and how many bytes went before it.
+pub(crate) fn core(value: &[u8]) -> (usize, &[u8]) {
+    let odd =
+        |byte: u8| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b'"' | b'\'' | b'`' | b'\\');
+    let quoted = value.first().is_some_and(|&b| odd(b));
+    let start = value
         .iter()
-        .filter(|b| matches!(b, b'a' | b'e' | b'i' | b'o' | b'u'))
+        .take(8)
+        .take_while(|&&b| odd(b) || (quoted && b == b'='))
         .count();
-    let share = count * 100 / letters.len();
-    (28..=52).contains(&share)
+    let mut end = value.len();
+    while end > start + 2 {
+        let escape = value[end - 2] == b'\\' && matches!(value[end - 1], b'n' | b'r' | b't');
+        if escape {
+            end -= 2;
+        } else if odd(value[end - 1]) || matches!(value[end - 1], b';' | b',') {
+            end -= 1;
+        } else {
+            break;
+        }
+    }
+    (start, &value[start..end.max(start)])
+}
+
+/// Beginnings of what systems keep instead of passwords.
+const HASHES: [&[u8]; 16] = [
+    b"$1$",
+    b"$2a$",
+    b"$2b$",
+    b"$2y$",
+    b"$5$",
+    b"$6$",
+    b"$7$",
+    b"$8$",
+    b"$9$",
+    b"$y$",
+    b"$apr1$",
+    b"$argon2",
+    b"$pbkdf2",
+    b"$scrypt$",
+    b"pbkdf2_sha",
+    b"{SSHA",
+];
+
+/// Whether the value is a password's hash in one of the forms that name themselves.
+pub(crate) fn is_password_hash(value: &[u8]) -> bool {
+    (20..=512).contains(&value.len())
+        && HASHES.iter().any(|start| value.starts_with(start))
+        && !value.iter().any(u8::is_ascii_whitespace)
+}
+
+/// Whether a password that a client sends is worth telling: that it is one is beyond doubt.
+pub(crate) fn is_sent_password(value: &[u8]) -> bool {
+    let folded: Vec<u8> = value
+        .iter()
+        .filter(|b| b.is_ascii_alphanumeric())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    (akwatch_proto::limits::SHORTEST_PASSWORD..=256).contains(&value.len())
+        && value.iter().all(|b| b.is_ascii_graphic() || *b == b' ')
+        && !WORDS.contains(&folded.as_slice())
+        && !is_reference(value)
+        && !is_placeholder(value)
 }
 
 /// Whether a password beside its name is worth telling.
@@ -364,8 +477,8 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         || holds(&lower, b"passwd")
         || holds(&lower, b"://"))
         && letters
-        && others
-        && !is_identifier(value)
+        && ((others && !is_identifier(value))
+            || ngram::wordiness(value).is_some_and(|score| score < -60))
         && entropy(value) >= 2.5
 }
 

@@ -128,6 +128,7 @@ impl RawService {
                 names: Vec::new(),
             },
             token_part: RawShape::default(),
+            short_form: true,
             examples: owned(examples).collect(),
             look_alikes: owned(look_alikes).chain(self.look_alikes).collect(),
         }
@@ -161,6 +162,8 @@ struct RawRule {
     secret_part: RawShape,
     #[serde(default)]
     token_part: RawShape,
+    #[serde(skip)]
+    short_form: bool,
     #[serde(default)]
     examples: Vec<String>,
     #[serde(default)]
@@ -304,6 +307,7 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
             remedy: raw.remedy,
             about: raw.about,
             source: raw.source,
+            short_form: raw.short_form,
             examples: raw.examples,
             look_alikes: raw.look_alikes,
         },
@@ -369,6 +373,7 @@ fn engine_named(name: &str) -> Result<Engine, String> {
         "named-secret" => Engine::NamedSecret,
         "named-token" => Engine::NamedToken,
         "oci-key" => Engine::OciKey,
+        "password-hash" => Engine::PasswordHash,
         "private-key" => Engine::PrivateKey,
         "service-account" => Engine::ServiceAccount,
         "signed-address" => Engine::SignedAddress,

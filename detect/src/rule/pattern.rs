@@ -246,13 +246,16 @@ impl Pattern {
         }
     }
 
-    /// With how many bytes of a kind every match begins.
-    pub(crate) fn run_of(&self, is: impl Fn(u8) -> bool) -> usize {
+    /// With how many bytes of a kind every match begins. `=` counts as one in a class: it is padding,
+    /// which stands at an end.
+    pub(crate) fn run_of(&self, is_token: impl Fn(u8) -> bool) -> usize {
+        let is = |byte: u8| is_token(byte) || byte == b'=';
         let mut run = 0;
         for item in &self.items {
             match item {
                 Item::Literal(bytes) => {
-                    let inside = bytes.iter().take_while(|&&byte| is(byte)).count();
+                    // A literal `=` stands where it is written: `sig=…`.
+                    let inside = bytes.iter().take_while(|&&byte| is_token(byte)).count();
                     run += inside;
                     if inside < bytes.len() {
                         break;

@@ -154,7 +154,7 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
             at += 1;
         }
     }
-    while at < end && matches!(text[at], b' ' | b'\t') {
+    while at < end && matches!(text[at], b' ' | b'\t' | 0x0b | 0x0c) {
         at += 1;
     }
     // Prefixes of string literals: b"", r"", @"", L"".
@@ -171,22 +171,33 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
         }
         &quote @ (b'"' | b'\'' | b'`') => {
             let (raw, decoded) = super::flow::quoted(&text[..end], at + 1, quote);
-            (!raw.is_empty()).then_some((raw, decoded, true))
+            if !raw.is_empty() {
+                return Some((raw, decoded, true));
+            }
+            // `=""key`: what a careless edit or a log left before a value too long to be a word.
+            let odd =
+                |b: &&u8| matches!(b, b' ' | b'\t' | 0x0b | 0x0c | b'=' | b'"' | b'\'' | b'`');
+            let start = at + text[at..end].iter().take(8).take_while(odd).count();
+            let length = bare_length(&text[start..end]);
+            (length >= 16).then_some((start..start + length, None, false))
         }
         _ if matches!(byte, b'(' | b',') => None,
         _ => {
-            let stop = |b: &u8| {
-                b.is_ascii_whitespace()
-                    || matches!(b, b',' | b';' | b'"' | b'\'' | b'`' | b'<' | b'>')
-                    || matches!(
-                        b,
-                        b'(' | b')' | b'{' | b'}' | b'[' | b']' | b'|' | b'\\' | b'&'
-                    )
-            };
-            let length = text[at..end].iter().position(stop).unwrap_or(end - at);
+            let mut length = bare_length(&text[at..end]);
+            // `Authorization: Bearer …`: the scheme alone is not the value.
+            let rest = text[at + length..end].strip_prefix(b" ");
+            if let Some(rest) = rest.filter(|_| is_scheme(&text[at..at + length])) {
+                length += 1 + bare_length(rest);
+            }
             (length > 0).then_some((at..at + length, None, false))
         }
     }
+}
+
+fn is_scheme(word: &[u8]) -> bool {
+    [&b"bearer"[..], b"basic", b"token"]
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// The name and the default of `${name:default}`, a value that frameworks fill in.
@@ -196,6 +207,39 @@ fn defaulted(text: &[u8], raw: &Range<usize>) -> Option<(Range<usize>, Range<usi
     let start = raw.start + 2;
     let dash = usize::from(inner[colon + 1] == b'-');
     Some((start..start + colon, start + colon + 1 + dash..raw.end - 1))
+}
+
+/// How far a value without quotes goes.
+fn bare_length(text: &[u8]) -> usize {
+    let stop = |b: &u8| {
+        b.is_ascii_whitespace()
+            || matches!(b, b',' | b';' | b'"' | b'\'' | b'`' | b'<' | b'>')
+            || matches!(
+                b,
+                b'(' | b')' | b'{' | b'}' | b'[' | b']' | b'|' | b'\\' | b'&'
+            )
+    };
+    text.iter().position(stop).unwrap_or(text.len())
+}
+
+/// What may stand between a name and its separator: blanks, quotes, brackets, `!` of `!=`.
+fn is_between(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b'\t'
+            | 0x0b
+            | 0x0c
+            | b'"'
+            | b'\''
+            | b'`'
+            | b'\\'
+            | b']'
+            | b'?'
+            | b':'
+            | b')'
+            | b'|'
+            | b'!'
+    )
 }
 
 /// The name left of a separator: quoted, or a dotted identifier, with the words before it.
@@ -208,19 +252,10 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
             return None;
         }
     }
-    let skip = |byte: u8| {
-        matches!(
-            byte,
-            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b'?' | b':' | b')' | b'|'
-        )
-    };
-    while end > floor && skip(text[end - 1]) {
+    while end > floor && is_between(text[end - 1]) {
         end -= 1;
     }
     let quoted = end < separator && matches!(text[end], b'"' | b'\'' | b'`');
-    if text[separator] == b',' && !quoted {
-        return None;
-    }
     let part = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$') || byte >= 0x80
     };
@@ -229,6 +264,12 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
         begin -= 1;
     }
     if begin == end {
+        return None;
+    }
+    // `setopt(handle, PASSWORD, "…")`: a constant names its neighbour, any other word does not.
+    let name = &text[begin..end];
+    let constant = name.len() >= 6 && name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+    if text[separator] == b',' && !quoted && !constant {
         return None;
     }
     // `password: string = …`: a type stands between.
