@@ -268,7 +268,8 @@ pub(crate) fn settled(text: &[u8]) -> Format {
             .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$'))
             .count();
         let blank = matches!(line.get(name), Some(b' ' | b'\t'));
-        if name > 0 && blank {
+        // A command in a file of another kind is none of its words.
+        if name > 0 && blank && !shell::is_program(&line[..name]) {
             worded += 1;
         } else {
             others += 1;

@@ -247,6 +247,11 @@ pub(crate) fn client(
     }
 }
 
+/// Whether the table knows a program by this name.
+pub(crate) fn is_program(name: &[u8]) -> bool {
+    !rows_of(name).is_empty()
+}
+
 /// Whether a text begins like a command of a shell.
 pub(crate) fn is_command(text: &[u8]) -> bool {
     inner::commands(text.trim_ascii_start())
