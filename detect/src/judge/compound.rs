@@ -1,0 +1,226 @@
+//! Values that hold other values: addresses with a password, headers, connection strings.
+//!
+//! Each part is judged by its own name, as if it stood alone.
+
+use super::*;
+
+impl Judge<'_> {
+    /// `Name: value` inside one value, as clients take headers: the value by its own name.
+    pub(super) fn header_line(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        colon: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let rest = &bytes[colon + 1..];
+        let from = offset + colon + 1 + (rest.len() - rest.trim_ascii_start().len());
+        let line = |inner: usize| (value.line)(from + inner);
+        let inner = Value {
+            path: &bytes[..colon],
+            bytes: rest.trim_ascii_start(),
+            order: value.order + from as u64,
+            line: &line,
+            sure: true,
+            loose: false,
+            ..*value
+        };
+        self.value(&inner, out);
+    }
+
+    /// `scheme://user:password@host`.
+    pub(super) fn url(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let Some(rule) = self.rules.engine(Engine::UrlPassword) else {
+            return;
+        };
+        for at in memchr::memmem::find_iter(bytes, b"://").take(64) {
+            let start = at + 3;
+            let rest = &bytes[start..];
+            let stop = rest
+                .iter()
+                .take(512)
+                .position(|&b| {
+                    b.is_ascii_whitespace()
+                        || matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>')
+                })
+                .unwrap_or(rest.len().min(512));
+            let Some(host) = memchr::memrchr(b'@', &rest[..stop]) else {
+                continue;
+            };
+            let Some(colon) = memchr::memchr(b':', &rest[..host]) else {
+                continue;
+            };
+            let password = &rest[colon + 1..host];
+            let own_rule = sieve::tokens(password, self.rules)
+                .iter()
+                .any(|token| token.start == 0);
+            if password.len() < limits::SHORTEST_PASSWORD
+                || own_rule
+                || quiet::is_reference(password)
+                || quiet::is_placeholder(password)
+                || !quiet::is_password(password)
+                || rest[host..stop].starts_with(b"@example.")
+            {
+                continue;
+            }
+            let mut found =
+                self.candidate(value, Part::Single, password, offset + start + colon + 1);
+            found.rules = vec![rule];
+            found.kind = Some(Kind::Password);
+            out.push(found);
+        }
+    }
+
+    /// `Authorization: Bearer …` and `Basic …`, whose text is `user:password`.
+    pub(super) fn header(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let Some((space, bearer)) = header_scheme(bytes) else {
+            return;
+        };
+        let credentials = &bytes[space + 1..];
+        let at = offset + space + 1;
+        if bearer {
+            if sieve::tokens(credentials, self.rules).is_empty()
+                && !quiet::is_reference(credentials)
+            {
+                let found = self.candidate(value, Part::Single, credentials, at);
+                let sure = Value {
+                    sure: true,
+                    ..*value
+                };
+                self.bearer(credentials, found, &sure, out);
+            }
+        } else if credentials.len() >= 12 {
+            let decoded = inline::base64(credentials).map(Zeroizing::new);
+            let password = decoded
+                .as_ref()
+                .and_then(|text| memchr::memchr(b':', text).map(|colon| &text[colon + 1..]));
+            let rule = self.rules.engine(Engine::NamedPassword);
+            let told = password.filter(|password| quiet::is_sent_password(password));
+            if let (Some(password), Some(rule)) = (told, rule) {
+                let mut found = self.candidate(value, Part::Single, password, at);
+                found.rules = vec![rule];
+                found.kind = Some(Kind::Password);
+                found.encoding.push(Encoding::Base64);
+                out.push(found);
+            }
+        }
+    }
+
+    /// `Server=…;User=…;Password=…`: its pairs, each by its own name.
+    pub(super) fn connection(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let first = out.len();
+        let mut at = 0;
+        for piece in bytes.split(|&b| b == b';').take(64) {
+            let start = at;
+            at += piece.len() + 1;
+            let Some(equals) = memchr::memchr(b'=', piece) else {
+                continue;
+            };
+            let name = piece[..equals].trim_ascii();
+            let name = name
+                .rsplit(|&b| b == b'?' || b == b'"')
+                .next()
+                .unwrap_or_default();
+            if name.is_empty() || name.len() > 64 || piece.len() == bytes.len() {
+                continue;
+            }
+            let name = if name.eq_ignore_ascii_case(b"id") {
+                b"KeyId"
+            } else {
+                name
+            };
+            let path = [
+                value.path,
+                if value.path.is_empty() { b"" } else { b"." },
+                name,
+            ]
+            .concat();
+            let from = offset + start + equals + 1;
+            let line = |inner: usize| (value.line)(from + inner);
+            let inner = Value {
+                path: &path,
+                bytes: &piece[equals + 1..],
+                order: value.order + from as u64,
+                line: &line,
+                sure: true,
+                loose: false,
+                ..*value
+            };
+            self.value(&inner, out);
+        }
+        // The address beside the halves says whose they are.
+        let mut spoken = Vec::new();
+        if out.len() > first {
+            self.rules.words().apart(bytes, &mut spoken);
+        }
+        for found in &mut out[first..] {
+            found.hints.near.extend(&spoken);
+        }
+    }
+}
+
+/// The blank before the credentials of an `Authorization` value, and whether they are a bearer's.
+pub(crate) fn header_scheme(bytes: &[u8]) -> Option<(usize, bool)> {
+    let space = memchr::memrchr(b' ', bytes)?;
+    let before = bytes[..space].trim_ascii_end();
+    let start = before
+        .iter()
+        .rposition(|&b| b == b' ' || b == b':' || b == b'"')
+        .map_or(0, |at| at + 1);
+    let scheme = &before[start..];
+    let is = |name: &&str| scheme.eq_ignore_ascii_case(name.as_bytes());
+    if is(&"bearer") {
+        Some((space, true))
+    } else if is(&"basic") {
+        Some((space, false))
+    } else {
+        // These are words of prose too: nothing but a header's name may stand before them.
+        let header = before[..start].trim_ascii_end();
+        let alone = header.is_empty() || header.ends_with(b"uthorization:");
+        (alone && SCHEMES.iter().any(is)).then_some((space, true))
+    }
+}
+
+/// Words that services use in place of `Bearer`.
+const SCHEMES: [&str; 9] = [
+    "token",
+    "api-token",
+    "apitoken",
+    "apikey",
+    "api-key",
+    "key",
+    "bot",
+    "ssws",
+    "geniekey",
+];
+
+/// The colon of `Name: value`, where the name is a header's.
+pub(super) fn header_name(bytes: &[u8]) -> Option<usize> {
+    let colon = memchr::memchr(b':', &bytes[..bytes.len().min(48)])?;
+    let name = &bytes[..colon];
+    let is_name = name.len() >= 3
+        && name[0].is_ascii_alphabetic()
+        && name
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (is_name && bytes.get(colon + 1) == Some(&b' ') && !bytes.contains(&b'\n')).then_some(colon)
+}
