@@ -329,7 +329,10 @@ impl Judge<'_> {
             }
             Some(Role::Bearer | Role::Token) if printable => self.bearer(bytes, found, value, out),
             Some(Role::Vendor)
-                if printable && says_key(value.path) && quiet::is_strong_secret(bytes) =>
+                if printable
+                    && says_key(value.path)
+                    && !quiet::is_published(value.path, bytes)
+                    && quiet::is_strong_secret(bytes) =>
             {
                 self.bearer(bytes, found, value, out);
             }
@@ -564,9 +567,10 @@ impl Judge<'_> {
             let decoded = inline::percent(bytes)?;
             return Some((Encoding::Url, decoded));
         }
+        let holds = |decoded: &[u8]| inline::is_texty(decoded) || inline::is_container(decoded);
         if quiet::is_hex(bytes) && bytes.len() >= 32 {
             return inline::hex(bytes)
-                .filter(|decoded| inline::is_texty(decoded))
+                .filter(|decoded| holds(decoded))
                 .map(|decoded| (Encoding::Hex, decoded));
         }
         let alphabet = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-\r\n ".contains(b);
@@ -574,7 +578,7 @@ impl Judge<'_> {
             return None;
         }
         inline::base64(bytes)
-            .filter(|decoded| decoded.len() >= 8 && inline::is_texty(decoded))
+            .filter(|decoded| decoded.len() >= 8 && holds(decoded))
             // A dozen random bytes are text in some script too often.
             .filter(|decoded| decoded.len() >= 24 || decoded.is_ascii())
             .filter(|decoded| !proof::is_volcengine_half(decoded))

@@ -151,7 +151,10 @@ fn check_rule(
         faults.push(RuleFault {
             pack: "examples".to_owned(),
             rule: Some(rule.id.to_string()),
-            why: format!("{what} {number}, form {}: {why}", shape + 1),
+            why: match rule.short_form {
+                true => format!("{what} {number}, form {}: {why}", shape + 1),
+                false => format!("{what} {number}: {why}"),
+            },
         });
     };
     for (number, example) in rule.examples.iter().enumerate() {

@@ -3,6 +3,7 @@
 
 use super::ngram;
 use crate::rule::Fnv;
+use crate::unwrap::inline;
 
 /// FNV-1a of values that vendors publish in their documents and samples and that do not say EXAMPLE:
 /// the Huawei Cloud signing example's two halves, the keys of Google's and Firebase's sample projects,
@@ -441,8 +442,51 @@ pub(crate) fn is_sent_password(value: &[u8]) -> bool {
         && !is_placeholder(value)
 }
 
+/// A key that its service publishes with every page: `pk_live_…`, `STRIPE_PUBLISHABLE_KEY`.
+pub(crate) fn is_published(path: &[u8], value: &[u8]) -> bool {
+    let path = path.to_ascii_lowercase();
+    value.starts_with(b"pk_") || holds(&path, b"publishable") || holds(&path, b"public")
+}
+
+/// The name of a secret in a store, not the secret: `prod/db-a1B2c3`. AWS Secrets Manager adds a dash
+/// and six characters to the names that it gives out.
+fn is_stored_name(value: &[u8]) -> bool {
+    let Some((name, tail)) = value.len().checked_sub(7).map(|at| value.split_at(at)) else {
+        return false;
+    };
+    let words = name.split(|&b| b == b'/');
+    tail[0] == b'-'
+        && tail[1..].iter().all(u8::is_ascii_alphanumeric)
+        && name.contains(&b'/')
+        && words.into_iter().all(|word| {
+            word.len() >= 2
+                && word
+                    .iter()
+                    .all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_'))
+        })
+}
+
+/// Base64 of a placeholder, as manifests of examples hold it.
+fn hides_placeholder(value: &[u8]) -> bool {
+    let Some(decoded) = inline::base64(value).filter(|_| value.len().is_multiple_of(4)) else {
+        return false;
+    };
+    let Ok(text) = std::str::from_utf8(&decoded) else {
+        return false;
+    };
+    let plain = !text.chars().any(char::is_control);
+    let known =
+        is_placeholder(&decoded) || WORDS.contains(&decoded.to_ascii_lowercase().as_slice());
+    let words = text.chars().all(|c| c.is_ascii_lowercase())
+        || text.chars().any(|c| !c.is_ascii() && c.is_alphabetic());
+    plain && (known || words)
+}
+
 /// Whether a password beside its name is worth telling.
 pub(crate) fn is_password(value: &[u8]) -> bool {
+    if is_stored_name(value) || hides_placeholder(value) {
+        return false;
+    }
     if value.len() < akwatch_proto::limits::SHORTEST_PASSWORD || value.len() > 256 {
         return false;
     }

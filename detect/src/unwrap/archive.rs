@@ -152,6 +152,10 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
         .and_then(|mut file| held(scanner, &mut file))
         .map(|xml| office::shared(&xml))
         .unwrap_or_default();
+    let has_sheets = archive
+        .file_names()
+        .flatten()
+        .any(|name| office::Part::of(name.as_bytes()) == Some(office::Part::Sheet));
     for index in 0..archive.len().min(MOST_MEMBERS) {
         if scanner.unwrapped > scanner.limits.unwrapped {
             scanner.skipped(&region.member, UnreadWhy::Limit);
@@ -175,7 +179,8 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
         match archive.by_index(index) {
             Ok(mut file) => match office::Part::of(&name).filter(|_| is_document) {
                 Some(part) => document(scanner, inner, part, &shared, &mut file),
-                None if is_document && name == office::SHARED.as_bytes() => {}
+                None if name == office::SHARED.as_bytes() && has_sheets => {}
+                None if name == office::SHARED.as_bytes() => strings(scanner, inner, &shared),
                 None => {
                     stream::read(scanner, &inner, &mut file, None);
                 }
@@ -186,6 +191,17 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
             Err(_) => scanner.skipped(&inner.member, UnreadWhy::Damaged),
         }
     }
+}
+
+/// Reads the strings of a workbook without sheets: a damaged one keeps what was written in it.
+fn strings(scanner: &mut Scanner<'_>, mut region: Region, shared: &[Zeroizing<Vec<u8>>]) {
+    region.format = Format::Text;
+    let mut text = Zeroizing::new(Vec::new());
+    for string in shared {
+        text.extend_from_slice(string);
+        text.push(b'\n');
+    }
+    scanner.text(&region, &text, false);
 }
 
 /// Reads one part of an office document.

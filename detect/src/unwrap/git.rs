@@ -89,6 +89,7 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         kept: HashMap::new(),
         order: VecDeque::new(),
         held: 0,
+        ids: HashMap::new(),
     };
     let mut at = header.len() as u64;
     for _ in 0..count {
@@ -119,7 +120,8 @@ struct Entry {
 enum Base {
     None(Kind),
     At(u64),
-    Elsewhere,
+    /// By its id, which may lie in this pack.
+    Named([u8; 20]),
 }
 
 struct Object {
@@ -134,6 +136,8 @@ struct Pack<'a> {
     kept: HashMap<u64, Rc<Object>>,
     order: VecDeque<u64>,
     held: usize,
+    /// Where the files that were read lie: a delta may name its base by id.
+    ids: HashMap<[u8; 20], u64>,
 }
 
 impl Pack<'_> {
@@ -177,8 +181,11 @@ impl Pack<'_> {
                 Base::At(at.checked_sub(back).filter(|&base| base < at)?)
             }
             7 => {
-                used += 20;
-                Base::Elsewhere
+                let mut id = [0; 20];
+                for byte in &mut id {
+                    *byte = next()?;
+                }
+                Base::Named(id)
             }
             _ => return None,
         };
@@ -196,24 +203,35 @@ impl Pack<'_> {
             return self.large(scanner, region, entry);
         }
         let (content, end) = self.inflate(scanner, entry)?;
-        let object = match entry.base {
-            Base::None(kind) => Object {
+        let base = match entry.base {
+            Base::None(_) => None,
+            Base::At(base) => Some(base),
+            Base::Named(id) => match self.ids.get(&id) {
+                Some(&base) => Some(base),
+                None => {
+                    // In another pack, or further on: Git writes neither into a pack that it keeps.
+                    scanner.skipped(&region.member, UnreadWhy::Unsupported);
+                    return Some(end);
+                }
+            },
+        };
+        let object = match (entry.base, base) {
+            (Base::None(kind), _) => Object {
                 kind,
                 content,
                 brought: None,
             },
-            Base::At(base) => match self.object(scanner, base) {
+            (_, base) => match base.and_then(|base| self.object(scanner, base)) {
                 Some(base) => apply(&base, &content)?,
                 None => {
                     scanner.skipped(&region.member, UnreadWhy::Limit);
                     return Some(end);
                 }
             },
-            Base::Elsewhere => {
-                scanner.skipped(&region.member, UnreadWhy::Unsupported);
-                return Some(end);
-            }
         };
+        if object.kind == Kind::Blob {
+            self.ids.insert(id_of(&object), entry.at);
+        }
         scan(scanner, region, &object);
         self.keep(entry.at, Rc::new(object));
         Some(end)
@@ -278,7 +296,10 @@ impl Pack<'_> {
                     deltas.push((at, content));
                     at = base;
                 }
-                Base::Elsewhere => return None,
+                Base::Named(id) => {
+                    deltas.push((at, content));
+                    at = *self.ids.get(&id)?;
+                }
             }
         };
         self.keep(at, Rc::clone(&object));
@@ -423,15 +444,19 @@ fn scan(scanner: &mut Scanner<'_>, region: &Region, object: &Object) {
 
 /// An object's kind and id, as `git cat-file` takes it.
 fn object_name(object: &Object) -> Vec<u8> {
-    let kind = object.kind.name();
-    let mut hash = Sha1::new();
-    hash.update(format!("{kind} {}\0", object.content.len()));
-    hash.update(object.content.as_slice());
-    let mut name = format!("{kind} ").into_bytes();
-    for byte in hash.finalize() {
+    let mut name = format!("{} ", object.kind.name()).into_bytes();
+    for byte in id_of(object) {
         name.extend(format!("{byte:02x}").bytes());
     }
     name
+}
+
+/// An object's id.
+fn id_of(object: &Object) -> [u8; 20] {
+    let mut hash = Sha1::new();
+    hash.update(format!("{} {}\0", object.kind.name(), object.content.len()));
+    hash.update(object.content.as_slice());
+    hash.finalize().into()
 }
 
 /// The lines around what was brought: how many come before each stretch, and the stretch.

@@ -136,7 +136,9 @@ fn hex_head(run: &[u8]) -> bool {
         .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
-fn is_container(bytes: &[u8]) -> bool {
+/// Whether decoded bytes begin with the mark of a compressed stream or an archive: marks of three bytes
+/// and more, since random bytes are decoded too.
+pub(crate) fn is_container(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b, 8])
         || bytes.starts_with(b"PK\x03\x04")
         || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
