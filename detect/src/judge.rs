@@ -396,6 +396,9 @@ impl Judge<'_> {
         value: &Value<'_>,
         out: &mut Vec<Candidate>,
     ) {
+        if quiet::hides_placeholder(bytes) {
+            return;
+        }
         found.hints.own = self.spoken(value);
         self.rules
             .words()

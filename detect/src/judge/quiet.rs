@@ -467,7 +467,7 @@ fn is_stored_name(value: &[u8]) -> bool {
 }
 
 /// Base64 of a placeholder, as manifests of examples hold it.
-fn hides_placeholder(value: &[u8]) -> bool {
+pub(crate) fn hides_placeholder(value: &[u8]) -> bool {
     let Some(decoded) = inline::base64(value).filter(|_| value.len().is_multiple_of(4)) else {
         return false;
     };
