@@ -153,7 +153,7 @@ const COMMANDS: &[&str] = &[
     "docker build --build-arg NPM_TOKEN={t} .",
     "docker service create --env DB_PASSWORD={p} x",
     "printf '{p}' | docker secret create db_password -",
-    "npm config set //registry.npmjs.org/:_authToken {t}",
+    "npm config set //npm.corp.example/:_authToken {t}",
     "echo \"//registry.x.org/:_authToken={t}\" > .npmrc",
     "twine upload -u bob -p {p} dist/*",
     "pip install -i https://bob:{p}@pypi.x.org/simple x",

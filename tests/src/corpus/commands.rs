@@ -260,10 +260,10 @@ pub const SHAPES: &[(&str, &str)] = &[
         "password",
         "svn co https://{h}/svn/{d} --username {u} --password {P} --no-auth-cache",
     ),
-    ("npm", "npm config set //registry.npmjs.org/:_authToken {K}"),
+    ("npm", "npm config set //npm.corp.example/:_authToken {K}"),
     (
         "npm",
-        "echo '//registry.npmjs.org/:_authToken={K}' >> ~/.npmrc",
+        "echo '//npm.corp.example/:_authToken={K}' >> ~/.npmrc",
     ),
     ("pypi", "twine upload -u __token__ -p {K} dist/*"),
     ("crates", "cargo login {K}"),

@@ -87,7 +87,7 @@ fn package_lock(dice: &mut Dice) -> String {
     let packages = lines(dice, 80, 200, |dice| {
         let name = dice.text(LOWER, 8);
         format!(
-            "    \"node_modules/{name}\": {{\n      \"version\": \"{}.{}.0\",\n      \"resolved\": \"https://registry.npmjs.org/{name}/-/{name}-1.2.0.tgz\",\n      \"integrity\": \"sha512-{}\"\n    }},",
+            "    \"node_modules/{name}\": {{\n      \"version\": \"{}.{}.0\",\n      \"resolved\": \"https://npm.corp.example/{name}/-/{name}-1.2.0.tgz\",\n      \"integrity\": \"sha512-{}\"\n    }},",
             dice.below(9),
             dice.below(40),
             base64(&dice.bytes(64))

@@ -255,7 +255,7 @@ const FILES: &[(&str, &str, &str, &str)] = &[
         "npmrc",
         "home/dev/.npmrc",
         "npm",
-        "registry=https://registry.npmjs.org/\n//registry.npmjs.org/:_authToken={S}\n",
+        "registry=https://npm.corp.example/\n//npm.corp.example/:_authToken={S}\n",
     ),
     (
         "pypirc",
