@@ -247,6 +247,58 @@ fn texts_in_gbk_are_read_with_their_names() {
 }
 
 #[test]
+fn a_text_in_another_character_set_is_read_to_its_end() {
+    let made = sample("tencent.access-key", 30);
+    let filler: String = (0..60_000)
+        .map(|n| format!("说明.{n} = 第 {n} 行，没有密钥\n"))
+        .collect();
+    for odd in 0..3 {
+        let text = format!(
+            "# 密钥{}\n{filler}secretId = {}\nsecretKey = {}\n",
+            "x".repeat(odd),
+            made.id,
+            made.secret
+        );
+        let gbk = encoding_rs::GB18030.encode(&text).0.into_owned();
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, encoding) in [
+            (gbk, Encoding::Gbk),
+            ([&[0xff, 0xfe], wide.as_slice()].concat(), Encoding::Utf16),
+        ] {
+            assert!(bytes.len() > 3 * crate::unwrap::stream::WINDOW);
+            let scan = scan_bytes("app.properties", Format::Guess, &bytes);
+            check(&scan, &made.secret, 60_003, &[], &[encoding]);
+            assert_eq!(scan.read, [bytes.len() as u64]);
+        }
+    }
+}
+
+#[test]
+fn quoted_printable_is_the_same_wherever_a_read_ends() {
+    let quoted = b"a=3Db=\r\nc=\nd=zz=4 e=E4=BD=A0=";
+    let whole = "a=bcd=zz=4 e你=".as_bytes();
+    struct Slowly<'a>(&'a [u8], usize);
+    impl std::io::Read for Slowly<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.1.min(into.len()).min(self.0.len());
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+    for step in 1..quoted.len() {
+        let mut undone = Vec::new();
+        let input = Slowly(quoted, step);
+        std::io::Read::read_to_end(
+            &mut crate::unwrap::charset::quoted_printable(input),
+            &mut undone,
+        )
+        .unwrap();
+        assert_eq!(undone, whole, "{step} bytes at once");
+    }
+}
+
+#[test]
 fn a_quoted_printable_message_is_undone() {
     let made = sample("aws.access-key", 23);
     let quoted = made.secret.replace('=', "=3D");

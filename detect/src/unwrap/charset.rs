@@ -5,7 +5,8 @@
 
 use std::io::Read;
 
-use encoding_rs::{CoderResult, Decoder, GB18030};
+use encoding_rs::GB18030;
+use zeroize::Zeroizing;
 
 /// The byte order of UTF-16, by its mark or by its NULs.
 pub(crate) fn utf16_order(head: &[u8]) -> Option<bool> {
@@ -76,148 +77,118 @@ pub(crate) fn is_gbk(head: &[u8]) -> bool {
 
 /// A stream of UTF-16 as UTF-8.
 pub(crate) fn utf16<R: Read>(input: R, little: bool) -> impl Read {
-    Utf16 {
-        input,
-        little,
-        ready: Vec::new(),
-        at: 0,
-    }
+    converted(input, move |raw, ended, ready| {
+        let (mut units, _) = raw.as_chunks::<2>();
+        let unit = |pair: &[u8; 2]| match little {
+            true => u16::from_le_bytes(*pair),
+            false => u16::from_be_bytes(*pair),
+        };
+        // The first half of a character waits for the second.
+        if let [before @ .., last] = units
+            && !ended
+            && (0xd800..0xdc00).contains(&unit(last))
+        {
+            units = before;
+        }
+        let mut text = [0_u8; 4];
+        let kept = units.iter().map(unit).filter(|&unit| unit != 0xfeff);
+        for character in char::decode_utf16(kept) {
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            ready.extend_from_slice(character.encode_utf8(&mut text).as_bytes());
+        }
+        units.len() * 2
+    })
 }
 
 /// A stream of GB18030 as UTF-8.
 pub(crate) fn gbk<R: Read>(input: R) -> impl Read {
-    Gbk {
-        input,
-        decoder: GB18030.new_decoder_without_bom_handling(),
-        raw: Vec::new(),
-        ended: false,
-    }
+    let mut decoder = GB18030.new_decoder_without_bom_handling();
+    converted(input, move |raw, ended, ready| {
+        let room = decoder.max_utf8_buffer_length(raw.len());
+        let start = ready.len();
+        ready.resize(start + room.unwrap_or(raw.len() * 4), 0);
+        let (_, used, written, _) = decoder.decode_to_utf8(raw, &mut ready[start..], ended);
+        ready.truncate(start + written);
+        used
+    })
 }
 
 /// A stream of quoted-printable text (RFC 2045, section 6.7) undone.
 pub(crate) fn quoted_printable<R: Read>(input: R) -> impl Read {
-    QuotedPrintable {
-        input: std::io::BufReader::new(input),
+    converted(input, |raw, ended, ready| {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let mut at = 0;
+        while at < raw.len() {
+            let rest = &raw[at..];
+            let run = memchr::memchr(b'=', rest).unwrap_or(rest.len());
+            ready.extend_from_slice(&rest[..run]);
+            at += run;
+            match rest[run..] {
+                [] => {}
+                [b'=', b'\n', ..] => at += 2,
+                [b'=', b'\r', b'\n', ..] => at += 3,
+                [b'=', high, low, ..] => match (digit(high), digit(low)) {
+                    (Some(high), Some(low)) => {
+                        ready.extend(u8::try_from(high << 4 | low));
+                        at += 3;
+                    }
+                    // Not an escape: it is text as it stands.
+                    _ => {
+                        ready.push(b'=');
+                        at += 1;
+                    }
+                },
+                _ if ended => {
+                    ready.extend_from_slice(&raw[at..]);
+                    at = raw.len();
+                }
+                // What follows the sign is not there yet.
+                _ => break,
+            }
+        }
+        at
+    })
+}
+
+/// Bytes that are converted at once.
+const CHUNK: usize = 4096;
+
+/// A stream through `convert`, which takes what has come, whether that is all, and where to write; it
+/// answers how many bytes it has used. What it leaves comes again, with more behind.
+fn converted<R: Read>(
+    input: R,
+    convert: impl FnMut(&[u8], bool, &mut Vec<u8>) -> usize,
+) -> impl Read {
+    Converted {
+        input,
+        convert,
+        raw: Zeroizing::new(Vec::new()),
+        ready: Zeroizing::new(Vec::new()),
+        at: 0,
+        ended: false,
     }
 }
 
-struct Gbk<R> {
+struct Converted<R, F> {
     input: R,
-    decoder: Decoder,
-    raw: Vec<u8>,
+    convert: F,
+    raw: Zeroizing<Vec<u8>>,
+    ready: Zeroizing<Vec<u8>>,
+    at: usize,
     ended: bool,
 }
 
-impl<R: Read> Read for Gbk<R> {
+impl<R: Read, F: FnMut(&[u8], bool, &mut Vec<u8>) -> usize> Read for Converted<R, F> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        // A character takes up to four bytes of UTF-8: less room would never be filled.
-        if into.len() < 8 {
-            return Ok(0);
-        }
-        loop {
-            if self.raw.len() < 4096 && !self.ended {
-                let mut more = [0_u8; 4096];
-                let count = self.input.read(&mut more)?;
-                self.raw.extend_from_slice(&more[..count]);
-                self.ended = count == 0;
-            }
-            let (result, read, written, _) =
-                self.decoder
-                    .decode_to_utf8(&self.raw, into, self.ended && !self.raw.is_empty());
-            self.raw.drain(..read);
-            if written > 0 || (self.ended && self.raw.is_empty()) {
-                return Ok(written);
-            }
-            if result == CoderResult::OutputFull {
-                return Ok(0);
-            }
-        }
-    }
-}
-
-struct QuotedPrintable<R> {
-    input: std::io::BufReader<R>,
-}
-
-impl<R: Read> Read for QuotedPrintable<R> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        use std::io::BufRead as _;
-        let mut filled = 0;
-        while filled < into.len() {
-            let buffer = self.input.fill_buf()?;
-            let Some(&byte) = buffer.first() else { break };
-            if byte != b'=' {
-                let run = memchr::memchr(b'=', buffer).unwrap_or(buffer.len());
-                let run = run.min(into.len() - filled);
-                into[filled..filled + run].copy_from_slice(&buffer[..run]);
-                self.input.consume(run);
-                filled += run;
-                continue;
-            }
-            self.input.consume(1);
-            let mut pair = [0_u8; 2];
-            if self.input.read_exact(&mut pair).is_err() {
-                break;
-            }
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            match (pair, digit(pair[0]), digit(pair[1])) {
-                (_, Some(high), Some(low)) => {
-                    into[filled] = u8::try_from(high << 4 | low).unwrap_or_default();
-                    filled += 1;
-                }
-                ([b'\r', b'\n'], ..) => {}
-                // A soft end of a line without its carriage return: the next byte is text again.
-                ([b'\n', next], ..) => {
-                    into[filled] = next;
-                    filled += 1;
-                }
-                // Not an escape: what follows is text as it stands.
-                ([first, second], ..) => {
-                    for byte in [b'=', first, second].into_iter().take(into.len() - filled) {
-                        into[filled] = byte;
-                        filled += 1;
-                    }
-                }
-            }
-        }
-        Ok(filled)
-    }
-}
-
-/// UTF-16 to UTF-8, as it flows.
-struct Utf16<R> {
-    input: R,
-    little: bool,
-    ready: Vec<u8>,
-    at: usize,
-}
-
-impl<R: Read> Read for Utf16<R> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.at == self.ready.len() {
+        while self.at == self.ready.len() && !self.ended {
             self.ready.clear();
             self.at = 0;
-            let mut raw = [0_u8; 4096];
-            let mut filled = 0;
-            while filled < raw.len() {
-                match self.input.read(&mut raw[filled..])? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
-            let units = raw[..filled].as_chunks::<2>().0.iter().map(|pair| {
-                if self.little {
-                    u16::from_le_bytes(*pair)
-                } else {
-                    u16::from_be_bytes(*pair)
-                }
-            });
-            let mut text = [0_u8; 4];
-            for unit in char::decode_utf16(units.filter(|&unit| unit != 0xfeff)) {
-                let character = unit.unwrap_or(char::REPLACEMENT_CHARACTER);
-                self.ready
-                    .extend_from_slice(character.encode_utf8(&mut text).as_bytes());
-            }
+            let mut more = Zeroizing::new([0_u8; CHUNK]);
+            let count = self.input.read(&mut *more)?;
+            self.raw.extend_from_slice(&more[..count]);
+            self.ended = count == 0;
+            let used = (self.convert)(&self.raw, self.ended, &mut self.ready);
+            self.raw.drain(..used);
         }
         let count = into.len().min(self.ready.len() - self.at);
         into[..count].copy_from_slice(&self.ready[self.at..self.at + count]);
