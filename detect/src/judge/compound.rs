@@ -14,12 +14,23 @@ impl Judge<'_> {
         colon: usize,
         out: &mut Vec<Candidate>,
     ) {
-        let rest = &bytes[colon + 1..];
-        let from = offset + colon + 1 + (rest.len() - rest.trim_ascii_start().len());
+        let (mut name, mut start) = (0..colon, colon + 1);
+        // The last of `a: b: c: …` names the value. A loop: there may be thousands of them.
+        loop {
+            let rest = &bytes[start..];
+            start += rest.len() - rest.trim_ascii_start().len();
+            let rest = &bytes[start..];
+            let Some(next) = header_name(rest).filter(|_| !quiet::is_reference(rest)) else {
+                break;
+            };
+            name = start..start + next;
+            start += next + 1;
+        }
+        let from = offset + start;
         let line = |inner: usize| (value.line)(from + inner);
         let inner = Value {
-            path: &bytes[..colon],
-            bytes: rest.trim_ascii_start(),
+            path: &bytes[name],
+            bytes: &bytes[start..],
             order: value.order + from as u64,
             line: &line,
             sure: true,

@@ -51,6 +51,7 @@ pub(crate) fn statements(text: &[u8], range: Range<usize>, root: ScopeId, fields
         end: range.end,
         root,
         tables: HashMap::new(),
+        patience: range.len() * 4,
         fields,
     };
     while sql.at < sql.end {
@@ -65,6 +66,8 @@ const MOST_COLUMNS: usize = 512;
 const MOST_WORDS: usize = 6;
 /// Bytes of one string.
 const LONGEST_STRING: usize = 64 * 1024;
+/// Bytes of one once the searches for the ends of stray quotes have used up their patience.
+const LONGEST_LATER: usize = 256;
 
 struct Sql<'a, 'f, 's> {
     text: &'a [u8],
@@ -72,6 +75,8 @@ struct Sql<'a, 'f, 's> {
     end: usize,
     root: ScopeId,
     tables: HashMap<Vec<u8>, Vec<Vec<u8>>>,
+    /// Bytes that may still be searched in vain for the ends of stray quotes.
+    patience: usize,
     fields: &'f mut Fields<'s>,
 }
 
@@ -130,7 +135,9 @@ impl Sql<'_, '_, '_> {
 
     fn string(&mut self, quote: u8) -> Token {
         let start = self.at + 1;
-        let limit = self.end.min(start + LONGEST_STRING);
+        let limit = self
+            .end
+            .min(start + LONGEST_STRING.min(self.patience.max(LONGEST_LATER)));
         let mut at = start;
         let mut escaped = false;
         while at < limit {
@@ -154,6 +161,7 @@ impl Sql<'_, '_, '_> {
             }
         }
         // A stray quote.
+        self.patience -= (limit - start).min(self.patience);
         self.at = start;
         Token::Mark(quote)
     }

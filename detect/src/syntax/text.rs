@@ -99,6 +99,11 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         };
         let separator = at + found;
         at = separator + 1;
+        // What stands behind a run of marks stands behind each of them: it is read once.
+        if matches!(text[separator], b'=' | b':') {
+            let run = |b: &&u8| matches!(b, b'=' | b'>' | b':');
+            at += text[at..range.end].iter().take_while(run).count();
+        }
         if text[separator] == b'(' {
             let scope = blocks.block;
             super::calls::arguments(text, range.start, separator, scope, fields);

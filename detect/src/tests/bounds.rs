@@ -80,6 +80,25 @@ fn a_token_is_found_at_every_offset_of_one_long_line() {
     }
 }
 
+/// Each of these once took time with the square or the cube of its length, hours at this one, or a
+/// level of the stack for every four bytes: they have to end, on the stack of a thread.
+#[test]
+fn texts_made_to_be_slow_come_to_their_end() {
+    let headers = format!("{{\"client_secret\":\"{}\"}}", "abc: ".repeat(3200));
+    let fed = format!("{}{}", "docker ".repeat(2000), "<<<x ".repeat(100_000));
+    let quotes = format!("-- password\n{}", "\"".repeat(500 << 10));
+    for (format, text) in [
+        (Format::Json, headers),
+        (Format::CodeHistory, "=".repeat(500 << 10)),
+        (Format::CodeHistory, ":=".repeat(250 << 10)),
+        (Format::Sql, quotes),
+        (Format::BashHistory, fed),
+    ] {
+        let scan = scan_bytes("hostile", format, text.as_bytes());
+        assert_eq!(scan.read, [text.len() as u64]);
+    }
+}
+
 #[test]
 fn hostile_input_costs_work_in_proportion() {
     let pieces: [&str; 14] = [

@@ -278,7 +278,9 @@ impl Reader<'_, '_, '_> {
 
     /// What a command reads from a pipe, a here-document or a here-string.
     pub(super) fn fed(&mut self, words: &[Word], fed: &Word, target: Option<&Word>) {
-        let is_flag = |flag: &[u8]| flag.is_empty() || words.iter().any(|word| word.text == flag);
+        let said: std::collections::HashSet<&[u8]> =
+            words.iter().map(|word| word.text.as_slice()).collect();
+        let is_flag = |flag: &[u8]| flag.is_empty() || said.contains(flag);
         for word in words.iter().filter(|word| !word.text.starts_with(b"-")) {
             let name = word.text.rsplit(|&b| b == b'/').next().unwrap_or_default();
             for row in rows_of(&word.text) {

@@ -31,6 +31,8 @@ pub(crate) struct Command {
 pub(crate) const MOST_WORDS: usize = 2048;
 /// Commands of one line that are read.
 const MOST_COMMANDS: usize = 1024;
+/// Texts that are fed to one command. Stops: a megabyte of `<<<x`.
+const MOST_FED: usize = 16;
 /// Bytes that a quote, a substitution or a here-document may span. Stops: a search from each of a
 /// megabyte of openings.
 const LONGEST_SPAN: usize = 32 * 1024;
@@ -179,7 +181,9 @@ impl<'a> Lexer<'a> {
             self.blanks();
             if self.wordy() {
                 let word = self.word();
-                command.fed.push(word);
+                if command.fed.len() < MOST_FED {
+                    command.fed.push(word);
+                }
             }
         } else if rest.starts_with(b"<<") && self.dialect == Dialect::Posix {
             let tabs = rest.get(2) == Some(&b'-');
