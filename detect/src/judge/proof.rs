@@ -115,13 +115,9 @@ pub(crate) fn aws_account(id: &[u8]) -> Option<Proof> {
 
 /// CRC-32 (IEEE 802.3).
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |mut crc, &byte| {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
-        }
-        crc
-    })
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
 }
 
 fn jwt(token: &[u8], proofs: &mut Vec<Proof>) -> Verdict {

@@ -3,6 +3,8 @@
 //!
 //! Reads just as much DER as that takes and verifies nothing. MD5 names a key here; it protects nothing.
 
+use md5::{Digest, Md5};
+
 /// MD5 of the public half of the private key in `der` (PKCS #8, or PKCS #1).
 pub(crate) fn fingerprint(der: &[u8]) -> Option<[u8; 16]> {
     let (mut inner, _) = element(der, SEQUENCE)?;
@@ -19,7 +21,8 @@ pub(crate) fn fingerprint(der: &[u8]) -> Option<[u8; 16]> {
     let numbers = &inner[..inner.len() - after_exponent.len()];
     let key = wrap(SEQUENCE, numbers);
     let bits = wrap(BIT_STRING, &[&[0], key.as_slice()].concat());
-    Some(md5(&wrap(SEQUENCE, &[RSA_ENCRYPTION, &bits].concat())))
+    let public = wrap(SEQUENCE, &[RSA_ENCRYPTION, &bits].concat());
+    Some(Md5::digest(public).into())
 }
 
 const INTEGER: u8 = 0x02;
@@ -61,92 +64,9 @@ fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// MD5, RFC 1321.
-fn md5(message: &[u8]) -> [u8; 16] {
-    const SHIFTS: [[u32; 4]; 4] = [
-        [7, 12, 17, 22],
-        [5, 9, 14, 20],
-        [4, 11, 16, 23],
-        [6, 10, 15, 21],
-    ];
-    let mut state = [0x6745_2301_u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    let mut padded = message.to_vec();
-    padded.push(0x80);
-    padded.resize(
-        padded.len().next_multiple_of(64) + if padded.len() % 64 > 56 { 64 } else { 0 },
-        0,
-    );
-    let end = padded.len() - 8;
-    padded[end..].copy_from_slice(&(message.len() as u64 * 8).to_le_bytes());
-    for block in padded.chunks_exact(64) {
-        let word = |at: usize| {
-            u32::from_le_bytes([
-                block[at * 4],
-                block[at * 4 + 1],
-                block[at * 4 + 2],
-                block[at * 4 + 3],
-            ])
-        };
-        let [mut a, mut b, mut c, mut d] = state;
-        for step in 0..64_usize {
-            let (mixed, at) = match step / 16 {
-                0 => (b & c | !b & d, step),
-                1 => (d & b | !d & c, 5 * step + 1),
-                2 => (b ^ c ^ d, 3 * step + 5),
-                _ => (c ^ (b | !d), 7 * step),
-            };
-            let sum = a
-                .wrapping_add(mixed)
-                .wrapping_add(sine(step))
-                .wrapping_add(word(at % 16));
-            (a, d, c) = (d, c, b);
-            b = b.wrapping_add(sum.rotate_left(SHIFTS[step / 16][step % 4]));
-        }
-        for (value, add) in state.iter_mut().zip([a, b, c, d]) {
-            *value = value.wrapping_add(add);
-        }
-    }
-    let mut out = [0; 16];
-    for (bytes, value) in out.chunks_exact_mut(4).zip(state) {
-        bytes.copy_from_slice(&value.to_le_bytes());
-    }
-    out
-}
-
-/// The whole part of 2³² · |sin(step + 1)|.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is between 0 and 2³²"
-)]
-fn sine(step: usize) -> u32 {
-    (((step + 1) as f64).sin().abs() * 4_294_967_296.0) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02x}")).collect()
-    }
-
-    #[test]
-    fn md5_is_that_of_its_specification() {
-        assert_eq!(hex(&md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(
-            hex(&md5(b"message digest")),
-            "f96b697d7cb7938d525a2f31aaf161d0"
-        );
-        let digits = "1234567890".repeat(8);
-        assert_eq!(
-            hex(&md5(digits.as_bytes())),
-            "57edf4a22be3c955ac49da2e2107b67a"
-        );
-        for length in 54..=66 {
-            assert_eq!(md5(&vec![7; length]), md5(&vec![7; length]));
-        }
-    }
 
     #[test]
     fn both_wrappings_of_a_key_have_one_fingerprint() {

@@ -37,7 +37,7 @@ pub(super) const BUILTIN: [(&str, &str); 15] = [
 
 /// Bytes of one pack: a pack is compiled in the detector's memory.
 const LARGEST_PACK: usize = 1 << 20;
-/// Fixed bytes that a shape needs to be found without a name, and random positions beside them.
+/// Fixed bytes that a shape needs to be found without a name beside it, and that a marker has.
 const FEWEST_LITERAL_BYTES: usize = 2;
 
 #[derive(Deserialize)]

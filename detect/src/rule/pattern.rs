@@ -282,8 +282,7 @@ impl Pattern {
         self.max
     }
 
-    /// How many different values one class position has at least: a measure of how much the shape
-    /// says by itself. A literal position counts nothing.
+    /// Bytes that every match has in common: a measure of how much the shape says by itself.
     pub(crate) fn literal_bytes(&self) -> usize {
         self.items
             .iter()

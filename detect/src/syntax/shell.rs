@@ -312,11 +312,10 @@ pub(super) struct Reader<'t, 'f, 's> {
     fields: &'f mut Fields<'s>,
 }
 
-/// A program that was recognised, and where.
-#[derive(Clone, Copy)]
+/// A program that was recognised, and the rows of the table that hold for this command.
 struct Known<'w> {
     name: &'w [u8],
-    rows: &'static [Row],
+    rows: Vec<&'static Row>,
 }
 
 impl Reader<'_, '_, '_> {
@@ -338,8 +337,10 @@ impl Reader<'_, '_, '_> {
             let rows = if flag { &[] } else { rows_of(&word.text) };
             if !rows.is_empty() && known.len() < 8 {
                 let name = word.text.rsplit(|&b| b == b'/').next().unwrap_or_default();
-                known.push(Known { name, rows });
                 self.positional(name, rows, &words[at + 1..]);
+                let is_due = |row: &&Row| row.is_due(words.iter().map(|w| w.text.as_slice()));
+                let rows = rows.iter().filter(is_due).collect();
+                known.push(Known { name, rows });
             }
             if at == covered {
                 continue;
@@ -362,13 +363,10 @@ impl Reader<'_, '_, '_> {
     fn by_table(&mut self, known: &[Known<'_>], words: &[Word], at: usize) -> Option<bool> {
         let word = &words[at];
         for program in known.iter().rev() {
-            for row in program.rows {
+            for row in &program.rows {
                 let Some(carried) = row.flag(&word.text) else {
                     continue;
                 };
-                if !row.is_due(words.iter().map(|word| word.text.as_slice())) {
-                    continue;
-                }
                 if carried.meaning == Meaning::Nothing {
                     return Some(false);
                 }

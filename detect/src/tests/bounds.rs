@@ -10,7 +10,7 @@ use crate::content::{Format, Part, Position};
 use crate::rule::{RulePack, RuleSet};
 use crate::scan::Detector;
 
-const FORMATS: [Format; 15] = [
+const FORMATS: [Format; 31] = [
     Format::Guess,
     Format::Environ,
     Format::Argv,
@@ -25,6 +25,22 @@ const FORMATS: [Format; 15] = [
     Format::BashHistory,
     Format::ZshHistory,
     Format::FishHistory,
+    Format::PowerShell,
+    Format::Sql,
+    Format::SqlHistory,
+    Format::RedisHistory,
+    Format::CodeHistory,
+    Format::Viminfo,
+    Format::Unit,
+    Format::Dockerfile,
+    Format::Hcl,
+    Format::Csv,
+    Format::Directives,
+    Format::Conf,
+    Format::Netrc,
+    Format::PgPass,
+    Format::ChapSecrets,
+    Format::KeyPairs,
     Format::Text,
 ];
 

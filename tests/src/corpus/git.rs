@@ -1,5 +1,7 @@
 //! Repositories: loose objects, packs with deltas, a stash.
 
+use sha1::{Digest, Sha1};
+
 use super::dice::Dice;
 use super::text::crc32;
 use super::wrap::zlib;
@@ -241,55 +243,7 @@ pub fn hex_sha1(bytes: &[u8]) -> String {
 
 /// SHA-1, which names Git's objects.
 fn sha1(bytes: &[u8]) -> [u8; 20] {
-    let mut state: [u32; 5] = [
-        0x6745_2301,
-        0xefcd_ab89,
-        0x98ba_dcfe,
-        0x1032_5476,
-        0xc3d2_e1f0,
-    ];
-    let mut padded = bytes.to_vec();
-    padded.push(0x80);
-    while padded.len() % 64 != 56 {
-        padded.push(0);
-    }
-    padded.extend((bytes.len() as u64 * 8).to_be_bytes());
-    for block in padded.chunks(64) {
-        let mut words = [0_u32; 80];
-        for (word, four) in words.iter_mut().zip(block.chunks(4)) {
-            *word = four
-                .iter()
-                .fold(0, |word, byte| word << 8 | u32::from(*byte));
-        }
-        for at in 16..80 {
-            words[at] =
-                (words[at - 3] ^ words[at - 8] ^ words[at - 14] ^ words[at - 16]).rotate_left(1);
-        }
-        let [mut a, mut b, mut c, mut d, mut e] = state;
-        for (round, word) in words.iter().enumerate() {
-            let (mixed, constant) = match round / 20 {
-                0 => ((b & c) | (!b & d), 0x5a82_7999),
-                1 => (b ^ c ^ d, 0x6ed9_eba1),
-                2 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
-                _ => (b ^ c ^ d, 0xca62_c1d6_u32),
-            };
-            let next = a
-                .rotate_left(5)
-                .wrapping_add(mixed)
-                .wrapping_add(e)
-                .wrapping_add(constant)
-                .wrapping_add(*word);
-            (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
-        }
-        for (sum, part) in state.iter_mut().zip([a, b, c, d, e]) {
-            *sum = sum.wrapping_add(part);
-        }
-    }
-    let mut out = [0; 20];
-    for (four, word) in out.chunks_mut(4).zip(state) {
-        four.copy_from_slice(&word.to_be_bytes());
-    }
-    out
+    Sha1::digest(bytes).into()
 }
 
 #[cfg(test)]

@@ -345,9 +345,8 @@ impl<'a> Lexer<'a> {
     /// Where the quote that was opened before `at` is closed; none if it is a stray one.
     fn close(&self, quote: u8, at: usize) -> Option<usize> {
         let end = self.end.min(at + LONGEST_SPAN);
-        let line = memchr::memchr(b'\n', &self.text[at..end]).map_or(end, |n| at + n);
         let first = self.next_quote(quote, at, end)?;
-        if first < line {
+        if memchr::memchr(b'\n', &self.text[at..first]).is_none() {
             return Some(first);
         }
         // On a later line: there it must stand alone, else both of its quotes are its own.
