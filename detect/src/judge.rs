@@ -27,7 +27,7 @@ use clue::Hints;
 use compound::header_name;
 pub(crate) use compound::header_scheme;
 
-use crate::rule::{Engine, Half, Role, RuleSet};
+use crate::rule::{Engine, Half, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
 use crate::unwrap::inline;
@@ -355,6 +355,7 @@ impl Judge<'_> {
             role,
             Some(
                 Role::Bearer
+                    | Role::Id
                     | Role::Secret
                     | Role::IdOrSecret
                     | Role::Token
@@ -366,12 +367,24 @@ impl Judge<'_> {
             return None;
         }
         let found = self.named_service(value.path, bytes)?;
-        // A provider's own pair comes first: its id is most likely near.
-        let paired = matches!(role, Some(Role::Secret | Role::IdOrSecret))
+        // A provider's own pair comes first, since its id is most likely near, unless the service's word
+        // says more: `baidu_map` than `baidu`.
+        let path = value.path.to_ascii_lowercase();
+        let longest = |rule: &Rule| {
+            let words = rule.words.iter();
+            let stands = |word: &&String| memchr::memmem::find(&path, word.as_bytes()).is_some();
+            words.filter(stands).max_by_key(|word| word.len()).cloned()
+        };
+        let word = longest(self.rules.rule(found)).unwrap_or_default();
+        let says_less = |pair: &Rule| {
+            longest(pair).is_some_and(|less| word.len() > less.len() && word.contains(&less))
+        };
+        let either = matches!(role, Some(Role::IdOrSecret | Role::Id));
+        let paired = (either || role == Some(Role::Secret))
             && self.spoken(value).iter().any(|&rule| {
                 let rule = self.rules.rule(rule);
-                let either = role == Some(Role::IdOrSecret) && rule.public.is_whole(bytes);
-                either || rule.secret.is_whole(bytes)
+                let fits = (either && rule.public.is_whole(bytes)) || rule.secret.is_whole(bytes);
+                fits && !says_less(rule)
             });
         (!paired).then_some(found)
     }
@@ -567,7 +580,18 @@ impl Judge<'_> {
 
     fn decoded(bytes: &[u8]) -> Option<(Encoding, Vec<u8>)> {
         if memchr::memchr(b'%', bytes).is_some() {
-            let decoded = inline::percent(bytes)?;
+            // Nobody escapes a letter: `%57` in a password is three characters of it.
+            let escaped = |at: usize| {
+                let digits = bytes
+                    .get(at + 1..at + 3)
+                    .and_then(|d| std::str::from_utf8(d).ok());
+                digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            };
+            let found: Vec<u8> = memchr::memchr_iter(b'%', bytes)
+                .filter_map(escaped)
+                .collect();
+            let plain = found.iter().filter(|b| b.is_ascii_alphanumeric()).count();
+            let decoded = inline::percent(bytes).filter(|_| plain * 2 < found.len())?;
             return Some((Encoding::Url, decoded));
         }
         let holds = |decoded: &[u8]| inline::is_texty(decoded) || inline::is_container(decoded);

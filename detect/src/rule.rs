@@ -121,6 +121,8 @@ pub(crate) struct Rule {
     pub(crate) words: Vec<String>,
     /// The secret is known by a word in its key and its shape.
     pub(crate) by_word: bool,
+    /// What may stand right before the secret: `bot` in the addresses of Telegram.
+    pub(crate) behind: Option<String>,
     pub(crate) proof: Option<ProofKind>,
     pub(crate) public: Shape,
     pub(crate) secret: Shape,

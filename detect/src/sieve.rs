@@ -22,7 +22,7 @@ pub(crate) use gate::Gate;
 use strip::{STRIP, Strip};
 
 use crate::rule::pattern::{ALNUM, JOINED};
-use crate::rule::{Half, Role, RuleSet};
+use crate::rule::{Half, Role, Rule, RuleSet};
 use crate::unwrap::inline;
 
 /// Something worth reading the syntax for.
@@ -76,6 +76,7 @@ fn sift_with<S: Simd>(simd: S, text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>
         hits,
         wrapped_until: 0,
         token_until: 0,
+        escaped_until: 0,
     };
     let mut strip = Strip::new();
     for base in (0..text.len()).step_by(STRIP) {
@@ -101,6 +102,7 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         hits: &mut hits,
         wrapped_until: usize::MAX,
         token_until: 0,
+        escaped_until: 0,
     };
     let mut inside = false;
     for (at, &byte) in value.iter().enumerate() {
@@ -135,6 +137,7 @@ struct Sieve<'a> {
     hits: &'a mut Vec<Hit>,
     wrapped_until: usize,
     token_until: usize,
+    escaped_until: usize,
 }
 
 impl Sieve<'_> {
@@ -224,8 +227,39 @@ impl Sieve<'_> {
         }
     }
 
-    /// After an escape a token may begin that no run shows: `\nAKID…`, `%3DAKID…`.
+    /// After an escape a token may begin that no run shows: `\nAKID…`, `%3DAKID…`; an escaped separator
+    /// may stand behind a name; and a text may be escapes all over.
     fn escape(&mut self, at: usize) {
+        if at < self.escaped_until {
+            return;
+        }
+        let rest = &self.text[at..];
+        if inline::is_separator(rest) {
+            // The name is written like the separator.
+            let before = &self.text[at.saturating_sub(LONGEST_ESCAPED)..at];
+            let mut name = match rest[0] {
+                b'%' => inline::percent(before).unwrap_or_else(|| before.to_vec()),
+                _ => inline::unescape(before),
+            };
+            let end = name.len();
+            name.push(b'=');
+            if names_secret(&name, end, self.rules) {
+                self.hits.push(Hit::Name(at));
+            }
+        }
+        let length = inline::escapes(rest);
+        if length > 0 {
+            self.escaped_until = at + length;
+            // Formats undo this one by themselves, once they are read.
+            if rest.starts_with(b"\\u") {
+                self.hits.push(Hit::Name(at));
+            } else {
+                let around = string_around(self.text, at);
+                self.escaped_until = self.escaped_until.max(around.end);
+                self.hits.push(Hit::Wrapped(around));
+            }
+            return;
+        }
         let at = at + if self.text[at] == b'%' { 3 } else { 2 };
         let key = self.text.get(at..).and_then(<[u8]>::first_chunk);
         if at >= self.token_until
@@ -278,8 +312,11 @@ impl Sieve<'_> {
                 hits.push(Hit::Pem(at));
             }
             let shapes = marker.shapes.iter().filter_map(|&(anchor, offset)| {
-                let start = at.checked_sub(offset).filter(|&at| begins(text, at))?;
-                let shape = rules.rule(anchor.rule).shape(anchor.half);
+                let rule = rules.rule(anchor.rule);
+                let start = at
+                    .checked_sub(offset)
+                    .filter(|&at| begins(text, behind(rule, text, at)))?;
+                let shape = rule.shape(anchor.half);
                 let end = shape.patterns[usize::from(anchor.pattern)].end_at(text, start)?;
                 ends(text, end).then_some(Token {
                     rule: anchor.rule,
@@ -291,6 +328,21 @@ impl Sieve<'_> {
             hits.extend(shapes.max_by_key(|token| token.end).map(Hit::Token));
         });
     }
+}
+
+/// Bytes before an escaped separator in which its name is looked for.
+const LONGEST_ESCAPED: usize = 192;
+/// Bytes of a string of escapes on either side of where they begin.
+const LONGEST_STRING: usize = 64 * 1024;
+
+/// The string, quoted or of one line, in which the escapes at `at` stand.
+fn string_around(text: &[u8], at: usize) -> Range<usize> {
+    let outside = |b: &u8| matches!(b, b'"' | b'\'' | b'`' | b'\n');
+    let floor = at.saturating_sub(256);
+    let start = text[floor..at].iter().rposition(outside);
+    let limit = text.len().min(at + LONGEST_STRING);
+    let end = text[at..limit].iter().position(outside);
+    start.map_or(floor, |n| floor + n + 1)..end.map_or(limit, |n| at + n)
 }
 
 trait TrimLimited {
@@ -395,6 +447,14 @@ fn odd_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
         }
     }
     (found >= 2).then_some((ending, end))
+}
+
+/// Where what is written right before a secret of `rule` at `at` begins, if it is.
+fn behind(rule: &Rule, text: &[u8], at: usize) -> usize {
+    let before = rule.behind.as_ref();
+    before
+        .and_then(|before| text[..at].strip_suffix(before.as_bytes()))
+        .map_or(at, <[u8]>::len)
 }
 
 /// Whether a token may begin at `at`: what stands before it does not make it a piece of something.

@@ -292,7 +292,7 @@ impl<'r> Scanner<'r> {
         let start = field.raw.start;
         let line = |at: usize| lines.number(if in_place { start + at } else { start });
         let path = join(&region.path, &field.path);
-        let plain = matches!(region.format, Format::Text | Format::Guess);
+        let plain = region.format.is_plain();
         let encoding: Vec<Encoding> = region
             .encoding
             .iter()
@@ -505,6 +505,7 @@ impl<'r> Scanner<'r> {
                 member: &region.member,
             };
             let (encoding, decoded) = match judge.unwrapped(bytes) {
+                _ if bytes.contains(&b'\\') => (Encoding::Escaped, inline::unescape(bytes)),
                 Some(found) => found,
                 None => match inline::base64(bytes) {
                     Some(decoded) if stream::is_container(&decoded) => (Encoding::Base64, decoded),
@@ -589,7 +590,7 @@ fn around_hits(
     rules: &RuleSet,
 ) {
     let cover = Cover::of(&fields.fields);
-    let plain = matches!(region.format, Format::Text | Format::Guess);
+    let plain = region.format.is_plain();
     let mut wanted: Vec<(usize, usize)> = Vec::new();
     for hit in hits {
         let at = hit.at();

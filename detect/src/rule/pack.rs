@@ -37,6 +37,8 @@ pub(super) const BUILTIN: [(&str, &str); 15] = [
 
 /// Bytes of one pack: a pack is compiled in the detector's memory.
 const LARGEST_PACK: usize = 1 << 20;
+/// Bytes that are looked at before a secret.
+const LONGEST_BEHIND: usize = 32;
 /// Fixed bytes that a shape needs to be found without a name beside it, and that a marker has.
 const FEWEST_LITERAL_BYTES: usize = 2;
 
@@ -122,6 +124,7 @@ impl RawService {
             proof: self.proof,
             engine: None,
             marker: self.marker,
+            behind: None,
             id_part: RawShape::default(),
             secret_part: RawShape {
                 patterns: self.patterns,
@@ -156,6 +159,9 @@ struct RawRule {
     engine: Option<String>,
     #[serde(default)]
     marker: Option<String>,
+    /// What is written right before the secret without being part of it.
+    #[serde(default)]
+    behind: Option<String>,
     #[serde(default)]
     id_part: RawShape,
     #[serde(default)]
@@ -275,6 +281,13 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
             "a marker has at least {FEWEST_LITERAL_BYTES} bytes"
         ));
     }
+    if let Some(behind) = &raw.behind
+        && (raw.marker.is_none() || behind.is_empty() || behind.len() > LONGEST_BEHIND)
+    {
+        return Err(format!(
+            "`behind` has at most {LONGEST_BEHIND} bytes, and the rule has a marker"
+        ));
+    }
     if engine.is_none() {
         if secret.patterns.is_empty() {
             return Err("the rule has no pattern for its secret".to_owned());
@@ -299,6 +312,7 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
             kind: raw.kind,
             words: raw.words,
             by_word: raw.by_word,
+            behind: raw.behind,
             proof,
             public,
             secret,

@@ -33,7 +33,8 @@ look-alikes = [\"ACME{upnum:9}\\n\"]
 
 A pattern is literals and `{class:length}` or `{class:least-most}`. Classes: `digit lower upper alpha
 alnum upnum lownum lowdash hex xdigit base32 word url urldot b64 b64any tilde cask month print`. A secret has at least
-16 characters; a secret without an id begins with two fixed characters, has a `marker`, or sets
+16 characters; a secret without an id begins with two fixed characters, has a `marker` (fixed
+characters further in; `behind` is what may be written right before such a secret), or sets
 `by-word = true`, and then stands only beside a key that holds one of its words. A rule that asks for
 less is set aside by name and the others stay. `service = [{ id, about, words, patterns, source, proof }]` is the short form of a token, with
 words `by-word`; every one of its patterns is tried in examples that all short forms share. `{uuid}`

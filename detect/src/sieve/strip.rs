@@ -185,7 +185,8 @@ impl Strip {
                     let letter = (behind >> 8) as u8;
                     let white = (letter == b'n') | (letter == b't') | (letter == b'r');
                     let key = (behind >> (16 + 8 * u32::from(percent))) as u32;
-                    (percent | white) & anchors.may_begin_soon(key)
+                    let begins = (percent | white) & anchors.may_begin_soon(key);
+                    begins | is_written_out(behind)
                 }
                 None => false,
             };
@@ -269,6 +270,23 @@ fn thirty_two(before: u64, now: u64) -> u64 {
         run &= run << shift;
     }
     (run >> 64) as u64
+}
+
+/// Whether eight bytes begin with a separator that is escaped by its number, `%3D` or `\u003a`, or with
+/// one of several characters that are: `\u0061\u`, `\141\1`, `\x61\x`.
+#[inline(always)]
+fn is_written_out(behind: u64) -> bool {
+    let lower = behind | 0x2020_2020_2020_2000;
+    let three = lower as u32 & 0x00ff_ffff;
+    let percent =
+        (three == u32::from_le_bytes(*b"%3d\0")) | (three == u32::from_le_bytes(*b"%3a\0"));
+    let unicode = lower as u32 == u32::from_le_bytes(*b"\\u00");
+    let number = (lower >> 32) as u16;
+    let separator = (number == u16::from_le_bytes(*b"3d")) | (number == u16::from_le_bytes(*b"3a"));
+    let after = |bytes: u32| (behind >> (8 * bytes)) as u8 == b'\\';
+    let byte = (behind as u8 == b'\\')
+        & (((behind >> 8) as u8 == b'x') | ((behind >> 8) as u8 & 0xfc == b'0'));
+    percent | (unicode & (separator | after(6))) | (byte & (after(4) | after(5)))
 }
 
 /// Whether the separator in the middle of sixteen bytes can be anything. A URL is something only with

@@ -323,3 +323,48 @@ fn a_limit_of_bytes_is_told() {
     }]);
     assert_eq!((scan.read.as_slice(), scan.unread.len()), (&[1000][..], 0));
 }
+
+#[test]
+fn what_is_written_out_in_escapes_is_read() {
+    let made = sample("tencent.access-key", 41);
+    let text = format!(
+        "[cos]\nsecret_id = {}\nsecret_key = {}\n",
+        made.id, made.secret
+    );
+    let each = |write: &dyn Fn(u8) -> String| text.bytes().map(write).collect::<String>();
+    let odd = |write: &dyn Fn(u8) -> String| {
+        each(&|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            _ => write(byte),
+        })
+    };
+    let octal = |byte: u8| format!("\\{byte:03o}");
+    let long = |byte: u8| format!("\\0{byte:03o}");
+    let hex = |byte: u8| format!("\\x{byte:02x}");
+    let unicode = |byte: u8| format!("\\u{:04x}", u32::from(byte));
+    let percent = |byte: u8| format!("%{byte:02X}");
+    for (name, text) in [
+        ("a.sh", format!("printf '{}' > /etc/x\n", each(&octal))),
+        ("a.sh", format!("echo -e '{}' > /etc/x\n", each(&long))),
+        ("a.py", format!("open('x').write(b'{}')\n", each(&hex))),
+        ("a.json", format!("{{\"text\": \"{}\"}}\n", each(&unicode))),
+        ("a.json", format!("{{\"text\": \"{}\"}}\n", odd(&unicode))),
+        ("a.js", format!("save(\"{}\");\n", odd(&unicode))),
+        (
+            "a.log",
+            format!("POST /x?file=a&text={} HTTP/1.1\n", odd(&percent)),
+        ),
+    ] {
+        let scan = scan_bytes(name, Format::Guess, text.as_bytes());
+        let found = findings(&scan);
+        let whole = |found: &&crate::scan::Match| {
+            let secret = found.secret.as_ref();
+            found.id.is_some() && secret.is_some_and(|s| s.expose() == made.secret.as_bytes())
+        };
+        assert!(
+            found.len() == 1 && found.iter().all(whole),
+            "{name} {text} {:?}",
+            outline(&scan)
+        );
+    }
+}

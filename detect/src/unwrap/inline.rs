@@ -224,6 +224,53 @@ pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
     any.then_some(out)
 }
 
+/// Characters by their numbers that make a text of escapes: fewer are a control character or two.
+const FEWEST_ESCAPES: usize = 6;
+
+/// How many bytes of characters that are escaped by their numbers, each the same way, `text` begins
+/// with; none if they are few or no text: `\u0061…`, `\x61…`, `\141…`.
+pub(crate) fn escapes(text: &[u8]) -> usize {
+    let (head, width): (&[u8], _) = match text {
+        [b'\\', b'u', ..] => (b"\\u00", 6),
+        [b'\\', b'x', ..] => (b"\\x", 4),
+        // As `echo` takes them.
+        [b'\\', b'0', _, _, _, b'\\', ..] => (b"\\0", 5),
+        [b'\\', b'0'..=b'3', ..] => (b"\\", 4),
+        _ => return 0,
+    };
+    let radix = if width - head.len() == 3 { 8 } else { 16 };
+    let is_text = |unit: &&[u8]| {
+        unit.starts_with(head)
+            && std::str::from_utf8(&unit[head.len()..])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, radix).ok())
+                .is_some_and(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+    };
+    let count = text.chunks_exact(width).take_while(is_text).count();
+    if count < FEWEST_ESCAPES {
+        0
+    } else {
+        count * width
+    }
+}
+
+/// Whether `text` begins with an escaped `=` or `:`.
+pub(crate) fn is_separator(text: &[u8]) -> bool {
+    let head = &text[..text.len().min(6)].to_ascii_lowercase();
+    [
+        &b"%3d"[..],
+        b"%3a",
+        b"\\u003d",
+        b"\\u003a",
+        b"\\x3d",
+        b"\\x3a",
+        b"\\075",
+        b"\\072",
+    ]
+    .iter()
+    .any(|escape| head.starts_with(escape))
+}
+
 /// Undoes backslash escapes of JSON and its kin; an unknown one keeps its character.
 pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
@@ -251,14 +298,55 @@ pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
                 }
                 None => out.push(b'x'),
             },
+            b'0'..=b'3' => at += octal(text, at - 1, &mut out) - 1,
             other => out.push(other),
         }
     }
     out
 }
 
+/// Writes the byte whose three octal digits are at `at`, or four as `echo` takes them; answers how many
+/// bytes they took.
+fn octal(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    let byte = |from: usize| {
+        let digits = std::str::from_utf8(text.get(from..from + 3)?).ok()?;
+        u8::from_str_radix(digits, 8).ok()
+    };
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let (short, long) = (byte(at), byte(at + 1).filter(is_text));
+    match (short, long) {
+        // The next escape follows: the fourth digit is no character of its own.
+        (Some(_), Some(long)) if text[at] == b'0' && text.get(at + 4) == Some(&b'\\') => {
+            out.push(long);
+            4
+        }
+        (Some(short), Some(long)) if text[at] == b'0' && !is_text(&short) => {
+            out.push(long);
+            4
+        }
+        (Some(short), _) => {
+            out.push(short);
+            3
+        }
+        (None, _) => {
+            out.push(text[at]);
+            1
+        }
+    }
+}
+
 /// Writes the character whose digits are at `at`; answers how many bytes they took.
 fn unicode(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    // `\u{41}` of JavaScript and Rust.
+    if text.get(at) == Some(&b'{') {
+        let digits = text[at + 1..].iter().take(7).position(|&b| b == b'}');
+        let scalar = digits.and_then(|digits| Some((digits, code(text, at + 1, digits)?)));
+        if let Some((digits, scalar)) = scalar.filter(|(digits, _)| *digits > 0) {
+            let character = char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER);
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            return digits + 2;
+        }
+    }
     let Some(first) = code(text, at, 4) else {
         out.push(b'u');
         return 0;
