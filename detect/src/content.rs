@@ -98,6 +98,8 @@ pub enum Format {
     Viminfo,
     /// systemd's units and supervisor's programs.
     Unit,
+    /// A table of cron's jobs.
+    Crontab,
     /// A Dockerfile.
     Dockerfile,
     /// Terraform's and its kin's language.
@@ -120,8 +122,17 @@ pub enum Format {
     Logins,
     /// `key|secret|bucket|…`, as a server panel's plugins keep them.
     PipedKeys,
+    /// What people write down for themselves, `name value` among it.
+    Notes,
     /// Anything else: lines of text or bytes.
     Text,
+}
+
+impl Format {
+    /// Whether the text has no syntax of its own: its values end where they seem to.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self, Format::Guess | Format::Notes | Format::Text)
+    }
 }
 
 /// Where a part begins in its file, when it is a tail.

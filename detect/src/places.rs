@@ -374,6 +374,7 @@ fn format_named(name: &str) -> Option<Format> {
         "code-history" => Format::CodeHistory,
         "viminfo" => Format::Viminfo,
         "unit" => Format::Unit,
+        "crontab" => Format::Crontab,
         "dockerfile" => Format::Dockerfile,
         "hcl" => Format::Hcl,
         "csv" => Format::Csv,
@@ -385,6 +386,7 @@ fn format_named(name: &str) -> Option<Format> {
         "key-pairs" => Format::KeyPairs,
         "logins" => Format::Logins,
         "piped-keys" => Format::PipedKeys,
+        "notes" => Format::Notes,
         "text" => Format::Text,
         _ => return None,
     })
@@ -470,7 +472,8 @@ mod tests {
         check("/proc/4242/environ", Format::Environ);
         check("/proc/4242/cmdline", Format::Argv);
         check("/etc/systemd/system/pay.service", Format::Unit);
-        check("/etc/cron.d/backup", Format::Shell);
+        check("/etc/cron.d/backup", Format::Crontab);
+        check("/etc/cron.daily/backup", Format::Shell);
         check("/etc/default/pay", Format::Dotenv);
         check("/srv/x/core-site.xml", Format::Xml);
         check("/srv/x/main.go", Format::Text);

@@ -6,6 +6,7 @@
 
 pub(crate) mod argv;
 pub(crate) mod calls;
+pub(crate) mod crontab;
 pub(crate) mod csv;
 pub(crate) mod directives;
 pub(crate) mod dockerfile;
@@ -219,6 +220,7 @@ pub(crate) fn parse(
         Format::Viminfo => history::viminfo(text, range, root, fields),
         Format::Sql => sql::statements(text, range, root, fields),
         Format::Unit => keyed::parse(text, range, keyed::Style::UNIT, root, fields),
+        Format::Crontab => crontab::parse(text, range, root, fields),
         Format::Dockerfile => dockerfile::parse(text, range, root, fields),
         Format::Hcl => hcl::parse(text, range, root, fields),
         Format::Csv => csv::parse(text, range, root, fields),
@@ -244,6 +246,10 @@ pub(crate) fn parse(
         Format::PipedKeys => {
             let names: [&[u8]; 2] = [b"access-key-id", b"secret-key"];
             directives::piped(text, range, &names, root, fields);
+        }
+        Format::Notes => {
+            text::wide_colons(text, range.clone(), root, fields);
+            text::worded(text, range, root, fields);
         }
         Format::Text => text::wide_colons(text, range, root, fields),
         Format::Guess => {}
@@ -288,6 +294,7 @@ pub(crate) fn are_commands(format: Format) -> bool {
         format,
         Format::Argv
             | Format::Shell
+            | Format::Crontab
             | Format::Dockerfile
             | Format::PowerShell
             | Format::BashHistory
@@ -318,6 +325,7 @@ pub(crate) fn always(format: Format, text: &[u8]) -> bool {
         | Format::Logins
         | Format::PipedKeys => true,
         Format::Guess | Format::Text => text::has_wide_colon(text),
+        Format::Notes => text::has_wide_colon(text) || text::is_worded(text),
         format => are_commands(format),
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn listen(
     let mut hearing = Hearing {
         rules,
         text,
-        plain: matches!(format, Format::Text | Format::Guess),
+        plain: format.is_plain(),
         command: syntax::are_commands(format),
         scopes,
         siblings: wanted,

@@ -146,6 +146,8 @@ impl Judge<'_> {
             let Some(equals) = memchr::memchr(b'=', piece) else {
                 continue;
             };
+            // The mark behind it was half of an entity.
+            let piece = piece.strip_suffix(b"&amp").unwrap_or(piece);
             let name = piece[..equals].trim_ascii();
             let name = name
                 .rsplit(|&b| b == b'?' || b == b'"')

@@ -50,7 +50,7 @@ impl Judge<'_> {
             {
                 continue;
             }
-            let mut found = self.candidate(value, Part::Single, signature, start);
+            let mut found = self.candidate(value, Part::Single, &once, start);
             found.rules = vec![rule];
             found.kind = Some(Kind::TemporaryCredential);
             found.confidence = Confidence::Proven;
@@ -65,7 +65,7 @@ impl Judge<'_> {
     }
 }
 
-/// systemd writes `%` twice.
+/// systemd writes `%` twice, and in an address it never stands twice.
 fn single(text: &[u8]) -> Vec<u8> {
     let doubled = |at: usize| text[at] == b'%' && text.get(at + 1) == Some(&b'%');
     (0..text.len())

@@ -145,7 +145,8 @@ impl Session {
         at
     }
 
-    fn assign(
+    /// A variable that is set to `word` from its byte `skip` on.
+    pub(crate) fn assign(
         &mut self,
         text: &[u8],
         name: &[u8],
@@ -199,7 +200,7 @@ pub(crate) fn assignments(
     scope: ScopeId,
     fields: &mut Fields<'_>,
 ) {
-    let mut lexer = Lexer::new(text, range, Dialect::Posix);
+    let mut lexer = Lexer::new(text, range, Dialect::Words);
     let mut reader = Reader {
         text,
         scope,

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use akwatch_proto::limits;
+
 use super::{DEEPEST, Fields, ScopeId};
 use crate::rule::Fnv;
 
@@ -370,30 +372,85 @@ pub(crate) fn wide_colons(
 }
 
 /// `name value` alone on a line near an id: notes.
-pub(crate) fn two_words(
-    text: &[u8],
-    range: Range<usize>,
-    blocks: &mut Blocks,
-    fields: &mut Fields<'_>,
-) {
-    let line = &text[range.clone()];
-    let start = range.start + line.len() - line.trim_ascii_start().len();
-    let line = line.trim_ascii();
-    let name = line
-        .iter()
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        .count();
-    let value = line[name..].trim_ascii_start();
-    let one = value.len() >= 16 && value.iter().all(u8::is_ascii_graphic);
-    if name > 1
-        && name <= 64
-        && one
-        && line.get(name) == Some(&b' ')
-        && value[0].is_ascii_alphanumeric() | matches!(value[0], b'/' | b'+')
-    {
-        let from = start + line.len() - value.len();
-        let scope = blocks.scope_for(&line[..name], fields);
-        fields.add(&line[..name], from..from + value.len(), scope, true);
+fn two_words(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
+    let start = range.start;
+    if let Some((name, value)) = words_of(&text[range], 16) {
+        let name = start + name.start..start + name.end;
+        let scope = blocks.scope_for(&text[name.clone()], fields);
+        fields.add(
+            &text[name],
+            start + value.start..start + value.end,
+            scope,
+            true,
+        );
+    }
+}
+
+/// A name and a value of at least `shortest` bytes that are all of a line.
+fn words_of(line: &[u8], shortest: usize) -> Option<(Range<usize>, Range<usize>)> {
+    let start = line.len() - line.trim_ascii_start().len();
+    let end = line.trim_ascii_end().len();
+    let part =
+        |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.') || **b >= 0x80;
+    let name = line.get(start..end)?.iter().take_while(part).count();
+    let rest = &line[start + name..end];
+    let from = end - rest.trim_ascii_start().len();
+    let value = &line[from..end];
+    let blank = matches!(rest.first(), Some(b' ' | b'\t'));
+    let begins = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'+');
+    (blank
+        && (2..=64).contains(&name)
+        && value.len() >= shortest
+        && value.first().is_some_and(begins)
+        && value.iter().all(u8::is_ascii_graphic))
+    .then(|| (start..start + name, from..end))
+}
+
+/// Whether a line of notes is a name that says secret and a value: nothing there is a separator of the
+/// sieve's.
+pub(crate) fn is_worded(text: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 10] = [
+        b"pass",
+        b"word",
+        b"passwd",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"sk",
+        "密码".as_bytes(),
+        "密钥".as_bytes(),
+    ];
+    text.split(|&b| b == b'\n').any(|line| {
+        line.len() <= LONGEST_WORDED
+            && words_of(line, limits::SHORTEST_PASSWORD).is_some_and(|(name, _)| {
+                let name = line[name].to_ascii_lowercase();
+                ENDINGS.iter().any(|ending| name.ends_with(ending))
+            })
+    })
+}
+
+/// Bytes of a line of two words.
+const LONGEST_WORDED: usize = 4096;
+
+/// The lines of notes that are a name and a value.
+pub(crate) fn worded(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
+    let mut blocks = Blocks::new(root, fields);
+    let mut at = range.start;
+    let mut pairs = 0;
+    while at < range.end && pairs < MOST_PAIRS {
+        let end = memchr::memchr(b'\n', &text[at..range.end]).map_or(range.end, |n| at + n);
+        let line = &text[at..end];
+        blocks.line(line, fields);
+        let short = line.len() <= LONGEST_WORDED;
+        if let Some((name, value)) = words_of(line, limits::SHORTEST_PASSWORD).filter(|_| short) {
+            let scope = blocks.scope_for(&line[name.clone()], fields);
+            // A value that is hardly one is judged as prose would be.
+            let sure = value.len() >= limits::SHORTEST_SECRET;
+            fields.add(&line[name], at + value.start..at + value.end, scope, sure);
+            pairs += 1;
+        }
+        at = end + 1;
     }
 }
 

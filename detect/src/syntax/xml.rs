@@ -1,6 +1,6 @@
 //! XML by its tags: element paths, attributes, and the `<name>`/`<value>` pairs of Hadoop.
 //!
-//! No entities beyond the five, no namespaces, no DTD: nothing in the text can make this fetch or
+//! No entities beyond the five and those by number, no namespaces, no DTD: nothing in the text can make this fetch or
 //! expand anything.
 
 use std::ops::Range;
@@ -205,11 +205,30 @@ fn entities(value: &[u8]) -> Vec<u8> {
                 out.push(*byte);
                 at += name.len();
             }
-            None => {
-                out.push(value[at]);
-                at += 1;
-            }
+            None => match numbered(rest) {
+                Some((character, length)) => {
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    at += length;
+                }
+                None => {
+                    out.push(value[at]);
+                    at += 1;
+                }
+            },
         }
     }
     out
+}
+
+/// `&#64;` and `&#x40;` at the start of `text`: the character, and how many bytes it took.
+fn numbered(text: &[u8]) -> Option<(char, usize)> {
+    let digits = text.strip_prefix(b"&#")?;
+    let (digits, radix) = match digits {
+        [b'x' | b'X', rest @ ..] => (rest, 16),
+        _ => (digits, 10),
+    };
+    let end = memchr::memchr(b';', &digits[..digits.len().min(9)])?;
+    let number = u32::from_str_radix(std::str::from_utf8(&digits[..end]).ok()?, radix).ok()?;
+    let length = text.len() - digits.len() + end + 1;
+    Some((char::from_u32(number)?, length))
 }

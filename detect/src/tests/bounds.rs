@@ -10,7 +10,7 @@ use crate::content::{Format, Part, Position};
 use crate::rule::{RulePack, RuleSet};
 use crate::scan::Detector;
 
-const FORMATS: [Format; 31] = [
+const FORMATS: [Format; 33] = [
     Format::Guess,
     Format::Environ,
     Format::Argv,
@@ -32,7 +32,9 @@ const FORMATS: [Format; 31] = [
     Format::CodeHistory,
     Format::Viminfo,
     Format::Unit,
+    Format::Crontab,
     Format::Dockerfile,
+    Format::Notes,
     Format::Hcl,
     Format::Csv,
     Format::Directives,

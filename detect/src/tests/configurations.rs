@@ -248,6 +248,17 @@ const SHAPES: &[(&str, &str, &str)] = &[
         "DB_PASSWORD={p}\n0 3 * * * /bin/x\n",
         "DB_PASSWORD",
     ),
+    (
+        "/etc/cron.d/backup",
+        "0 3 * * * root mysqldump -uroot -p{p} shop > /b-$(date +\\%F)\n",
+        "mysqldump.password",
+    ),
+    (
+        "notes.txt",
+        "== shop ==\n\ndb_password {p}\n",
+        "db_password",
+    ),
+    ("账号.txt", "数据库密码 {p}\n", "数据库密码"),
     ("Dockerfile", "FROM x\nENV DB_PASSWORD={p}\n", "DB_PASSWORD"),
     ("Dockerfile", "FROM x\nENV DB_PASSWORD {p}\n", "DB_PASSWORD"),
     (
@@ -808,6 +819,49 @@ fn every_format_keeps_its_pairs() {
 }
 
 #[test]
+fn a_value_ends_where_its_format_says() {
+    let cases = [
+        (
+            "/etc/cron.d/backup",
+            "DB_PASSWORD = \"{p}&b;c#d\"\n0 3 * * * root /bin/x\n",
+            "{p}&b;c#d",
+        ),
+        (
+            "/etc/cron.d/backup",
+            "0 3 * * * root mysqldump -uroot -p'{p}\\%9' shop\n",
+            "{p}%9",
+        ),
+        (
+            "/etc/systemd/system/a.service",
+            "[Service]\nEnvironment=DB_PASSWORD={p}&b;c%%d PORT=1\n",
+            "{p}&b;c%d",
+        ),
+        (
+            "web.config",
+            "<x><y name=\"password\" value=\"{p}&#64;1&#x21;\"/></x>\n",
+            "{p}@1!",
+        ),
+        ("app.yml", "db:\n  password: \"{p}%57\"\n", "{p}%57"),
+    ];
+    for (file, template, wanted) in cases {
+        let (password, _) = made(5);
+        let text = template.replace("{p}", &password);
+        let wanted = wanted.replace("{p}", &password);
+        let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+        let found = findings(&scan);
+        let whole = |found: &&crate::scan::Match| {
+            let secret = found.secret.as_ref();
+            secret.is_some_and(|secret| secret.expose() == wanted.as_bytes())
+        };
+        assert!(
+            found.len() == 1 && found.iter().all(whole),
+            "{file} {template:?} {:?}",
+            outline(&scan)
+        );
+    }
+}
+
+#[test]
 fn a_registry_login_is_its_password() {
     use base64::Engine as _;
     let (password, _) = made(3);
@@ -829,7 +883,7 @@ fn a_registry_login_is_its_password() {
 }
 
 /// Every format but those that say how a file's name is read.
-const FORMATS: [Format; 31] = [
+const FORMATS: [Format; 33] = [
     Format::Environ,
     Format::Argv,
     Format::Dotenv,
@@ -850,7 +904,9 @@ const FORMATS: [Format; 31] = [
     Format::CodeHistory,
     Format::Viminfo,
     Format::Unit,
+    Format::Crontab,
     Format::Dockerfile,
+    Format::Notes,
     Format::Hcl,
     Format::Csv,
     Format::Directives,

@@ -33,6 +33,8 @@ pub const TARGETS: &[Target] = &[
     ("toml", |data| part("app.toml", Format::Toml, data)),
     ("xml", |data| part("app.xml", Format::Xml, data)),
     ("shell", |data| part("run.sh", Format::Shell, data)),
+    ("crontab", |data| part("crontab", Format::Crontab, data)),
+    ("notes", |data| part("notes.txt", Format::Notes, data)),
     ("bash_history", |data| {
         part("/root/.bash_history", Format::BashHistory, data);
     }),

@@ -45,6 +45,8 @@ pub(crate) enum Dialect {
     Posix,
     /// A grave accent escapes; a backslash is part of a path.
     PowerShell,
+    /// Words and nothing else, as systemd splits them: no byte is an operator.
+    Words,
 }
 
 pub(crate) struct Lexer<'a> {
@@ -110,6 +112,12 @@ impl<'a> Lexer<'a> {
                     return (command, true);
                 }
                 b' ' | b'\t' | b'\r' => self.at += 1,
+                _ if self.dialect == Dialect::Words && !self.continues(self.at) => {
+                    let word = self.word();
+                    if command.words.len() < MOST_WORDS {
+                        command.words.push(word);
+                    }
+                }
                 b'|' => {
                     self.at += 1 + usize::from(matches!(self.byte(1), Some(b'&')));
                     command.piped = self.byte(0) != Some(b'|');
@@ -147,7 +155,7 @@ impl<'a> Lexer<'a> {
     /// Whether a line is continued at `at`.
     fn continues(&self, at: usize) -> bool {
         let mark = match self.dialect {
-            Dialect::Posix => b'\\',
+            Dialect::Posix | Dialect::Words => b'\\',
             Dialect::PowerShell => b'`',
         };
         let rest = &self.text[at..self.end];
@@ -242,10 +250,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn ends_word(&self, byte: u8) -> bool {
-        matches!(
-            byte,
-            b' ' | b'\t' | b'\r' | b'\n' | b';' | b'|' | b'&' | b'(' | b')' | b'<' | b'>'
-        ) || (byte == b'`' && self.dialect == Dialect::Posix)
+        matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+            || (self.dialect != Dialect::Words
+                && matches!(byte, b';' | b'|' | b'&' | b'(' | b')' | b'<' | b'>'))
+            || (byte == b'`' && self.dialect == Dialect::Posix)
     }
 
     fn word(&mut self) -> Word {
@@ -257,7 +265,7 @@ impl<'a> Lexer<'a> {
                 break;
             }
             match byte {
-                b'\\' if self.dialect == Dialect::Posix => {
+                b'\\' if self.dialect != Dialect::PowerShell => {
                     exact = false;
                     out.extend(self.byte(1));
                     self.at += 2;
@@ -319,7 +327,7 @@ impl<'a> Lexer<'a> {
     fn unquote(&self, quote: u8, raw: Range<usize>, out: &mut Vec<u8>) -> bool {
         let inner = &self.text[raw];
         let mark = match self.dialect {
-            Dialect::Posix => b'\\',
+            Dialect::Posix | Dialect::Words => b'\\',
             Dialect::PowerShell => b'`',
         };
         if quote == b'\'' || memchr::memchr(mark, inner).is_none() {
@@ -373,7 +381,7 @@ impl<'a> Lexer<'a> {
             return memchr::memchr(quote, self.text.get(at..end)?).map(|n| at + n);
         }
         let mark = match self.dialect {
-            Dialect::Posix => b'\\',
+            Dialect::Posix | Dialect::Words => b'\\',
             Dialect::PowerShell => b'`',
         };
         while at < end {
