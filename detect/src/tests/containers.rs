@@ -459,3 +459,46 @@ fn documents_are_read_as_a_person_reads_them() {
         assert_eq!(found.spot.field.as_deref(), Some(&b"Secret access key"[..]));
     }
 }
+
+/// A workbook of one sheet whose cells hold their own texts, row after row from the first.
+fn workbook(rows: &[&[&str]]) -> Vec<u8> {
+    let mut sheet = String::from("<worksheet><sheetData>");
+    for (number, row) in (1..).zip(rows) {
+        sheet += &format!("<row r=\"{number}\">");
+        for (column, text) in ('A'..).zip(*row) {
+            sheet +=
+                &format!("<c r=\"{column}{number}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+        }
+        sheet += "</row>";
+    }
+    sheet += "</sheetData></worksheet>";
+    zip(&[
+        ("[Content_Types].xml", b"<Types/>"),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+    ])
+}
+
+#[test]
+fn a_sheets_first_row_is_read_whatever_stands_below_it() {
+    let made = sample("github.token", 31);
+    let below: [&[&str]; 3] = [&[], &["done"], &["done", "by", "ops"]];
+    for rows in 0..=below.len() {
+        let first: &[&str] = &["ci", &made.secret];
+        let all = [&[first], &below[..rows]].concat();
+        let scan = scan_bytes("keys.xlsx", Format::Guess, &workbook(&all));
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{rows} below: {:#?}", outline(&scan));
+        assert_eq!(found[0].spot.line, 1);
+        assert_eq!(found[0].spot.inside, [b"xl/worksheets/sheet1.xml".to_vec()]);
+    }
+    // One whose end is missing.
+    let cut = format!(
+        "<sheetData><row r=\"1\"><c r=\"A1\"><v>1</v></c></row><row r=\"2\"><c r=\"A2\" t=\"str\"><v>{}</v></c>",
+        made.secret
+    );
+    let types: (&str, &[u8]) = ("[Content_Types].xml", b"<Types/>");
+    let cut = zip(&[types, ("xl/worksheets/sheet1.xml", cut.as_bytes())]);
+    let scan = scan_bytes("keys.xlsx", Format::Guess, &cut);
+    assert_eq!(findings(&scan).len(), 1);
+    assert_eq!(findings(&scan)[0].spot.line, 2);
+}

@@ -11,7 +11,7 @@ use super::bytes::Bytes;
 use super::{office, stream};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
-use crate::window::{LineBase, Region, Scanner};
+use crate::window::{Region, Scanner};
 
 /// Members of one archive. Stops: a million empty files.
 pub(crate) const MOST_MEMBERS: usize = 20_000;
@@ -222,7 +222,6 @@ fn document(
         }
         office::Part::Sheet => {
             region.format = Format::Json;
-            region.line = LineBase::Counted(1);
             office::rows(&xml, shared)
         }
     };

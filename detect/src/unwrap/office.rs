@@ -197,18 +197,16 @@ pub(crate) fn shared(xml: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     strings
 }
 
-/// The rows of a sheet, each as one object on the line of its own number, named by the first row.
-/// The first line is row 2's.
+/// The rows of a sheet, each as one object on the line of its own number. The first row names the
+/// cells of those below it; it may hold values itself, and is read without names.
 pub(crate) fn rows(xml: &[u8], shared: &[Zeroizing<Vec<u8>>]) -> Zeroizing<Vec<u8>> {
-    let mut sheet = Sheet {
-        written: 1,
-        ..Sheet::default()
-    };
+    let mut sheet = Sheet::default();
     for piece in pieces(xml) {
         sheet.step(&piece, shared);
     }
-    if sheet.out.is_empty() {
-        object(&[], &sheet.header, &mut sheet.out);
+    // One that was cut off has no end.
+    if !sheet.row.is_empty() {
+        sheet.end_row();
     }
     sheet.out
 }
@@ -285,15 +283,14 @@ impl Sheet {
     }
 
     fn end_row(&mut self) {
-        if self.header.is_empty() {
-            self.header = std::mem::take(&mut self.row);
-            return;
-        }
         let blank = self.number.saturating_sub(self.written + 1);
         self.out.extend(std::iter::repeat_n(b'\n', blank));
         self.written = self.number.max(self.written + 1);
         object(&self.header, &self.row, &mut self.out);
-        self.row.clear();
+        let row = std::mem::take(&mut self.row);
+        if self.header.is_empty() {
+            self.header = row;
+        }
     }
 }
 
