@@ -6,6 +6,7 @@ mod containers;
 mod formats;
 mod histories;
 mod matrix;
+mod office;
 mod pairing;
 mod unwrapping;
 

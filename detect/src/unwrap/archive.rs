@@ -5,8 +5,6 @@
 
 use std::io::{BufReader, Read};
 
-use zeroize::Zeroizing;
-
 use super::bytes::Bytes;
 use super::{office, stream};
 use crate::content::Format;
@@ -146,16 +144,16 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
     }
     let is_document = archive.index_for_name("[Content_Types].xml").is_some()
         || archive.index_for_name("META-INF/manifest.xml").is_some();
-    let shared = archive
-        .by_name(office::SHARED)
-        .ok()
-        .and_then(|mut file| held(scanner, &mut file))
-        .map(|xml| office::shared(&xml))
-        .unwrap_or_default();
-    let has_sheets = archive
-        .file_names()
-        .flatten()
-        .any(|name| office::Part::of(name.as_bytes()) == Some(office::Part::Sheet));
+    let has_sheets = is_document
+        && archive
+            .file_names()
+            .flatten()
+            .any(|name| office::Part::of(name.as_bytes()) == Some(office::Part::Sheet));
+    let mut shared = office::Shared::default();
+    if has_sheets && let Ok(mut file) = archive.by_name(office::SHARED) {
+        let inner = stream::member(scanner, region, office::SHARED.as_bytes());
+        shared_strings(scanner, &inner, &mut shared, &mut file);
+    }
     for index in 0..archive.len().min(MOST_MEMBERS) {
         if scanner.unwrapped > scanner.limits.unwrapped {
             scanner.skipped(&region.member, UnreadWhy::Limit);
@@ -178,9 +176,12 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
         }
         match archive.by_index(index) {
             Ok(mut file) => match office::Part::of(&name).filter(|_| is_document) {
-                Some(part) => document(scanner, inner, part, &shared, &mut file),
-                None if name == office::SHARED.as_bytes() && has_sheets => {}
-                None if name == office::SHARED.as_bytes() => strings(scanner, inner, &shared),
+                Some(part) => document(scanner, inner, part, &mut shared, &mut file),
+                None if name == office::SHARED.as_bytes() => {
+                    if !has_sheets || shared.cut {
+                        strings(scanner, inner, &mut file);
+                    }
+                }
                 None => {
                     stream::read(scanner, &inner, &mut file, None);
                 }
@@ -191,17 +192,44 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
             Err(_) => scanner.skipped(&inner.member, UnreadWhy::Damaged),
         }
     }
+    if let Some(mut unshown) = shared.unshown().filter(|_| !shared.cut) {
+        let mut inner = stream::member(scanner, region, office::SHARED.as_bytes());
+        inner.format = Format::Text;
+        stream::read(scanner, &inner, &mut unshown, None);
+    }
 }
 
-/// Reads the strings of a workbook without sheets: a damaged one keeps what was written in it.
-fn strings(scanner: &mut Scanner<'_>, mut region: Region, shared: &[Zeroizing<Vec<u8>>]) {
-    region.format = Format::Text;
-    let mut text = Zeroizing::new(Vec::new());
-    for string in shared {
-        text.extend_from_slice(string);
-        text.push(b'\n');
+/// Reads the strings that the sheets of a workbook share, to be shown in their cells.
+fn shared_strings(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    shared: &mut office::Shared,
+    file: &mut zip::read::ZipFile<'_, impl Read>,
+) {
+    let size = file.size();
+    let room = scanner.limits.unwrapped.saturating_sub(scanner.unwrapped);
+    let mut input = file.take(room);
+    let read = shared.read(&mut input, size);
+    let left = input.limit();
+    scanner.unwrapped += room - left;
+    shared.cut |= left == 0;
+    if read.is_err() {
+        scanner.skipped(&region.member, UnreadWhy::Damaged);
     }
-    scanner.text(&region, &text, false);
+    if shared.cut {
+        scanner.skipped(&region.member, UnreadWhy::Limit);
+    }
+}
+
+/// Reads the strings of a workbook without its sheets: of a damaged one, or of one too large.
+fn strings(scanner: &mut Scanner<'_>, mut region: Region, input: &mut dyn Read) {
+    region.format = Format::Text;
+    match office::strings(input) {
+        Ok(mut text) => {
+            stream::read(scanner, &region, &mut text, None);
+        }
+        Err(_) => scanner.skipped(&region.member, UnreadWhy::Damaged),
+    }
 }
 
 /// Reads one part of an office document.
@@ -209,30 +237,23 @@ fn document(
     scanner: &mut Scanner<'_>,
     mut region: Region,
     part: office::Part,
-    shared: &[Zeroizing<Vec<u8>>],
+    shared: &mut office::Shared,
     input: &mut dyn Read,
 ) {
-    let Some(xml) = held(scanner, input) else {
-        return scanner.skipped(&region.member, UnreadWhy::Limit);
-    };
-    let text = match part {
-        office::Part::Text => {
+    let read = match part {
+        office::Part::Text => office::lines(input).map(|mut lines| {
             region.format = Format::Text;
-            office::lines(&xml)
-        }
-        office::Part::Sheet => {
+            stream::read(scanner, &region, &mut lines, None);
+        }),
+        office::Part::Sheet => office::rows(input, shared).map(|mut rows| {
             region.format = Format::Json;
-            office::rows(&xml, shared)
-        }
+            stream::read(scanner, &region, &mut rows, None);
+            if rows.is_cut() {
+                scanner.skipped(&region.member, UnreadWhy::Limit);
+            }
+        }),
     };
-    scanner.text(&region, &text, false);
-}
-
-/// All of a member, up to a bound; nothing when it is larger or damaged.
-fn held(scanner: &mut Scanner<'_>, input: &mut dyn Read) -> Option<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut limited = input.take(office::LARGEST_PART + 1);
-    let read = limited.read_to_end(&mut bytes);
-    scanner.unwrapped += bytes.len() as u64;
-    (read.is_ok() && bytes.len() as u64 <= office::LARGEST_PART).then_some(bytes)
+    if read.is_err() {
+        scanner.skipped(&region.member, UnreadWhy::Damaged);
+    }
 }
