@@ -337,6 +337,42 @@ fn a_zip_is_read_where_it_lies_whatever_its_size() {
 }
 
 #[test]
+fn a_directory_of_any_size_is_read_up_to_its_bound() {
+    let (text, secret) = config(38);
+    let name = |n: usize| format!("{n}{}", "x".repeat(60_000));
+    let names: Vec<String> = (0..90).map(name).collect();
+    let mut members: Vec<(&str, &[u8])> = vec![("app.yml", text.as_bytes())];
+    members.extend(names.iter().map(|name| (name.as_str(), &b"x"[..])));
+    let scan = scan_bytes("a.zip", Format::Guess, &zip(&members));
+    check(&scan, &secret, 4, &["app.yml"], &[]);
+    let why: Vec<_> = scan.unread.iter().map(|unread| unread.why).collect();
+    assert_eq!(why, [UnreadWhy::Limit]);
+    // One that has to be searched for among what looks like its entries.
+    let mut searched = b"PK\x03\x04".to_vec();
+    searched.extend(b"PK\x01\x02".repeat(2 << 20));
+    searched.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0\x2e\0\0\0\x03\0\0\0\0\0");
+    let scan = scan_bytes("a.zip", Format::Guess, &searched);
+    let why: Vec<_> = scan.unread.iter().map(|unread| unread.why).collect();
+    assert_eq!(why, [UnreadWhy::Limit]);
+}
+
+#[test]
+fn members_of_one_name_are_all_read() {
+    let (one, two) = (config(39), config(40));
+    let mut archive = zip(&[
+        ("app1.yml", one.0.as_bytes()),
+        ("app2.yml", two.0.as_bytes()),
+    ]);
+    let places: Vec<usize> = memchr::memmem::find_iter(&archive, "app2").collect();
+    for at in places {
+        archive[at + 3] = b'1';
+    }
+    let scan = scan_bytes("a.zip", Format::Guess, &archive);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 2, "{:#?}", outline(&scan));
+}
+
+#[test]
 fn bombs_of_every_compression_end_at_their_bounds() {
     let limits = Limits {
         unwrapped: 1 << 20,

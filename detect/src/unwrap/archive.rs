@@ -3,9 +3,14 @@
 //! Nothing is extracted, no member's name is used for anything but showing where a match lies, and
 //! what cannot be read (encrypted, damaged, over a bound) is named too.
 
-use std::io::{BufReader, Read};
+use std::io::{ErrorKind, Read};
 
-use super::bytes::Bytes;
+use zip::ZipReadOptions;
+use zip::read::{Config, ZipFileEntry};
+use zip::result::ZipError;
+use zip::unstable::read::ZipIterable;
+
+use super::bytes::{Bytes, Fueled};
 use super::{office, stream};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
@@ -15,6 +20,10 @@ use crate::window::{Region, Scanner};
 pub(crate) const MOST_MEMBERS: usize = 20_000;
 /// Bytes of a tar header's long name. Stops: a name of gigabytes.
 const LONGEST_NAME: usize = 16 * 1024;
+
+/// Bytes of a zip's directory, and of what is searched for it: `MOST_MEMBERS` with names of 160 bytes.
+/// Stops: a directory as large as a file may be, which is read twice.
+const LARGEST_DIRECTORY: u64 = 4 << 20;
 
 /// Whether `head` begins a zip.
 pub(crate) fn is_zip(head: &[u8]) -> bool {
@@ -133,69 +142,123 @@ fn pax_path(text: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Reads a zip's members. A zip has its directory at its end.
+/// Reads a zip's members. A zip has its directory at its end, which is read entry by entry: what an
+/// index of it would take is for the archive to say.
 pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
-    let Ok(mut archive) = zip::ZipArchive::new(BufReader::new(bytes.from(0))) else {
-        scanner.skipped(&region.member, UnreadWhy::Damaged);
-        return;
+    let directory = bytes.fueled(LARGEST_DIRECTORY);
+    let mut archive = match ZipIterable::try_new(directory, Config::default()) {
+        Ok(archive) => archive,
+        Err(error) => return scanner.skipped(&region.member, reason(&error)),
     };
     if archive.len() > MOST_MEMBERS {
         scanner.skipped(&region.member, UnreadWhy::Limit);
     }
-    let is_document = archive.index_for_name("[Content_Types].xml").is_some()
-        || archive.index_for_name("META-INF/manifest.xml").is_some();
-    let has_sheets = is_document
-        && archive
-            .file_names()
-            .flatten()
-            .any(|name| office::Part::of(name.as_bytes()) == Some(office::Part::Sheet));
-    let mut shared = office::Shared::default();
-    if has_sheets && let Ok(mut file) = archive.by_name(office::SHARED) {
+    let mut body = bytes.fueled(u64::MAX);
+    let mut book = Workbook::default();
+    let mut strings_at = None;
+    entries(scanner, region, &mut archive, &mut |_, entry| {
+        let name = entry.name_raw();
+        book.is_document |= matches!(name, b"[Content_Types].xml" | b"META-INF/manifest.xml");
+        book.has_sheets |= office::Part::of(name) == Some(office::Part::Sheet);
+        if name == office::SHARED.as_bytes() {
+            strings_at = Some(entry);
+        }
+        true
+    });
+    book.has_sheets &= book.is_document;
+    if let Some(entry) = strings_at.filter(|entry| book.has_sheets && !entry.encrypted())
+        && let Ok(mut file) = entry.with_reader(&mut body, ZipReadOptions::new())
+    {
         let inner = stream::member(scanner, region, office::SHARED.as_bytes());
-        shared_strings(scanner, &inner, &mut shared, &mut file);
+        shared_strings(scanner, &inner, &mut book.shared, &mut file);
     }
-    for index in 0..archive.len().min(MOST_MEMBERS) {
+    entries(scanner, region, &mut archive, &mut |scanner, entry| {
         if scanner.unwrapped > scanner.limits.unwrapped {
             scanner.skipped(&region.member, UnreadWhy::Limit);
-            return;
+            return false;
         }
-        let name = archive
-            .by_index_raw(index)
-            .map(|file| (file.name_raw().to_vec(), file.encrypted(), file.is_dir()));
-        let Ok((name, encrypted, is_dir)) = name else {
-            scanner.skipped(&region.member, UnreadWhy::Damaged);
-            continue;
-        };
-        if is_dir {
-            continue;
+        if !entry.is_dir() {
+            member(scanner, region, &mut book, entry, &mut body);
         }
-        let inner = stream::member(scanner, region, &name);
-        if encrypted {
-            scanner.skipped(&inner.member, UnreadWhy::Encrypted);
-            continue;
-        }
-        match archive.by_index(index) {
-            Ok(mut file) => match office::Part::of(&name).filter(|_| is_document) {
-                Some(part) => document(scanner, inner, part, &mut shared, &mut file),
-                None if name == office::SHARED.as_bytes() => {
-                    if !has_sheets || shared.cut {
-                        strings(scanner, inner, &mut file);
-                    }
-                }
-                None => {
-                    stream::read(scanner, &inner, &mut file, None);
-                }
-            },
-            Err(zip::result::ZipError::UnsupportedArchive(_)) => {
-                scanner.skipped(&inner.member, UnreadWhy::Unsupported);
-            }
-            Err(_) => scanner.skipped(&inner.member, UnreadWhy::Damaged),
-        }
-    }
-    if let Some(mut unshown) = shared.unshown().filter(|_| !shared.cut) {
+        true
+    });
+    if let Some(mut unshown) = book.shared.unshown().filter(|_| !book.shared.cut) {
         let mut inner = stream::member(scanner, region, office::SHARED.as_bytes());
         inner.format = Format::Text;
         stream::read(scanner, &inner, &mut unshown, None);
+    }
+}
+
+/// What is known of an archive that may be an office document.
+#[derive(Default)]
+struct Workbook {
+    is_document: bool,
+    has_sheets: bool,
+    shared: office::Shared,
+}
+
+/// Visits the entries of a zip's directory, as long as it is asked for more.
+fn entries<'r>(
+    scanner: &mut Scanner<'r>,
+    region: &Region,
+    archive: &mut ZipIterable<Fueled<'_>>,
+    visit: &mut dyn FnMut(&mut Scanner<'r>, ZipFileEntry<'static>) -> bool,
+) {
+    let files = match archive.files() {
+        Ok(files) => files,
+        Err(error) => return scanner.skipped(&region.member, reason(&error)),
+    };
+    files.reader_mut().refuel(LARGEST_DIRECTORY);
+    for entry in files.take(MOST_MEMBERS) {
+        match entry {
+            Ok(entry) => {
+                if !visit(scanner, entry) {
+                    return;
+                }
+            }
+            Err(error) => return scanner.skipped(&region.member, reason(&error)),
+        }
+    }
+}
+
+/// Reads one member of a zip.
+fn member(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    book: &mut Workbook,
+    entry: ZipFileEntry<'static>,
+    body: &mut Fueled<'_>,
+) {
+    let name = entry.name_raw().to_vec();
+    let inner = stream::member(scanner, region, &name);
+    if entry.encrypted() {
+        return scanner.skipped(&inner.member, UnreadWhy::Encrypted);
+    }
+    let mut file = match entry.with_reader(body, ZipReadOptions::new()) {
+        Ok(file) => file,
+        Err(error) => return scanner.skipped(&inner.member, reason(&error)),
+    };
+    match office::Part::of(&name).filter(|_| book.is_document) {
+        Some(part) => document(scanner, inner, part, &mut book.shared, &mut file),
+        None if name == office::SHARED.as_bytes() => {
+            if !book.has_sheets || book.shared.cut {
+                strings(scanner, inner, &mut file);
+            }
+        }
+        None => {
+            stream::read(scanner, &inner, &mut file, None);
+        }
+    }
+}
+
+/// Why a zip or a member of it could not be read.
+fn reason(error: &ZipError) -> UnreadWhy {
+    match error {
+        ZipError::Io(error) if error.kind() == ErrorKind::QuotaExceeded => UnreadWhy::Limit,
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
+            UnreadWhy::Unsupported
+        }
+        _ => UnreadWhy::Damaged,
     }
 }
 

@@ -16,6 +16,9 @@ use crate::window::{Region, Scanner};
 /// nested archive that takes the host's memory.
 const LARGEST_HELD: usize = 16 << 20;
 
+/// Bytes that a reader which goes back and forth holds.
+const STRETCH: usize = 8 << 10;
+
 /// Bytes with random access.
 pub(crate) enum Bytes<'a> {
     /// Those of a part, read where they lie.
@@ -75,6 +78,17 @@ impl<'r> Bytes<'r> {
     pub(crate) fn from(&self, at: u64) -> At<'_> {
         At { bytes: self, at }
     }
+
+    /// A reader for a directory of at most `fuel` bytes, or for so many bytes searched for it: it
+    /// goes back and forth, and fails when they are used up.
+    pub(crate) fn fueled(&self, fuel: u64) -> Fueled<'_> {
+        Fueled {
+            input: self.from(0),
+            held: Zeroizing::default(),
+            start: 0,
+            fuel,
+        }
+    }
 }
 
 /// A reader of [`Bytes`].
@@ -109,5 +123,57 @@ impl Seek for At<'_> {
         };
         self.at = to.ok_or(Error::from(ErrorKind::InvalidInput))?;
         Ok(self.at)
+    }
+}
+
+/// A reader of [`Bytes`] that holds the stretch which it is in, and ends when its fuel has.
+pub(crate) struct Fueled<'a> {
+    input: At<'a>,
+    held: Zeroizing<Vec<u8>>,
+    /// Where what is held begins.
+    start: u64,
+    fuel: u64,
+}
+
+impl Fueled<'_> {
+    /// Bytes that may be read from here on.
+    pub(crate) fn refuel(&mut self, fuel: u64) {
+        self.fuel = fuel;
+    }
+}
+
+impl Read for Fueled<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.fuel = self
+            .fuel
+            .checked_sub(into.len() as u64)
+            .ok_or(Error::from(ErrorKind::QuotaExceeded))?;
+        let at = self.input.at;
+        let inside = |start: u64, held: &[u8]| {
+            let from = usize::try_from(at.checked_sub(start)?).ok()?;
+            held.get(from..)
+                .filter(|rest| !rest.is_empty())
+                .map(|_| from)
+        };
+        let from = match inside(self.start, &self.held) {
+            Some(from) => from,
+            None => {
+                self.held.resize(STRETCH, 0);
+                let count = self.input.read(&mut self.held)?;
+                self.held.truncate(count);
+                self.start = at;
+                0
+            }
+        };
+        let count = into.len().min(self.held.len() - from);
+        into[..count].copy_from_slice(&self.held[from..from + count]);
+        self.input.at = at + count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Fueled<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.input.seek(to)
     }
 }
