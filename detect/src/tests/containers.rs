@@ -357,6 +357,25 @@ fn a_directory_of_any_size_is_read_up_to_its_bound() {
 }
 
 #[test]
+fn members_whose_decoder_has_no_bound_of_memory_are_named() {
+    let (text, secret) = config(41);
+    for method in [14, 95] {
+        let mut archive = zip(&[("a", b"x"), ("app.yml", text.as_bytes())]);
+        // LZMA and xz (APPNOTE 4.4.5), in both of the first member's headers.
+        archive[8] = method;
+        let central = memchr::memmem::find(&archive, b"PK\x01\x02").unwrap();
+        archive[central + 10] = method;
+        let scan = scan_bytes("a.zip", Format::Guess, &archive);
+        check(&scan, &secret, 4, &["app.yml"], &[]);
+        let unread = &scan.unread[0];
+        assert_eq!(
+            (unread.why, unread.inside.as_slice(), scan.unread.len()),
+            (UnreadWhy::Unsupported, &[b"a".to_vec()][..], 1)
+        );
+    }
+}
+
+#[test]
 fn members_of_one_name_are_all_read() {
     let (one, two) = (config(39), config(40));
     let mut archive = zip(&[

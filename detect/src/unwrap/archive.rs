@@ -234,6 +234,10 @@ fn member(
     if entry.encrypted() {
         return scanner.skipped(&inner.member, UnreadWhy::Encrypted);
     }
+    // LZMA and xz are left out: the library undoes them with as much memory as they ask for.
+    if !zip::SUPPORTED_COMPRESSION_METHODS.contains(&entry.compression()) {
+        return scanner.skipped(&inner.member, UnreadWhy::Unsupported);
+    }
     let mut file = match entry.with_reader(body, ZipReadOptions::new()) {
         Ok(file) => file,
         Err(error) => return scanner.skipped(&inner.member, reason(&error)),
