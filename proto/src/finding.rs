@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::credential::{Confidence, CredentialId, Fingerprint, Kind, Preview, Provider, RuleId};
+use crate::git::Git;
 use crate::place::{Origin, Place, Reach, SafeText, Spot};
 use crate::time::Time;
 
@@ -233,6 +234,9 @@ pub struct Finding {
     /// Which process, unit, container.
     #[serde(default)]
     pub origin: Origin,
+    /// What Git says of it, where it lies in a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
     /// Whether a secret store handed it over.
     #[serde(default)]
     pub delivered: bool,

@@ -19,6 +19,7 @@ pub mod coverage;
 pub mod credential;
 pub mod digest;
 pub mod finding;
+pub mod git;
 pub mod limits;
 pub mod people;
 pub mod place;

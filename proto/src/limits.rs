@@ -31,6 +31,10 @@ pub const FINDINGS_PER_REPORT: usize = 500;
 /// Proofs attached to one finding.
 pub const PROOFS_PER_FINDING: usize = 8;
 
+/// Remotes of one repository that are named. Stops: a configuration of a million remotes in every
+/// finding.
+pub const GIT_REMOTES: usize = 16;
+
 /// Unit files named by one process's origin.
 pub const UNIT_FILES: usize = 16;
 

@@ -24,6 +24,7 @@ use akwatch_proto::digest::{Element, SetDigest};
 use akwatch_proto::finding::{
     Finding, FindingKey, GoneProof, Presence, PresenceState, Proof, Subject, UnknownWhy, WhyNew,
 };
+use akwatch_proto::git::{CommitId, Git, PushState, Remote};
 use akwatch_proto::limits;
 use akwatch_proto::place::{Capture, Encoding, Origin, Place, Reach, SafeText, Spot, Workload};
 use akwatch_proto::signed::{Audience, Signed};
@@ -83,6 +84,19 @@ fn finding() -> Finding {
             acl: false,
         },
         origin: Origin::default(),
+        git: Some(Git {
+            repository: safe("/srv/app"),
+            commit: Some(CommitId::parse(&"5d".repeat(20)).unwrap()),
+            authored: Some(Time(1_690_000_000_000)),
+            path: Some(safe("deploy/app.yml")),
+            state: PushState::Pushed,
+            why: None,
+            remotes: vec![Remote {
+                name: safe("origin"),
+                address: Some(safe("git.example.org/acme/app")),
+                reached: true,
+            }],
+        }),
         delivered: false,
         presence: Presence::Present {
             since: Time(1_700_000_000_000),
@@ -121,6 +135,7 @@ fn process_finding() -> Finding {
             unit_files: vec![safe("/etc/payments.env")],
             container: None,
         },
+        git: None,
         ..finding()
     }
 }

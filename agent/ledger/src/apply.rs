@@ -530,6 +530,7 @@ impl Scene<'_> {
                 spot: observed.spot.clone(),
                 reach: observed.reach.clone(),
                 origin: observed.origin.clone(),
+                git: None,
                 delivered: observed.delivered,
                 presence: Presence::Present { since: at },
                 why_new: self.reading.why_new,

@@ -220,6 +220,7 @@ fn stand_in(asked: &Asked, rule: &RuleId, in_force: &InForce) -> Option<Record> 
         spot: Spot::default(),
         reach: Reach::default(),
         origin: Origin::default(),
+        git: None,
         delivered: false,
         presence: Presence::Unknown {
             since,

@@ -408,6 +408,7 @@ impl Host {
                 ..Reach::default()
             },
             origin: Origin::default(),
+            git: None,
             delivered: false,
             presence: Presence::Present { since: now },
             why_new: WhyNew::PlaceChanged,

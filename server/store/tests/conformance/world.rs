@@ -399,6 +399,7 @@ pub(crate) fn finding(place: Place, secret: u64) -> Finding {
             ..Reach::default()
         },
         origin: Origin::default(),
+        git: None,
         delivered: false,
         presence: Presence::Present { since: SEEN },
         why_new: WhyNew::PlaceChanged,
