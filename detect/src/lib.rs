@@ -14,6 +14,7 @@ mod judge;
 mod name;
 mod pair;
 pub mod places;
+pub mod repository;
 pub mod rule;
 pub mod sample;
 pub mod scan;

@@ -107,53 +107,21 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
 }
 
 /// One object's place in a pack.
-struct Entry {
+pub(crate) struct Entry {
     at: u64,
-    base: Base,
+    pub(crate) base: Base,
     /// Bytes when inflated: of the object, or of the delta.
-    size: u64,
+    pub(crate) size: u64,
     /// Where its compressed bytes begin.
-    data: u64,
+    pub(crate) data: u64,
 }
 
-#[derive(Clone, Copy)]
-enum Base {
-    None(Kind),
-    At(u64),
-    /// By its id, which may lie in this pack.
-    Named([u8; 20]),
-}
-
-struct Object {
-    kind: Kind,
-    content: Zeroizing<Vec<u8>>,
-    /// What a delta brought.
-    brought: Option<Vec<Range<usize>>>,
-}
-
-struct Pack<'a> {
-    bytes: &'a Bytes<'a>,
-    kept: HashMap<u64, Rc<Object>>,
-    order: VecDeque<u64>,
-    held: usize,
-    /// Where the files that were read lie: a delta may name its base by id.
-    ids: HashMap<[u8; 20], u64>,
-}
-
-impl Pack<'_> {
-    fn entry(&self, at: u64) -> Option<Entry> {
-        let mut head = [0_u8; 64];
-        let mut input = self.bytes.from(at);
-        let mut filled = 0;
-        while filled < head.len() {
-            match input.read(&mut head[filled..]).ok()? {
-                0 => break,
-                count => filled += count,
-            }
-        }
+impl Entry {
+    /// The entry at `at` that begins with `head`, of which 64 bytes are enough.
+    pub(crate) fn parse(head: &[u8], at: u64) -> Option<Entry> {
         let mut used = 0;
         let mut next = || {
-            let byte = *head[..filled].get(used)?;
+            let byte = *head.get(used)?;
             used += 1;
             Some(byte)
         };
@@ -196,6 +164,45 @@ impl Pack<'_> {
             data: at + used as u64,
         })
     }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Base {
+    None(Kind),
+    At(u64),
+    /// By its id, which may lie in this pack.
+    Named([u8; 20]),
+}
+
+pub(crate) struct Object {
+    pub(crate) kind: Kind,
+    pub(crate) content: Zeroizing<Vec<u8>>,
+    /// What a delta brought.
+    pub(crate) brought: Option<Vec<Range<usize>>>,
+}
+
+struct Pack<'a> {
+    bytes: &'a Bytes<'a>,
+    kept: HashMap<u64, Rc<Object>>,
+    order: VecDeque<u64>,
+    held: usize,
+    /// Where the files that were read lie: a delta may name its base by id.
+    ids: HashMap<[u8; 20], u64>,
+}
+
+impl Pack<'_> {
+    fn entry(&self, at: u64) -> Option<Entry> {
+        let mut head = [0_u8; 64];
+        let mut input = self.bytes.from(at);
+        let mut filled = 0;
+        while filled < head.len() {
+            match input.read(&mut head[filled..]).ok()? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        Entry::parse(&head[..filled], at)
+    }
 
     /// Reads one object; answers where the next begins, nothing when the pack is damaged.
     fn read(&mut self, scanner: &mut Scanner<'_>, region: &Region, entry: &Entry) -> Option<u64> {
@@ -222,7 +229,7 @@ impl Pack<'_> {
                 brought: None,
             },
             (_, base) => match base.and_then(|base| self.object(scanner, base)) {
-                Some(base) => apply(&base, &content)?,
+                Some(base) => apply(&base, &content, LARGEST_OBJECT)?,
                 None => {
                     scanner.skipped(&region.member, UnreadWhy::Limit);
                     return Some(end);
@@ -304,7 +311,7 @@ impl Pack<'_> {
         };
         self.keep(at, Rc::clone(&object));
         for (at, delta) in deltas.into_iter().rev() {
-            object = Rc::new(apply(&object, &delta)?);
+            object = Rc::new(apply(&object, &delta, LARGEST_OBJECT)?);
             scanner.unwrapped += object.content.len() as u64;
             self.keep(at, Rc::clone(&object));
         }
@@ -328,12 +335,12 @@ impl Pack<'_> {
     }
 }
 
-/// What a delta makes of its base.
-fn apply(base: &Object, delta: &[u8]) -> Option<Object> {
+/// What a delta makes of its base, if that has no more than `largest` bytes.
+pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<Object> {
     let mut rest = delta;
     let from = length(&mut rest)?;
     let to = length(&mut rest)?;
-    if from != base.content.len() as u64 || to > LARGEST_OBJECT {
+    if from != base.content.len() as u64 || to > largest {
         return None;
     }
     let to = usize::try_from(to).ok()?;
@@ -452,7 +459,7 @@ fn object_name(object: &Object) -> Vec<u8> {
 }
 
 /// An object's id.
-fn id_of(object: &Object) -> [u8; 20] {
+pub(crate) fn id_of(object: &Object) -> [u8; 20] {
     let mut hash = Sha1::new();
     hash.update(format!("{} {}\0", object.kind.name(), object.content.len()));
     hash.update(object.content.as_slice());
