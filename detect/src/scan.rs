@@ -26,7 +26,8 @@ pub struct Limits {
     pub bytes: u64,
     /// Bytes produced by undoing encodings and compression.
     pub unwrapped: u64,
-    /// Encodings and containers inside one another.
+    /// Encodings and containers inside one another. Ten are five wrappings as people count them: a
+    /// release of Helm is base64 twice, gzip, JSON and base64 again.
     pub depth: u32,
     /// Matches kept of one scan.
     pub matches: usize,
@@ -37,7 +38,7 @@ impl Default for Limits {
         Limits {
             bytes: 1 << 30,
             unwrapped: 256 << 20,
-            depth: 5,
+            depth: 10,
             matches: akwatch_proto::limits::FINDINGS_PER_PLACE,
         }
     }

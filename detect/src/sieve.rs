@@ -308,8 +308,10 @@ impl Sieve<'_> {
             if hits.len() >= most {
                 return;
             }
-            if keys && marker.shapes.is_empty() {
+            if keys && marker.is_pem() {
                 hits.push(Hit::Pem(at));
+            } else if keys && marker.shapes.is_empty() {
+                hits.extend(inline::armoured(text, at).map(Hit::Wrapped));
             }
             let shapes = marker.shapes.iter().filter_map(|&(anchor, offset)| {
                 let rule = rules.rule(anchor.rule);

@@ -6,6 +6,7 @@ use aho_corasick::{AhoCorasick, Input, Span};
 use memchr::memmem::Finder;
 
 use crate::rule::Anchor;
+use crate::unwrap::inline;
 
 /// A literal and what may hold it.
 #[derive(Debug)]
@@ -13,8 +14,15 @@ pub(super) struct Marker {
     literal: Vec<u8>,
     /// Where the piece of it begins that is searched.
     piece: usize,
-    /// The shapes that hold it, each with its place in them; none for a PEM.
+    /// The shapes that hold it, each with its place in them; none for a PEM and for armour.
     pub(super) shapes: Vec<(Anchor, usize)>,
+}
+
+impl Marker {
+    /// Whether it is how a private key begins.
+    pub(super) fn is_pem(&self) -> bool {
+        self.literal == PEM
+    }
 }
 
 /// All of them.
@@ -47,6 +55,9 @@ impl Markers {
             short: Vec::new(),
         };
         markers.add(PEM, Vec::new());
+        for armour in inline::ARMOURS {
+            markers.add(armour, Vec::new());
+        }
         markers
     }
 

@@ -290,7 +290,7 @@ fn bombs_and_deep_nesting_end_at_their_bounds() {
     );
     assert!(scan.work < 8 << 20, "{} bytes of work", scan.work);
     let mut nested = config(5).0.into_bytes();
-    for _ in 0..8 {
+    for _ in 0..Limits::default().depth + 2 {
         nested = gzip(&nested);
     }
     let scan = scan_bytes("a.gz", Format::Guess, &nested);
@@ -365,6 +365,47 @@ fn what_is_written_out_in_escapes_is_read() {
             found.len() == 1 && found.iter().all(whole),
             "{name} {text} {:?}",
             outline(&scan)
+        );
+    }
+}
+
+#[test]
+fn a_container_in_any_armour_is_opened() {
+    let (text, secret) = config(43);
+    let packed = gzip(text.as_bytes());
+    let wide: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    let hex: String = packed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let zstd = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    for (name, text) in [
+        (
+            "a.json",
+            format!("{{\"body\": \"{}\"}}\n", URL_SAFE_NO_PAD.encode(&packed)),
+        ),
+        (
+            "a.json",
+            format!("{{\"body\": \"{}\"}}\n", URL_SAFE_NO_PAD.encode(&zstd)),
+        ),
+        (
+            "a.log",
+            format!("GET /x?state={} HTTP/1.1\n", URL_SAFE_NO_PAD.encode(&zstd)),
+        ),
+        ("a.conf", format!("blob = {hex}\n")),
+        ("a.yml", format!("content: {}\n", STANDARD.encode(&wide))),
+    ] {
+        let scan = scan_bytes(name, Format::Guess, text.as_bytes());
+        let found = findings(&scan);
+        let whole = |found: &&crate::scan::Match| {
+            let told = found.secret.as_ref();
+            found.id.is_some() && told.is_some_and(|told| told.expose() == secret.as_bytes())
+        };
+        assert!(
+            found.len() == 1 && found.iter().all(whole),
+            "{name} {text} {:?} {:?}",
+            outline(&scan),
+            scan.unread
         );
     }
 }

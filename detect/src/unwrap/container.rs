@@ -205,6 +205,8 @@ fn is_message(head: &[u8], name: &[u8]) -> bool {
             b"Delivered-To:",
             b"MIME-Version:",
             b"Message-ID:",
+            b"Content-Type:",
+            b"Content-Transfer-Encoding:",
         ]
         .iter()
         .any(|field| head.starts_with(field))

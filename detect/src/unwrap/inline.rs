@@ -68,7 +68,8 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
         return false;
     }
     if head.iter().all(u8::is_ascii_hexdigit) {
-        return hex_head(head) && hex(head).is_some_and(|bytes| is_texty(&bytes));
+        let holds = |bytes: Vec<u8>| is_texty(&bytes) || is_container(&bytes);
+        return hex_head(head) && hex(head).is_some_and(holds);
     }
     STANDARD
         .decode(head)
@@ -124,16 +125,15 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// Whether the first eight hexadecimal digits stand for text. Most long runs are digests: this tells
-/// without decoding the rest.
+/// Whether the first hexadecimal digits stand for text or for a container's mark. Most long runs are
+/// digests: this tells without decoding the rest.
 fn hex_head(run: &[u8]) -> bool {
-    let mut bytes = [0; 4];
+    let mut bytes = [0; 6];
     for (byte, pair) in bytes.iter_mut().zip(run.chunks_exact(2)) {
         *byte = DIGITS[usize::from(pair[0])] << 4 | DIGITS[usize::from(pair[1])] & 0xf;
     }
-    bytes
-        .iter()
-        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+    let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    bytes[..4].iter().all(text) || is_container(&bytes)
 }
 
 /// Whether decoded bytes begin with the mark of a compressed stream or an archive: marks of three bytes
@@ -146,8 +146,51 @@ pub(crate) fn is_container(bytes: &[u8]) -> bool {
         || bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
 }
 
+/// What base64 of a container begins with: gzip, zstd in either alphabet, bzip2, xz, zip, rpm, ar. In the
+/// alphabet for addresses its runs are cut by marks, and so are too short for the sieve.
+pub(crate) const ARMOURS: [&[u8]; 9] = [
+    b"H4sI",
+    b"KLUv_",
+    b"KLUv/",
+    b"QlpoO",
+    b"/Td6WF",
+    b"_Td6WF",
+    b"UEsDB",
+    b"7avu2",
+    b"ITxhcmNo",
+];
+/// Bytes of a container in base64, at least.
+const SHORTEST_ARMOUR: usize = 32;
+
+/// The base64 of a container that begins at `at`, where one of [`ARMOURS`] stands, if the sieve's own
+/// search for long runs does not see it.
+pub(crate) fn armoured(text: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+    let either = |b: &u8| is_base64(*b) || matches!(b, b'-' | b'_');
+    if at
+        .checked_sub(1)
+        .is_some_and(|before| either(&text[before]))
+    {
+        return None;
+    }
+    let run = text[at..]
+        .iter()
+        .take(32)
+        .take_while(|b| is_base64(**b))
+        .count();
+    let length = text[at..].iter().take_while(|b| either(b)).count();
+    let padding = text[at + length..]
+        .iter()
+        .take(2)
+        .take_while(|b| **b == b'=')
+        .count();
+    (run < 32 && length >= SHORTEST_ARMOUR).then_some(at..at + length + padding)
+}
+
 /// Printable in nine of ten bytes and not a run of one byte: what names and values are made of.
 pub(crate) fn is_texty(bytes: &[u8]) -> bool {
+    // The mark of UTF-16 is no text.
+    let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let bytes = if marked { &bytes[2..] } else { bytes };
     if bytes.is_empty() {
         return false;
     }
@@ -247,12 +290,29 @@ pub(crate) fn escapes(text: &[u8]) -> usize {
                 .is_some_and(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
     };
     let count = text.chunks_exact(width).take_while(is_text).count();
-    if count < FEWEST_ESCAPES {
-        0
-    } else {
-        count * width
+    if count >= FEWEST_ESCAPES {
+        return count * width;
     }
+    // Backslashes that were escaped again, as often as the text was wrapped.
+    let (mut at, mut count) = (0, 0);
+    while text.get(at..at + width).is_some_and(|unit| is_text(&unit)) {
+        at += width;
+        count += 1;
+        let more = text[at..]
+            .iter()
+            .take(MOST_BACKSLASHES)
+            .take_while(|b| **b == b'\\')
+            .count();
+        if more == 0 {
+            break;
+        }
+        at += more - 1;
+    }
+    if count < FEWEST_ESCAPES { 0 } else { at }
 }
+
+/// Backslashes before one escape: two to the power of how often it is wrapped.
+const MOST_BACKSLASHES: usize = 32;
 
 /// Whether `text` begins with an escaped `=` or `:`.
 pub(crate) fn is_separator(text: &[u8]) -> bool {
