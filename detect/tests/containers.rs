@@ -147,6 +147,159 @@ fn a_damaged_database_ends_and_is_named() {
     );
 }
 
+fn why(scan: &Scan) -> Vec<UnreadWhy> {
+    scan.unread.iter().map(|unread| unread.why).collect()
+}
+
+#[test]
+fn tables_without_row_ids_are_read_page_by_page() {
+    let (short, long) = (
+        sample("aws.access-key", 50),
+        sample("tencent.access-key", 51),
+    );
+    let filler: String = (0..3000)
+        .map(|n| format!("INSERT INTO keys VALUES('{n}', 'eu', 'x{n}', 'none');"))
+        .collect();
+    for page_size in [512, 4096, 65536] {
+        let bytes = database(&[
+            &format!("PRAGMA page_size = {page_size};"),
+            "CREATE TABLE keys(name TEXT, region TEXT, access_key TEXT, secret_key TEXT, PRIMARY KEY(region, name)) WITHOUT ROWID;",
+            "BEGIN;",
+            &filler,
+            &format!(
+                "INSERT INTO keys VALUES('1500a', 'eu', '{}', '{}');",
+                short.id, short.secret
+            ),
+            &format!(
+                "INSERT INTO keys VALUES('9a', 'eu', '{}\nsecretId={}\nsecretKey={}\n', '');",
+                "# nothing\n".repeat(9000),
+                long.id,
+                long.secret
+            ),
+            "COMMIT;",
+        ]);
+        let scan = scan_bytes("a.db", &bytes);
+        assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+        let found = findings(&scan);
+        assert_eq!(found.len(), 2, "pages of {page_size}");
+        for made in [&short, &long] {
+            let found = found
+                .iter()
+                .find(|found| holds(found, &made.secret))
+                .unwrap();
+            assert!(found.id.is_some());
+            assert_eq!(found.spot.inside, [b"keys".to_vec()]);
+        }
+        let found = found.iter().find(|found| holds(found, &short.secret));
+        assert_eq!(
+            found.unwrap().spot.field.as_deref(),
+            Some(&b"secret_key"[..])
+        );
+    }
+}
+
+#[test]
+fn what_was_deleted_is_read_however_much_it_is() {
+    let made = sample("github.token", 52);
+    let insert = |n: usize, text: &str| {
+        format!(
+            "INSERT INTO a VALUES({n}, '{}{text}');",
+            "word ".repeat(100)
+        )
+    };
+    let rows: String = (0..8000).map(|n| insert(n, "")).collect();
+    let bytes = database(&[
+        "PRAGMA secure_delete = 0; CREATE TABLE a(n INTEGER PRIMARY KEY, text TEXT); BEGIN;",
+        &rows,
+        &insert(8001, &made.secret),
+        &insert(8002, ""),
+        "COMMIT; DELETE FROM a WHERE n % 2 = 1;",
+    ]);
+    let scan = scan_bytes("a.db", &bytes);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].spot.inside, [b"(deleted)".to_vec()]);
+    assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+}
+
+#[test]
+fn what_a_database_leaves_out_is_a_limit() {
+    let made = sample("github.token", 53);
+    let tables: String = (0..4100)
+        .map(|n| format!("CREATE TABLE t{n}(a);"))
+        .collect();
+    let bytes = database(&["BEGIN;", &tables, "COMMIT;"]);
+    assert_eq!(why(&scan_bytes("a.db", &bytes)), [UnreadWhy::Limit]);
+    // A long row is read to its end, though not by its columns.
+    let bytes = database(&[
+        "CREATE TABLE a(text TEXT);",
+        &format!(
+            "INSERT INTO a VALUES('{}{}');",
+            "word ".repeat(600_000),
+            made.secret
+        ),
+    ]);
+    let scan = scan_bytes("a.db", &bytes);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].spot.inside, [b"a".to_vec()]);
+    assert_eq!(found[0].spot.line, 1);
+    assert_eq!(why(&scan), [UnreadWhy::Limit]);
+    // The bound of what is unwrapped, reached between rows.
+    let rows = format!("INSERT INTO a VALUES('{}');", "word ".repeat(80)).repeat(2000);
+    let bytes = database(&["CREATE TABLE a(text TEXT); BEGIN;", &rows, "COMMIT;"]);
+    let limits = Limits {
+        unwrapped: 64 << 10,
+        ..Limits::default()
+    };
+    let scan = Detector::new(RuleSet::builtin(), limits).scan(&[Part {
+        name: b"a.db",
+        format: Format::Guess,
+        start: Position::default(),
+        source: &bytes,
+    }]);
+    assert_eq!(why(&scan), [UnreadWhy::Limit]);
+    assert!(scan.work < 1 << 20, "{} bytes of work", scan.work);
+}
+
+#[test]
+fn statements_of_a_schema_are_read() {
+    let made = sample("github.token", 54);
+    let bytes = database(&[&format!("CREATE VIEW a AS SELECT '{}';", made.secret)]);
+    let scan = scan_bytes("a.db", &bytes);
+    assert_eq!(findings(&scan).len(), 1);
+    assert_eq!(findings(&scan)[0].spot.inside, [b"sqlite_schema".to_vec()]);
+}
+
+#[test]
+fn a_page_made_to_be_read_many_times_is_read_once() {
+    let bytes = database(&[
+        "PRAGMA page_size = 65536; CREATE TABLE a(text TEXT);",
+        &format!("INSERT INTO a VALUES('{}');", "word ".repeat(12_000)),
+    ]);
+    let page = 65536;
+    let content = usize::from(u16::from_be_bytes([bytes[page + 5], bytes[page + 6]]));
+    let mut same_cell = bytes.clone();
+    let cells = (content - 8) / 2;
+    same_cell[page + 3..page + 5].copy_from_slice(&u16::try_from(cells).unwrap().to_be_bytes());
+    for cell in 0..cells {
+        let at = page + 8 + cell * 2;
+        same_cell.copy_within(page + 8..page + 10, at);
+    }
+    let mut blocks = bytes.clone();
+    let number = |at: usize| u16::try_from(at).unwrap().to_be_bytes();
+    blocks[page + 1..page + 3].copy_from_slice(&number(content + 8));
+    for block in (content + 8..65000).step_by(8) {
+        blocks[page + block..page + block + 2].copy_from_slice(&number(block + 8));
+        blocks[page + block + 2..page + block + 4].copy_from_slice(&number(65536 - block));
+    }
+    for (damaged, what) in [(same_cell, "cells"), (blocks, "free blocks")] {
+        let scan = scan_bytes("a.db", &damaged);
+        assert_eq!(why(&scan), [UnreadWhy::Damaged], "{what}");
+        assert!(scan.work < 2 << 20, "{what}: {} bytes of work", scan.work);
+    }
+}
+
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args([

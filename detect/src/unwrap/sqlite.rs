@@ -2,12 +2,16 @@
 //!
 //! The file format is the one that <https://www.sqlite.org/fileformat2.html> describes. Every page
 //! is visited once, whatever its pointers say; what lies on free pages and between cells is what
-//! was deleted and is there still, and is read as text.
+//! was deleted and is there still, and is read as text. What a database may make us hold is bounded
+//! by its own pages; what is left out is said.
 
-use std::collections::HashSet;
-use std::io::Read as _;
+use std::io::{Cursor, Error, ErrorKind, Read};
 
 use zeroize::Zeroizing;
+
+mod schema;
+
+use schema::{Columns, MOST_COLUMNS, Schema};
 
 use super::bytes::Bytes;
 use super::{charset, stream};
@@ -15,17 +19,20 @@ use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{LineBase, Region, Scanner};
 
-/// Bytes of one row that are put together. Stops: a row of gigabytes.
+/// Bytes of one row that are put together. Stops: a row of gigabytes. What follows is read as text.
 const LONGEST_ROW: u64 = 1 << 20;
-/// Bytes of rows that are judged at once.
+/// Bytes of a row that are read again with what follows them: a value may lie on both sides.
+const OVERLAP: usize = 4096;
+/// Bytes of rows, or of what was deleted, that are judged at once.
 const BATCH: usize = 256 << 10;
-/// Tables of one database. Stops: a schema that never ends.
-const MOST_TABLES: usize = 4096;
 /// Levels of a tree of pages: SQLite's own bound is 20.
-const DEEPEST: u32 = 20;
+const DEEPEST: usize = 20;
 
-const TABLE_LEAF: u8 = 13;
+/// Kinds of pages of a tree.
+const INDEX_INNER: u8 = 2;
 const TABLE_INNER: u8 = 5;
+const INDEX_LEAF: u8 = 10;
+const TABLE_LEAF: u8 = 13;
 
 /// Whether `head` begins a database.
 pub(crate) fn is_sqlite(head: &[u8]) -> bool {
@@ -34,59 +41,35 @@ pub(crate) fn is_sqlite(head: &[u8]) -> bool {
 
 /// Reads all tables of a database.
 pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
-    let Some(mut database) = Database::open(bytes) else {
-        return scanner.skipped(&region.member, UnreadWhy::Damaged);
-    };
-    let mut tables = Vec::new();
-    let mut deleted = Deleted::default();
     let mut remains = stream::member(scanner, region, b"(deleted)");
     remains.format = Format::Text;
-    let schema = database.walk(scanner, 1, &mut deleted, &mut |_, row| {
-        let text = |at: usize| row.get(at).and_then(Cell::text);
-        if let (Some(b"table"), Some(name), Some(root)) = (
-            text(0).as_deref().map(Vec::as_slice),
-            text(1),
-            row.get(3).and_then(Cell::integer),
-        ) && let Ok(root) = u32::try_from(root)
-            && root > 0
-            && tables.len() < MOST_TABLES
-        {
-            let columns = text(4).map(|sql| columns(&sql)).unwrap_or_default();
-            tables.push((name, root, columns));
-        }
+    let Some(mut database) = Database::open(bytes, remains) else {
+        return scanner.skipped(&region.member, UnreadWhy::Damaged);
+    };
+    let mut schema = Schema::default();
+    let statements = Columns::of_schema();
+    let name = b"sqlite_schema";
+    database.table(scanner, region, name, 1, &statements, &mut |row| {
+        schema.add(row);
     });
-    deleted.flush(scanner, &mut remains);
-    let mut sound = schema;
-    for (name, root, columns) in tables {
-        let mut inner = stream::member(scanner, region, &name);
-        inner.format = Format::Json;
-        let mut batch = Batch::default();
-        sound &= database.walk(scanner, root, &mut deleted, &mut |scanner, row| {
-            batch.row(&columns, &row);
-            if batch.text.len() >= BATCH {
-                batch.flush(scanner, &mut inner);
-            }
-            for cell in &row {
-                if let Cell::Blob(blob) = cell
-                    && stream::is_container(blob)
-                {
-                    inner.line = LineBase::Fixed(batch.first + batch.rows);
-                    stream::nested(scanner, &inner, blob);
-                }
-            }
-        });
-        batch.flush(scanner, &mut inner);
-        deleted.flush(scanner, &mut remains);
+    database.limited |= schema.cut;
+    for table in schema.tables {
+        let columns = Columns::of(&table.sql);
+        let name = &table.name;
+        database.table(scanner, region, name, table.root, &columns, &mut |_| {});
     }
-    database.free_pages(&mut deleted, scanner, &mut remains);
-    if !sound {
+    database.free_pages(scanner);
+    if database.limited {
+        scanner.skipped(&region.member, UnreadWhy::Limit);
+    }
+    if database.damaged {
         scanner.skipped(&region.member, UnreadWhy::Damaged);
     }
 }
 
 /// Rows of one table, as one object a line.
-#[derive(Default)]
 struct Batch {
+    region: Region,
     text: Zeroizing<Vec<u8>>,
     /// Rows before this batch, and in it.
     first: u32,
@@ -94,30 +77,37 @@ struct Batch {
 }
 
 impl Batch {
-    fn row(&mut self, columns: &[Vec<u8>], row: &[Cell]) {
+    fn row(&mut self, scanner: &mut Scanner<'_>, columns: &Columns, row: &Row) {
         self.text.push(b'{');
-        for (number, cell) in row.iter().enumerate() {
+        for (number, cell) in row.cells.iter().enumerate() {
             let Some(value) = cell.text() else { continue };
             if self.text.last() != Some(&b'{') {
                 self.text.extend_from_slice(b", ");
             }
-            match columns.get(number) {
-                Some(name) => quote(name, &mut self.text),
-                None => quote(b"?", &mut self.text),
-            }
+            quote(columns.name(number, row.by_key), &mut self.text);
             self.text.extend_from_slice(b": ");
             quote(&value, &mut self.text);
         }
         self.text.extend_from_slice(b"}\n");
-        self.rows += 1;
+        self.rows = self.rows.saturating_add(1);
+        if self.text.len() >= BATCH {
+            self.flush(scanner);
+        }
     }
 
-    fn flush(&mut self, scanner: &mut Scanner<'_>, region: &mut Region) {
-        region.line = LineBase::Counted(self.first);
+    /// The region of something that lies in the last row alone.
+    fn alone(&self) -> Region {
+        let mut inner = self.region.clone();
+        inner.line = LineBase::Fixed(self.first.saturating_add(self.rows));
+        inner
+    }
+
+    fn flush(&mut self, scanner: &mut Scanner<'_>) {
+        self.region.line = LineBase::Counted(self.first);
         count(scanner, self.text.len());
-        scanner.text(region, &self.text, false);
-        region.offset += self.text.len() as u64;
-        self.first += self.rows;
+        scanner.text(&self.region, &self.text, false);
+        self.region.offset += self.text.len() as u64;
+        self.first = self.first.saturating_add(self.rows);
         self.rows = 0;
         self.text = Zeroizing::default();
     }
@@ -129,28 +119,31 @@ fn count(scanner: &mut Scanner<'_>, bytes: usize) {
 }
 
 /// What was deleted and lies in the file still.
-#[derive(Default)]
 struct Deleted {
+    region: Region,
     text: Zeroizing<Vec<u8>>,
 }
 
 impl Deleted {
-    fn add(&mut self, bytes: &[u8]) {
-        if bytes.iter().any(|&b| b != 0) && self.text.len() < BATCH * 4 {
+    fn add(&mut self, scanner: &mut Scanner<'_>, bytes: &[u8]) {
+        if bytes.iter().any(|&b| b != 0) {
             // Numbers and the marks of records end what stands beside them.
             let ends = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\r');
             let lines = bytes.iter().map(|&b| if ends(b) { b'\n' } else { b });
             self.text.extend(lines);
             self.text.push(b'\n');
         }
+        if self.text.len() >= BATCH {
+            self.flush(scanner);
+        }
     }
 
-    fn flush(&mut self, scanner: &mut Scanner<'_>, region: &mut Region) {
+    fn flush(&mut self, scanner: &mut Scanner<'_>) {
         if !self.text.is_empty() {
-            region.line = LineBase::Fixed(1);
+            self.region.line = LineBase::Fixed(1);
             count(scanner, self.text.len());
-            scanner.text(region, &self.text, false);
-            region.offset += self.text.len() as u64;
+            scanner.text(&self.region, &self.text, false);
+            self.region.offset += self.text.len() as u64;
             self.text = Zeroizing::default();
         }
     }
@@ -183,6 +176,13 @@ impl Cell {
     }
 }
 
+/// One row.
+struct Row {
+    cells: Vec<Cell>,
+    /// Whether it is that of a table without row ids: the columns of its key come first.
+    by_key: bool,
+}
+
 struct Database<'a> {
     bytes: &'a Bytes<'a>,
     page_size: usize,
@@ -190,13 +190,20 @@ struct Database<'a> {
     usable: usize,
     wide: Option<bool>,
     free: u32,
-    seen: HashSet<u32>,
+    /// Pages of the file, and one bit for each that was visited or will be.
+    pages: u32,
+    seen: Vec<u64>,
+    deleted: Deleted,
+    damaged: bool,
+    /// Whether a bound was reached.
+    limited: bool,
 }
 
-type Row = Vec<Cell>;
+/// What takes the rows of a tree, and what follows of one that is too long.
+type Visit<'v, 's> = &'v mut dyn FnMut(&mut Scanner<'s>, &Row, Option<&mut dyn Read>);
 
 impl<'a> Database<'a> {
-    fn open(bytes: &'a Bytes<'a>) -> Option<Database<'a>> {
+    fn open(bytes: &'a Bytes<'a>, remains: Region) -> Option<Database<'a>> {
         let mut header = [0_u8; 100];
         if !bytes.exact(0, &mut header) {
             return None;
@@ -206,6 +213,7 @@ impl<'a> Database<'a> {
             size if size >= 512 && size.is_power_of_two() => usize::from(size),
             _ => return None,
         };
+        let pages = u32::try_from(bytes.len() / page_size as u64).unwrap_or(u32::MAX);
         Some(Database {
             bytes,
             page_size,
@@ -218,8 +226,25 @@ impl<'a> Database<'a> {
                 _ => None,
             },
             free: be32(&header[32..36]),
-            seen: HashSet::new(),
+            pages,
+            seen: vec![0; pages as usize / 64 + 1],
+            deleted: Deleted {
+                region: remains,
+                text: Zeroizing::default(),
+            },
+            damaged: false,
+            limited: false,
         })
+    }
+
+    /// Takes a page to be visited; whether it is there and was not taken before.
+    fn claim(&mut self, number: u32) -> bool {
+        let (word, bit) = (number as usize / 64, 1 << (number % 64));
+        let fresh = (1..=self.pages).contains(&number) && self.seen[word] & bit == 0;
+        if fresh {
+            self.seen[word] |= bit;
+        }
+        fresh
     }
 
     fn page(&self, number: u32) -> Option<Zeroizing<Vec<u8>>> {
@@ -228,122 +253,245 @@ impl<'a> Database<'a> {
         self.bytes.exact(at, &mut page).then_some(page)
     }
 
-    /// Visits the rows of the table whose tree has its root at `root`. Whether all pages were sound.
-    fn walk<'s>(
-        &mut self,
-        scanner: &mut Scanner<'s>,
-        root: u32,
-        deleted: &mut Deleted,
-        visit: &mut dyn FnMut(&mut Scanner<'s>, Row),
-    ) -> bool {
-        let mut sound = true;
-        let mut waiting = vec![(root, 0)];
-        while let Some((number, depth)) = waiting.pop() {
-            if scanner.unwrapped > scanner.limits.unwrapped {
-                return false;
-            }
-            if depth > DEEPEST || !self.seen.insert(number) {
-                sound = false;
-                continue;
-            }
-            let Some(page) = self.page(number) else {
-                sound = false;
-                continue;
-            };
-            let head = if number == 1 { 100 } else { 0 };
-            let count = usize::from(be16(&page[head + 3..]));
-            match page[head] {
-                TABLE_INNER => {
-                    waiting.push((be32(&page[head + 8..head + 12]), depth + 1));
-                    for cell in cells(&page, head + 12, count).rev() {
-                        match page.get(cell..cell + 4) {
-                            Some(left) => waiting.push((be32(left), depth + 1)),
-                            None => sound = false,
-                        }
-                    }
-                }
-                TABLE_LEAF => {
-                    sound &= self.leaf(scanner, &page, head, count, deleted, visit);
-                }
-                // A table without row ids is an index: its rows are read as text.
-                _ => deleted.add(&page[head.min(page.len())..]),
-            }
-        }
-        sound
+    /// Whether all was unwrapped that may be.
+    fn spent(&mut self, scanner: &Scanner<'_>) -> bool {
+        let spent = scanner.unwrapped > scanner.limits.unwrapped;
+        self.limited |= spent;
+        spent
     }
 
-    fn leaf<'s>(
+    /// Reads the rows of one table.
+    fn table(
         &mut self,
-        scanner: &mut Scanner<'s>,
-        page: &[u8],
-        head: usize,
-        count: usize,
-        deleted: &mut Deleted,
-        visit: &mut dyn FnMut(&mut Scanner<'s>, Row),
-    ) -> bool {
-        let mut sound = true;
-        for cell in cells(page, head + 8, count) {
-            match self
-                .payload(page, cell)
-                .and_then(|payload| self.row(&payload))
-            {
-                Some(row) => visit(scanner, row),
-                None => sound = false,
+        scanner: &mut Scanner<'_>,
+        region: &Region,
+        name: &[u8],
+        root: u32,
+        columns: &Columns,
+        also: &mut dyn FnMut(&Row),
+    ) {
+        let mut inner = stream::member(scanner, region, name);
+        inner.format = Format::Json;
+        let mut batch = Batch {
+            region: inner,
+            text: Zeroizing::default(),
+            first: 0,
+            rows: 0,
+        };
+        self.walk(scanner, root, &mut |scanner, row, rest| {
+            also(row);
+            batch.row(scanner, columns, row);
+            for cell in &row.cells {
+                if let Cell::Blob(blob) = cell
+                    && stream::is_container(blob)
+                {
+                    stream::nested(scanner, &batch.alone(), blob);
+                }
+            }
+            if let Some(mut rest) = rest {
+                let mut inner = batch.alone();
+                inner.format = Format::Text;
+                stream::read(scanner, &inner, &mut rest, Some(inner.line));
+            }
+        });
+        batch.flush(scanner);
+        self.deleted.flush(scanner);
+    }
+
+    /// Visits the rows of the table whose tree has its root at `root`.
+    fn walk<'s>(&mut self, scanner: &mut Scanner<'s>, root: u32, visit: Visit<'_, 's>) {
+        let mut levels = vec![self.claimed([root]).into_iter()];
+        while let Some(level) = levels.last_mut() {
+            let Some(number) = level.next() else {
+                levels.pop();
+                continue;
+            };
+            if self.spent(scanner) {
+                return;
+            }
+            let Some(page) = self.page(number) else {
+                self.damaged = true;
+                continue;
+            };
+            let children = self.visit(scanner, number, &page, visit);
+            if levels.len() <= DEEPEST {
+                levels.push(children.into_iter());
+            } else {
+                self.damaged |= !children.is_empty();
             }
         }
-        let (from, to) = (head + 8 + count * 2, usize::from(be16(&page[head + 5..])));
+    }
+
+    /// Those of `pages` that can be visited.
+    fn claimed(&mut self, pages: impl IntoIterator<Item = u32>) -> Vec<u32> {
+        let mut claimed = Vec::new();
+        for page in pages {
+            if self.claim(page) {
+                claimed.push(page);
+            } else {
+                self.damaged = true;
+            }
+        }
+        claimed
+    }
+
+    /// Visits the rows of one page; answers the pages below it.
+    fn visit<'s>(
+        &mut self,
+        scanner: &mut Scanner<'s>,
+        number: u32,
+        page: &[u8],
+        visit: Visit<'_, 's>,
+    ) -> Vec<u32> {
+        let head = if number == 1 { 100 } else { 0 };
+        let kind = page[head];
+        if !matches!(kind, INDEX_INNER | INDEX_LEAF | TABLE_INNER | TABLE_LEAF) {
+            self.damaged = true;
+            self.deleted.add(scanner, &page[head..]);
+            return Vec::new();
+        }
+        let inner = matches!(kind, INDEX_INNER | TABLE_INNER);
+        let by_key = matches!(kind, INDEX_INNER | INDEX_LEAF);
+        let count = usize::from(be16(&page[head + 3..]));
+        let pointers = head + if inner { 12 } else { 8 };
+        let mut children = Vec::new();
+        // Cells that lie upon one another are not those of a page.
+        let mut room = page.len();
+        let cells = cells(page, pointers, count);
+        self.damaged |= cells.len() < count;
+        for mut cell in cells {
+            if inner {
+                match page.get(cell..cell + 4) {
+                    Some(left) => children.extend(self.claimed([be32(left)])),
+                    None => self.damaged = true,
+                }
+                cell += 4;
+            }
+            if kind == TABLE_INNER {
+                continue;
+            }
+            if self.spent(scanner) {
+                return Vec::new();
+            }
+            let read = self.payload(page, cell, by_key, &mut room);
+            let read = read.and_then(|(payload, rest)| {
+                scanner.unwrapped += payload.len() as u64;
+                Some((self.row(&payload, by_key)?, payload, rest))
+            });
+            match read {
+                Some((row, payload, Some(chain))) => {
+                    self.limited = true;
+                    let again = payload.len().saturating_sub(OVERLAP);
+                    let rest = Overflow {
+                        database: self,
+                        chain,
+                    };
+                    let mut rest = Cursor::new(&payload[again..]).chain(rest);
+                    visit(scanner, &row, Some(&mut rest));
+                }
+                Some((row, _, None)) => visit(scanner, &row, None),
+                None => self.damaged = true,
+            }
+        }
+        if inner {
+            let right = be32(&page[head + 8..head + 12]);
+            children.extend(self.claimed([right]));
+        }
+        self.gaps(scanner, page, head, pointers + count * 2);
+        children
+    }
+
+    /// Reads what lies between the cells of a page.
+    fn gaps(&mut self, scanner: &mut Scanner<'_>, page: &[u8], head: usize, from: usize) {
+        let to = match be16(&page[head + 5..]) {
+            0 => 65536,
+            to => usize::from(to),
+        };
         if let Some(gap) = page.get(from..to.max(from)) {
-            deleted.add(gap);
+            self.deleted.add(scanner, gap);
         }
         let mut block = usize::from(be16(&page[head + 1..]));
-        for _ in 0..count + 64 {
-            let Some(header) = page.get(block..block + 4).filter(|_| block > 0) else {
-                break;
+        while block > 0 {
+            let Some(header) = page.get(block..block + 4) else {
+                self.damaged = true;
+                return;
             };
-            let size = usize::from(be16(&header[2..]));
-            deleted.add(page.get(block + 4..block + size).unwrap_or_default());
-            let next = usize::from(be16(header));
-            if next <= block {
-                break;
+            let (next, size) = (usize::from(be16(header)), usize::from(be16(&header[2..])));
+            let Some(bytes) = page.get(block + 4..block + size) else {
+                self.damaged = true;
+                return;
+            };
+            self.deleted.add(scanner, bytes);
+            // They come in order and do not lie upon one another.
+            if next > 0 && next < block + size {
+                self.damaged = true;
+                return;
             }
             block = next;
         }
-        sound
     }
 
-    /// The whole record of a cell, its overflow pages joined.
-    fn payload(&mut self, page: &[u8], cell: usize) -> Option<Zeroizing<Vec<u8>>> {
+    /// The record of a cell, its overflow pages joined up to a bound, and what follows.
+    fn payload(
+        &mut self,
+        page: &[u8],
+        cell: usize,
+        by_key: bool,
+        room: &mut usize,
+    ) -> Option<(Zeroizing<Vec<u8>>, Option<Chain>)> {
         let (length, used) = varint(page.get(cell..)?)?;
-        let (_, row_id) = varint(page.get(cell + used..)?)?;
-        let start = cell + used + row_id;
-        let most = self.usable as u64 - 35;
-        if length <= most {
-            let end = start + usize::try_from(length).ok()?;
-            return Some(Zeroizing::new(page.get(start..end)?.to_vec()));
+        let mut start = cell + used;
+        if !by_key {
+            start += varint(page.get(start..)?)?.1;
         }
-        let least = (self.usable as u64 - 12) * 32 / 255 - 23;
-        let kept = least + (length - least) % (self.usable as u64 - 4);
+        let usable = self.usable as u64;
+        let least = (usable - 12) * 32 / 255 - 23;
+        let most = match by_key {
+            true => (usable - 12) * 64 / 255 - 23,
+            false => usable - 35,
+        };
+        let kept = match length <= most {
+            true => length,
+            false => least + (length - least) % (usable - 4),
+        };
         let local = usize::try_from(if kept <= most { kept } else { least }).ok()?;
+        *room = room.checked_sub(local)?;
         let mut payload = Zeroizing::new(page.get(start..start + local)?.to_vec());
-        let mut next = be32(page.get(start + local..start + local + 4)?);
-        let whole = usize::try_from(length.min(LONGEST_ROW)).ok()?;
-        while payload.len() < whole && next != 0 && self.seen.insert(next) {
-            let page = self.page(next)?;
-            next = be32(&page[..4]);
-            let take = (whole - payload.len()).min(self.usable - 4);
-            payload.extend_from_slice(&page[4..4 + take]);
+        if length <= most {
+            return Some((payload, None));
         }
-        Some(payload)
+        let chain = Chain {
+            next: be32(page.get(start + local..start + local + 4)?),
+            left: length - local as u64,
+            page: Zeroizing::default(),
+            at: 0,
+        };
+        let whole = chain.left.min(LONGEST_ROW);
+        payload.reserve(usize::try_from(whole).unwrap_or_default());
+        let mut rest = Overflow {
+            database: self,
+            chain,
+        };
+        // One that ends early or leads nowhere keeps what is there.
+        let sound = (&mut rest).take(whole).read_to_end(&mut payload).is_ok();
+        let chain = rest.chain;
+        self.damaged |= !sound;
+        let follows = sound && (chain.left > 0 || chain.at < chain.page.len());
+        Some((payload, follows.then_some(chain)))
     }
 
     /// The values of a record; one that was cut at its end keeps what is there.
-    fn row(&self, record: &[u8]) -> Option<Row> {
+    fn row(&mut self, record: &[u8], by_key: bool) -> Option<Row> {
         let (header, used) = varint(record)?;
         let header = usize::try_from(header).ok()?;
         let mut kinds = record.get(used..header)?;
         let mut body = record.get(header..)?;
-        let mut row = Vec::new();
-        while !kinds.is_empty() && row.len() < 2000 {
+        let mut cells = Vec::new();
+        while !kinds.is_empty() {
+            if cells.len() == MOST_COLUMNS {
+                self.limited = true;
+                break;
+            }
             let (kind, used) = varint(kinds)?;
             kinds = &kinds[used..];
             let size = match kind {
@@ -356,7 +504,7 @@ impl<'a> Database<'a> {
             };
             let bytes = &body[..size.min(body.len())];
             body = &body[bytes.len()..];
-            row.push(match kind {
+            cells.push(match kind {
                 1..=6 => Cell::Integer(integer(bytes)),
                 8 => Cell::Integer(0),
                 9 => Cell::Integer(1),
@@ -365,7 +513,7 @@ impl<'a> Database<'a> {
                 _ => Cell::Null,
             });
         }
-        Some(row)
+        Some(Row { cells, by_key })
     }
 
     /// Text as UTF-8, whatever the database's encoding.
@@ -382,30 +530,26 @@ impl<'a> Database<'a> {
     }
 
     /// Pages on the list of free ones.
-    fn free_pages(
-        &mut self,
-        deleted: &mut Deleted,
-        scanner: &mut Scanner<'_>,
-        region: &mut Region,
-    ) {
+    fn free_pages(&mut self, scanner: &mut Scanner<'_>) {
         let mut trunk = self.free;
-        while trunk != 0 && self.seen.insert(trunk) {
+        while trunk != 0 && self.claim(trunk) {
             let Some(page) = self.page(trunk) else { break };
             let count = usize::try_from(be32(&page[4..8])).unwrap_or(usize::MAX);
             // A trunk's list is short; behind it lies what the page held before.
             let listed = count.saturating_mul(4).saturating_add(8);
-            deleted.add(page.get(listed..).unwrap_or_default());
-            deleted.flush(scanner, region);
+            self.deleted
+                .add(scanner, page.get(listed..).unwrap_or_default());
+            self.deleted.flush(scanner);
             for leaf in page[8..].as_chunks::<4>().0.iter().take(count) {
-                if scanner.unwrapped > scanner.limits.unwrapped {
-                    return scanner.skipped(&region.member, UnreadWhy::Limit);
+                if self.spent(scanner) {
+                    return;
                 }
                 let leaf = be32(leaf);
-                if self.seen.insert(leaf)
+                if self.claim(leaf)
                     && let Some(page) = self.page(leaf)
                 {
-                    deleted.add(&page);
-                    deleted.flush(scanner, region);
+                    self.deleted.add(scanner, &page);
+                    self.deleted.flush(scanner);
                 }
             }
             trunk = be32(&page[..4]);
@@ -413,8 +557,49 @@ impl<'a> Database<'a> {
     }
 }
 
+/// The overflow pages of a row, from where they were read to.
+struct Chain {
+    next: u32,
+    /// Bytes on the pages that follow.
+    left: u64,
+    page: Zeroizing<Vec<u8>>,
+    at: usize,
+}
+
+/// What lies on overflow pages, as a stream.
+struct Overflow<'d, 'a> {
+    database: &'d mut Database<'a>,
+    chain: Chain,
+}
+
+impl Read for Overflow<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let chain = &mut self.chain;
+        if chain.at == chain.page.len() {
+            if chain.left == 0 {
+                return Ok(0);
+            }
+            let page = match self.database.claim(chain.next) {
+                true => self.database.page(chain.next),
+                false => None,
+            };
+            let mut page = page.ok_or(Error::from(ErrorKind::InvalidData))?;
+            chain.next = be32(&page[..4]);
+            let usable = self.database.usable - 4;
+            let held = usize::try_from(chain.left).map_or(usable, |left| left.min(usable));
+            chain.left -= held as u64;
+            page.truncate(4 + held);
+            (chain.page, chain.at) = (page, 4);
+        }
+        let count = into.len().min(chain.page.len() - chain.at);
+        into[..count].copy_from_slice(&chain.page[chain.at..chain.at + count]);
+        chain.at += count;
+        Ok(count)
+    }
+}
+
 /// Where the cells of a page begin.
-fn cells(page: &[u8], from: usize, count: usize) -> impl DoubleEndedIterator<Item = usize> {
+fn cells(page: &[u8], from: usize, count: usize) -> impl ExactSizeIterator<Item = usize> {
     let pointers = page.get(from..).unwrap_or_default();
     pointers
         .as_chunks::<2>()
@@ -475,65 +660,4 @@ pub(super) fn quote(text: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
-}
-
-/// The columns' names in a `CREATE TABLE`.
-fn columns(sql: &[u8]) -> Vec<Vec<u8>> {
-    let Some(open) = memchr::memchr(b'(', sql) else {
-        return Vec::new();
-    };
-    let mut names = Vec::new();
-    let mut depth = 0_u32;
-    let mut quoted = None;
-    let mut start = open + 1;
-    for (at, &byte) in sql.iter().enumerate().skip(open + 1) {
-        if let Some(close) = quoted {
-            quoted = (byte != close).then_some(close);
-            continue;
-        }
-        match byte {
-            b'"' | b'\'' | b'`' => quoted = Some(byte),
-            b'[' => quoted = Some(b']'),
-            b'(' => depth += 1,
-            b')' if depth > 0 => depth -= 1,
-            b',' | b')' if depth == 0 => {
-                names.extend(column(&sql[start..at]));
-                start = at + 1;
-                if byte == b')' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    names
-}
-
-/// The name of one column; none for a constraint of the table.
-fn column(definition: &[u8]) -> Option<Vec<u8>> {
-    let definition = definition.trim_ascii();
-    let close = match definition.first()? {
-        b'[' => Some(b']'),
-        quote @ (b'"' | b'`' | b'\'') => Some(*quote),
-        _ => None,
-    };
-    if let Some(close) = close {
-        let rest = &definition[1..];
-        return Some(rest[..memchr::memchr(close, rest)?].to_vec());
-    }
-    let end = definition
-        .iter()
-        .position(u8::is_ascii_whitespace)
-        .unwrap_or(definition.len());
-    let name = &definition[..end];
-    let constraint = [
-        &b"CONSTRAINT"[..],
-        b"PRIMARY",
-        b"UNIQUE",
-        b"CHECK",
-        b"FOREIGN",
-    ]
-    .iter()
-    .any(|word| name.eq_ignore_ascii_case(word));
-    (!constraint).then(|| name.to_vec())
 }
