@@ -7,6 +7,7 @@ mod formats;
 mod histories;
 mod matrix;
 mod office;
+mod packs;
 mod pairing;
 mod unwrapping;
 

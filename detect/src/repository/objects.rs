@@ -152,11 +152,7 @@ impl Objects {
         let rest = (size + 1).saturating_sub(content.len() as u64);
         input.take(rest).read_to_end(&mut content).ok()?;
         self.spent += content.len() as u64;
-        (content.len() as u64 == size).then_some(Loose::Object(Object {
-            kind,
-            content,
-            brought: None,
-        }))
+        (content.len() as u64 == size).then_some(Loose::Object(Object { kind, content }))
     }
 
     /// An object.
@@ -276,11 +272,7 @@ impl Objects {
             let entry = self.entry(pack, at)?;
             let content = self.inflate(pack, &entry)?;
             if let Base::None(kind) = entry.base {
-                let object = Rc::new(Object {
-                    kind,
-                    content,
-                    brought: None,
-                });
+                let object = Rc::new(Object { kind, content });
                 self.keep(Key::At(pack, at), &object);
                 break object;
             }
@@ -296,7 +288,7 @@ impl Objects {
             }
         };
         for (key, delta) in deltas.into_iter().rev() {
-            let made = git::apply(&object, &delta, LARGEST_OBJECT).ok_or(Stop::Missing)?;
+            let (made, _) = git::apply(&object, &delta, LARGEST_OBJECT).ok_or(Stop::Missing)?;
             self.spent += made.content.len() as u64;
             object = Rc::new(made);
             self.keep(key, &object);

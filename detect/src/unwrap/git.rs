@@ -14,6 +14,7 @@ use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
 use super::bytes::Bytes;
+use super::container::Container;
 use super::stream;
 use crate::content::Format;
 use crate::judge::MemberName;
@@ -25,12 +26,25 @@ use crate::window::{LineBase, Region, Scanner};
 const LARGEST_OBJECT: u64 = 8 << 20;
 /// Bytes of objects that are kept to be bases.
 const KEPT: usize = 24 << 20;
+/// Bytes that one kept object takes besides its content.
+const OVERHEAD: usize = 256;
+/// Ids of files that a delta may name as its base. Git names them by offset in packs that it keeps.
+/// Stops: a pack of a hundred million empty files.
+const MOST_IDS: usize = 1 << 17;
+/// Bytes that are made and not looked at cost this part of such that are: with the default limits 2 GiB
+/// are made. Stops: deltas of thirty bytes that make eight megabytes each.
+const MADE_PER_UNWRAPPED: u64 = 8;
+/// Bytes that an object counts as, besides its content. Stops: millions of empty ones.
+const LEAST_UNWRAPPED: u64 = 64;
 /// Deltas upon one another: Git's own bound.
 const LONGEST_CHAIN: usize = 4095;
 /// What a delta brings is read alone in objects larger than this.
 const SMALL: usize = 32 << 10;
-/// Lines around it.
+/// Lines around it, and bytes of such lines.
 const AROUND: usize = 30;
+const LONGEST_AROUND: usize = 16 << 10;
+/// Two stretches that a delta brings are one when so many bytes or fewer lie between them.
+const APART: usize = 4 << 10;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +107,7 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     };
     let mut at = header.len() as u64;
     for _ in 0..count {
+        scanner.unwrapped += LEAST_UNWRAPPED;
         if scanner.unwrapped > scanner.limits.unwrapped {
             return scanner.skipped(&region.member, UnreadWhy::Limit);
         }
@@ -177,9 +192,10 @@ pub(crate) enum Base {
 pub(crate) struct Object {
     pub(crate) kind: Kind,
     pub(crate) content: Zeroizing<Vec<u8>>,
-    /// What a delta brought.
-    pub(crate) brought: Option<Vec<Range<usize>>>,
 }
+
+/// What a delta brings, where it lies in the object that the delta makes.
+pub(crate) type Brought = Vec<Range<usize>>;
 
 struct Pack<'a> {
     bytes: &'a Bytes<'a>,
@@ -217,29 +233,34 @@ impl Pack<'_> {
                 Some(&base) => Some(base),
                 None => {
                     // In another pack, or further on: Git writes neither into a pack that it keeps.
-                    scanner.skipped(&region.member, UnreadWhy::Unsupported);
+                    let full = self.ids.len() == MOST_IDS;
+                    let why = match full {
+                        true => UnreadWhy::Limit,
+                        false => UnreadWhy::Unsupported,
+                    };
+                    scanner.skipped(&region.member, why);
                     return Some(end);
                 }
             },
         };
-        let object = match (entry.base, base) {
-            (Base::None(kind), _) => Object {
-                kind,
-                content,
-                brought: None,
-            },
+        let (object, brought) = match (entry.base, base) {
+            (Base::None(kind), _) => (Object { kind, content }, None),
             (_, base) => match base.and_then(|base| self.object(scanner, base)) {
-                Some(base) => apply(&base, &content, LARGEST_OBJECT)?,
+                Some(base) => {
+                    let (object, brought) = apply(&base, &content, LARGEST_OBJECT)?;
+                    made(scanner, object.content.len());
+                    (object, Some(brought))
+                }
                 None => {
                     scanner.skipped(&region.member, UnreadWhy::Limit);
                     return Some(end);
                 }
             },
         };
-        if object.kind == Kind::Blob {
+        if object.kind == Kind::Blob && self.ids.len() < MOST_IDS {
             self.ids.insert(id_of(&object), entry.at);
         }
-        scan(scanner, region, &object);
+        scan(scanner, region, &object, brought.as_deref());
         self.keep(entry.at, Rc::new(object));
         Some(end)
     }
@@ -271,55 +292,52 @@ impl Pack<'_> {
         let size = usize::try_from(entry.size).ok()?;
         let mut content = Zeroizing::new(Vec::with_capacity(size));
         let read = (&mut input).take(entry.size + 1).read_to_end(&mut content);
-        scanner.unwrapped += content.len() as u64;
+        made(scanner, content.len());
         (read.is_ok() && content.len() == size).then_some((content, entry.data + input.total_in()))
     }
 
     /// The object at an offset, from what is kept or made again. Nothing when its chain has no
     /// beginning here, or takes more work than there is.
     fn object(&mut self, scanner: &mut Scanner<'_>, at: u64) -> Option<Rc<Object>> {
+        // Deltas are undone when their turn comes: a chain of them is not held.
         let mut deltas = Vec::new();
         let mut at = at;
         let mut object = loop {
             if let Some(kept) = self.kept.get(&at) {
                 break Rc::clone(kept);
             }
-            if scanner.unwrapped > scanner.limits.unwrapped || deltas.len() > LONGEST_CHAIN {
+            if deltas.len() > LONGEST_CHAIN {
                 return None;
             }
             let entry = self
                 .entry(at)
                 .filter(|entry| entry.size <= LARGEST_OBJECT)?;
-            let (content, _) = self.inflate(scanner, &entry)?;
             match entry.base {
                 Base::None(kind) => {
-                    break Rc::new(Object {
-                        kind,
-                        content,
-                        brought: None,
-                    });
+                    let (content, _) = self.inflate(scanner, &entry)?;
+                    let object = Rc::new(Object { kind, content });
+                    self.keep(at, Rc::clone(&object));
+                    break object;
                 }
-                Base::At(base) => {
-                    deltas.push((at, content));
-                    at = base;
-                }
-                Base::Named(id) => {
-                    deltas.push((at, content));
-                    at = *self.ids.get(&id)?;
-                }
+                Base::At(base) => at = base,
+                Base::Named(id) => at = *self.ids.get(&id)?,
             }
+            deltas.push(entry);
         };
-        self.keep(at, Rc::clone(&object));
-        for (at, delta) in deltas.into_iter().rev() {
-            object = Rc::new(apply(&object, &delta, LARGEST_OBJECT)?);
-            scanner.unwrapped += object.content.len() as u64;
-            self.keep(at, Rc::clone(&object));
+        for entry in deltas.into_iter().rev() {
+            if scanner.unwrapped > scanner.limits.unwrapped {
+                return None;
+            }
+            let (delta, _) = self.inflate(scanner, &entry)?;
+            object = Rc::new(apply(&object, &delta, LARGEST_OBJECT)?.0);
+            made(scanner, object.content.len());
+            self.keep(entry.at, Rc::clone(&object));
         }
         Some(object)
     }
 
     fn keep(&mut self, at: u64, object: Rc<Object>) {
-        let size = object.content.len();
+        let size = object.content.len() + OVERHEAD;
         if self.kept.insert(at, object).is_none() {
             self.order.push_back(at);
             self.held += size;
@@ -329,14 +347,19 @@ impl Pack<'_> {
                 return;
             };
             if let Some(gone) = self.kept.remove(&oldest) {
-                self.held = self.held.saturating_sub(gone.content.len());
+                self.held = self.held.saturating_sub(gone.content.len() + OVERHEAD);
             }
         }
     }
 }
 
-/// What a delta makes of its base, if that has no more than `largest` bytes.
-pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<Object> {
+/// Counts `bytes` as made and not looked at.
+fn made(scanner: &mut Scanner<'_>, bytes: usize) {
+    scanner.unwrapped += bytes as u64 / MADE_PER_UNWRAPPED;
+}
+
+/// What a delta makes of its base, if that has no more than `largest` bytes, and what of that it brings.
+pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<(Object, Brought)> {
     let mut rest = delta;
     let from = length(&mut rest)?;
     let to = length(&mut rest)?;
@@ -345,7 +368,7 @@ pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<Object>
     }
     let to = usize::try_from(to).ok()?;
     let mut content = Zeroizing::new(Vec::with_capacity(to));
-    let mut brought: Vec<Range<usize>> = Vec::new();
+    let mut brought = Brought::new();
     while let Some((&operation, after)) = rest.split_first() {
         rest = after;
         let start = content.len();
@@ -375,7 +398,7 @@ pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<Object>
             content.extend_from_slice(bytes);
             rest = after;
             match brought.last_mut() {
-                Some(last) if last.end == start => last.end = content.len(),
+                Some(last) if start - last.end <= APART => last.end = content.len(),
                 _ => brought.push(start..content.len()),
             }
         }
@@ -383,11 +406,8 @@ pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<Object>
             return None;
         }
     }
-    (content.len() == to).then_some(Object {
-        kind: base.kind,
-        content,
-        brought: Some(brought),
-    })
+    let kind = base.kind;
+    (content.len() == to).then_some((Object { kind, content }, brought))
 }
 
 /// A little-endian number, seven bits a byte.
@@ -404,30 +424,42 @@ fn length(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Reads an object's content, and names the object where something was found in it.
-fn scan(scanner: &mut Scanner<'_>, region: &Region, object: &Object) {
+/// Reads an object's content, or what a delta brought to it, and names the object where something was
+/// found in it.
+fn scan(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    object: &Object,
+    brought: Option<&[Range<usize>]>,
+) {
     if object.kind == Kind::Tree {
         return;
     }
+    let scopes = scanner.scopes.len();
+    let before = scanner.candidates.len();
     let mut inner = stream::member(scanner, region, object.kind.name().as_bytes());
     inner.format = match object.kind {
         Kind::Blob => Format::Guess,
         _ => Format::Text,
     };
-    let before = scanner.candidates.len();
-    match &object.brought {
-        Some(brought) if object.content.len() > SMALL => {
+    match brought {
+        // What holds other bytes than it shows has no lines to be read alone.
+        Some(brought)
+            if object.content.len() > SMALL && Container::of(&object.content, b"").is_none() =>
+        {
             inner.format = stream::guess(&object.content);
             for (lines, range) in around(&object.content, brought) {
                 inner.line = LineBase::Counted(lines);
                 inner.offset = range.start as u64;
-                scanner.unwrapped += range.len() as u64;
-                scanner.text(&inner, &object.content[range], false);
+                stream::plain(scanner, &inner, &mut &object.content[range]);
             }
         }
         _ => {
             stream::read(scanner, &inner, &mut object.content.as_slice(), None);
         }
+    }
+    if scanner.candidates.len() == before {
+        scanner.scopes.forget(scopes);
     }
     if scanner.candidates.len() > before {
         let named = Rc::new(MemberName {
@@ -468,28 +500,24 @@ pub(crate) fn id_of(object: &Object) -> [u8; 20] {
 
 /// The lines around what was brought: how many come before each stretch, and the stretch.
 fn around(content: &[u8], brought: &[Range<usize>]) -> Vec<(u32, Range<usize>)> {
-    let starts: Vec<usize> = std::iter::once(0)
-        .chain(memchr::memchr_iter(b'\n', content).map(|at| at + 1))
-        .collect();
-    let line = |at: usize| {
-        starts
-            .partition_point(|&start| start <= at)
-            .saturating_sub(1)
-    };
-    let mut stretches: Vec<(usize, usize)> = Vec::new();
+    let mut stretches: Vec<Range<usize>> = Vec::new();
     for range in brought {
-        let first = line(range.start).saturating_sub(AROUND);
-        let last = (line(range.end) + AROUND).min(starts.len() - 1);
+        let least = range.start.saturating_sub(LONGEST_AROUND);
+        let before = memchr::memrchr_iter(b'\n', &content[least..range.start]).nth(AROUND);
+        let most = content.len().min(range.end + LONGEST_AROUND);
+        let after = memchr::memchr_iter(b'\n', &content[range.end..most]).nth(AROUND);
+        let start = before.map_or(least, |at| least + at + 1);
+        let end = after.map_or(most, |at| range.end + at + 1);
         match stretches.last_mut() {
-            Some(before) if before.1 + 1 >= first => before.1 = last.max(before.1),
-            _ => stretches.push((first, last)),
+            Some(last) if last.end >= start => last.end = last.end.max(end),
+            _ => stretches.push(start..end),
         }
     }
-    stretches
-        .into_iter()
-        .map(|(first, last)| {
-            let end = starts.get(last + 1).copied().unwrap_or(content.len());
-            (u32::try_from(first).unwrap_or(u32::MAX), starts[first]..end)
-        })
-        .collect()
+    let (mut lines, mut counted) = (0_usize, 0);
+    let numbered = stretches.into_iter().map(|range| {
+        lines += memchr::memchr_iter(b'\n', &content[counted..range.start]).count();
+        counted = range.start;
+        (u32::try_from(lines).unwrap_or(u32::MAX), range)
+    });
+    numbered.collect()
 }

@@ -61,6 +61,16 @@ pub(crate) fn read(
     read
 }
 
+/// Reads a stretch of a text whose format and place `region` tells, whatever it looks like.
+pub(crate) fn plain(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Read) {
+    let mut buffer = scanner.buffers.pop().unwrap_or_default();
+    buffer.resize(scanner.window, 0);
+    let (filled, end) = fill(scanner, region, input, &mut buffer, 0);
+    let mut region = region.clone();
+    windows(scanner, &mut region, input, &mut buffer, filled, end);
+    scanner.buffers.push(buffer);
+}
+
 fn read_into(
     scanner: &mut Scanner<'_>,
     region: &Region,
