@@ -372,7 +372,7 @@ impl Opener {
         let after = process
             .numbers()
             .map_err(|errno| ended(errno, "read stat"))?;
-        if after.instance != before.instance {
+        if has_ended(before, &after, &environ) {
             return Err(Refusal::Ended);
         }
         let unsteady = after.environ != before.environ;
@@ -557,6 +557,13 @@ struct OneCapture {
     expected: u64,
 }
 
+/// Whether a process ended while it was captured. One that nobody has waited for yet has ended too, and
+/// gives nothing any more: that is an end, not something that could not be read.
+fn has_ended(before: &ProcessNumbers, after: &ProcessNumbers, environ: &OneCapture) -> bool {
+    let nothing = environ.bytes.is_empty() && environ.expected > 0;
+    after.instance != before.instance || (after.without_memory && nothing)
+}
+
 fn capture(
     process: &ProcessDirectory,
     name: &str,
@@ -572,8 +579,12 @@ fn capture(
             });
         }
     };
+    read_whole(&file, expected)
+}
+
+fn read_whole(file: &OwnedFd, expected: Option<u64>) -> Result<OneCapture, Refusal> {
     let room = expected.and_then(|bytes| usize::try_from(bytes).ok());
-    let (bytes, whole) = match read_capture(&file, room.unwrap_or(0)) {
+    let (bytes, whole) = match read_capture(file, room.unwrap_or(0)) {
         Ok(read) => read,
         Err(Errno::SRCH | Errno::NOENT) => return Err(Refusal::Ended),
         Err(_) => (Zeroizing::default(), false),

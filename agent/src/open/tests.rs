@@ -204,6 +204,42 @@ fn a_process_is_captured_whole() {
     assert_eq!(opener.open(&target, JobId(3)).unwrap_err(), Refusal::Ended);
 }
 
+/// A sweep must not hold for unreadable what ended between the opening and the reading of its
+/// environment, or nothing is ever gone on a host whose processes come and go.
+#[test]
+fn a_process_that_ends_between_opening_and_reading_has_ended() {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    let process = ProcessDirectory::open(&Root::live().unwrap(), pid).unwrap();
+    // It has executed its program once its environment is there.
+    let before = loop {
+        let numbers = process.numbers().unwrap();
+        if numbers.environ.is_some_and(|bytes| bytes > 0) {
+            break numbers;
+        }
+        std::thread::yield_now();
+    };
+    let file = process.file("environ").unwrap();
+    let alive = read_whole(&process.file("environ").unwrap(), before.environ).unwrap();
+    assert!(!has_ended(&before, &process.numbers().unwrap(), &alive));
+    child.kill().unwrap();
+    let after = loop {
+        let numbers = process.numbers().unwrap(); // nobody has waited for it
+        if numbers.without_memory {
+            break numbers;
+        }
+        std::thread::yield_now();
+    };
+    let environ = read_whole(&file, before.environ).unwrap();
+    assert!((environ.bytes.len() as u64) < environ.expected);
+    assert!(has_ended(&before, &after, &environ));
+    assert!(
+        !has_ended(&before, &after, &alive),
+        "what was captured before counts"
+    );
+    child.wait().unwrap();
+}
+
 #[test]
 fn another_hosts_processes_are_read_from_its_files() {
     let (_dir, opener) = in_fixture(|dir| {
