@@ -233,7 +233,11 @@ fn reporter(
 /// A running watcher over one directory, and everything around it.
 struct Agent {
     directory: tempfile::TempDir,
+    /// Ends the watcher.
     stop: Stop,
+    /// Ends the other roles, once the watcher has ended: one that sees them go first takes that for
+    /// the loss of its supervisor.
+    others_stop: Stop,
     processes: bool,
     first_scan: bool,
     manner: Arc<Manner>,
@@ -265,6 +269,7 @@ impl Agent {
         let mut agent = Agent {
             directory,
             stop: Stop::new().unwrap(),
+            others_stop: Stop::new().unwrap(),
             processes,
             first_scan,
             manner: Arc::default(),
@@ -279,13 +284,13 @@ impl Agent {
 
     fn start(&mut self) {
         let (mut handover, links) = Links::pair().unwrap();
-        self.stop = Stop::new().unwrap();
+        (self.stop, self.others_stop) = (Stop::new().unwrap(), Stop::new().unwrap());
         let setup = self.setup(links);
         self.watcher = Some(std::thread::spawn(move || run(setup)));
         let (manner, received, stop) = (
             Arc::clone(&self.manner),
             Arc::clone(&self.received),
-            self.stop.clone(),
+            self.others_stop.clone(),
         );
         let beats = Arc::clone(&self.beats);
         self.others = vec![std::thread::spawn(move || {
@@ -358,6 +363,7 @@ impl Agent {
         if let Some(watcher) = self.watcher.take() {
             watcher.join().unwrap().unwrap();
         }
+        self.others_stop.ask();
         for other in self.others.drain(..) {
             other.join().unwrap();
         }
