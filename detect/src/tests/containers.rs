@@ -415,6 +415,53 @@ fn bombs_of_every_compression_end_at_their_bounds() {
 }
 
 #[test]
+fn what_is_passed_over_inside_something_else_counts() {
+    let (text, _) = config(42);
+    let limits = Limits {
+        unwrapped: 1 << 20,
+        ..Limits::default()
+    };
+    let spaces = vec![b' '; 8 << 20];
+    let scan = |bytes: &[u8], limits: Limits| {
+        let bytes = bytes.to_vec();
+        Detector::new(RuleSet::builtin(), limits).scan(&[Part {
+            name: b"a",
+            format: Format::Guess,
+            start: Position::default(),
+            source: &bytes,
+        }])
+    };
+    // What is read of the first member ends the archive.
+    let mut members: Vec<(String, &[u8])> = vec![("first".to_owned(), &spaces)];
+    members.extend((0..50).map(|n| (format!("m{n}"), text.as_bytes())));
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(n, b)| (n.as_str(), *b)).collect();
+    // What has no content that is read, as a label or a directory, is passed over.
+    let mut labelled = tar(&[("label", &spaces), ("app.yml", text.as_bytes())]);
+    labelled[156] = b'V';
+    labelled[148..156].fill(b' ');
+    let sum: u32 = labelled[..512].iter().map(|&b| u32::from(b)).sum();
+    labelled[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut directory = cpio(&[("d", &spaces), ("app.yml", text.as_bytes())]);
+    directory[14..22].copy_from_slice(b"000041ed");
+    for (archive, what) in [
+        (tar(&members), "tar"),
+        (ar(&members), "ar"),
+        (cpio(&members), "cpio"),
+        (labelled, "a label"),
+        (directory, "a directory"),
+    ] {
+        let packed = gzip(&archive);
+        let scanned = scan(&packed, limits);
+        assert!(findings(&scanned).is_empty(), "{what}");
+        assert!(scanned.unread.len() <= 2, "{what}: {:?}", scanned.unread);
+        let limited = |unread: &crate::scan::Unread| unread.why == UnreadWhy::Limit;
+        assert!(scanned.unread.iter().any(limited), "{what}");
+        assert!(!findings(&scan(&packed, Limits::default())).is_empty());
+        assert!(scan(&packed, Limits::default()).unread.is_empty());
+    }
+}
+
+#[test]
 fn any_damage_ends_without_a_panic() {
     let (text, _) = config(25);
     let bytes = text.as_bytes();

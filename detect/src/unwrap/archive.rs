@@ -72,35 +72,41 @@ fn number(field: &[u8]) -> Option<u64> {
 
 /// Reads a tar's members.
 pub(crate) fn tar(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Read) {
+    if let Err(why) = tar_members(scanner, region, input) {
+        scanner.skipped(&region.member, why);
+    }
+}
+
+fn tar_members(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    input: &mut dyn Read,
+) -> Result<(), UnreadWhy> {
     let mut long_name: Option<Vec<u8>> = None;
     let mut ends = 0;
     for _ in 0..MOST_MEMBERS {
         let mut header = [0_u8; 512];
-        if input.read_exact(&mut header).is_err() {
-            scanner.skipped(&region.member, UnreadWhy::Damaged);
-            return;
-        }
+        input
+            .read_exact(&mut header)
+            .map_err(|_| UnreadWhy::Damaged)?;
         if header.iter().all(|&b| b == 0) {
             ends += 1;
             if ends == 2 {
-                return;
+                return Ok(());
             }
             continue;
         }
         let size = number(&header[124..136]).filter(|_| checksum_holds(&header));
-        let Some(size) = size else {
-            scanner.skipped(&region.member, UnreadWhy::Damaged);
-            return;
-        };
+        let size = size.ok_or(UnreadWhy::Damaged)?;
+        stream::within(scanner)?;
         let mut body = input.take(size);
         match header[156] {
             b'L' | b'x' => {
                 let mut text = Vec::new();
                 let mut limited = (&mut body).take(LONGEST_NAME as u64);
-                if limited.read_to_end(&mut text).is_err() {
-                    scanner.skipped(&region.member, UnreadWhy::Damaged);
-                    return;
-                }
+                limited
+                    .read_to_end(&mut text)
+                    .map_err(|_| UnreadWhy::Damaged)?;
                 long_name = if header[156] == b'L' {
                     Some(text.into_iter().take_while(|&b| b != 0).collect())
                 } else {
@@ -115,14 +121,10 @@ pub(crate) fn tar(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Re
             _ => long_name = None,
         }
         let padding = (512 - size % 512) % 512;
-        let skipped = std::io::copy(&mut body, &mut std::io::sink());
-        let padded = std::io::copy(&mut input.take(padding), &mut std::io::sink());
-        if skipped.is_err() || padded.is_err() {
-            scanner.skipped(&region.member, UnreadWhy::Damaged);
-            return;
-        }
+        let left = body.limit();
+        stream::skip(scanner, region, input, left.saturating_add(padding))?;
     }
-    scanner.skipped(&region.member, UnreadWhy::Limit);
+    Err(UnreadWhy::Limit)
 }
 
 fn short_name(header: &[u8; 512]) -> Vec<u8> {

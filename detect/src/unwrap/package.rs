@@ -7,7 +7,7 @@ use std::io::Read;
 
 use super::archive::MOST_MEMBERS;
 use super::bytes::Bytes;
-use super::stream;
+use super::stream::{self, skip};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{Region, Scanner};
@@ -37,32 +37,30 @@ pub(crate) fn is_wxapkg(head: &[u8]) -> bool {
     head.first() == Some(&0xbe) && head.get(13) == Some(&0xed)
 }
 
-/// Why an archive could not be read further.
-struct Damaged;
-
-type Step<T> = Result<T, Damaged>;
+/// What a step through an archive gives, or why it cannot be read further.
+type Step<T> = Result<T, UnreadWhy>;
 
 fn exact<const N: usize>(input: &mut dyn Read) -> Step<[u8; N]> {
     let mut bytes = [0_u8; N];
-    input.read_exact(&mut bytes).map_err(|_| Damaged)?;
+    input
+        .read_exact(&mut bytes)
+        .map_err(|_| UnreadWhy::Damaged)?;
     Ok(bytes)
 }
 
-fn skip(input: &mut dyn Read, bytes: u64) -> Step<()> {
-    match std::io::copy(&mut input.take(bytes), &mut std::io::sink()) {
-        Ok(skipped) if skipped == bytes => Ok(()),
-        _ => Err(Damaged),
-    }
-}
-
-fn named(input: &mut dyn Read, length: u64) -> Step<Vec<u8>> {
+fn named(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    input: &mut dyn Read,
+    length: u64,
+) -> Step<Vec<u8>> {
     let mut name = Vec::new();
     let kept = length.min(LONGEST_NAME);
     input
         .take(kept)
         .read_to_end(&mut name)
-        .map_err(|_| Damaged)?;
-    skip(input, length - kept)?;
+        .map_err(|_| UnreadWhy::Damaged)?;
+    skip(scanner, region, input, length - kept)?;
     let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
     name.truncate(end);
     Ok(name)
@@ -76,11 +74,12 @@ fn member(
     input: &mut dyn Read,
     size: u64,
 ) -> Step<()> {
+    stream::within(scanner)?;
     let inner = stream::member(scanner, region, name);
     let mut body = input.take(size);
     stream::read(scanner, &inner, &mut body, None);
     let left = body.limit();
-    skip(input, left)
+    skip(scanner, region, input, left)
 }
 
 /// Reads the members of an ar.
@@ -94,19 +93,19 @@ pub(crate) fn ar(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Rea
                 Ok(0) => return Ok(()),
                 Ok(count) => input
                     .read_exact(&mut header[count..])
-                    .map_err(|_| Damaged)?,
-                Err(_) => return Err(Damaged),
+                    .map_err(|_| UnreadWhy::Damaged)?,
+                Err(_) => return Err(UnreadWhy::Damaged),
             }
-            let mut size = decimal(&header[48..58]).ok_or(Damaged)?;
+            let mut size = decimal(&header[48..58]).ok_or(UnreadWhy::Damaged)?;
             let padding = size & 1;
             let field = header[..16].trim_ascii_end();
             let name = if field == b"//" {
-                long_names = named(input, size)?;
-                skip(input, padding)?;
+                long_names = named(scanner, region, input, size)?;
+                skip(scanner, region, input, padding)?;
                 continue;
             } else if let Some(length) = field.strip_prefix(b"#1/").and_then(decimal) {
-                size = size.checked_sub(length).ok_or(Damaged)?;
-                named(input, length)?
+                size = size.checked_sub(length).ok_or(UnreadWhy::Damaged)?;
+                named(scanner, region, input, length)?
             } else if let Some(at) = field.strip_prefix(b"/").and_then(decimal) {
                 let rest = usize::try_from(at).ok().and_then(|at| long_names.get(at..));
                 let rest = rest.unwrap_or_default();
@@ -117,13 +116,12 @@ pub(crate) fn ar(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Rea
             };
             member(scanner, region, &name, input, size)?;
             // The last member may lack its padding.
-            let _ = skip(input, padding);
+            let _ = skip(scanner, region, input, padding);
         }
-        scanner.skipped(&region.member, UnreadWhy::Limit);
-        Ok(())
+        Err(UnreadWhy::Limit)
     })();
-    if let Err(Damaged) = read {
-        scanner.skipped(&region.member, UnreadWhy::Damaged);
+    if let Err(why) = read {
+        scanner.skipped(&region.member, why);
     }
 }
 
@@ -138,7 +136,7 @@ pub(crate) fn rpm(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Re
         for padded in [true, false] {
             let mark: [u8; 16] = exact(input)?;
             if mark[..3] != [0x8e, 0xad, 0xe8] {
-                return Err(Damaged);
+                return Err(UnreadWhy::Damaged);
             }
             let number = |at: usize| {
                 u64::from(u32::from_be_bytes([
@@ -149,9 +147,9 @@ pub(crate) fn rpm(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Re
                 ]))
             };
             let (entries, size) = (number(8), number(12));
-            skip(input, entries * 16)?;
+            skip(scanner, region, input, entries * 16)?;
             if size > LARGEST_HEADER {
-                skip(input, size)?;
+                skip(scanner, region, input, size)?;
                 scanner.skipped(&region.member, UnreadWhy::Limit);
             } else {
                 let mut inner = stream::member(scanner, region, b"(header)");
@@ -159,16 +157,16 @@ pub(crate) fn rpm(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Re
                 let mut texts = input.take(size);
                 stream::read(scanner, &inner, &mut texts, None);
                 let left = texts.limit();
-                skip(input, left)?;
+                skip(scanner, region, input, left)?;
             }
             if padded {
-                skip(input, (8 - size % 8) % 8)?;
+                skip(scanner, region, input, (8 - size % 8) % 8)?;
             }
         }
         Ok(())
     })();
-    if let Err(Damaged) = read {
-        return scanner.skipped(&region.member, UnreadWhy::Damaged);
+    if let Err(why) = read {
+        return scanner.skipped(&region.member, why);
     }
     let mut inner = region.clone();
     inner.depth += 1;
@@ -185,33 +183,32 @@ pub(crate) fn cpio(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn R
         for _ in 0..MOST_MEMBERS {
             let header: [u8; 110] = exact(input)?;
             if !is_cpio(&header) {
-                return Err(Damaged);
+                return Err(UnreadWhy::Damaged);
             }
             let number = |field: usize| {
                 let digits = &header[6 + field * 8..14 + field * 8];
                 std::str::from_utf8(digits)
                     .ok()
                     .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-                    .ok_or(Damaged)
+                    .ok_or(UnreadWhy::Damaged)
             };
             let (mode, size, name_size) = (number(1)?, number(6)?, number(11)?);
-            let name = named(input, name_size)?;
-            skip(input, (4 - (110 + name_size) % 4) % 4)?;
+            let name = named(scanner, region, input, name_size)?;
+            skip(scanner, region, input, (4 - (110 + name_size) % 4) % 4)?;
             if name == b"TRAILER!!!" {
                 return Ok(());
             }
             if mode & KIND == REGULAR {
                 member(scanner, region, &name, input, size)?;
             } else {
-                skip(input, size)?;
+                skip(scanner, region, input, size)?;
             }
-            skip(input, (4 - size % 4) % 4)?;
+            skip(scanner, region, input, (4 - size % 4) % 4)?;
         }
-        scanner.skipped(&region.member, UnreadWhy::Limit);
-        Ok(())
+        Err(UnreadWhy::Limit)
     })();
-    if let Err(Damaged) = read {
-        scanner.skipped(&region.member, UnreadWhy::Damaged);
+    if let Err(why) = read {
+        scanner.skipped(&region.member, why);
     }
 }
 
@@ -224,21 +221,18 @@ pub(crate) fn wxapkg(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'
         let count = number(&mut index)?;
         for _ in 0..count.min(MOST_MEMBERS as u64) {
             let length = number(&mut index)?;
-            let name = named(&mut index, length)?;
+            let name = named(scanner, region, &mut index, length)?;
             let (at, size) = (number(&mut index)?, number(&mut index)?);
-            if scanner.unwrapped > scanner.limits.unwrapped {
-                scanner.skipped(&region.member, UnreadWhy::Limit);
-                return Ok(());
-            }
+            stream::within(scanner)?;
             let inner = stream::member(scanner, region, &name);
             stream::read(scanner, &inner, &mut bytes.from(at).take(size), None);
         }
-        if count > MOST_MEMBERS as u64 {
-            scanner.skipped(&region.member, UnreadWhy::Limit);
+        match count > MOST_MEMBERS as u64 {
+            true => Err(UnreadWhy::Limit),
+            false => Ok(()),
         }
-        Ok(())
     })();
-    if let Err(Damaged) = read {
-        scanner.skipped(&region.member, UnreadWhy::Damaged);
+    if let Err(why) = read {
+        scanner.skipped(&region.member, why);
     }
 }

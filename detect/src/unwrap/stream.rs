@@ -4,7 +4,7 @@
 //! and tar are read as they flow. Overlap between windows is whole lines, so that a key or a pair
 //! that a boundary cuts is whole in the next window.
 
-use std::io::{ErrorKind, Read};
+use std::io::{Error, ErrorKind, Read};
 use std::rc::Rc;
 
 use akwatch_proto::place::Encoding;
@@ -143,6 +143,56 @@ impl Read for Counted<'_> {
     }
 }
 
+/// Reads past `bytes` of a stream. Inside something else that costs what reading costs: they are
+/// unwrapped too.
+///
+/// # Errors
+///
+/// Why no more of the stream can be read.
+pub(crate) fn skip(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    input: &mut dyn Read,
+    bytes: u64,
+) -> Result<(), UnreadWhy> {
+    let mut room = bytes;
+    if region.depth > 0 {
+        let left = scanner.limits.unwrapped.saturating_sub(scanner.unwrapped);
+        room = room.min(left.saturating_add(1));
+    }
+    let skipped = std::io::copy(&mut input.take(room), &mut std::io::sink());
+    let skipped = skipped.map_err(|error| reason(region, &error))?;
+    if region.depth > 0 {
+        scanner.unwrapped += skipped;
+    }
+    match skipped {
+        all if all == bytes => Ok(()),
+        some if some == room => Err(UnreadWhy::Limit),
+        _ => Err(UnreadWhy::Damaged),
+    }
+}
+
+/// Whether more may be unwrapped.
+///
+/// # Errors
+///
+/// [`UnreadWhy::Limit`] when all was that may be.
+pub(crate) fn within(scanner: &Scanner<'_>) -> Result<(), UnreadWhy> {
+    match scanner.unwrapped > scanner.limits.unwrapped {
+        true => Err(UnreadWhy::Limit),
+        false => Ok(()),
+    }
+}
+
+/// Why a stream gave an error.
+fn reason(region: &Region, error: &Error) -> UnreadWhy {
+    match error.kind() {
+        ErrorKind::QuotaExceeded => UnreadWhy::Limit,
+        _ if region.depth > 0 => UnreadWhy::Damaged,
+        _ => UnreadWhy::Unreadable,
+    }
+}
+
 /// Fills the buffer from `from`; answers how much is filled and whether the stream has ended. What
 /// ends it early is noted.
 fn fill(
@@ -169,12 +219,7 @@ fn fill(
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
-                let why = match error.kind() {
-                    ErrorKind::QuotaExceeded => UnreadWhy::Limit,
-                    _ if nested => UnreadWhy::Damaged,
-                    _ => UnreadWhy::Unreadable,
-                };
-                scanner.skipped(&region.member, why);
+                scanner.skipped(&region.member, reason(region, &error));
                 return (filled, true);
             }
         }
