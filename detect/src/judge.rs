@@ -234,6 +234,9 @@ impl Judge<'_> {
                 proof::Verdict::Silent => {}
             }
         }
+        if found.confidence < Confidence::Proven && says_digest(value.path) {
+            return;
+        }
         out.push(found);
     }
 
@@ -278,6 +281,9 @@ impl Judge<'_> {
         has_tokens: bool,
         out: &mut Vec<Candidate>,
     ) {
+        if is_type_name(value.path) {
+            return;
+        }
         let names = self.rules.names();
         let named = names
             .role_of(value.path)
@@ -611,6 +617,31 @@ impl Judge<'_> {
             .filter(|decoded| !proof::is_volcengine_half(decoded))
             .map(|decoded| (Encoding::Base64, decoded))
     }
+}
+
+/// `AWS::ApiGateway::ApiKey`: the name of a kind of thing, as schemas have it, and what stands beside it
+/// is about the kind.
+fn is_type_name(path: &[u8]) -> bool {
+    memchr::memmem::find_iter(path, b"::").nth(1).is_some()
+}
+
+/// Whether a name says that its value is a digest: some of them begin like a token by chance.
+fn says_digest(path: &[u8]) -> bool {
+    [
+        &b"sha256"[..],
+        b"sha384",
+        b"sha512",
+        b"sha1",
+        b"md5",
+        b"integrity",
+        b"digest",
+        b"checksum",
+    ]
+    .iter()
+    .any(|word| {
+        let start = path.len().saturating_sub(word.len());
+        path[start..].eq_ignore_ascii_case(word)
+    })
 }
 
 /// `MYSQL_ROOT_PASSWORD`: what is too short to be a key's half may be a password.

@@ -9,6 +9,7 @@ mod matrix;
 mod office;
 mod packs;
 mod pairing;
+mod quiet;
 mod unwrapping;
 
 use std::sync::Arc;

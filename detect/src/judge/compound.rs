@@ -75,6 +75,7 @@ impl Judge<'_> {
             if password.len() < limits::SHORTEST_PASSWORD
                 || own_rule
                 || quiet::is_reference(password)
+                || is_template(password)
                 || quiet::is_placeholder(password)
                 || !quiet::is_password(password)
                 || rest[host..stop].starts_with(b"@example.")
@@ -189,6 +190,15 @@ impl Judge<'_> {
             found.hints.near.extend(&spoken);
         }
     }
+}
+
+/// `{password}`: a name that a program fills in.
+fn is_template(password: &[u8]) -> bool {
+    let inner = password
+        .strip_prefix(b"{")
+        .and_then(|rest| rest.strip_suffix(b"}"));
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+    inner.is_some_and(|inner| inner.iter().all(part))
 }
 
 /// The blank before the credentials of an `Authorization` value, and whether they are a bearer's.

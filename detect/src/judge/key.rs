@@ -5,6 +5,7 @@ use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
 use zeroize::Zeroizing;
 
+use super::rsa;
 use crate::unwrap::inline;
 
 /// A private key found at the start of a text.
@@ -39,6 +40,10 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
         return None;
     }
     let length = head + body_length + footer_length;
+    // A picture of a key: what it leaves out is the secret.
+    if memchr::memmem::find(&text[head..head + body_length], b"...").is_some() {
+        return None;
+    }
     let Armour {
         lines,
         mut body,
@@ -61,7 +66,7 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
     let whole_key = body.len() >= 64;
     let holds = encrypted
         || decoded.as_ref().is_some_and(|bytes| {
-            bytes.starts_with(&[0x30])
+            rsa::is_whole(bytes)
                 || bytes.starts_with(b"openssh-key-v1\0")
                 || label.starts_with(b"PGP")
         });

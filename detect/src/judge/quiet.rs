@@ -507,6 +507,8 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         || value.ends_with(b"()")
         || value.ends_with(b";")
         || value.contains(&b'(');
+    // A sentence in another script: nobody types a password in one.
+    let spoken = value.iter().filter(|b| !b.is_ascii()).count() * 3 > value.len();
     let letters = value.iter().any(u8::is_ascii_alphabetic);
     let others = value.iter().any(|b| !b.is_ascii_alphabetic());
     let crypt = value.starts_with(b"$2")
@@ -514,6 +516,7 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         || value.starts_with(b"*") && is_hex(&value[1..]);
     !(odd
         || code
+        || spoken
         || crypt
         || WORDS.contains(&folded.as_slice())
         || is_placeholder(value)

@@ -25,6 +25,11 @@ pub(crate) fn fingerprint(der: &[u8]) -> Option<[u8; 16]> {
     Some(Md5::digest(public).into())
 }
 
+/// Whether `der` is one element and nothing else: no cut key is.
+pub(crate) fn is_whole(der: &[u8]) -> bool {
+    element(der, SEQUENCE).is_some_and(|(_, rest)| rest.is_empty())
+}
+
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;

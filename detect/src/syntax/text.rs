@@ -273,6 +273,11 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     if begin == end {
         return None;
     }
+    // The name of a kind of thing, `"AWS::ApiGateway::ApiKey": …`, is one name.
+    while quoted && begin > floor && (part(text[begin - 1]) || text[floor..begin].ends_with(b"::"))
+    {
+        begin -= if part(text[begin - 1]) { 1 } else { 2 };
+    }
     // `setopt(handle, PASSWORD, "…")`: a constant names its neighbour, any other word does not.
     let name = &text[begin..end];
     let constant = name.len() >= 6 && name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');

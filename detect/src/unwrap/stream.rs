@@ -299,10 +299,10 @@ pub(crate) fn member(scanner: &mut Scanner<'_>, region: &Region, name: &[u8]) ->
 
 /// Whether a file's name says source code.
 pub(crate) fn is_code(name: &[u8]) -> bool {
-    const CODE: [&[u8]; 26] = [
+    const CODE: [&[u8]; 29] = [
         b"py", b"go", b"java", b"js", b"ts", b"jsx", b"tsx", b"php", b"rb", b"rs", b"c", b"h",
         b"cpp", b"cc", b"hpp", b"cs", b"kt", b"scala", b"lua", b"pl", b"pm", b"swift", b"vue",
-        b"groovy", b"mjs", b"map",
+        b"groovy", b"mjs", b"map", b"cjs", b"pyi", b"pyc",
     ];
     let extension = name.rsplit(|&b| b == b'.').next().unwrap_or_default();
     extension.len() < name.len() && CODE.contains(&extension)
