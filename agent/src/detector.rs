@@ -19,6 +19,7 @@ use crate::examine::examine;
 use crate::job::Job;
 use crate::link::{EXPLANATION, FromDetector, Inlet, Link, Outlet, RULES, TalkError, ToDetector};
 use crate::redact::FingerprintKey;
+use crate::trace::{Progress, Tracing};
 
 /// How long the watcher may take to accept one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,13 +76,27 @@ fn serve(
     work: &Work,
 ) -> Result<(), DetectorError> {
     let mut started: Option<Started> = None;
+    let mut tracing: Option<Tracing> = None;
     let (mut worked, mut given_back) = (true, Instant::now());
     loop {
         if worked && given_back.elapsed() >= GIVE_BACK {
             memory::give_back(); // where there is never quiet
             given_back = Instant::now();
         }
-        let Some(message) = inlet.hear(worked.then_some(QUIET))? else {
+        let goes_on = tracing.as_ref().is_some_and(Tracing::goes_on);
+        let wait = if goes_on {
+            Some(Duration::ZERO)
+        } else {
+            worked.then_some(QUIET)
+        };
+        let Some(message) = inlet.hear(wait)? else {
+            if goes_on {
+                // A step at a time: what happens on the host goes before what happened once.
+                let started = started.as_mut().ok_or(DetectorError::NotStarted)?;
+                started.trace(&mut tracing, &mut outlet)?;
+                worked = true;
+                continue;
+            }
             // Nothing to do: what a burst of jobs took is the host's again.
             memory::give_back();
             worked = false;
@@ -103,6 +118,12 @@ fn serve(
                     let answer = started.answer(&job);
                     drop((busy, job));
                     outlet.say(&answer, PATIENCE)?;
+                }
+            }
+            ToDetector::Trace(order) => tracing = Some(Tracing::begin(order)),
+            ToDetector::Give { id, file } => {
+                if let Some(tracing) = tracing.as_mut().filter(|tracing| tracing.id() == id) {
+                    tracing.give(file);
                 }
             }
         }
@@ -149,6 +170,29 @@ impl Started {
             faults: faults.into_iter().take(RULES).map(said).collect(),
             missing_walls: missing_walls.to_vec(),
         }
+    }
+
+    /// Does a step of an order, and says what came of it.
+    fn trace(
+        &mut self,
+        tracing: &mut Option<Tracing>,
+        outlet: &mut Outlet<FromDetector>,
+    ) -> Result<(), DetectorError> {
+        let Some(under_way) = tracing else {
+            return Ok(());
+        };
+        match under_way.step(&mut self.detector, &self.key) {
+            Progress::More | Progress::Waiting => {}
+            Progress::Ask(ask) => {
+                let id = under_way.id();
+                outlet.say(&FromDetector::Ask { id, ask }, PATIENCE)?;
+            }
+            Progress::Told(told) => {
+                *tracing = None;
+                outlet.say(&FromDetector::Told(told), PATIENCE)?;
+            }
+        }
+        Ok(())
     }
 
     fn answer(&mut self, job: &Job) -> FromDetector {

@@ -23,6 +23,7 @@ pub mod mounts;
 pub mod packages;
 pub mod process;
 pub mod reach;
+pub mod repository;
 pub mod units;
 
 pub use accounts::{Accounts, Home};

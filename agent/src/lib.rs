@@ -31,4 +31,5 @@ pub mod scan;
 pub mod sense;
 pub mod status;
 pub mod supervise;
+pub mod trace;
 pub mod watcher;

@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use akwatch_detect::repository::Ask;
 use akwatch_proto::agent::{
     CheckIn, CheckInAnswer, FleetKey, Heartbeat, HeartbeatAnswer, Refused, Report, Reported,
 };
@@ -18,7 +19,8 @@ use akwatch_sys::link::{Channel, Frame, LinkError, Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::job::{Examined, Job};
+use crate::job::{Examined, Job, JobId};
+use crate::trace::{Order, Told};
 
 mod wire;
 
@@ -45,6 +47,15 @@ pub enum ToDetector {
     },
     /// Jobs, at most [`JOBS`], which are answered one by one, in order.
     Examine(Vec<Job>),
+    /// What does a repository say of findings in it? One at a time; jobs go before it.
+    Trace(Order),
+    /// What was asked for to answer that: an open file and its size, if it is there.
+    Give {
+        /// Which order it is for.
+        id: JobId,
+        /// The file.
+        file: Option<(OwnedFd, u64)>,
+    },
 }
 
 /// What the detector answers.
@@ -64,6 +75,15 @@ pub enum FromDetector {
     },
     /// One job's answer.
     Read(Examined),
+    /// An order's answer takes this file of its repository: to be answered by [`ToDetector::Give`].
+    Ask {
+        /// Which order.
+        id: JobId,
+        /// Which file.
+        ask: Ask,
+    },
+    /// An order's answer.
+    Told(Told),
 }
 
 /// What the watcher says to the reporter: one request at a time of each kind.

@@ -143,6 +143,12 @@ impl Opener {
         &self.root
     }
 
+    /// Whether this host's deny list names `path`.
+    #[must_use]
+    pub fn denies(&self, path: &Path) -> bool {
+        self.deny.covers(path)
+    }
+
     /// Opens `target` as job `id`.
     ///
     /// # Errors

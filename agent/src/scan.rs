@@ -25,6 +25,7 @@ use crate::redact::FingerprintKey;
 use crate::sense::watch_set::{Covered, WatchSet};
 
 mod output;
+mod repositories;
 mod scanner;
 mod sparse;
 mod tally;

@@ -43,6 +43,7 @@ mod examples;
 pub mod flights;
 pub mod known;
 mod mounted;
+mod pushed;
 mod refusing;
 mod sensing;
 pub mod sweeps;
@@ -360,6 +361,7 @@ impl Watcher {
             }
             self.replace_if_late(now);
             self.examine_next(now);
+            self.trace_next(now);
             self.commit_if_due(now);
             self.deliver(now);
             if self.ending && self.courier.has_taken_leave(now) {
@@ -418,6 +420,10 @@ impl Watcher {
             self.detecting.commit_due(),
             self.detecting.flights.deadline(),
             self.scans.next_walk(&self.governor, &self.pace),
+            self.detecting
+                .pushed
+                .next_due(now)
+                .filter(|_| self.may_trace()),
         ];
         for other in others.into_iter().flatten() {
             due = due.min(other);

@@ -15,8 +15,11 @@ use std::time::Duration;
 
 use akwatch_agent::job::{Captured, Content, Job, JobHeader, JobId, PartForm, PartHeader};
 use akwatch_agent::link::{DetectorLink, FromDetector, Link, ToDetector};
+use akwatch_agent::trace::{Order, Sought};
+use akwatch_detect::repository::{Ask, ObjectId, Wanted};
 use akwatch_proto::agent::FleetKey;
-use akwatch_proto::credential::Epoch;
+use akwatch_proto::credential::{Epoch, Fingerprint, Scheme};
+use akwatch_proto::finding::Subject;
 use akwatch_sys::capability::Capabilities;
 use akwatch_sys::launch::{Child, Launch, Voice, launch};
 use akwatch_sys::link::Channel;
@@ -105,7 +108,7 @@ impl Started {
                 assert!(!rule_ids.is_empty());
                 missing_walls
             }
-            FromDetector::Read(_) => panic!("an answer before any question"),
+            _ => panic!("an answer before any question"),
         }
     }
 
@@ -180,6 +183,67 @@ fn it_finds_a_pair_in_a_file_and_in_an_environment_that_it_cannot_open_itself() 
         assert_eq!(examined.found.len(), 1, "job {id}");
         assert_eq!(examined.read, [length]);
     }
+}
+
+/// A repository is asked about with what only the watcher can open, and jobs go before it.
+#[test]
+fn it_asks_for_a_repositorys_files_one_by_one_and_answers_jobs_meanwhile() {
+    let mut detector = Started::start();
+    detector.ready();
+    let id = JobId(7);
+    let fingerprint = Fingerprint {
+        scheme: Scheme::Hmac,
+        epoch: Epoch::parse("1").unwrap(),
+        bytes: [0; 32],
+    };
+    detector.say(&ToDetector::Trace(Order {
+        id,
+        top: b"/srv/app".to_vec(),
+        files: vec![b"HEAD".to_vec(), b"refs/heads/main".to_vec()],
+        whole: true,
+        wanted: vec![Sought {
+            what: Wanted::Path {
+                path: b".env".to_vec(),
+                secrets: 1,
+            },
+            subjects: vec![Subject::Secret(fingerprint)],
+        }],
+    }));
+    let main = b"5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d\n";
+    let mut asked = Vec::new();
+    let told = loop {
+        match detector.hear() {
+            FromDetector::Ask { id: of, ask } => {
+                assert_eq!(of, id);
+                let job = job(
+                    1,
+                    PartForm::Guess,
+                    0,
+                    Content::Captured(Captured(Zeroizing::default())),
+                );
+                detector.say(&ToDetector::Examine(vec![job]));
+                assert!(matches!(detector.hear(), FromDetector::Read(_)));
+                let file = (ask == Ask::File(1)).then(|| {
+                    let mut file = tempfile::tempfile().unwrap();
+                    file.write_all(main).unwrap();
+                    (file.into(), main.len() as u64)
+                });
+                asked.push(ask);
+                // An answer to another question is not this one's.
+                detector.say(&ToDetector::Give {
+                    id: JobId(6),
+                    file: None,
+                });
+                detector.say(&ToDetector::Give { id, file });
+            }
+            FromDetector::Told(told) => break told,
+            other => panic!("{other:?}"),
+        }
+    };
+    let commit = Ask::Loose(ObjectId([0x5d; 20]));
+    assert_eq!(asked, [Ask::File(0), Ask::File(1), commit]);
+    assert_eq!(told.id, id);
+    assert_eq!(told.gits[0][0].repository.as_str(), "/srv/app");
 }
 
 #[test]

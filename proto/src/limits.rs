@@ -33,7 +33,7 @@ pub const PROOFS_PER_FINDING: usize = 8;
 
 /// Remotes of one repository that are named. Stops: a configuration of a million remotes in every
 /// finding.
-pub const GIT_REMOTES: usize = 16;
+pub const GIT_REMOTES: usize = 8;
 
 /// Unit files named by one process's origin.
 pub const UNIT_FILES: usize = 16;

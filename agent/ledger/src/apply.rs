@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use akwatch_proto::digest::{Element, is_listed};
-use akwatch_proto::finding::{Finding, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::finding::{Finding, FindingKey, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::git::{Git, PushState};
 use akwatch_proto::limits;
 use akwatch_proto::time::Time;
 use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
@@ -16,7 +17,7 @@ use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 use crate::error::Fault;
 use crate::format::{
     ASKED, FINDINGS, Group, HOLDERS, Holding, Meta, REVISIONS, Record, Row, decode, encode,
-    group_of, group_of_workload, instance_key, instance_of, rows_of, rows_of_processes,
+    group_of, group_of_workload, instance_key, instance_of, row_of, rows_of, rows_of_processes,
 };
 use crate::in_force::InForce;
 use crate::observed::{distinct, refresh};
@@ -383,6 +384,29 @@ impl<'t> Draft<'t> {
             }
             Ok(())
         })
+    }
+
+    /// Notes what Git says of a finding. What was pushed once stays pushed: a history that is cut
+    /// short, a ref that is deleted, a repository that is removed take nothing back.
+    pub(crate) fn note_git(
+        &mut self,
+        meta: &mut Meta,
+        key: &FindingKey,
+        git: Option<&Git>,
+    ) -> Result<(), Fault> {
+        let row = row_of(key);
+        let Some(before) = self.record(&row)? else {
+            return Ok(()); // forgotten meanwhile
+        };
+        let pushed = |git: &Git| git.state == PushState::Pushed;
+        let was_pushed = before.finding.git.as_ref().is_some_and(pushed);
+        if before.finding.git.as_ref() == git || (was_pushed && !git.is_some_and(pushed)) {
+            return Ok(());
+        }
+        let mut record = before.clone();
+        record.finding.git = git.cloned();
+        self.changes.altered += 1;
+        self.save(meta, &row, Some(&before), record, true)
     }
 
     /// Forgets findings that were gone before `before` and are acknowledged as such.

@@ -5,7 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use akwatch_proto::digest::SetDigest;
-use akwatch_proto::finding::{Finding, UnknownWhy};
+use akwatch_proto::finding::{Finding, FindingKey, UnknownWhy};
+use akwatch_proto::git::Git;
 use akwatch_proto::time::Time;
 use redb::WriteTransaction;
 use uuid::Uuid;
@@ -232,6 +233,22 @@ impl Ledger {
     ) -> Result<Changes, LedgerError> {
         let mut changes = self.write("marking findings unknown", |draft, meta, _| {
             draft.make_unknown(meta, &mut concerns, why, at)?;
+            Ok(draft.changes)
+        })?;
+        changes.revision = self.meta.revision;
+        Ok(changes)
+    }
+
+    /// Notes what Git says of findings; none where they lie in no repository any more. What was pushed
+    /// stays pushed. Findings that are not held are passed over.
+    ///
+    /// # Errors
+    /// As for [`commit`](Ledger::commit).
+    pub fn note_git(&mut self, said: &[(FindingKey, Option<Git>)]) -> Result<Changes, LedgerError> {
+        let mut changes = self.write("noting what Git says", |draft, meta, _| {
+            for (key, git) in said {
+                draft.note_git(meta, key, git.as_ref())?;
+            }
             Ok(draft.changes)
         })?;
         changes.revision = self.meta.revision;

@@ -17,7 +17,8 @@ use super::{
     EXPLANATION, Encoded, FromDetector, FromMarker, FromReporter, JOBS, Message, Nothing, RULES,
     TalkError, ToDetector, ToReporter,
 };
-use crate::job::{Captured, Content, Examined, Job, JobHeader};
+use crate::job::{Captured, Content, Examined, Job, JobHeader, JobId};
+use crate::trace::{Order, WANTED};
 
 /// Walls that a worker may say are missing.
 const WALLS: usize = 64;
@@ -77,6 +78,12 @@ enum DetectorWire {
         packs: Vec<(String, String)>,
     },
     Examine(Vec<JobWire>),
+    Trace(Order),
+    /// The size of the one descriptor, if there is one.
+    Give {
+        id: JobId,
+        size: Option<u64>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +109,14 @@ impl Message for ToDetector {
                     .map(|job| job_wire(job, &mut captures, &mut descriptors))
                     .collect(),
             ),
+            ToDetector::Trace(order) => DetectorWire::Trace(order.clone()),
+            ToDetector::Give { id, file } => {
+                descriptors.extend(file.as_ref().map(|(file, _)| file.as_fd()));
+                DetectorWire::Give {
+                    id: *id,
+                    size: file.as_ref().map(|(_, size)| *size),
+                }
+            }
         };
         let json = to_json(TO_DETECTOR, &wire)?;
         let length = u32::try_from(json.len()).map_err(|_| LinkError::TooLarge {
@@ -135,6 +150,17 @@ impl Message for ToDetector {
                     .collect::<Option<Vec<Job>>>();
                 ToDetector::Examine(jobs.ok_or_else(malformed)?)
             }
+            DetectorWire::Trace(order) => {
+                bounded(TO_DETECTOR, order.wanted.len() <= WANTED)?;
+                ToDetector::Trace(order)
+            }
+            DetectorWire::Give { id, size } => ToDetector::Give {
+                id,
+                file: match size {
+                    Some(size) => Some((descriptors.next().ok_or_else(malformed)?, size)),
+                    None => None,
+                },
+            },
         };
         if captures.is_empty() && descriptors.next().is_none() {
             Ok(message)
@@ -221,6 +247,8 @@ impl Message for FromDetector {
                     && walls_hold(missing_walls)
             }
             FromDetector::Read(examined) => examined.is_bounded(),
+            FromDetector::Ask { .. } => true,
+            FromDetector::Told(told) => told.is_bounded(),
         };
         bounded(FROM_DETECTOR, holds)?;
         Ok(message)

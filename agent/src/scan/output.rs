@@ -9,6 +9,7 @@ use std::io::Write;
 use akwatch_detect::Secret;
 use akwatch_proto::credential::{Confidence, CredentialId, Kind, Provider, RuleId};
 use akwatch_proto::finding::{Proof, Subject};
+use akwatch_proto::git::Git;
 use akwatch_proto::place::{Location, Reach};
 use anyhow::Context;
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub(super) struct Line {
     preview: Option<String>,
     location: Location,
     reach: Reach,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git: Option<Git>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     proof: Vec<Proof>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +47,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn new(found: &Found, location: Location, reach: &Reach, secret: Option<&Secret>) -> Line {
+    fn new(
+        found: &Found,
+        location: Location,
+        (reach, git): (&Reach, Option<Git>),
+        secret: Option<&Secret>,
+    ) -> Line {
         let fingerprint = match &found.subject {
             Subject::Secret(fingerprint) => Some(fingerprint.to_string()),
             Subject::Reference(_) => None,
@@ -62,6 +70,7 @@ impl Line {
             preview: found.preview.as_ref().map(ToString::to_string),
             location,
             reach: reach.clone(),
+            git,
             proof: found.proof.clone(),
             secret: text.map(str::to_owned),
             secret_base64: bytes
@@ -106,10 +115,10 @@ impl<'a> Output<'a> {
         &mut self,
         found: &Found,
         location: Location,
-        reach: &Reach,
+        context: (&Reach, Option<Git>),
         secret: Option<&Secret>,
     ) -> anyhow::Result<()> {
-        let line = Line::new(found, location, reach, secret.filter(|_| self.reveal));
+        let line = Line::new(found, location, context, secret.filter(|_| self.reveal));
         match self.format {
             OutputFormat::Text | OutputFormat::Sarif => {
                 self.kept.push(line);

@@ -12,10 +12,12 @@ use akwatch_detect::{
 };
 use akwatch_proto::credential::{Confidence, CredentialId, Kind};
 use akwatch_proto::finding::Subject;
+use akwatch_proto::git::Git;
 use akwatch_proto::place::{Location, Origin, Place, Reach, SafeText};
 use rustix::fs::Stat;
 
 use super::output::Output;
+use super::repositories::Repositories;
 use super::sparse::Sparse;
 use super::tally::Tally;
 use crate::cli::MinConfidence;
@@ -35,6 +37,7 @@ pub(super) struct Scanner<'a> {
     output: Output<'a>,
     tally: Tally<'a>,
     lowest: Confidence,
+    repositories: Repositories,
     /// Processes' findings said already: workers of one service share an environment.
     said: HashSet<(Place, Subject)>,
 }
@@ -49,6 +52,7 @@ impl<'a> Scanner<'a> {
         lowest: MinConfidence,
     ) -> Scanner<'a> {
         Scanner {
+            repositories: Repositories::new(Arc::clone(&root)),
             root,
             detector,
             key,
@@ -261,8 +265,16 @@ impl<'a> Scanner<'a> {
             .filter(|(one, _)| matches!(one.subject, Subject::Secret(_)))
             .filter_map(|(one, _)| one.credential_id.as_ref())
             .collect();
+        let gits = match &pending.target.what {
+            TargetPlace::File(path) if !found.is_empty() => {
+                let found = found.iter().map(|(one, _)| one);
+                let (detector, key) = (&mut self.detector, &self.key);
+                self.repositories.ask(path, found, detector, key)
+            }
+            _ => Vec::new(),
+        };
         let mut said = HashSet::new();
-        for (one, matched) in &found {
+        for (at, (one, matched)) in found.iter().enumerate() {
             let Some(place) = pending.place(one.part, &one.inside, &names) else {
                 continue;
             };
@@ -276,7 +288,8 @@ impl<'a> Scanner<'a> {
             if again || !self.wanted(one) || is_explained(one, &paired) {
                 continue;
             }
-            self.line(&key.0, one, matched, &reach, &origin)?;
+            let git = gits.get(at).cloned().flatten();
+            self.line(&key.0, one, matched, (&reach, git), &origin)?;
             if process {
                 self.said.insert(key);
             } else {
@@ -300,7 +313,7 @@ impl<'a> Scanner<'a> {
         place: &Place,
         found: &Found,
         matched: &Match,
-        reach: &Reach,
+        (reach, git): (&Reach, Option<Git>),
         origin: &Origin,
     ) -> anyhow::Result<()> {
         if found.kind == Kind::Reference {
@@ -310,7 +323,7 @@ impl<'a> Scanner<'a> {
         }
         let location = Location::of(place, &found.spot, origin);
         let secret = matched.secret.as_ref();
-        self.output.write(found, location, reach, secret)
+        self.output.write(found, location, (reach, git), secret)
     }
 
     /// Ends the output; gives the summary and the number of findings.

@@ -315,6 +315,7 @@ impl Watcher {
         let seen = SeenOn { device, mount };
         self.known.insert(path, place.outer(), Some(seen));
         if !reading.observed.is_empty() && plain_path(place).is_some() {
+            self.detecting.pushed.stir(path);
             self.mounted.note(path, &mounts);
         }
     }

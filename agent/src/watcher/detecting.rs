@@ -16,6 +16,7 @@ use super::answer::{Ended, Hostile, Terms, reading};
 use super::captures::{Captures, bytes_captured};
 use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
+use super::pushed::Pushed;
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
 use crate::host::packages;
@@ -73,6 +74,8 @@ pub(super) struct Detecting {
     /// Captures that wait for the detector.
     captures: Captures,
     deaths: HashMap<TargetPlace, u32>,
+    /// What repositories are asked.
+    pub(super) pushed: Pushed,
     /// Rules that the detector set aside: name and reason.
     pub(super) faults: Vec<(String, String)>,
 }
@@ -124,6 +127,7 @@ impl Watcher {
             return Ok(());
         }
         self.send_again();
+        self.detecting.pushed.lose(false, Instant::now());
         self.detecting.generation += 1;
         self.detecting.hearing = true;
         let generation = self.detecting.generation;
@@ -166,6 +170,8 @@ impl Watcher {
                 self.take_ready(&rules, &rule_ids, faults, now);
             }
             Ok(FromDetector::Read(examined)) => self.take_examined(&examined, now),
+            Ok(FromDetector::Ask { id, ask }) => self.take_ask(id, ask, now),
+            Ok(FromDetector::Told(told)) => self.take_told(told, now),
             Err(why) => {
                 if self.ending {
                     return Ok(());
@@ -205,6 +211,7 @@ impl Watcher {
         self.detecting.faults = faults;
         let before = self.detecting.read_by.replace(rules.to_owned());
         if before.as_deref() != Some(rules) {
+            self.stir_all();
             self.look_again(before.is_some(), now);
         }
     }
@@ -258,17 +265,29 @@ impl Watcher {
 
     /// Sends jobs that are noted as out already.
     pub(super) fn send(&mut self, jobs: Vec<Job>, now: Instant) {
+        self.say_to_detector(&ToDetector::Examine(jobs), PATIENCE, now);
+    }
+
+    /// Says something to the detector; whether it took that.
+    pub(super) fn say_to_detector(
+        &mut self,
+        message: &ToDetector,
+        patience: Duration,
+        now: Instant,
+    ) -> bool {
         let Some(outlet) = &mut self.detecting.outlet else {
-            return;
+            return false;
         };
-        if let Err(why) = outlet.say(&ToDetector::Examine(jobs), PATIENCE) {
-            // What it answered before it ended is still to be heard: its end comes after that.
-            self.detecting.outlet = None;
-            if !why.is_end() {
-                tracing::warn!(%why, "the detector takes no jobs and is replaced");
-                self.lose_detector(now, true);
-            }
+        let Err(why) = outlet.say(message, patience) else {
+            return true;
+        };
+        // What it answered before it ended is still to be heard: its end comes after that.
+        self.detecting.outlet = None;
+        if !why.is_end() {
+            tracing::warn!(%why, "the detector takes nothing and is replaced");
+            self.lose_detector(now, true);
         }
+        false
     }
 
     /// Whether one more place of a scan may go to the detector, which answers in order: an event must
@@ -538,7 +557,10 @@ impl Watcher {
     }
 
     /// Gives the detector up; `ask` says whether it has to be ended.
-    fn lose_detector(&mut self, now: Instant, ask: bool) {
+    pub(super) fn lose_detector(&mut self, now: Instant, ask: bool) {
+        self.detecting
+            .pushed
+            .lose(self.detecting.flights.is_empty(), now);
         if let Some(outlet) = self.detecting.outlet.take() {
             outlet.close();
         }

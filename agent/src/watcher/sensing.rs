@@ -208,6 +208,11 @@ impl Watcher {
             self.offer_process(instance, target.urgency, now);
             return;
         }
+        if let TargetPlace::File(path) = &target.what
+            && target.urgency == Urgency::Live
+        {
+            self.note_refs(&path.clone(), now);
+        }
         let owner = owner_of(&target.what);
         if self.agenda.offer(target, owner, now) == Offered::Dropped && !self.scans.owed {
             // Once for each rescan: a line for each event would be an event again.

@@ -177,6 +177,7 @@ fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner, stop: &St
                 }
                 answers
             }
+            ToDetector::Trace(_) | ToDetector::Give { .. } => Vec::new(),
         };
         for answer in answers {
             if link.outlet.say(&answer, DEADLINE).is_err() {

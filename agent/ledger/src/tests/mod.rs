@@ -3,6 +3,7 @@
 mod asked;
 mod crash;
 mod delivery;
+mod git;
 mod media;
 mod model;
 mod opening;

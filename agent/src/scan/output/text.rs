@@ -1,6 +1,8 @@
 //! Findings for people: aligned, surest first, escaped, in colour only on a terminal.
 
 use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::git::{Git, PushState};
+use akwatch_proto::place::SafeText;
 use akwatch_proto::text::escape;
 
 use super::{Line, word};
@@ -97,6 +99,32 @@ fn place(line: &Line) -> String {
         text.push_str(mode);
         text.push(' ');
         text.push_str(owner.as_str());
+    }
+    if let Some(git) = &line.git {
+        text.push_str("  ");
+        text.push_str(&pushed(git));
+    }
+    text
+}
+
+/// What Git says, in words.
+fn pushed(git: &Git) -> String {
+    let mut text = match git.state {
+        PushState::Pushed => "pushed to ".to_owned(),
+        PushState::NotPushed => "not pushed".to_owned(),
+        PushState::Unknown => "pushed or not: unknown".to_owned(),
+    };
+    let to: Vec<&str> = git.pushed_to().map(SafeText::as_str).collect();
+    text.push_str(&to.join(", "));
+    if let Some(why) = &git.why {
+        text.push_str(&format!(" ({})", word(why)));
+    }
+    if let Some(commit) = &git.commit {
+        let short: String = commit.as_str().chars().take(12).collect();
+        text.push_str(&format!(", commit {short}"));
+    }
+    if let Some(path) = &git.path {
+        text.push_str(&format!(" of {path}"));
     }
     text
 }

@@ -1,0 +1,320 @@
+//! What a repository says of findings in it, asked in the detector: it alone reads content.
+//!
+//! [`Tracing`] drives the [`Tracer`] and is what a file's earlier versions are looked into with: a
+//! version holds a finding's secret when the same detector finds the same fingerprint in it. What
+//! leaves is redacted as everything else: a branch's, a remote's or a file's name may hold a secret.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use akwatch_detect::repository::{Ask, RemoteName, Step, Trace, Traced, Tracer, Wanted};
+use akwatch_detect::{Detector, Part, Position, Source, Unreadable, places};
+use akwatch_proto::finding::Subject;
+use akwatch_proto::git::{CommitId, Git, PushState, Remote};
+use akwatch_proto::limits;
+use akwatch_proto::place::SafeText;
+use akwatch_proto::time::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::examine::{Bytes, format_of};
+use crate::job::JobId;
+use crate::open::form_of;
+use crate::redact::{FingerprintKey, Redactor};
+
+/// Findings of one order. Stops: an order that is larger than what it asks for.
+pub const WANTED: usize = 512;
+
+/// Bytes of a remote's name that are kept, and of an address: a longer one is left out. Stops: a
+/// configuration that fills a report.
+const NAME: usize = 64;
+const ADDRESS: usize = 256;
+
+/// A question about the findings in one repository. Raw names are in it: its `Debug` says only how
+/// many.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// Which.
+    pub id: JobId,
+    /// The work tree, or the repository's own directory; comes back cleaned.
+    pub top: Vec<u8>,
+    /// The repository's files; see [`Tracer::new`].
+    pub files: Vec<Vec<u8>>,
+    /// Whether those are all.
+    pub whole: bool,
+    /// What is asked about.
+    pub wanted: Vec<Sought>,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Order({:?}, {} files, {} wanted)",
+            self.id,
+            self.files.len(),
+            self.wanted.len()
+        )
+    }
+}
+
+/// A file or an object, and the findings in it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Sought {
+    /// Which.
+    pub what: Wanted,
+    /// The findings; of an object all have the same answer.
+    pub subjects: Vec<Subject>,
+}
+
+/// The answer to an [`Order`]: hostile input to the watcher.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// Which order.
+    pub id: JobId,
+    /// For each of its wanted, one for each subject.
+    pub gits: Vec<Vec<Git>>,
+}
+
+impl Told {
+    /// Whether counts are within the bounds that hold for any order.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        let findings: usize = self.gits.iter().map(Vec::len).sum();
+        let remotes = |git: &Git| git.remotes.len() <= limits::GIT_REMOTES;
+        self.gits.len() <= WANTED && findings <= WANTED && self.gits.iter().flatten().all(remotes)
+    }
+
+    /// Whether it answers `order`.
+    #[must_use]
+    pub fn fits(&self, order: &Order) -> bool {
+        self.id == order.id
+            && self.gits.len() == order.wanted.len()
+            && self
+                .gits
+                .iter()
+                .zip(&order.wanted)
+                .all(|(gits, sought)| gits.len() == sought.subjects.len())
+    }
+}
+
+/// What happens next.
+#[derive(Debug)]
+pub enum Progress {
+    /// Another step can be done.
+    More,
+    /// [`Tracing::give`] this first; said once.
+    Ask(Ask),
+    /// It waits for what it asked for.
+    Waiting,
+    /// The answer.
+    Told(Told),
+}
+
+/// An order that is being answered.
+pub struct Tracing {
+    order: Order,
+    tracer: Option<Tracer>,
+    waiting: bool,
+}
+
+impl Tracing {
+    /// Begins.
+    #[must_use]
+    pub fn begin(mut order: Order) -> Tracing {
+        let wanted: Vec<Wanted> = order
+            .wanted
+            .iter()
+            .map(|sought| match &sought.what {
+                Wanted::Path { path, .. } => Wanted::Path {
+                    path: path.clone(),
+                    secrets: sought.subjects.len(),
+                },
+                object @ Wanted::Object(_) => object.clone(),
+            })
+            .collect();
+        let files = std::mem::take(&mut order.files);
+        let tracer = Tracer::new(files, order.whole, &wanted);
+        Tracing {
+            order,
+            tracer: Some(tracer),
+            waiting: false,
+        }
+    }
+
+    /// Which order this is.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.order.id
+    }
+
+    /// The work so far, in bytes.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.tracer.as_ref().map_or(0, Tracer::work)
+    }
+
+    /// Whether a step can be done.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        !self.waiting
+    }
+
+    /// Takes what was asked for: an open file and its size.
+    pub fn give(&mut self, file: Option<(OwnedFd, u64)>) {
+        self.waiting = false;
+        if let Some(tracer) = &mut self.tracer {
+            tracer.give(file.map(|(file, size)| Box::new(Given { file, size }) as Box<dyn Source>));
+        }
+    }
+
+    /// Does a little.
+    pub fn step(&mut self, detector: &mut Detector, key: &FingerprintKey) -> Progress {
+        if self.waiting {
+            return Progress::Waiting;
+        }
+        let Some(tracer) = &mut self.tracer else {
+            return Progress::Waiting;
+        };
+        match tracer.step() {
+            Step::More => Progress::More,
+            Step::Ask(ask) => {
+                self.waiting = true;
+                Progress::Ask(ask)
+            }
+            Step::Scan { wanted, content } => {
+                let holds = held(&self.order, wanted, &content, detector, key);
+                tracer.scanned(holds);
+                Progress::More
+            }
+            Step::Done => {
+                self.waiting = true;
+                let traced = self.tracer.take().map(Tracer::finish).unwrap_or_default();
+                Progress::Told(told(&self.order, traced, detector, key))
+            }
+        }
+    }
+}
+
+/// Which of the findings a version of their file holds.
+fn held(
+    order: &Order,
+    wanted: usize,
+    content: &Vec<u8>,
+    detector: &mut Detector,
+    key: &FingerprintKey,
+) -> Vec<bool> {
+    let Some(sought) = order.wanted.get(wanted) else {
+        return Vec::new();
+    };
+    let mut name = order.top.clone();
+    if let Wanted::Path { path, .. } = &sought.what {
+        name.push(b'/');
+        name.extend_from_slice(path);
+    }
+    let scan = detector.scan(&[Part {
+        name: &name,
+        format: format_of(form_of(places::is_history(&name))),
+        start: Position::default(),
+        source: content,
+    }]);
+    let mut redactor = Redactor::new(detector, key, &scan.matches);
+    let subjects: Vec<Subject> = scan
+        .matches
+        .iter()
+        .filter_map(|found| redactor.found(found))
+        .map(|found| found.subject)
+        .collect();
+    let wanted = sought.subjects.iter();
+    wanted.map(|one| subjects.contains(one)).collect()
+}
+
+fn told(order: &Order, traced: Traced, detector: &mut Detector, key: &FingerprintKey) -> Told {
+    let mut redactor = Redactor::new(detector, key, &[]);
+    let top = redactor.name(&order.top);
+    let remotes: Vec<Remote> = traced
+        .remotes
+        .iter()
+        .map(|remote: &RemoteName| Remote {
+            name: redactor.name(&remote.name[..remote.name.len().min(NAME)]),
+            address: remote
+                .address
+                .as_ref()
+                .filter(|address| address.len() <= ADDRESS)
+                .map(|address| redactor.name(address)),
+            reached: false,
+        })
+        .collect();
+    let gits = order
+        .wanted
+        .iter()
+        .zip(traced.traces)
+        .map(|(sought, traces)| {
+            let gits: Vec<Git> = traces
+                .into_iter()
+                .map(|trace| git(trace, &top, &remotes, &mut redactor))
+                .collect();
+            match &sought.what {
+                Wanted::Path { .. } => gits,
+                Wanted::Object(_) => gits
+                    .iter()
+                    .cycle()
+                    .take(sought.subjects.len())
+                    .cloned()
+                    .collect(),
+            }
+        })
+        .collect();
+    Told { id: order.id, gits }
+}
+
+fn git(trace: Trace, top: &SafeText, remotes: &[Remote], redactor: &mut Redactor<'_>) -> Git {
+    let mut remotes: Vec<Remote> = remotes.to_vec();
+    for number in trace.reached {
+        if let Some(remote) = remotes.get_mut(number) {
+            remote.reached = true;
+        }
+    }
+    // Those that have it first: there may be more than are named.
+    remotes.sort_by_key(|remote| !remote.reached);
+    remotes.truncate(limits::GIT_REMOTES);
+    Git {
+        repository: top.clone(),
+        commit: trace
+            .commit
+            .and_then(|id| CommitId::parse(&id.to_hex()).ok()),
+        authored: trace.authored.map(Time::from_seconds),
+        path: trace.path.map(|path| redactor.name(&path)),
+        state: trace.state,
+        why: trace.why,
+        remotes,
+    }
+}
+
+/// What may be said where nothing could be asked.
+#[must_use]
+pub fn untraced(top: SafeText, why: akwatch_proto::git::UntracedWhy) -> Git {
+    Git {
+        repository: top,
+        commit: None,
+        authored: None,
+        path: None,
+        state: PushState::Unknown,
+        why: Some(why),
+        remotes: Vec::new(),
+    }
+}
+
+/// A file that was given.
+struct Given {
+    file: OwnedFd,
+    size: u64,
+}
+
+impl Source for Given {
+    fn len(&self) -> Option<u64> {
+        Some(self.size)
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, Unreadable> {
+        Bytes::file(self.file.as_fd(), 0, self.size).read_at(at, into)
+    }
+}

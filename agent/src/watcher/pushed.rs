@@ -1,0 +1,430 @@
+//! Whether what was found in Git repositories has left the host: when that is asked, and of which.
+//!
+//! A repository with findings is asked about when one of them was read, when its refs or their logs
+//! change, and from time to time, since not everywhere is every change seen. The detector answers,
+//! after everything else that it has to do, and is given the repository's files one by one as it asks
+//! for them. What it says becomes an attribute of findings that the ledger holds already: nothing
+//! waits for it, and no finding depends on it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use akwatch_detect::repository::{Ask, ObjectId, Wanted};
+use akwatch_ledger::Query;
+use akwatch_proto::coverage::Rung;
+use akwatch_proto::finding::{Finding, FindingKey, PresenceState};
+use akwatch_proto::git::{Git, UntracedWhy};
+use akwatch_proto::place::{Place, SafeText};
+
+use super::Watcher;
+use super::answer::is_cleaned;
+use crate::host::repository::{Inside, Location, Repository, around, may_say_what_was_pushed};
+use crate::job::JobId;
+use crate::link::ToDetector;
+use crate::trace::{Order, Sought, Told, WANTED, untraced};
+
+/// How long a repository is left to settle: a push changes several files.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Time between two looks at a repository without any sign of a change.
+const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// How many times as long as an answer took the repository is left alone: a costly one that changes
+/// all the time takes a twentieth of the detector.
+const REST: u32 = 20;
+/// How long the detector may say nothing of an order: it is idle-class, and comes last.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long it may take to accept a message.
+const ACCEPT: Duration = Duration::from_secs(30);
+/// Files whose repository is looked up in one turn of the loop.
+const AT_ONCE: usize = 32;
+/// Files that wait for that, and repositories that are known.
+const STIRRED: usize = 65_536;
+const REPOSITORIES: usize = 4096;
+/// How often a repository may end the detector before nobody asks it again until it changes.
+const DEATHS: u32 = 2;
+
+/// What is known of repositories, and the one that is being asked.
+#[derive(Default)]
+pub(super) struct Pushed {
+    /// Files with findings, of which nobody has looked where they lie.
+    stirred: BTreeSet<PathBuf>,
+    due: BTreeMap<Location, Instant>,
+    seen: HashMap<Location, Seen>,
+    out: Option<Out>,
+    looked_again: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// The directory of its refs.
+    path: PathBuf,
+    /// Of its files and of what was asked about.
+    stamp: u64,
+    /// How many of the findings were asked about by that stamp.
+    done: usize,
+    rest: Option<Instant>,
+    deaths: u32,
+}
+
+/// An order that the detector has.
+struct Out {
+    order: Order,
+    location: Location,
+    repository: Repository,
+    findings: Vec<Vec<FindingKey>>,
+    began: Instant,
+    heard: Instant,
+}
+
+impl Pushed {
+    /// A file with findings was read, or may lie in a repository that it did not lie in before.
+    pub(super) fn stir(&mut self, file: &Path) {
+        if self.stirred.len() < STIRRED {
+            self.stirred.insert(file.to_owned());
+        }
+    }
+
+    fn wants(&mut self, location: Location, now: Instant) {
+        let rest = self.seen.get(&location).and_then(|seen| seen.rest);
+        let at = (now + SETTLE).max(rest.unwrap_or(now));
+        if self.due.len() < REPOSITORIES {
+            self.due.entry(location).or_insert(at);
+        }
+    }
+
+    /// When something is to be done: a repository to be asked about, or given up.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        match &self.out {
+            Some(out) => Some(out.heard + PATIENCE),
+            None if !self.stirred.is_empty() => Some(now),
+            None => self.due.values().min().copied(),
+        }
+    }
+
+    /// The detector is no more. An order that it had alone may have ended it.
+    pub(super) fn lose(&mut self, suspect: bool, now: Instant) {
+        if let Some(out) = self.out.take() {
+            let seen = self.seen.entry(out.location.clone()).or_default();
+            seen.deaths += u32::from(suspect);
+            self.wants(out.location, now);
+        }
+    }
+}
+
+impl Watcher {
+    /// Something happened to a file: perhaps a commit, a fetch or a push.
+    pub(super) fn note_refs(&mut self, file: &Path, now: Instant) {
+        if !may_say_what_was_pushed(file) {
+            return;
+        }
+        let seen = self.detecting.pushed.seen.iter();
+        let of: Vec<Location> = seen
+            .filter(|(_, seen)| file.starts_with(&seen.path))
+            .map(|(location, _)| location.clone())
+            .collect();
+        for location in of {
+            self.detecting.pushed.wants(location, now);
+        }
+        let above = file.parent().filter(|above| above.ends_with(".git"));
+        if let Some(top) = above.and_then(Path::parent)
+            && file.file_name().is_some_and(|name| name == "HEAD")
+        {
+            for path in self.known.below(top) {
+                self.detecting.pushed.stir(&path); // a repository that may be new
+            }
+        }
+    }
+
+    /// What is held from before this run is looked up once.
+    pub(super) fn stir_all(&mut self) {
+        for path in self.known.below(Path::new("/")) {
+            self.detecting.pushed.stir(&path);
+        }
+    }
+
+    pub(super) fn may_trace(&self) -> bool {
+        self.detecting.is_ready() && !self.ending && self.governor.rung() == Rung::Full
+    }
+
+    /// Asks about the next repository, when nothing else is asked.
+    pub(super) fn trace_next(&mut self, now: Instant) {
+        if let Some(out) = &self.detecting.pushed.out {
+            if now >= out.heard + PATIENCE {
+                tracing::error!("a repository is past its deadline: the detector is replaced");
+                self.lose_detector(now, true);
+            }
+            return;
+        }
+        if !self.may_trace() {
+            return;
+        }
+        self.look_up(now);
+        let again = self.detecting.pushed.looked_again.get_or_insert(now);
+        if now.saturating_duration_since(*again) >= LOOK_AGAIN {
+            *again = now;
+            let all: Vec<Location> = self.detecting.pushed.seen.keys().cloned().collect();
+            for location in all {
+                self.detecting.pushed.wants(location, now);
+            }
+        }
+        let due = self.detecting.pushed.due.iter().find(|(_, at)| **at <= now);
+        if let Some(location) = due.map(|(location, _)| location.clone()) {
+            self.detecting.pushed.due.remove(&location);
+            self.trace(&location, now);
+        }
+    }
+
+    /// Looks up where files lie that have findings.
+    fn look_up(&mut self, now: Instant) {
+        for _ in 0..AT_ONCE {
+            let Some(file) = self.detecting.pushed.stirred.pop_first() else {
+                return;
+            };
+            match around(&self.host, &file) {
+                Some((location, _)) => self.detecting.pushed.wants(location, now),
+                None => self.forget_repository_of(&file),
+            }
+        }
+    }
+
+    /// A file that lies in no repository says nothing of one, whatever it said before.
+    fn forget_repository_of(&mut self, file: &Path) {
+        let held = self.held_in(file);
+        let said: Vec<(FindingKey, Option<Git>)> = held
+            .into_iter()
+            .filter(|finding| finding.git.is_some())
+            .map(|finding| (finding.key, None))
+            .collect();
+        self.note_git(&said);
+    }
+
+    fn held_in(&mut self, file: &Path) -> Vec<Finding> {
+        let Some(place) = self.known.place(file).cloned() else {
+            return Vec::new();
+        };
+        let query = Query {
+            place: Some(place),
+            ..Query::default()
+        };
+        let mut held = self.ledger.holding(&query).unwrap_or_default();
+        held.retain(|finding| finding.presence.state() != PresenceState::Gone);
+        held
+    }
+
+    fn note_git(&mut self, said: &[(FindingKey, Option<Git>)]) {
+        if !said.is_empty()
+            && let Err(why) = self.ledger.note_git(said)
+        {
+            tracing::error!(%why, "what a repository said could not be noted");
+        }
+    }
+
+    /// The findings in a repository, by what is to be asked.
+    fn sought_in(&mut self, location: &Location) -> Vec<(Wanted, Vec<FindingKey>)> {
+        let below = if location.work_tree {
+            location.top.clone()
+        } else {
+            location.top.join("objects")
+        };
+        let mut files = self.known.below(&below);
+        files.sort();
+        let mut sought: Vec<(Wanted, Vec<FindingKey>)> = Vec::new();
+        for file in files {
+            let Some((of, inside)) = around(&self.host, &file) else {
+                continue;
+            };
+            if of != *location {
+                continue; // a repository within this one
+            }
+            let keys = self.held_in(&file).into_iter().map(|finding| finding.key);
+            match inside {
+                Inside::WorkTree(path) => {
+                    let keys: Vec<FindingKey> = keys.collect();
+                    let secrets = keys.len();
+                    sought.push((Wanted::Path { path, secrets }, keys));
+                }
+                Inside::Object(id) => sought.push((Wanted::Object(id), keys.collect())),
+                Inside::Pack => {
+                    let mut objects: BTreeMap<ObjectId, Vec<FindingKey>> = BTreeMap::new();
+                    for key in keys {
+                        if let Some(id) = object_of(&key.place) {
+                            objects.entry(id).or_default().push(key);
+                        }
+                    }
+                    let objects = objects.into_iter();
+                    sought.extend(objects.map(|(id, keys)| (Wanted::Object(id), keys)));
+                }
+            }
+        }
+        sought.retain(|(_, keys)| !keys.is_empty());
+        sought
+    }
+
+    fn trace(&mut self, location: &Location, now: Instant) {
+        let sought = self.sought_in(location);
+        if sought.is_empty() {
+            self.detecting.pushed.seen.remove(location);
+            return;
+        }
+        if self.detecting.pushed.seen.len() >= REPOSITORIES
+            && !self.detecting.pushed.seen.contains_key(location)
+        {
+            return;
+        }
+        let repository = Repository::open(&self.opener, location);
+        let mut stamp = DefaultHasher::new();
+        match &repository {
+            Ok(repository) => (repository.stamp, repository.whole).hash(&mut stamp),
+            Err(why) => why.hash(&mut stamp),
+        }
+        for (_, keys) in &sought {
+            keys.hash(&mut stamp);
+        }
+        let stamp = stamp.finish();
+        let seen = self
+            .detecting
+            .pushed
+            .seen
+            .entry(location.clone())
+            .or_default();
+        if seen.stamp != stamp {
+            *seen = Seen {
+                stamp,
+                ..Seen::default()
+            };
+        }
+        if seen.done >= sought.len() {
+            return; // nothing has changed
+        }
+        let skipped = sought.into_iter().skip(seen.done);
+        match repository {
+            Ok(repository) if seen.deaths < DEATHS => {
+                seen.path.clone_from(&repository.path);
+                self.send_order(location, repository, skipped, now);
+            }
+            other => {
+                let why = other.err().unwrap_or(UntracedWhy::Limit);
+                seen.done = usize::MAX;
+                let said: Vec<_> = skipped.flat_map(|(_, keys)| keys).collect();
+                self.say_untraced(location, said, why);
+            }
+        }
+    }
+
+    fn say_untraced(&mut self, location: &Location, keys: Vec<FindingKey>, why: UntracedWhy) {
+        // The findings' own names are plain and begin with this one, so it holds nothing either.
+        let top = location
+            .top
+            .to_str()
+            .map(|top| SafeText::try_from(top.to_owned()));
+        if let Some(Ok(top)) = top {
+            let said: Vec<_> = keys
+                .into_iter()
+                .map(|key| (key, Some(untraced(top.clone(), why))))
+                .collect();
+            self.note_git(&said);
+        }
+    }
+
+    fn send_order(
+        &mut self,
+        location: &Location,
+        repository: Repository,
+        sought: impl Iterator<Item = (Wanted, Vec<FindingKey>)>,
+        now: Instant,
+    ) {
+        let mut count = 0;
+        let (mut wanted, mut findings) = (Vec::new(), Vec::new());
+        for (what, keys) in sought {
+            count += keys.len();
+            if count > WANTED && !findings.is_empty() {
+                break; // the rest is asked about when these are answered
+            }
+            wanted.push(Sought {
+                what,
+                subjects: keys.iter().map(|key| key.subject.clone()).collect(),
+            });
+            findings.push(keys);
+        }
+        let mut order = Order {
+            id: self.detecting.next_id(),
+            top: location.top.as_os_str().as_bytes().to_vec(),
+            files: repository.files(),
+            whole: repository.whole,
+            wanted,
+        };
+        if !self.say_to_detector(&ToDetector::Trace(order.clone()), ACCEPT, now) {
+            return self.detecting.pushed.wants(location.clone(), now);
+        }
+        order.files.clear();
+        self.detecting.pushed.out = Some(Out {
+            order,
+            location: location.clone(),
+            repository,
+            findings,
+            began: now,
+            heard: now,
+        });
+    }
+
+    /// Gives the detector a file of the repository that it is asked about, and of no other.
+    pub(super) fn take_ask(&mut self, id: JobId, ask: Ask, now: Instant) {
+        let Some(out) = self
+            .detecting
+            .pushed
+            .out
+            .as_mut()
+            .filter(|out| out.order.id == id)
+        else {
+            return;
+        };
+        out.heard = now;
+        let file = out.repository.give(&self.opener, ask);
+        self.say_to_detector(&ToDetector::Give { id, file }, ACCEPT, now);
+    }
+
+    pub(super) fn take_told(&mut self, told: Told, now: Instant) {
+        let Some(out) = self
+            .detecting
+            .pushed
+            .out
+            .take_if(|out| out.order.id == told.id)
+        else {
+            return;
+        };
+        let top = &out.order.top;
+        let cleaned = |git: &Git| is_cleaned(&git.repository, top);
+        if !told.fits(&out.order) || !told.gits.iter().flatten().all(cleaned) {
+            tracing::error!("the detector's answer does not fit its order; it is replaced");
+            self.detecting.pushed.out = Some(out);
+            return self.lose_detector(now, true);
+        }
+        let took = now.saturating_duration_since(out.began);
+        let seen = self
+            .detecting
+            .pushed
+            .seen
+            .entry(out.location.clone())
+            .or_default();
+        seen.done = seen.done.saturating_add(out.order.wanted.len());
+        seen.deaths = 0;
+        seen.rest = Some(now + took * REST);
+        let keys = out.findings.into_iter().flatten();
+        let gits = told.gits.into_iter().flatten().map(Some);
+        let said: Vec<_> = keys.zip(gits).collect();
+        self.note_git(&said);
+        // There may be more, or something may have changed meanwhile: the stamp will tell.
+        self.detecting.pushed.wants(out.location, now);
+    }
+}
+
+/// The object of a pack that a finding lies in, by the name that the detector gave it.
+fn object_of(place: &Place) -> Option<ObjectId> {
+    let Place::File { inside, .. } = place else {
+        return None;
+    };
+    let (_, id) = inside.first()?.as_str().split_once(' ')?;
+    ObjectId::parse(id.as_bytes())
+}
