@@ -36,6 +36,7 @@ use crate::agent::{CostReceipt, HostFacts, HostId, TokenId};
 use crate::coverage::Coverage;
 use crate::credential::{Confidence, CredentialId, Kind, Preview, Provider, RuleId, word};
 use crate::finding::{Cause, Presence, PresenceState, Proof, WhyNew};
+use crate::git::Git;
 use crate::place::{Location, Origin, Reach, SafeText};
 use crate::time::Time;
 
@@ -534,6 +535,9 @@ pub struct FindingQuery {
     pub place_type: Option<String>,
     /// Part of the path, unit or user.
     pub q: Option<String>,
+    /// What Git says: `pushed`, `not-pushed`, `unknown`, separated by commas. What lies in no
+    /// repository is none of these.
+    pub pushed: Option<String>,
     /// First seen since this instant.
     pub since: Option<Time>,
     /// `-score` (default), `-first_seen`, `-last_verified`, `host`, `path`.
@@ -576,6 +580,9 @@ pub struct FindingRow {
     pub reach: Reach,
     /// Which process, unit, container.
     pub origin: Origin,
+    /// What Git says of it, where it lies in a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
     /// Whether it is still there.
     pub presence: Presence,
     /// Presence as one word, for filters and tables.

@@ -8,6 +8,7 @@ use akwatch_proto::credential::{
     Confidence, CredentialId, Fingerprint, Kind, LengthClass, Preview, Provider, RuleId, Scheme,
 };
 use akwatch_proto::finding::{Finding, FindingKey, Presence, Subject, WhyNew};
+use akwatch_proto::git::{CommitId, Git, PushState, Remote};
 use akwatch_proto::place::{Origin, Place, Reach, SafeText, Spot};
 use akwatch_proto::time::Time;
 use akwatch_tests::collector::Collector;
@@ -22,6 +23,8 @@ use tokio::process::Command;
 
 /// A file whose name a spreadsheet would run.
 const PATH: &str = "=cmd/billing.env";
+/// A remote of that sort.
+const REMOTE: &str = "=git.example.org/acme/app";
 
 /// A collector that knows one host with one credential.
 struct Filled {
@@ -160,6 +163,19 @@ fn finding(id: &str, epoch: akwatch_proto::credential::Epoch) -> Result<Finding>
             ..Reach::default()
         },
         origin: Origin::default(),
+        git: Some(Git {
+            repository: SafeText::try_from("/srv/app".to_owned())?,
+            commit: Some(CommitId::parse(&"5d".repeat(20))?),
+            authored: Some(now),
+            path: None,
+            state: PushState::Pushed,
+            why: None,
+            remotes: vec![Remote {
+                name: SafeText::from_program("origin"),
+                address: Some(SafeText::from_program(REMOTE)),
+                reached: true,
+            }],
+        }),
         delivered: false,
         presence: Presence::Present { since: now },
         why_new: WhyNew::PlaceChanged,
@@ -180,7 +196,9 @@ async fn every_list_is_a_table_json_and_csv() -> Result<()> {
         (&["findings", "--presence", "present"], "SCORE", id),
         (&["host", "show", "web-01"], "SCORE", id),
         (&["host", "show", &filled.host], "web-01", PATH),
+        (&["findings", "--pushed", "pushed"], "GIT", REMOTE),
         (&["credential", "show", id], "Exposed", PATH),
+        (&["credential", "show", id], "pushed to", REMOTE),
         (&["who-holds", id], "In 1 place.", PATH),
     ] {
         let table = filled.says(args).await?;
@@ -199,7 +217,9 @@ async fn every_list_is_a_table_json_and_csv() -> Result<()> {
     );
     let csv = filled.says(&["export", "--output", "csv"]).await?;
     assert!(
-        csv.contains(id) && csv.contains("\"'=cmd/billing.env\""),
+        csv.contains(id)
+            && csv.contains("\"'=cmd/billing.env\"")
+            && csv.contains("\"'=git.example.org/acme/app\""),
         "{csv}"
     );
     let line = filled.says(&["export", "--id", id]).await?;
@@ -310,6 +330,7 @@ async fn what_fails_says_why_and_ends_with_its_status() -> Result<()> {
             "no such credential",
         ),
         (&["findings", "--presence", "there"], 1, "presence"),
+        (&["findings", "--pushed", "perhaps"], 1, "pushed"),
         (&["who-holds", "abc/def+ghi="], 2, "who-holds -"),
         (&["hosts", "--url", "http://a"], 2, "https://"),
         (

@@ -113,6 +113,9 @@ pub(crate) struct FindingFilters {
     /// Part of the path, unit or user.
     #[arg(long)]
     q: Option<String>,
+    /// What Git says: pushed, not-pushed, unknown; separated by commas.
+    #[arg(long)]
+    pushed: Option<String>,
     /// First seen since: `7d`, `24h`, `30m`, or an instant like 2026-03-04T03:12:45Z.
     #[arg(long, value_parser = since)]
     since: Option<Time>,
@@ -151,6 +154,7 @@ impl FindingFilters {
             ("confidence", &self.confidence),
             ("type", &self.place_type),
             ("q", &self.q),
+            ("pushed", &self.pushed),
             ("since", &self.since.map(|since| since.0.to_string())),
         ]))
     }
@@ -310,7 +314,7 @@ pub(crate) async fn findings(rest: &Rest, asked: &Findings, output: Output) -> R
 }
 
 /// Headings of findings.
-pub(crate) const FINDING: [&str; 9] = [
+pub(crate) const FINDING: [&str; 10] = [
     "score",
     "presence",
     "credential",
@@ -318,6 +322,7 @@ pub(crate) const FINDING: [&str; 9] = [
     "location",
     "confidence",
     "readable by",
+    "git",
     "rule",
     "last verified",
 ];
@@ -340,6 +345,7 @@ pub(crate) fn finding_row(row: &FindingRow) -> Vec<String> {
         location,
         words::confidence(row.confidence),
         words::readable_by(row),
+        row.git.as_ref().map_or_else(String::new, words::git),
         row.rule.to_string(),
         words::time(row.last_verified),
     ]

@@ -2,6 +2,7 @@
 
 use akwatch_proto::credential::{Confidence, Preview};
 use akwatch_proto::finding::{GoneProof, Presence};
+use akwatch_proto::git::{Git, PushState};
 use akwatch_proto::people::{CredentialRow, Disposition, FindingRow, Verdict};
 use akwatch_proto::place::Location;
 use akwatch_proto::text;
@@ -60,6 +61,44 @@ pub(crate) fn presence(presence: &Presence) -> String {
         }
         Presence::Unknown { why, .. } => format!("unknown ({})", word(why).replace('-', " ")),
     }
+}
+
+/// `pushed to git.example.org/acme/app · commit 5d5d5d5d5d5d 2026-03-04`, `not pushed`,
+/// `unknown whether pushed (shallow)`.
+pub(crate) fn git(git: &Git) -> String {
+    let mut text = match git.state {
+        PushState::Pushed => {
+            let to: Vec<String> = git.pushed_to().map(|one| safe(one.as_str())).collect();
+            match to.as_slice() {
+                [] => "pushed".to_owned(),
+                to => format!("pushed to {}", to.join(", ")),
+            }
+        }
+        PushState::NotPushed => "not pushed".to_owned(),
+        PushState::Unknown => {
+            let why = git.why.as_ref().map_or_else(String::new, word);
+            format!("unknown whether pushed ({})", why.replace('-', " "))
+        }
+    };
+    if let Some(commit) = &git.commit {
+        let short: String = commit.as_str().chars().take(12).collect();
+        text.push_str(&format!(" · commit {short}"));
+    }
+    if let Some(authored) = git.authored {
+        text.push_str(&format!(" {}", day(authored)));
+    }
+    if let Some(path) = &git.path {
+        text.push_str(&format!(" of {}", safe(path.as_str())));
+    }
+    text
+}
+
+/// The day of an instant, here.
+fn day(time: Time) -> String {
+    Timestamp::from_millisecond(time.0).map_or_else(
+        |_| time.0.to_string(),
+        |instant| instant.to_zoned(TimeZone::system()).date().to_string(),
+    )
 }
 
 pub(crate) fn confidence(confidence: Confidence) -> String {
@@ -193,6 +232,26 @@ pub(crate) fn time_or_never(instant: Option<Time>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_git_says_is_said_in_a_line_and_unknown_never_reads_as_not_pushed() {
+        let said = |json: &str| git(&serde_json::from_str(json).unwrap());
+        let pushed = said(
+            r#"{"repository":"/srv/app","state":"pushed","commit":"5d5d5d5d5d5d5d5d5d5d","path":"a/.env",
+            "remotes":[{"name":"origin","address":"git.example.org/acme/app","reached":true},
+            {"name":"backup","address":"backup.example.org/app","reached":false}]}"#,
+        );
+        assert_eq!(
+            pushed,
+            "pushed to git.example.org/acme/app · commit 5d5d5d5d5d5d of a/.env"
+        );
+        assert_eq!(
+            said(r#"{"repository":"/r","state":"not-pushed"}"#),
+            "not pushed"
+        );
+        let unknown = said(r#"{"repository":"/r","state":"unknown","why":"upstream-gone"}"#);
+        assert_eq!(unknown, "unknown whether pushed (upstream gone)");
+    }
     use akwatch_proto::place::{Origin, Place, SafeText, Spot};
 
     #[test]

@@ -46,6 +46,8 @@ fn finding(finding: &Finding, upto: u64) -> Result<(), Refusal> {
         finding.spot.encoding.len(),
         limits::INSIDE_DEPTH,
     )?;
+    let remotes = finding.git.as_ref().map_or(0, |git| git.remotes.len());
+    count("remotes", remotes, limits::GIT_REMOTES)?;
     match &finding.key.place {
         Place::File { inside, .. } => count("members", inside.len(), limits::INSIDE_DEPTH)?,
         Place::Unknown => {

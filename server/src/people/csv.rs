@@ -1,10 +1,11 @@
 //! Findings as CSV, for spreadsheets that would run a cell beginning with `=`.
 
+use akwatch_proto::git::Git;
 use akwatch_proto::people::FindingRow;
 use akwatch_proto::place::SafeText;
 use jiff::Timestamp;
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 24] = [
     "score",
     "presence",
     "provider",
@@ -25,6 +26,10 @@ const COLUMNS: [&str; 20] = [
     "rule",
     "first_seen",
     "last_verified",
+    "pushed",
+    "pushed_to",
+    "commit",
+    "authored",
 ];
 
 /// The first line.
@@ -39,7 +44,15 @@ pub fn row(row: &FindingRow) -> String {
     let text =
         |value: &Option<SafeText>| value.as_ref().map_or_else(String::new, ToString::to_string);
     let inside: Vec<&str> = row.location.inside.iter().map(SafeText::as_str).collect();
-    let cells: [String; 20] = [
+    let git = row.git.as_ref();
+    let pushed_to: Vec<&str> = git
+        .into_iter()
+        .flat_map(Git::pushed_to)
+        .map(SafeText::as_str)
+        .collect();
+    let commit = git.and_then(|git| git.commit.as_ref());
+    let authored = git.and_then(|git| git.authored);
+    let cells: [String; 24] = [
         row.score.to_string(),
         word(&row.state),
         row.provider.to_string(),
@@ -60,6 +73,10 @@ pub fn row(row: &FindingRow) -> String {
         row.rule.to_string(),
         time(row.first_seen),
         time(row.last_verified),
+        git.map_or_else(String::new, |git| word(&git.state)),
+        pushed_to.join(" "),
+        commit.map_or_else(String::new, ToString::to_string),
+        authored.map_or_else(String::new, time),
     ];
     let cells: Vec<String> = cells.iter().map(|cell| guarded(cell)).collect();
     format!("{}\r\n", cells.join(","))

@@ -4,6 +4,7 @@ use akwatch_proto::agent::HostId;
 use akwatch_proto::coverage::Covered;
 use akwatch_proto::credential::{Confidence, CredentialId, Kind, Provider, RuleId};
 use akwatch_proto::finding::PresenceState;
+use akwatch_proto::git::PushState;
 use akwatch_proto::limits;
 use akwatch_proto::people::{
     AuditQuery, CredentialQuery, CredentialRef, FindingQuery, HostQuery, HostState, Verdict,
@@ -194,6 +195,8 @@ pub struct FindingFilter {
     pub place_types: Vec<PlaceType>,
     /// Part of the path, unit or user.
     pub text: Option<String>,
+    /// What Git says: any of these; all when empty.
+    pub pushed: Vec<PushState>,
     /// First seen since this instant.
     pub since: Option<Time>,
     /// Order.
@@ -287,6 +290,7 @@ impl TryFrom<&FindingQuery> for FindingFilter {
             confidence: confidence(query.confidence)?,
             place_types: place_types(query.place_type.as_deref())?,
             text: text("q", query.q.as_deref())?,
+            pushed: pushed(query.pushed.as_deref())?,
             since: query.since,
             sort: match query.sort.as_deref() {
                 None | Some("-score") => FindingSort::Score,
@@ -400,6 +404,21 @@ fn place_types(value: Option<&str>) -> Result<Vec<PlaceType>, FilterError> {
         .collect()
 }
 
+fn pushed(value: Option<&str>) -> Result<Vec<PushState>, FilterError> {
+    let Some(value) = text("pushed", value)? else {
+        return Ok(Vec::new());
+    };
+    value
+        .split(',')
+        .map(|word| match word {
+            "pushed" => Ok(PushState::Pushed),
+            "not-pushed" => Ok(PushState::NotPushed),
+            "unknown" => Ok(PushState::Unknown),
+            _ => refused("pushed", "pushed, not-pushed, unknown"),
+        })
+        .collect()
+}
+
 fn id(value: Option<&str>) -> Result<Option<CredentialId>, FilterError> {
     value
         .map(|value| {
@@ -479,6 +498,7 @@ mod tests {
             ),
             (findings(|q| q.kind = Some("quantum".to_owned())), "kind"),
             (findings(|q| q.place_type = Some("disk".to_owned())), "type"),
+            (findings(|q| q.pushed = Some("gone".to_owned())), "pushed"),
             (findings(|q| q.sort = Some("colour".to_owned())), "sort"),
             (findings(|q| q.limit = Some(0)), "limit"),
             (findings(|q| q.limit = Some(1001)), "limit"),

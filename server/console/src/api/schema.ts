@@ -473,6 +473,8 @@ export interface components {
              */
             zone: string;
         };
+        /** @description A commit's id in hexadecimal: at most 40 digits, lower-case. */
+        CommitId: string;
         /**
          * @description How sure the detector is, lowest first.
          * @enum {string}
@@ -745,6 +747,7 @@ export interface components {
             delivered: boolean;
             /** @description First seen by the agent. */
             first_seen: components["schemas"]["Time"];
+            git?: components["schemas"]["Git"] | null;
             /** @description On which host. */
             host: components["schemas"]["HostId"];
             /** @description The name that the host claims. */
@@ -793,6 +796,22 @@ export interface components {
             password: string;
             /** @description The link's token. */
             token: string;
+        };
+        /** @description What a repository says of one finding in it. */
+        Git: {
+            authored?: components["schemas"]["Time"] | null;
+            commit?: components["schemas"]["CommitId"] | null;
+            path?: components["schemas"]["SafeText"] | null;
+            /**
+             * @description The repository's remotes, at most
+             *     [`GIT_REMOTES`](crate::limits::GIT_REMOTES).
+             */
+            remotes?: components["schemas"]["Remote"][];
+            /** @description The work tree; of an object, the directory of the repository that holds it. */
+            repository: components["schemas"]["SafeText"];
+            /** @description Whether a remote has it. */
+            state: components["schemas"]["PushState"];
+            why?: components["schemas"]["UntracedWhy"] | null;
         };
         /**
          * @description How *gone* is known.
@@ -1231,6 +1250,7 @@ export interface components {
                 delivered: boolean;
                 /** @description First seen by the agent. */
                 first_seen: components["schemas"]["Time"];
+                git?: components["schemas"]["Git"] | null;
                 /** @description On which host. */
                 host: components["schemas"]["HostId"];
                 /** @description The name that the host claims. */
@@ -1419,6 +1439,11 @@ export interface components {
         Provider: string;
         /** @description A prefix that every secret of one rule shares, declared by the rule: `ghp_`. */
         PublicPrefix: string;
+        /**
+         * @description Whether a remote has a commit that holds the secret.
+         * @enum {string}
+         */
+        PushState: "pushed" | "not-pushed" | "unknown";
         /** @description Who can read a place. */
         Reach: {
             /** @description Whether an access control list widens the mode. */
@@ -1447,6 +1472,17 @@ export interface components {
             message: string;
             /** @description Names this answer in the collector's log. */
             request?: string | null;
+        };
+        /** @description A remote of a repository. */
+        Remote: {
+            address?: components["schemas"]["SafeText"] | null;
+            /** @description Its name there. */
+            name: components["schemas"]["SafeText"];
+            /**
+             * @description Whether one of its tracking refs is known to reach the secret. False says nothing: looking
+             *     ends with the first that does.
+             */
+            reached?: boolean;
         };
         /**
          * @description What a person may do. Roles are ordered by name only; each permission is decided in the domain.
@@ -1567,6 +1603,11 @@ export interface components {
          * @enum {string}
          */
         UnknownWhy: "unreadable" | "read-short" | "changed-while-read" | "rule-removed" | "path-excluded" | "limit-lowered" | "too-many" | "sensor-degraded" | "record-lost" | "not-listed" | "host-silent" | "host-retired" | "set-aside" | "unknown";
+        /**
+         * @description Why nobody can say whether it was pushed.
+         * @enum {string}
+         */
+        UntracedWhy: "limit" | "shallow" | "missing" | "unsupported" | "unreadable" | "untracked" | "other-ref" | "upstream-gone" | "unreferenced" | "unknown";
         /**
          * @description The verdict of a credential, from presence and disposition: the same word on list, page and
          *     command line.
@@ -2217,6 +2258,11 @@ export interface operations {
                 type?: string;
                 /** @description Part of the path, unit or user. */
                 q?: string;
+                /**
+                 * @description What Git says: `pushed`, `not-pushed`, `unknown`, separated by commas. What lies in no
+                 *     repository is none of these.
+                 */
+                pushed?: string;
                 /** @description First seen since this instant. */
                 since?: components["schemas"]["Time"];
                 /** @description `-score` (default), `-first_seen`, `-last_verified`, `host`, `path`. */
@@ -2314,6 +2360,11 @@ export interface operations {
                 type?: string;
                 /** @description Part of the path, unit or user. */
                 q?: string;
+                /**
+                 * @description What Git says: `pushed`, `not-pushed`, `unknown`, separated by commas. What lies in no
+                 *     repository is none of these.
+                 */
+                pushed?: string;
                 /** @description First seen since this instant. */
                 since?: components["schemas"]["Time"];
                 /** @description `-score` (default), `-first_seen`, `-last_verified`, `host`, `path`. */

@@ -242,7 +242,7 @@ const ON_KNOWN: &str = " ON CONFLICT (host_id, identity) DO UPDATE SET \
     agent_first_seen = excluded.agent_first_seen, \
     agent_last_verified = excluded.agent_last_verified, received = excluded.received, \
     expires = excluded.expires, scored = excluded.scored, score = excluded.score, \
-    listed = excluded.listed \
+    listed = excluded.listed, pushed = excluded.pushed \
     RETURNING id, identity";
 
 async fn upsert(
@@ -260,7 +260,7 @@ async fn upsert(
             "INSERT INTO finding (host_id, identity, credential_id, class, state, since, why, \
              revision, element, rule, provider, kind, access_id, confidence, place_type, path, \
              unit, owner, body, delivered, why_new, returns, agent_first_seen, \
-             agent_last_verified, stored, received, expires, scored, score, listed) ",
+             agent_last_verified, stored, received, expires, scored, score, listed, pushed) ",
         );
         query.push_values(chunk, |mut row, (one, credential)| {
             let finding = &one.finding;
@@ -296,7 +296,8 @@ async fn upsert(
                 .push_bind(one.expires.map(|at| at.0))
                 .push_bind(now.0)
                 .push_bind(i64::from(one.score))
-                .push_bind(host.resync_serial);
+                .push_bind(host.resync_serial)
+                .push_bind(finding.git.as_ref().map(|git| git.state as i64));
         });
         query.push(ON_KNOWN);
         let rows = query
@@ -357,6 +358,7 @@ impl Searchable {
                 spot: finding.spot.clone(),
                 reach: finding.reach.clone(),
                 origin: finding.origin.clone(),
+                git: finding.git.clone(),
                 proof: finding
                     .proof
                     .iter()

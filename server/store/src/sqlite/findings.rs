@@ -106,6 +106,11 @@ fn conditions(
         "f.place_type",
         filter.place_types.iter().map(|place| *place as i64),
     );
+    and_among(
+        query,
+        "f.pushed",
+        filter.pushed.iter().map(|state| *state as i64),
+    );
     identities(query, references, filter);
     if let Some(level) = filter.confidence {
         query.push(" AND f.confidence >= ").push_bind(level as i64);
@@ -189,6 +194,7 @@ fn finding_row(references: &References<'_>, row: &SqliteRow) -> Result<FindingRo
         location: Location::of(&body.place, &body.spot, &body.origin),
         reach: body.reach,
         origin: body.origin,
+        git: body.git,
         state: presence.state(),
         presence,
         cause: None,

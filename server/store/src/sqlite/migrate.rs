@@ -17,6 +17,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("0002.sql"),
     include_str!("0003.sql"),
     include_str!("0004.sql"),
+    include_str!("0005.sql"),
 ];
 
 /// The newest version that this program knows.

@@ -3,6 +3,7 @@
 use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::{Confidence, Preview};
 use akwatch_proto::finding::{GoneProof, Presence, PresenceState, Proof, UnknownWhy};
+use akwatch_proto::git::Git;
 use akwatch_proto::place::{Origin, Place, Reach, Spot};
 use akwatch_proto::time::Time;
 use serde::de::DeserializeOwned;
@@ -129,6 +130,8 @@ pub(crate) struct Body {
     pub(crate) spot: Spot,
     pub(crate) reach: Reach,
     pub(crate) origin: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) git: Option<Git>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) proof: Vec<Proof>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 use akwatch_proto::agent::{Report, RereadAnswer};
 use akwatch_proto::credential::{Confidence, Kind};
 use akwatch_proto::finding::{GoneProof, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::git::{CommitId, Git, PushState, Remote, UntracedWhy};
 use akwatch_proto::people::{PresenceCounts, Verdict};
 use akwatch_proto::time::Time;
 use akwatch_store::Scope;
@@ -391,6 +392,58 @@ async fn delivered_places_are_counted_apart() {
     assert_eq!(detail.credential.verdict, Verdict::Closed);
     assert_eq!(detail.credential.places, counts(0, 0, 0));
     assert_eq!(detail.places.len(), 1, "it is shown in the blast radius");
+}
+
+fn said(state: PushState) -> Git {
+    Git {
+        repository: safe("/srv/app"),
+        commit: Some(CommitId::parse(&"5d".repeat(20)).unwrap()),
+        authored: Some(Time(1_690_000_000_000)),
+        path: None,
+        state,
+        why: (state == PushState::Unknown).then_some(UntracedWhy::Shallow),
+        remotes: vec![Remote {
+            name: safe("origin"),
+            address: Some(safe("git.example.org/acme/app")),
+            reached: state == PushState::Pushed,
+        }],
+    }
+}
+
+#[tokio::test]
+async fn what_git_says_is_kept_asked_for_and_replaced() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let with = |number: u64, git: Option<Git>| {
+        let mut one = finding(file(&format!("/srv/app/{number}")), number);
+        one.git = git;
+        one
+    };
+    let states = [PushState::Pushed, PushState::NotPushed, PushState::Unknown];
+    let mut findings = vec![with(0, None)];
+    let numbered = (1..).zip(states);
+    findings.extend(numbered.map(|(number, state)| with(number, Some(said(state)))));
+    let report = agent.report(findings);
+    let _ = world.report(report).await;
+    let asked = async |world: &World, states: &[PushState]| {
+        let filter = FindingFilter {
+            pushed: states.to_vec(),
+            ..FindingFilter::default()
+        };
+        let rows = world.findings(&filter).await;
+        let mut gits: Vec<Option<Git>> = rows.into_iter().map(|row| row.git).collect();
+        gits.sort_by_key(|git| git.as_ref().map(|git| git.state));
+        gits
+    };
+    for state in states {
+        assert_eq!(asked(&world, &[state]).await, [Some(said(state))]);
+    }
+    assert_eq!(asked(&world, &states[1..]).await.len(), 2);
+    assert_eq!(asked(&world, &[]).await.len(), 4);
+    let report = agent.report(vec![with(2, Some(said(PushState::Pushed)))]);
+    let _ = world.report(report).await;
+    assert_eq!(asked(&world, &states[..1]).await.len(), 2);
+    assert!(asked(&world, &states[1..2]).await.is_empty());
 }
 
 #[tokio::test]
