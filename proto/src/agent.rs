@@ -421,8 +421,9 @@ pub struct Report {
 pub struct RereadQuestion {
     /// The place.
     pub place: Place,
-    /// The rules by which the collector's findings of it were found, at most
-    /// [`limits::REREAD_RULES`].
+    /// The rules by which the collector's findings of it were found. More than
+    /// [`limits::REREAD_RULES`] are too many to be answered: a collector that knows of more names one
+    /// more than that and leaves the others out, and the agent does not keep the question.
     pub rules: Vec<RuleId>,
 }
 
@@ -437,6 +438,10 @@ pub struct RereadAnswer {
     pub proof: GoneProof,
     /// When that was established, by the host's clock.
     pub at: Time,
+    /// The epochs of the fleet keys that it was looked for with, at most [`limits::EPOCHS`]. Under
+    /// another key the same value has another fingerprint, so of those it says nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs: Vec<Epoch>,
 }
 
 /// One part of a full list.

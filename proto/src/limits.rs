@@ -41,6 +41,10 @@ pub const UNIT_FILES: usize = 16;
 /// Places that a collector may ask to have re-read in one answer.
 pub const REREAD_PLACES: usize = 500;
 
+/// Epochs of fleet keys that one agent makes fingerprints with: two while keys are changed. Stops: an
+/// answer that names every epoch that there may be.
+pub const EPOCHS: usize = 4;
+
 /// Rules in one such question. Stops: a question that is larger than what it asks for.
 pub const REREAD_RULES: usize = 32;
 

@@ -275,6 +275,7 @@ fn questions_and_answers_are_golden() {
                 place: finding().key.place.outer(),
                 proof: GoneProof::Removed,
                 at: Time(1_700_000_000_000),
+                epochs: vec![Epoch::parse("1").unwrap()],
             }],
         },
     );

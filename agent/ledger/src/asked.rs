@@ -5,8 +5,10 @@
 //! of its place is put to the same checks as a finding's own, and when every rule that may have found
 //! something there is satisfied, the answer is kept, durably, until the collector has it.
 
+use std::collections::BTreeSet;
+
 use akwatch_proto::agent::{RereadAnswer, RereadQuestion};
-use akwatch_proto::credential::{Confidence, CredentialId, Kind, Provider, RuleId};
+use akwatch_proto::credential::{Confidence, CredentialId, Epoch, Kind, Provider, RuleId};
 use akwatch_proto::finding::{
     Finding, FindingKey, GoneProof, Presence, Subject, UnknownWhy, WhyNew,
 };
@@ -33,6 +35,9 @@ pub(crate) struct Asked {
     place: Place,
     rules: Vec<RuleId>,
     answer: Option<(GoneProof, Time)>,
+    /// The keys that the answer was made with.
+    #[serde(default)]
+    epochs: BTreeSet<Epoch>,
 }
 
 /// A question's row: its group, then the hash of its place, since a workload has two.
@@ -65,6 +70,7 @@ impl Ledger {
                     place: question.place.clone(),
                     rules: question.rules.clone(),
                     answer: None,
+                    epochs: BTreeSet::new(),
                 };
                 let answerable = !asked.rules.is_empty()
                     && asked.rules.len() <= limits::REREAD_RULES
@@ -100,6 +106,7 @@ pub(crate) fn answers(transaction: &ReadTransaction) -> Result<Vec<(Row, RereadA
             place: asked.place,
             proof,
             at,
+            epochs: asked.epochs.into_iter().take(limits::EPOCHS).collect(),
         };
         Some((row, answer))
     });
@@ -139,6 +146,7 @@ impl Draft<'_> {
                 && let Some(proof) = conclude_for_all(&asked, reading, in_force, swept, checks)
             {
                 asked.answer = Some((proof, reading.at));
+                asked.epochs.clone_from(&in_force.epochs);
                 self.keep_question(&row, &asked)?;
             }
         }
@@ -201,7 +209,8 @@ fn conclude_for_all(
     proof
 }
 
-/// A finding that stands for those that only the collector knows.
+/// A finding that stands for those that only the collector knows. It has no fingerprint, since the
+/// question names none: the answer says which keys it holds for instead.
 fn stand_in(asked: &Asked, rule: &RuleId, in_force: &InForce) -> Option<Record> {
     let since = Time(0);
     let subject = Subject::Reference(CredentialId::parse("unlisted").ok()?);

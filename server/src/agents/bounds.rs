@@ -31,6 +31,9 @@ pub fn report(report: &Report) -> Result<(), Refusal> {
     for finding in &report.findings {
         self::finding(finding, report.upto)?;
     }
+    for answer in &report.answers {
+        count("epochs", answer.epochs.len(), limits::EPOCHS)?;
+    }
     count("answers", report.answers.len(), limits::REREAD_PLACES)
 }
 

@@ -1,7 +1,7 @@
 //! Questions about what only the collector still knows, and what counts as their answer.
 
 use akwatch_proto::agent::{RereadAnswer, RereadQuestion};
-use akwatch_proto::credential::RuleId;
+use akwatch_proto::credential::{Epoch, RuleId};
 use akwatch_proto::finding::GoneProof;
 use uuid::Uuid;
 
@@ -84,6 +84,7 @@ fn an_answer_waits_for_what_is_in_the_place_and_goes_once() {
         place,
         proof: GoneProof::Reread,
         at: Time(20),
+        epochs: vec![Epoch::parse("1").unwrap()],
     };
     assert_eq!(
         (last.findings.len(), &last.answers[..]),
@@ -91,6 +92,20 @@ fn an_answer_waits_for_what_is_in_the_place_and_goes_once() {
     );
     ledger.acknowledge(last.upto).unwrap();
     assert_eq!(ledger.unsent(1).unwrap(), None);
+}
+
+/// Of what was found with another key nobody can say that it is not there: the answer names the keys that
+/// were in force when the place was read, not those of later.
+#[test]
+fn an_answer_says_with_which_keys_it_was_looked_for() {
+    let place = file("lost.env");
+    let (_directory, mut ledger) = asked(&place, &[1]);
+    let epoch = |name: &str| Epoch::parse(name).unwrap();
+    ledger.in_force().epochs = [epoch("2"), epoch("3")].into();
+    ledger.commit(&[whole(&place, 20, &[])]).unwrap();
+    ledger.in_force().epochs = [epoch("4")].into();
+    let told = answers(&mut ledger);
+    assert_eq!(told[0].epochs, [epoch("2"), epoch("3")]);
 }
 
 #[test]

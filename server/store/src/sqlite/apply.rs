@@ -366,6 +366,12 @@ impl Searchable {
                     .cloned()
                     .collect(),
                 preview: finding.preview.clone(),
+                epoch: match &finding.key.subject {
+                    akwatch_proto::finding::Subject::Secret(fingerprint) => {
+                        Some(fingerprint.epoch.clone())
+                    }
+                    _ => None,
+                },
             }),
         }
     }

@@ -140,7 +140,7 @@ pub(crate) async fn close(
 }
 
 /// Takes an agent's word that what the last full list left out of a place is not there: only of that
-/// list, and only of what nobody has seen since.
+/// list, only of what nobody has seen since, and only of fingerprints that it looked for.
 pub(crate) async fn answered(
     tx: &mut Tx,
     host: &HostLine,
@@ -171,9 +171,12 @@ pub(crate) async fn answered(
             let Some(answer) = answers.get(&body.place.outer()) else {
                 continue;
             };
+            let reference = row.value::<i64>("class")? == Class::Reference as i64;
+            if !speaks_of(answer, &body, reference) {
+                continue;
+            }
             let score = score(tx, row, &body, PresenceState::Gone, now)?;
             let (id, credential) = (row.value("id")?, row.value("credential_id")?);
-            let reference = row.value::<i64>("class")? == Class::Reference as i64;
             end(tx, id, answer, score, now).await?;
             gone.push((id, credential, answer.proof, reference));
             done.findings.push(id);
@@ -182,6 +185,14 @@ pub(crate) async fn answered(
         timeline::answered(tx, host, &gone, now).await?;
     }
     Ok(done)
+}
+
+/// Whether the agent looked for this value: under another key its fingerprint is another one.
+fn speaks_of(answer: &RereadAnswer, body: &Body, reference: bool) -> bool {
+    match &body.epoch {
+        Some(epoch) => answer.epochs.contains(epoch),
+        None => reference,
+    }
 }
 
 /// Writes that a finding is gone, on the agent's answer.

@@ -1,7 +1,7 @@
 //! Between columns and the words of the wire.
 
 use akwatch_proto::agent::HostId;
-use akwatch_proto::credential::{Confidence, Preview};
+use akwatch_proto::credential::{Confidence, Epoch, Preview};
 use akwatch_proto::finding::{GoneProof, Presence, PresenceState, Proof, UnknownWhy};
 use akwatch_proto::git::Git;
 use akwatch_proto::place::{Origin, Place, Reach, Spot};
@@ -136,6 +136,10 @@ pub(crate) struct Body {
     pub(crate) proof: Vec<Proof>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) preview: Option<Preview>,
+    /// The epoch of the key that its fingerprint was made with; a reference has none, nor have rows
+    /// that were last written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) epoch: Option<Epoch>,
 }
 
 pub(crate) fn state(code: i64) -> Result<PresenceState, StoreError> {

@@ -1,7 +1,7 @@
 //! Reports: exactly once, in any order, and what follows from them.
 
 use akwatch_proto::agent::{Report, RereadAnswer};
-use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::credential::{Confidence, Epoch, Kind};
 use akwatch_proto::finding::{GoneProof, Presence, PresenceState, UnknownWhy};
 use akwatch_proto::git::{CommitId, Git, PushState, Remote, UntracedWhy};
 use akwatch_proto::people::{PresenceCounts, Verdict};
@@ -177,6 +177,10 @@ async fn what_a_full_list_leaves_out_is_unknown_and_read_again() {
     check_digest(&world, &mut agent).await;
 }
 
+fn epoch(name: &str) -> Epoch {
+    Epoch::parse(name).unwrap()
+}
+
 /// Lists without `/etc/a` and `/etc/b`, and answers about the first as part of a report that `change` saw.
 async fn answer_about_a(
     change: impl FnOnce(&mut Report),
@@ -198,6 +202,7 @@ async fn answer_about_a(
         place: file("/etc/a"),
         proof: GoneProof::Removed,
         at: Time(5),
+        epochs: vec![epoch("1")],
     }];
     change(&mut report);
     let _ = world.report(report).await;
@@ -253,6 +258,42 @@ async fn an_answer_to_another_list_or_about_another_place_ends_nothing() {
     })
     .await;
     assert_eq!(states[0].1, PresenceState::Present);
+}
+
+/// Under another key the same value has another fingerprint: an agent that looked for that one has not
+/// looked for what the collector holds.
+#[tokio::test]
+async fn an_answer_with_another_key_ends_nothing_but_references() {
+    for epochs in [vec![], vec![epoch("2")]] {
+        let (.., states) = answer_about_a(|report| report.answers[0].epochs = epochs).await;
+        assert_eq!(states[0].1, PresenceState::Unknown);
+    }
+    let both = vec![epoch("2"), epoch("1")];
+    let (.., states) = answer_about_a(|report| report.answers[0].epochs = both).await;
+    assert_eq!(states[0].1, PresenceState::Gone);
+
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let report = agent.report(vec![reference(file("/etc/a"), 1)]);
+    let _ = world.report(report).await;
+    let list = agent.part(7, false, Vec::new());
+    let _ = world.report(list).await;
+    agent.held.clear();
+    let mut report = agent.report(Vec::new());
+    report.answers = vec![RereadAnswer {
+        list: Uuid::from_u128(7),
+        place: file("/etc/a"),
+        proof: GoneProof::Reread,
+        at: Time(5),
+        epochs: vec![epoch("2")],
+    }];
+    let _ = world.report(report).await;
+    let references = FindingFilter {
+        kinds: vec![Kind::Reference],
+        ..FindingFilter::default()
+    };
+    let rows = world.findings(&references).await;
+    assert_eq!(rows[0].state, PresenceState::Gone, "an id needs no key");
 }
 
 /// An agent forgets what has been gone for long; that must not make it unknown here.
