@@ -54,6 +54,16 @@ async fn the_first_link_signs_in_once_and_passwords_afterwards() {
     assert_eq!(told::<Value>(response).await.unwrap()["role"], "admin");
     let refused = told::<Value>(first(&world, &token).await).await;
     assert_eq!(code(refused), RefusalCode::Unauthenticated);
+    let log = world
+        .person("auditor")
+        .get("audit?action=first-sign-in")
+        .await;
+    let entry = |at: usize, field: &str| log["rows"][at][field].as_str().unwrap().to_owned();
+    assert_eq!(
+        [entry(0, "actor"), entry(0, "result")],
+        ["nobody", "refused"]
+    );
+    assert_eq!([entry(1, "actor"), entry(1, "result")], ["ada", "done"]);
     let me = with_cookie(&world, &session, Method::GET, "/api/v1/me").await;
     assert_eq!(told::<Value>(me).await.unwrap()["name"], "ada");
     let out = with_cookie(&world, &session, Method::DELETE, "/api/v1/sessions/current").await;

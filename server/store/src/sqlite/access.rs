@@ -345,11 +345,12 @@ async fn first_sign_in(
         .await
         .at("using the first link")?;
     if used.rows_affected() == 0 {
+        // Who claims a name without a good link is nobody, and may have typed anything there.
         let entry = crate::audit::Entry {
             time: now,
-            actor,
+            actor: Actor::person("nobody", actor.from),
             action: "first-sign-in".to_owned(),
-            object: person.name,
+            object: "session".to_owned(),
             result: "refused".to_owned(),
         };
         audit::append(tx, entry).await?;
