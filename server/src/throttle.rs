@@ -18,6 +18,11 @@ pub struct Throttle {
     counts: Mutex<HashMap<String, Count>>,
 }
 
+/// Proof that somebody was within the limit: what costs much asks for it.
+#[must_use]
+#[derive(Debug)]
+pub struct Admitted(());
+
 #[derive(Clone, Copy)]
 struct Count {
     failures: u32,
@@ -34,6 +39,18 @@ impl Throttle {
             window,
             counts: Mutex::default(),
         }
+    }
+
+    /// Admits a key to something that is to be limited, and counts it.
+    ///
+    /// # Errors
+    /// The seconds that it has still to wait.
+    pub fn admit(&self, key: &str, now: Instant) -> Result<Admitted, u32> {
+        if let Some(seconds) = self.wait(key, now) {
+            return Err(seconds);
+        }
+        self.count(key, now);
+        Ok(Admitted(()))
     }
 
     /// How many seconds a key has still to wait; none when it may try.
@@ -107,6 +124,18 @@ mod tests {
         assert_eq!(throttle.wait("a", start + 11 * SECOND), Some(20));
         throttle.forgive("a");
         assert_eq!(throttle.wait("a", start + 11 * SECOND), None);
+    }
+
+    #[test]
+    fn who_is_admitted_is_counted_and_who_is_not_waits() {
+        let throttle = Throttle::new(2, 10 * SECOND);
+        let start = Instant::now();
+        for _ in 0..2 {
+            assert!(throttle.admit("a", start).is_ok());
+        }
+        assert_eq!(throttle.admit("a", start).unwrap_err(), 10);
+        assert!(throttle.admit("b", start).is_ok());
+        assert!(throttle.admit("a", start + 11 * SECOND).is_ok());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::people::caller::{Ask, Caller, Decides, Read};
 use crate::people::pasted::Question;
 use crate::pki::Keys;
 use crate::refusal::Refusal;
+use crate::throttle::Admitted;
 
 /// Credentials.
 #[utoipa::path(get, path = "/api/v1/credentials", tag = "credentials", params(CredentialQuery),
@@ -73,12 +74,11 @@ pub async fn who_holds(
     caller: Caller<Ask>,
     question: Question,
 ) -> Result<Response, Refusal> {
-    let asked = hashed(&collector, question).await?;
-    let key = caller.signature();
-    if let Some(seconds) = collector.questions.wait(&key, Instant::now()) {
-        return Err(Refusal::busy("Too many questions at once.", seconds));
-    }
-    collector.questions.count(&key, Instant::now());
+    let admitted = collector
+        .questions
+        .admit(&caller.signature(), Instant::now())
+        .map_err(|seconds| Refusal::busy("Too many questions at once.", seconds))?;
+    let asked = hashed(&collector, question, admitted).await?;
     let holders = collector
         .domain
         .who_holds(&caller, asked, collector::now())
@@ -91,8 +91,9 @@ pub async fn who_holds(
     Ok(response)
 }
 
-/// Turns a pasted secret into fingerprints and wipes it.
-async fn hashed(collector: &Collector, question: Question) -> Result<Asked, Refusal> {
+/// Turns a pasted secret into fingerprints and wipes it. Only for who was admitted: Argon2 takes one of
+/// the turns that people sign in by.
+async fn hashed(collector: &Collector, question: Question, _: Admitted) -> Result<Asked, Refusal> {
     match question {
         Question::Id(id) => Ok(Asked::Id(id)),
         Question::Secret(secret) => {

@@ -1,8 +1,8 @@
 //! A secret that a person pastes to ask who holds it: the one secret that passes through here.
 //!
 //! Its bytes are read into memory that is locked and wiped, unescaped there, and turned into
-//! fingerprints in the first line of the handler. Nothing else ever sees them: no log, no audit
-//! entry, no error. What the HTTP layer's read buffer still holds is freed with the connection,
+//! fingerprints by the handler as soon as the caller may ask; before that they are only wiped, so that
+//! who asks too often costs no hash. Nothing else ever sees them: no log, no audit entry, no error. What the HTTP layer's read buffer still holds is freed with the connection,
 //! which is closed after such a call.
 
 use std::time::Duration;

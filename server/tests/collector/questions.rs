@@ -95,6 +95,9 @@ async fn questions_are_limited() {
         let status = responder.post("who-holds", &body).await.status();
         if status == 429 {
             assert!(asked >= 20, "after {asked}");
+            let body = json!({ "secret": "any other question" });
+            let refused = told::<Value>(responder.post("who-holds", &body).await).await;
+            assert_eq!(code(refused), RefusalCode::Busy);
             return;
         }
         assert_eq!(status, 200);
