@@ -86,6 +86,47 @@ async fn a_question_is_one_of_two_and_asked_by_those_who_may() {
     assert_eq!(code(refused), RefusalCode::Forbidden);
 }
 
+/// Whoever sees a part of the fleet could guess passwords by asking who has one: of those they are told
+/// nothing, not even of their own hosts, and of machines' secrets only what lies within.
+#[tokio::test]
+async fn who_sees_a_part_is_told_of_no_password() {
+    let world = World::start().await;
+    let (inside, outside) = (
+        world.host_of("env=prod").await,
+        world.host_of("env=test").await,
+    );
+    let (machine, elsewhere, password, other) = (secret(), secret(), secret(), secret());
+    for (host, machine, password) in [
+        (&inside, &machine, &password),
+        (&outside, &elsewhere, &other),
+    ] {
+        let mut by_person = host.finding(password, "/srv/b.env", 2);
+        by_person.key.subject = Subject::Secret(slow(host, password));
+        by_person.kind = Kind::Password;
+        by_person.credential_id = None;
+        let report = host.report(vec![host.finding(machine, "/srv/a.env", 1), by_person]);
+        host.call::<Reported>("report", &report).await.unwrap();
+    }
+    let (part, all) = (
+        world.person_of("responder", &["env=prod"]),
+        world.person("responder"),
+    );
+    for (pasted, within, everywhere) in [
+        (&machine, 1, 1),
+        (&elsewhere, 0, 1),
+        (&password, 0, 1),
+        (&other, 0, 1),
+    ] {
+        let text = String::from_utf8(pasted.clone()).unwrap();
+        for (person, expected) in [(&part, within), (&all, everywhere)] {
+            let asked = person.post("who-holds", &json!({ "secret": text })).await;
+            let found: Value = told(asked).await.unwrap();
+            assert_eq!(found["places"].as_array().unwrap().len(), expected);
+            assert_eq!(found["credential"].is_null(), expected == 0);
+        }
+    }
+}
+
 #[tokio::test]
 async fn questions_are_limited() {
     let world = World::start().await;
