@@ -10,7 +10,7 @@ use akwatch_store::audit::{Entry, Linked};
 use akwatch_store::filter::AuditFilter;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::people::Asker;
+use crate::domain::people::{Asker, Operation, may};
 use crate::domain::refusal::Refusal;
 use crate::domain::{Domain, view};
 
@@ -25,7 +25,10 @@ impl Domain {
         query: &AuditQuery,
     ) -> Result<Page<AuditEntry>, Refusal> {
         by.must_see_the_fleet()?;
-        let filter = AuditFilter::try_from(query)?;
+        let filter = AuditFilter {
+            ids: may(by.role(), Operation::ReadIds),
+            ..AuditFilter::try_from(query)?
+        };
         let page = self.store.audited(&filter).await?;
         Ok(view::for_role(by.role(), page))
     }

@@ -210,6 +210,9 @@ pub struct FindingFilter {
 pub struct AuditFilter {
     /// Part of who, what or on what.
     pub text: Option<String>,
+    /// Whether that may be part of an access key's id: where ids are shown masked, a search that found
+    /// them by what is hidden would tell it, letter by letter.
+    pub ids: bool,
     /// Only this action.
     pub action: Option<String>,
     /// Pages.
@@ -221,6 +224,7 @@ impl TryFrom<&AuditQuery> for AuditFilter {
     fn try_from(query: &AuditQuery) -> Result<AuditFilter, FilterError> {
         Ok(AuditFilter {
             text: text("q", query.q.as_deref())?,
+            ids: false,
             action: text("action", query.action.as_deref())?,
             page: paging(query.cursor.as_deref(), query.limit)?,
         })

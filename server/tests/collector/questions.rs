@@ -8,7 +8,7 @@ use akwatch_proto::finding::Subject;
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde_json::{Value, json};
 
-use crate::world::{Host, World, code, files, secret, told};
+use crate::world::{Host, Person, World, code, files, secret, told};
 
 /// The fingerprint of a password, as proto's constants say.
 fn slow(host: &Host, password: &[u8]) -> Fingerprint {
@@ -125,6 +125,33 @@ async fn who_sees_a_part_is_told_of_no_password() {
             assert_eq!(found["credential"].is_null(), expected == 0);
         }
     }
+}
+
+/// An auditor reads ids masked; a search must not find by what is hidden.
+#[tokio::test]
+async fn a_search_of_the_log_finds_no_hidden_part_of_an_id() {
+    let world = World::start().await;
+    let id = format!("AK{}", "IDz8EXAMPLE0123hiddn3kPq");
+    let (responder, body) = (world.person("responder"), json!({ "id": id }));
+    let _: Value = told(responder.post("who-holds", &body).await)
+        .await
+        .unwrap();
+    let (auditor, admin) = (world.person("auditor"), world.person("admin"));
+    for (part, of_auditor) in [
+        ("example0123", 0),
+        (&id[..], 0),
+        ("nothing", 1),
+        ("who-holds", 1),
+    ] {
+        let found = async |person: &Person| {
+            let path = format!("audit?action=who-holds&q={part}");
+            person.get(&path).await["total"].clone()
+        };
+        assert_eq!(found(&auditor).await, json!(of_auditor), "{part}");
+        assert_eq!(found(&admin).await, json!(1), "{part}");
+    }
+    let shown = auditor.get("audit?action=who-holds").await["rows"][0]["object"].to_string();
+    assert!(!shown.contains("EXAMPLE"), "{shown}");
 }
 
 #[tokio::test]

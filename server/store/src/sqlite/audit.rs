@@ -68,6 +68,19 @@ pub(crate) async fn done(
     append(tx, entry).await.map(|_| ())
 }
 
+/// What is searched.
+const WHOLE: [&str; 5] = ["actor", "origin", "action", "result", "object"];
+
+/// The same without the ids of access keys: `id:AKID… → cr_…` is searched from its first blank on.
+const MASKED: [&str; 5] = [
+    "actor",
+    "origin",
+    "action",
+    "result",
+    "CASE WHEN object LIKE 'id:%' THEN substr(object || ' ', instr(object || ' ', ' ')) \
+     ELSE object END",
+];
+
 fn conditions(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &AuditFilter) {
     query.push(" FROM audit WHERE 1");
     if let Some(action) = &filter.action {
@@ -75,11 +88,7 @@ fn conditions(query: &mut QueryBuilder<sqlx::Sqlite>, filter: &AuditFilter) {
     }
     if let Some(text) = &filter.text {
         query.push(" AND (");
-        any_like(
-            query,
-            &["actor", "origin", "action", "object", "result"],
-            text,
-        );
+        any_like(query, if filter.ids { &WHOLE } else { &MASKED }, text);
         query.push(")");
     }
 }
