@@ -12,9 +12,10 @@ use crate::domain::refusal::Refusal;
 /// A decision that may be stored: its note is trimmed, and it has what its disposition needs.
 ///
 /// # Errors
-/// Saying what is missing.
+/// Saying what is missing, and what to do about it.
 pub(super) fn checked(mut decide: Decide, now: Time) -> Result<Decide, Refusal> {
-    let malformed = |why: String| Err(Refusal::new(RefusalCode::Malformed, why));
+    let malformed =
+        |why: String, hint: &str| Err(Refusal::new(RefusalCode::Malformed, why).hint(hint));
     decide.note = decide
         .note
         .map(|note| note.trim().to_owned())
@@ -22,10 +23,11 @@ pub(super) fn checked(mut decide: Decide, now: Time) -> Result<Decide, Refusal> 
     if let Some(note) = &decide.note {
         let hostile = |c: char| c != '\n' && text::is_hostile(c);
         if note.len() > limits::NOTE || note.chars().any(hostile) {
-            return malformed(format!(
+            let why = format!(
                 "The note must have at most {} bytes of printable text.",
                 limits::NOTE
-            ));
+            );
+            return malformed(why, "Shorten it, or take out what cannot be printed.");
         }
     }
     let (reason, end) = match decide.disposition {
@@ -34,14 +36,25 @@ pub(super) fn checked(mut decide: Decide, now: Time) -> Result<Decide, Refusal> 
         _ => (false, false),
     };
     if reason && decide.note.is_none() {
-        return malformed("Say why: this takes the credential out of the open ones.".to_owned());
+        return malformed(
+            "Say why: this takes the credential out of the open ones.".to_owned(),
+            "Send the reason as `note`; the log keeps it.",
+        );
     }
     match decide.until {
-        None if end => malformed("Say until when the risk is accepted.".to_owned()),
-        Some(_) if !end => malformed("Only an accepted risk has an end.".to_owned()),
-        Some(until) if until <= now || until.since(now) > limits::ACCEPTED_MS => {
-            malformed("A risk is accepted until a time within a year from now.".to_owned())
-        }
+        None if end => malformed(
+            "Say until when the risk is accepted.".to_owned(),
+            "Send `until`: a time within a year from now.",
+        ),
+        Some(_) if !end => malformed(
+            "Only an accepted risk has an end.".to_owned(),
+            "Leave `until` out, or accept the risk instead.",
+        ),
+        Some(until) if until <= now || until.since(now) > limits::ACCEPTED_MS => malformed(
+            "A risk is accepted until a time within a year from now.".to_owned(),
+            "Choose a nearer time; when it is over, the credential is open again and can be \
+             accepted anew.",
+        ),
         _ => Ok(decide),
     }
 }
@@ -83,6 +96,8 @@ mod tests {
             Err(refusal) => {
                 let told = refusal.to_string();
                 assert!(!refused.is_empty() && told.contains(refused), "{told}");
+                let hint = refusal.told().hint;
+                assert!(hint.is_some(), "{told}: and what now?");
             }
         }
     }

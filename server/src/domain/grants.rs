@@ -127,13 +127,15 @@ impl Domain {
             return Err(Refusal::new(
                 RefusalCode::Forbidden,
                 "A token may do at most what the person who makes it may do.",
-            ));
+            )
+            .hint("Choose your own role, or one that may do less."));
         }
         if !by.scope.holds(&new.labels) {
             return Err(Refusal::new(
                 RefusalCode::Forbidden,
                 "A token may see at most what the person who makes it may see.",
-            ));
+            )
+            .hint("Give it every label of your own scope, which `GET /api/v1/me` names."));
         }
         labels(&new.labels)?;
         printable("the name", &new.name, NAME)?;
@@ -210,7 +212,8 @@ fn within(what: &str, value: u32, (least, most): (u32, u32)) -> Result<(), Refus
     Err(Refusal::new(
         RefusalCode::Malformed,
         format!("`{what}` is {value}; {least} to {most} are allowed."),
-    ))
+    )
+    .hint(format!("Ask again with {least} to {most} `{what}`.")))
 }
 
 /// Refuses a name for people that is empty, too long or could move a cursor.
@@ -225,7 +228,8 @@ pub fn printable(what: &str, value: &str, limit: usize) -> Result<(), Refusal> {
     Err(Refusal::new(
         RefusalCode::Malformed,
         format!("{what} must have 1 to {limit} printable characters."),
-    ))
+    )
+    .hint("Shorten it, or take out line ends and what cannot be printed."))
 }
 
 #[cfg(test)]
@@ -238,6 +242,15 @@ mod tests {
         assert_eq!(one.len(), SECRET_CHARACTERS);
         assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn what_is_refused_says_what_to_do() {
+        let refused = |result: Result<(), Refusal>| result.unwrap_err().told();
+        let many = refused(within("days", 400, (1, 365)));
+        assert!(many.message.contains("400") && many.hint.unwrap().contains("1 to 365"));
+        let name = refused(printable("the name", "a\nb", NAME));
+        assert!(name.hint.unwrap().contains("line ends"));
     }
 
     #[test]
