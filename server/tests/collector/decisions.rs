@@ -72,6 +72,29 @@ async fn the_slower_of_two_responders_is_told_who_was_faster() {
     );
 }
 
+/// A decision counts for every host that holds the key, so who sees only some of them cannot make it.
+#[tokio::test]
+async fn who_sees_a_part_of_the_hosts_does_not_decide_for_all_of_them() {
+    let world = World::start().await;
+    let shared = secret();
+    for label in ["env=prod", "env=test"] {
+        let host = world.host_of(label).await;
+        let report = host.report(vec![host.finding(&shared, "/srv/a.env", 1)]);
+        host.call::<Reported>("report", &report).await.unwrap();
+    }
+    let part = world.person_of("responder", &["env=prod"]);
+    let page = part.get("credentials").await;
+    let credential = page["rows"][0]["ref"].as_str().unwrap().to_owned();
+    let body = json!({ "disposition": "rotated", "version": 0 });
+    let refused = decide(&part, &credential, body.clone()).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Forbidden);
+    assert!(refused.hint.unwrap().contains("all of its hosts"));
+    let all = world.person("responder");
+    let seen = all.get(&format!("credentials/{credential}")).await;
+    assert_eq!(seen["decision"]["version"], 0, "nothing was changed");
+    assert_eq!(decide(&all, &credential, body).await.unwrap()["version"], 1);
+}
+
 #[tokio::test]
 async fn a_log_that_was_changed_is_found_out_by_its_command() {
     let (mut world, credential) = exposed().await;
