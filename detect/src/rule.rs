@@ -300,7 +300,8 @@ fn names_of(rules: &[Rule]) -> Names {
         }
         if rule.by_word {
             // A word that says a role by itself keeps it: `hec_token` is a token.
-            let silent = |word: &&String| word.len() >= 3 && names.says(word.as_bytes()).is_none();
+            let silent =
+                |word: &&String| word.len() >= 3 && names.says(word.as_bytes(), |_| true).is_none();
             let words: Vec<String> = rule.words.iter().filter(silent).cloned().collect();
             names.extend(Role::Vendor, &words);
         }

@@ -21,7 +21,7 @@ pub(crate) use anchors::Anchors;
 pub(crate) use gate::Gate;
 use strip::{STRIP, Strip};
 
-use crate::rule::pattern::{ALNUM, JOINED};
+use crate::rule::pattern::{ALNUM, JOINED, NAME_PART};
 use crate::rule::{Half, Role, Rule, RuleSet};
 use crate::unwrap::inline;
 
@@ -371,25 +371,16 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
     if !rules.names().may_speak(ending, &text[..end]) {
         return false;
     }
-    if idle::is_idle(text, at) {
-        return false;
-    }
-    let floor = at.saturating_sub(64);
-    let part = |byte: u8| {
-        ALNUM.has(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' ') || byte >= 0x80
+    let name = &text[at.saturating_sub(64)..end];
+    let part = |byte: u8| NAME_PART.has(byte);
+    let says = if ending == *b"lue" {
+        let key = name.iter().rposition(|&byte| !part(byte));
+        name[key.map_or(0, |at| at + 1)..].trim_ascii() == b"value"
+    } else {
+        let role = rules.names().says(name, part);
+        role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
     };
-    let mut begin = end;
-    while begin > floor && part(text[begin - 1]) {
-        begin -= 1;
-    }
-    let key = &text[begin..end];
-    if ending == *b"lue" {
-        return key.trim_ascii() == b"value";
-    }
-    rules
-        .names()
-        .says(key)
-        .is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
+    says && !idle::is_idle(text, at)
 }
 
 /// The last three letters, in lower case, of a name that stands right before the separator at `at`
@@ -410,16 +401,16 @@ fn plain_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
 /// Whether four bytes, in lower case, are letters.
 #[inline]
 pub(crate) fn are_letters(word: u32) -> bool {
-    letters(word) == 0x8080_8080
+    letters(word.into()) & 0x8080_8080 == 0x8080_8080
 }
 
-/// Which of four bytes are letters in lower case: their highest bits.
+/// Which of eight bytes are letters in lower case: their highest bits.
 #[inline(always)]
-fn letters(word: u32) -> u32 {
-    let low = word & 0x7f7f_7f7f;
-    let from_a = low + 0x1f1f_1f1f;
-    let past_z = low + 0x0505_0505;
-    from_a & !past_z & !word & 0x8080_8080
+pub(crate) fn letters(word: u64) -> u64 {
+    let low = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let from_a = low + 0x1f1f_1f1f_1f1f_1f1f;
+    let past_z = low + 0x0505_0505_0505_0505;
+    from_a & !past_z & !word & 0x8080_8080_8080_8080
 }
 
 /// The same for names with numbers, separators or other scripts at their end.
@@ -533,6 +524,75 @@ mod tests {
             &format!("https://x/AKID{short}/2024"),
             &[("tencent.access-key", 10)],
         );
+    }
+
+    /// The same without a strip: every place is asked about.
+    fn everywhere(text: &[u8], rules: &RuleSet) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let mut sieve = Sieve {
+            text,
+            rules,
+            hits: &mut hits,
+            wrapped_until: usize::MAX,
+            token_until: 0,
+        };
+        let begins_token = |at: usize| {
+            let word = text.get(at..).and_then(<[u8]>::first_chunk);
+            word.is_some_and(|&word| rules.anchors().may_begin_soon(u32::from_le_bytes(word)))
+        };
+        for (at, &byte) in text.iter().enumerate() {
+            let inside = at > 0 && ALNUM.has(text[at - 1]);
+            if ALNUM.has(byte) && !inside {
+                sieve.start(at);
+            }
+            match byte {
+                b'=' | b':' | b'(' | b',' | b'<' | b'>' => sieve.separator(at),
+                b'%' if begins_token(at + 3) => sieve.escape(at),
+                b'\\' if begins_token(at + 2) && b"ntr".contains(&text[at + 1]) => sieve.escape(at),
+                _ => {}
+            }
+        }
+        sieve.markers(true);
+        hits.sort_by_key(Hit::at);
+        hits
+    }
+
+    /// What names, separators and tokens are made of, between bars; the one id is made.
+    const PIECES: &str = "password|PASSWORD|secretKey|secret_key|api-key|token|value|sk|aws.sk|pwd2\
+        |s_e_c_r_e_t|bucket|bitbucket|Ghost|loghost|mimaPwd|x|12|密码|=|:|(|,|<|>| |  |          |\n|\t\
+        |\"|'|`|[|]|_|-|//|@|://u:p@h|\\n|%3D|hunter22222|AKIDa1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2";
+
+    #[test]
+    fn strips_leave_out_nothing() {
+        let rules = RuleSet::builtin();
+        let pieces: Vec<&str> = PIECES.split('|').collect();
+        let mut numbers = 7_u64;
+        let mut below = |bound: usize| {
+            numbers = numbers
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(numbers >> 33).unwrap() % bound
+        };
+        let mut seen = [0; 3];
+        for round in 0..400 {
+            let mut text = Vec::new();
+            while text.len() < 40 * round % 5000 {
+                text.extend_from_slice(pieces[below(pieces.len())].as_bytes());
+            }
+            let mut hits = Vec::new();
+            sift(&text, &rules, &mut hits);
+            hits.retain(|hit| !matches!(hit, Hit::Wrapped(_)));
+            assert_eq!(hits, everywhere(&text, &rules), "{}", text.escape_ascii());
+            for hit in hits {
+                match hit {
+                    Hit::Token(_) => seen[0] += 1,
+                    Hit::Name(_) => seen[1] += 1,
+                    Hit::Url(_) => seen[2] += 1,
+                    Hit::Pem(_) | Hit::Wrapped(_) => {}
+                }
+            }
+        }
+        assert!(seen.iter().all(|&count| count > 300), "{seen:?}");
     }
 
     #[test]

@@ -59,15 +59,44 @@ struct Known {
     role: Option<Role>,
     /// How many of its last bytes say the role: what is before them belongs to the stem.
     weight: usize,
+    /// Its last eight bytes, the last the highest, and which of them it has.
+    last: u64,
+    mask: u64,
 }
 
-/// The known names, by the last two bytes of their folded text.
+impl Known {
+    fn new(name: Vec<u8>, role: Option<Role>, weight: usize) -> Known {
+        let (mut last, mut mask) = (0, 0);
+        for (place, &byte) in name.iter().rev().take(8).enumerate() {
+            last |= u64::from(byte) << (56 - 8 * place);
+            mask |= 0xff << (56 - 8 * place);
+        }
+        Known {
+            name,
+            role,
+            weight,
+            last,
+            mask,
+        }
+    }
+
+    /// `log_host` does not speak of Ghost.
+    fn needs_boundary(&self) -> bool {
+        let short = self.name.len() <= SHORT || self.role == Some(Role::Vendor);
+        self.role.is_some() && short && self.name.is_ascii()
+    }
+}
+
+/// The known names, by the last four bytes of their folded text, fewer where they have fewer.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// For each ending one more than its bucket; 0 for none. What the sieve asks first.
-    endings: Box<[u16; 1 << 16]>,
+    /// By the hash of an ending, the next free place taken: the ending, and its bucket. What is asked
+    /// for every few hundred bytes of text.
+    slots: Vec<Option<([u8; 4], u16)>>,
     /// Names with one ending, longest first; without a role those that say nothing.
     buckets: Vec<Vec<Known>>,
+    /// Last two bytes of names of fewer than four.
+    short: Gate,
     /// Last three bytes of names.
     triples: Gate,
     /// The same of names that say a secret follows; and their last four bytes.
@@ -81,8 +110,8 @@ const SHORT: usize = 4;
 /// Bytes of a key that are looked at, from its end.
 const LONGEST_KEY: usize = 160;
 
-/// A key without separators and in lower case, and where its words begin. On the stack: the sieve
-/// folds a name for every few hundred bytes of text.
+/// A key without separators and in lower case, and where its words begin. On the stack: most values of a
+/// file that is parsed have their names folded.
 struct Folded {
     bytes: [u8; LONGEST_KEY],
     starts: [bool; LONGEST_KEY],
@@ -99,10 +128,8 @@ impl Folded {
         let mut previous = b' ';
         for &byte in &key[key.len().saturating_sub(LONGEST_KEY)..] {
             if !is_separator(byte) {
-                let camel = byte.is_ascii_uppercase() && !previous.is_ascii_uppercase();
                 folded.bytes[folded.length] = byte.to_ascii_lowercase();
-                folded.starts[folded.length] =
-                    is_separator(previous) || camel || previous.is_ascii_digit();
+                folded.starts[folded.length] = begins_word(previous, byte);
                 folded.length += 1;
             }
             previous = byte;
@@ -118,11 +145,9 @@ impl Folded {
 impl Names {
     pub(super) fn new(raw: &RawNames) -> Names {
         let mut names = Names {
-            endings: vec![0; 1 << 16]
-                .into_boxed_slice()
-                .try_into()
-                .expect("invariant: the length is the same"),
+            slots: vec![None; 64],
             buckets: Vec::new(),
+            short: Gate::new(),
             triples: Gate::new(),
             speaking: Gate::new(),
             speaking_four: Gate::new(),
@@ -165,15 +190,14 @@ impl Names {
     }
 
     fn insert(&mut self, name: Vec<u8>, role: Option<Role>, weight: usize) {
-        let Some(ending) = name.last_chunk::<2>().copied() else {
+        if name.len() < 2 {
             return;
-        };
-        let slot = &mut self.endings[usize::from(u16::from_le_bytes(ending))];
-        if *slot == 0 {
-            self.buckets.push(Vec::new());
-            *slot = u16::try_from(self.buckets.len()).unwrap_or(u16::MAX);
         }
-        let bucket = &mut self.buckets[usize::from(*slot) - 1];
+        if let [c, d] | [_, c, d] = *name {
+            self.short.mark([0, 0, c, d]);
+        }
+        let bucket = self.bucket_for(last_four(&name));
+        let bucket = &mut self.buckets[bucket];
         match bucket.iter_mut().find(|known| known.name == name) {
             Some(known) => {
                 known.role = match (known.role, role) {
@@ -185,9 +209,50 @@ impl Names {
                     (known, _) => known,
                 };
             }
-            None => bucket.push(Known { name, role, weight }),
+            None => bucket.push(Known::new(name, role, weight)),
         }
         bucket.sort_by_key(|known| std::cmp::Reverse(known.name.len()));
+    }
+
+    /// The bucket of names that end so, a new one if there is none.
+    fn bucket_for(&mut self, ending: [u8; 4]) -> usize {
+        if self.buckets.len() * 2 >= self.slots.len() {
+            let length = self.slots.len() * 2;
+            let known = std::mem::replace(&mut self.slots, vec![None; length]);
+            for slot in known.into_iter().flatten() {
+                let place = self.place(slot.0);
+                self.slots[place] = Some(slot);
+            }
+        }
+        let place = self.place(ending);
+        if let Some((_, bucket)) = self.slots[place] {
+            return usize::from(bucket);
+        }
+        let Ok(bucket) = u16::try_from(self.buckets.len()) else {
+            return 0;
+        };
+        self.slots[place] = Some((ending, bucket));
+        self.buckets.push(Vec::new());
+        usize::from(bucket)
+    }
+
+    /// Where `ending` is, or would be: some place is always free.
+    fn place(&self, ending: [u8; 4]) -> usize {
+        let mask = self.slots.len() - 1;
+        let hash = u32::from_le_bytes(ending).wrapping_mul(0x9E37_79B1);
+        let mut at = (hash >> 12) as usize & mask;
+        while matches!(self.slots[at], Some((known, _)) if known != ending) {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    /// The names that end so, longest first.
+    fn ending_so(&self, ending: [u8; 4]) -> &[Known] {
+        match self.slots[self.place(ending)] {
+            Some((_, bucket)) => &self.buckets[usize::from(bucket)],
+            None => &[],
+        }
     }
 
     fn mark(&mut self, name: &[u8], speaks: bool) {
@@ -274,26 +339,102 @@ impl Names {
         Some(Named { role, stem, weight })
     }
 
-    /// The role alone, for the sieve.
-    pub(crate) fn says(&self, key: &[u8]) -> Option<Role> {
-        self.find(&Folded::of(key)).map(|(role, ..)| role)
+    /// The role alone, for the sieve: of the name that ends with `text` and begins where `part` says no,
+    /// or with `text` itself. Nothing is folded but what is compared.
+    pub(crate) fn says(&self, text: &[u8], part: impl Fn(u8) -> bool) -> Option<Role> {
+        if self.says_nothing(text) {
+            return None;
+        }
+        let text = &text[text.len().saturating_sub(LONGEST_KEY)..];
+        let mut end = Backwards {
+            text,
+            at: text.len(),
+            part: &part,
+        };
+        // Without its number.
+        loop {
+            let mut before = end;
+            match before.next() {
+                Some(byte) if byte.is_ascii_digit() => end = before,
+                Some(_) => break,
+                None => return None,
+            }
+        }
+        let (mut letters, mut word, mut count) = (end, 0, 0);
+        while count < 8
+            && let Some(byte) = letters.next()
+        {
+            word |= u64::from(byte) << (56 - 8 * count);
+            count += 1;
+        }
+        let is = |known: &Known| {
+            (known.last ^ word) & known.mask == 0 && {
+                let mut before = end;
+                let name = known.name.iter().rev();
+                name.copied().all(|byte| before.next() == Some(byte))
+                    && (!known.needs_boundary() || before.is_at_boundary())
+            }
+        };
+        let [_, _, _, _, a, b, c, d] = word.to_le_bytes();
+        let longer = if count < 4 {
+            &[]
+        } else {
+            self.ending_so([a, b, c, d])
+        };
+        for known in longer {
+            if is(known) {
+                return known.role;
+            }
+        }
+        if !self.short.has(u32::from_le_bytes([0, 0, c, d])) {
+            return None;
+        }
+        self.ending_so([0, b, c, d])
+            .iter()
+            .chain(self.ending_so([0, 0, c, d]))
+            .find(|known| is(known))?
+            .role
+    }
+
+    /// Whether no known name ends like the letters at the end of `text`: told in one comparison for each
+    /// name with the same last four, since most words that share those are others.
+    #[inline]
+    fn says_nothing(&self, text: &[u8]) -> bool {
+        let Some(&last) = text.last_chunk() else {
+            return false;
+        };
+        let word = u64::from_le_bytes(last) | 0x2020_2020_2020_2020;
+        let others = !crate::sieve::letters(word) & 0x8080_8080_8080_8080;
+        let known = others.leading_zeros() & !7;
+        let [_, _, _, _, a, b, c, d] = word.to_le_bytes();
+        if known < 32 || self.short.has(u32::from_le_bytes([0, 0, c, d])) {
+            return false;
+        }
+        let differs = |name: &Known| ((name.last ^ word) & name.mask).leading_zeros() < known;
+        self.ending_so([a, b, c, d]).iter().all(differs)
+    }
+
+    /// The names that may be the end of one that ends with these bytes, longest first; zeros stand for
+    /// what is not there.
+    fn candidates(&self, [a, b, c, d]: [u8; 4]) -> impl Iterator<Item = &Known> {
+        [[a, b, c, d], [0, b, c, d], [0, 0, c, d]]
+            .into_iter()
+            .enumerate()
+            // What is not there ends nothing.
+            .filter(move |&(less, _)| [a, b, c][less] != 0)
+            .filter(move |&(less, _)| less == 0 || self.short.has(u32::from_le_bytes([0, 0, c, d])))
+            .flat_map(|(_, ending)| self.ending_so(ending))
     }
 
     /// The longest known ending of the name: its role, where it begins, how long it is.
     fn find(&self, folded: &Folded) -> Option<(Role, usize, usize)> {
         let name = strip_number(folded.text());
-        let ending = name.last_chunk::<2>()?;
-        let slot = self.endings[usize::from(u16::from_le_bytes(*ending))];
-        let bucket = self.buckets.get(usize::from(slot).checked_sub(1)?)?;
-        for known in bucket {
+        for known in self.candidates(last_four(name)) {
             if !name.ends_with(&known.name) {
                 continue;
             }
             let start = name.len() - known.name.len();
-            // `log_host` does not speak of Ghost.
-            let short = known.name.len() <= SHORT || known.role == Some(Role::Vendor);
-            let short = short && known.name.is_ascii();
-            if known.role.is_some() && short && !folded.starts[start] {
+            if known.needs_boundary() && !folded.starts[start] {
                 continue;
             }
             let weight = known.weight;
@@ -321,6 +462,58 @@ impl Names {
     }
 }
 
+/// A name read from its end: in lower case, without separators.
+struct Backwards<'a, P> {
+    text: &'a [u8],
+    /// What is before this is not read yet.
+    at: usize,
+    part: &'a P,
+}
+
+impl<P> Clone for Backwards<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Backwards<'_, P> {}
+
+impl<P: Fn(u8) -> bool> Backwards<'_, P> {
+    /// The next byte towards the name's beginning.
+    #[inline(always)]
+    fn next(&mut self) -> Option<u8> {
+        while let Some(byte) = self.before()
+            && (self.part)(byte)
+        {
+            self.at -= 1;
+            if !is_separator(byte) {
+                return Some(byte.to_ascii_lowercase());
+            }
+        }
+        None
+    }
+
+    fn before(&self) -> Option<u8> {
+        self.text.get(self.at.checked_sub(1)?).copied()
+    }
+
+    /// Whether a word begins with what was read last, as [`Folded::starts`] says.
+    fn is_at_boundary(&self) -> bool {
+        match self.before() {
+            Some(before) if (self.part)(before) => {
+                begins_word(before, self.text.get(self.at).copied().unwrap_or(0))
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Whether `byte` begins a word behind `previous`.
+fn begins_word(previous: u8, byte: u8) -> bool {
+    let camel = byte.is_ascii_uppercase() && !previous.is_ascii_uppercase();
+    is_separator(previous) || camel || previous.is_ascii_digit()
+}
+
 /// Lower case; separators dropped; other bytes kept, for names in Chinese.
 pub(crate) fn fold(name: &[u8]) -> Vec<u8> {
     name.iter()
@@ -341,6 +534,17 @@ fn last_three(key: &[u8]) -> [u8; 3] {
         *place = byte.to_ascii_lowercase();
     }
     last
+}
+
+/// The last four bytes, behind zeros where there are fewer.
+fn last_four(name: &[u8]) -> [u8; 4] {
+    match *name {
+        [.., a, b, c, d] => [a, b, c, d],
+        [b, c, d] => [0, b, c, d],
+        [c, d] => [0, 0, c, d],
+        [d] => [0, 0, 0, d],
+        [] => [0; 4],
+    }
 }
 
 fn is_separator(byte: u8) -> bool {

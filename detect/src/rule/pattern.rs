@@ -49,6 +49,18 @@ pub(crate) const JOINED: ByteSet = ByteSet::of(&[
     (b'-', b'-'),
 ]);
 
+/// What stands in a name before its separator.
+pub(crate) const NAME_PART: ByteSet = ByteSet::of(&[
+    (b'0', b'9'),
+    (b'A', b'Z'),
+    (b'a', b'z'),
+    (b'_', b'_'),
+    (b'-', b'.'),
+    (b'$', b'$'),
+    (b' ', b' '),
+    (0x80, 0xff),
+]);
+
 const CLASSES: [(&str, ByteSet); 20] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
     ("lower", ByteSet::of(&[(b'a', b'z')])),

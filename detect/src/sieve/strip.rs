@@ -10,6 +10,7 @@
 )]
 
 use fearless_simd::prelude::*;
+use fearless_simd::u64x8;
 
 use super::masks::Masks;
 use crate::rule::RuleSet;
@@ -26,7 +27,7 @@ const URL: u32 = 5;
 /// What one strip holds.
 pub(super) struct Strip {
     /// Of the block before, the strip's, and the one behind.
-    masks: [Masks; BLOCKS + 2],
+    masks: Classes,
     tokens: [u16; ROOM],
     token_count: usize,
     names: [u16; ROOM],
@@ -35,8 +36,6 @@ pub(super) struct Strip {
     escape_count: usize,
     /// A bit for each block in which a run of base64 comes to its thirty-second byte.
     dense: u32,
-    /// Whether the last block held sixteen bytes of base64 together.
-    was_dense: bool,
     /// A bit for each block that has an `@`; what is behind the strip may have one.
     at_signs: u64,
 }
@@ -44,7 +43,7 @@ pub(super) struct Strip {
 impl Strip {
     pub(super) fn new() -> Strip {
         Strip {
-            masks: [Masks::default(); BLOCKS + 2],
+            masks: Classes::default(),
             tokens: [0; ROOM],
             token_count: 0,
             names: [0; ROOM],
@@ -52,7 +51,6 @@ impl Strip {
             escapes: [0; ROOM],
             escape_count: 0,
             dense: 0,
-            was_dense: false,
             at_signs: 0,
         }
     }
@@ -79,10 +77,10 @@ impl Strip {
         std::iter::from_fn(move || {
             let block = dense.trailing_zeros() as usize;
             dense &= dense.wrapping_sub(1);
-            let [before, now, next] = self.masks.get(block..)?.first_chunk()?;
-            let all = u128::from(now.base64) << 64 | u128::from(before.base64);
-            let behind = u128::from(next.base64) << 64 | u128::from(now.base64);
-            let end = thirty_two(before.base64, now.base64).trailing_zeros();
+            let [before, now, next] = *self.masks.base64.get(block..)?.first_chunk()?;
+            let all = u128::from(now) << 64 | u128::from(before);
+            let behind = u128::from(next) << 64 | u128::from(now);
+            let end = thirty_two(before, now).trailing_zeros();
             let seen = (all << 63_u32.checked_sub(end)?).leading_ones();
             let rest = (behind >> end).trailing_ones();
             Some((block * 64 + end as usize, seen as usize, rest as usize))
@@ -94,7 +92,7 @@ impl Strip {
     pub(super) fn sift<S: Simd>(&mut self, simd: S, text: &[u8], base: usize, rules: &RuleSet) {
         let blocks = (text.len() - base).div_ceil(64).min(BLOCKS);
         self.classify(simd, text, base);
-        self.list(blocks, rules.anchors().short_runs());
+        self.list(simd, blocks, rules.anchors().short_runs());
         self.thin_tokens(text, base, rules);
         self.thin_names(text, base, rules);
         self.thin_escapes(text, base, rules);
@@ -102,55 +100,54 @@ impl Strip {
 
     #[inline(always)]
     fn classify<S: Simd>(&mut self, simd: S, text: &[u8], base: usize) {
-        self.masks[0] = self.masks[BLOCKS];
+        self.masks.copy(BLOCKS, 0);
         let mut block = 1;
         if base > 0 {
-            self.masks[1] = self.masks[BLOCKS + 1];
+            self.masks.copy(BLOCKS + 1, 1);
             block = 2;
         }
         let rest = text.get(base + (block - 1) * 64..).unwrap_or_default();
         let (blocks, tail) = rest.as_chunks::<64>();
-        for (mask, bytes) in self.masks[block..].iter_mut().zip(blocks) {
-            *mask = Masks::of(simd, bytes);
+        for (place, bytes) in (block..BLOCKS + 2).zip(blocks) {
+            self.masks.set(place, Masks::of(simd, bytes));
         }
         block += blocks.len();
         if block < BLOCKS + 2 {
             let mut padded = [0; 64];
             padded[..tail.len()].copy_from_slice(tail);
-            self.masks[block] = Masks::of(simd, &padded);
-            self.masks[block + 1..].fill(Masks::default());
+            self.masks.set(block, Masks::of(simd, &padded));
+            self.masks.clear(block + 1);
         }
     }
 
     /// Writes down where runs begin that go on for long enough, and where separators stand.
     #[inline(always)]
-    fn list(&mut self, blocks: usize, short_runs: u64) {
+    fn list<S: Simd>(&mut self, simd: S, blocks: usize, short_runs: u64) {
         let (mut token_count, mut name_count, mut escape_count) = (0, 0, 0);
         let mut dense = 0;
-        let mut was_dense = self.was_dense;
         let mut at_signs = u64::MAX << BLOCKS;
-        let masks = &self.masks[..blocks + 2];
-        for (block, [before, now, next]) in masks.array_windows().enumerate() {
-            let starts = now.alnum & !(now.alnum << 1 | before.alnum >> 63);
-            let long = starts & (long_runs(now.token, next.token) | short_runs);
-            let offset = block as u16 * 64;
-            token_count += write(&mut self.tokens, token_count, long, offset);
-            name_count += write(&mut self.names, name_count, now.separators, offset);
-            if now.escapes != 0 {
-                escape_count += write(&mut self.escapes, escape_count, now.escapes, offset);
+        for first in (0..blocks).step_by(TOGETHER) {
+            let classes = &self.masks;
+            let tokens: [u64; TOGETHER] = token_starts(simd, classes, first, short_runs).into();
+            let names: [u64; TOGETHER] = separators(simd, classes, first).into();
+            let runs: [u64; TOGETHER] = ends_of_thirty_two(simd, classes, first).into();
+            for block in first..first + TOGETHER {
+                let offset = block as u16 * 64;
+                let of = block - first;
+                token_count += write(&mut self.tokens, token_count, tokens[of], offset);
+                name_count += write(&mut self.names, name_count, names[of], offset);
+                let escapes = self.masks.escapes[block + 1];
+                if escapes != 0 {
+                    escape_count += write(&mut self.escapes, escape_count, escapes, offset);
+                }
+                at_signs |= u64::from(self.masks.at_signs[block + 1] != 0) << block;
+                dense |= u32::from(runs[of] != 0) << block;
             }
-            at_signs |= u64::from(now.at_signs != 0) << block;
-            let is_dense = holds_sixteen(now.base64);
-            if (is_dense | was_dense) && thirty_two(before.base64, now.base64) != 0 {
-                dense |= 1 << block;
-            }
-            was_dense = is_dense;
         }
         self.token_count = token_count;
         self.name_count = name_count;
         self.escape_count = escape_count;
         self.dense = dense;
-        self.was_dense = was_dense;
         self.at_signs = at_signs;
     }
 
@@ -201,15 +198,19 @@ impl Strip {
         let mut kept = 0;
         for number in 0..self.name_count.min(ROOM) {
             let place = self.names[number];
+            let (block, bit) = (usize::from(place / 64), u32::from(place % 64));
             let at = base + usize::from(place);
-            let around = text.get(at.wrapping_sub(8)..).and_then(<[u8]>::first_chunk);
-            // Where the text begins and ends, there is not enough of it to tell.
-            let may = match around {
-                Some(&around) => {
-                    let at_sign = self.at_signs >> (place / 64) & ((1 << URL) - 1) != 0;
-                    may_tell(u128::from_le_bytes(around), at_sign, rules)
+            let around = text
+                .get(at.wrapping_sub(FARTHEST + 4)..)
+                .and_then(<[u8]>::first_chunk);
+            let may = match (around, self.masks.named.get(block..block + 2)) {
+                (Some(around), Some([before, now])) => {
+                    let behind = before >> bit | now << (63 - bit) << 1;
+                    let at_sign = self.at_signs >> block & ((1 << URL) - 1) != 0;
+                    may_tell(around, behind.leading_zeros() as usize, at_sign, rules)
                 }
-                None => true,
+                // Where the text begins and ends, there is not enough of it to tell.
+                _ => true,
             };
             self.names[kept.min(number)] = place;
             kept += usize::from(may);
@@ -241,27 +242,6 @@ fn write(list: &mut [u16; ROOM], from: usize, mut bits: u64, offset: u16) -> usi
     count
 }
 
-/// Which bits of the first word begin a run that fills their byte, or goes on to its end and through all
-/// of the next: every run of [`LONG`](super::anchors::LONG) does, and few shorter ones.
-#[inline(always)]
-fn long_runs(now: u64, next: u64) -> u64 {
-    let mut run = now & (now >> 1 | 0x8080_8080_8080_8080);
-    run &= run >> 2 | 0xc0c0_c0c0_c0c0_c0c0;
-    run &= run >> 4 | 0xf0f0_f0f0_f0f0_f0f0;
-    let full = (run & 0x0101_0101_0101_0101).wrapping_mul(0xff);
-    let behind = u64::from(next as u8 == 0xff).wrapping_neg();
-    run & (0x0101_0101_0101_0101 | full >> 8 | behind << 56)
-}
-
-/// Whether sixteen bits at a multiple of sixteen are set: every run of thirty-two holds such.
-#[inline(always)]
-fn holds_sixteen(mut bits: u64) -> bool {
-    for shift in [1, 2, 4, 8] {
-        bits &= bits >> shift;
-    }
-    bits & 0x0001_0001_0001_0001 != 0
-}
-
 /// Where in the second block runs of thirty-two bytes or more go on.
 #[inline(always)]
 fn thirty_two(before: u64, now: u64) -> u64 {
@@ -289,71 +269,254 @@ fn is_written_out(behind: u64) -> bool {
     percent | (unicode & (separator | after(6))) | (byte & (after(4) | after(5)))
 }
 
-/// Whether the separator in the middle of sixteen bytes can be anything. A URL is something only with
-/// an `@` in it.
+/// The masks of a strip's blocks, class by class, so that eight blocks are looked at together.
+struct Classes {
+    alnum: Bits,
+    separators: Bits,
+    arguments: Bits,
+    colons: Bits,
+    slashes: Bits,
+    quotes: Bits,
+    white: Bits,
+    newlines: Bits,
+    named: Bits,
+    joined: Bits,
+    escapes: Bits,
+    token: Bits,
+    base64: Bits,
+    at_signs: Bits,
+}
+
+type Bits = [u64; BLOCKS + 2];
+
+impl Default for Classes {
+    fn default() -> Classes {
+        let none = [0; BLOCKS + 2];
+        Classes {
+            alnum: none,
+            separators: none,
+            arguments: none,
+            colons: none,
+            slashes: none,
+            quotes: none,
+            white: none,
+            newlines: none,
+            named: none,
+            joined: none,
+            escapes: none,
+            token: none,
+            base64: none,
+            at_signs: none,
+        }
+    }
+}
+
+impl Classes {
+    fn each(&mut self) -> [&mut Bits; 14] {
+        [
+            &mut self.alnum,
+            &mut self.separators,
+            &mut self.arguments,
+            &mut self.colons,
+            &mut self.slashes,
+            &mut self.quotes,
+            &mut self.white,
+            &mut self.newlines,
+            &mut self.named,
+            &mut self.joined,
+            &mut self.escapes,
+            &mut self.token,
+            &mut self.base64,
+            &mut self.at_signs,
+        ]
+    }
+
+    #[inline(always)]
+    fn copy(&mut self, from: usize, to: usize) {
+        self.each()
+            .into_iter()
+            .for_each(|bits| bits[to] = bits[from]);
+    }
+
+    #[inline(always)]
+    fn clear(&mut self, from: usize) {
+        self.each()
+            .into_iter()
+            .for_each(|bits| bits[from..].fill(0));
+    }
+
+    #[inline(always)]
+    fn set(&mut self, place: usize, masks: Masks) {
+        self.alnum[place] = masks.alnum;
+        self.separators[place] = masks.separators;
+        self.arguments[place] = masks.arguments;
+        self.colons[place] = masks.colons;
+        self.slashes[place] = masks.slashes;
+        self.quotes[place] = masks.quotes;
+        self.white[place] = masks.white;
+        self.newlines[place] = masks.newlines;
+        self.named[place] = masks.named;
+        self.joined[place] = masks.joined;
+        self.escapes[place] = masks.escapes;
+        self.token[place] = masks.token;
+        self.base64[place] = masks.base64;
+        self.at_signs[place] = masks.at_signs;
+    }
+}
+
+/// Blocks that are looked at together.
+const TOGETHER: usize = 8;
+
+/// Eight blocks' bits of one class, and those of the blocks one further back or on.
 #[inline(always)]
-fn may_tell(around: u128, at_sign: bool, rules: &RuleSet) -> bool {
-    let before = around as u64;
-    let behind = (around >> 64) as u64;
-    let separator = behind as u8;
-    let next = (behind >> 8) as u8;
-    // A name ends right before it, or has one quote or blank behind it.
-    let last = (before >> 56) as u8;
-    let skip = u32::from((last == b'"') | (last == b' ')) * 8;
-    let word = (before >> (32 - skip)) as u32 | 0x2020_2020;
-    let letters = super::letters(word);
+fn eight<S: Simd>(simd: S, bits: &Bits, from: usize) -> u64x8<S> {
+    u64x8::from_slice(simd, &bits[from..from + TOGETHER])
+}
+
+/// Bits moved towards the beginning, those of the `next` blocks behind them.
+#[inline(always)]
+fn ahead<S: Simd>(now: u64x8<S>, next: u64x8<S>, by: u32) -> u64x8<S> {
+    now >> by | next << (64 - by)
+}
+
+/// Bits moved towards the end, those of the blocks `before` in front of them.
+#[inline(always)]
+fn back<S: Simd>(before: u64x8<S>, now: u64x8<S>, by: u32) -> u64x8<S> {
+    now << by | before >> (64 - by)
+}
+
+/// Where in eight blocks a token may begin: a run of letters and digits does, nothing before it goes on
+/// into it, and at least [`LONG`](super::anchors::LONG) bytes of tokens follow unless `short_runs` says
+/// that fewer do.
+#[inline(always)]
+fn token_starts<S: Simd>(simd: S, classes: &Classes, first: usize, short_runs: u64) -> u64x8<S> {
+    let now = |bits| eight(simd, bits, first + 1);
+    let joined = back(eight(simd, &classes.joined, first), now(&classes.joined), 1);
+    let starts = now(&classes.alnum) & !joined;
+    starts & (long_runs(now(&classes.token), eight(simd, &classes.token, first + 2)) | short_runs)
+}
+
+/// Which bits begin a run of [`LONG`](super::anchors::LONG).
+#[inline(always)]
+fn long_runs<S: Simd>(now: u64x8<S>, next: u64x8<S>) -> u64x8<S> {
+    const { assert!(super::anchors::LONG == 15, "the steps add up to it") };
+    let two = now & ahead(now, next, 1);
+    let next_two = next & next >> 1;
+    let four = two & ahead(two, next_two, 2);
+    let next_four = next_two & next_two >> 2;
+    let eight = four & ahead(four, next_four, 4);
+    let next_eight = next_four & next_four >> 4;
+    eight & ahead(eight, next_eight, 7)
+}
+
+/// Where in eight blocks a separator stands behind a name on its line, for arguments before a string; and
+/// the colons of `://`.
+#[inline(always)]
+fn separators<S: Simd>(simd: S, classes: &Classes, first: usize) -> u64x8<S> {
+    let now = |bits| eight(simd, bits, first + 1);
+    let next = |bits| eight(simd, bits, first + 2);
+    let named = now(&classes.named);
+    let between = !(named | now(&classes.newlines));
+    // A name that ended in the block before goes as far as it may: whether a line ended in between is
+    // seen when the name is read.
+    let far = eight(simd, &classes.named, first) >> (64 - FARTHEST as u32);
+    let far = (far + ((1 << FARTHEST) - 1)) >> FARTHEST as u32;
+    let begin = between & (named << 1 | far);
+    // Adding to a run's first bit carries through all of the run.
+    let behind = between & !(between + begin);
+    let (slashes, slashes_next) = (now(&classes.slashes), next(&classes.slashes));
+    let urls =
+        now(&classes.colons) & ahead(slashes, slashes_next, 1) & ahead(slashes, slashes_next, 2);
+    let (quotes, quotes_next) = (now(&classes.quotes), next(&classes.quotes));
+    let (white, white_next) = (now(&classes.white), next(&classes.white));
+    let (mut string, mut string_next) = (quotes, quotes_next);
+    for _ in 0..4 {
+        string = quotes | white & ahead(string, string_next, 1);
+        string_next = quotes_next | white_next & string_next >> 1;
+    }
+    let strange = now(&classes.arguments) & !ahead(string, string_next, 1);
+    now(&classes.separators) & behind & !strange | urls
+}
+
+/// Where in eight blocks runs of thirty-two bytes of base64 or more go on.
+#[inline(always)]
+fn ends_of_thirty_two<S: Simd>(simd: S, classes: &Classes, first: usize) -> u64x8<S> {
+    let mut before = eight(simd, &classes.base64, first);
+    let mut now = eight(simd, &classes.base64, first + 1);
+    for by in [1, 2, 4, 8, 16] {
+        now = now & back(before, now, by);
+        before = before & before << by;
+    }
+    now
+}
+
+/// How far before a separator the last letter or digit of a name stands at most.
+const FARTHEST: usize = 14;
+
+/// Whether the separator behind the first eighteen bytes can be anything: the name before it ends `gap`
+/// bytes earlier. A URL is something only with an `@` in it.
+#[inline(always)]
+fn may_tell(around: &[u8; FARTHEST + 7], gap: usize, at_sign: bool, rules: &RuleSet) -> bool {
+    let [.., a, b, c] = *around;
+    if [a, b, c] == *b"://" {
+        return at_sign;
+    }
+    let Some(&last) = around
+        .get(FARTHEST.wrapping_sub(gap)..)
+        .and_then(<[u8]>::first_chunk)
+    else {
+        return false;
+    };
+    let word = u32::from_le_bytes(last) | 0x2020_2020;
+    let letters = super::letters(word.into()) as u32;
     let plain = letters & 0x8080_8000 == 0x8080_8000;
     let fourth = (letters >> 7 & 1) * 0xff;
     let speaks = rules.names().may_speak_word(word & (0xffff_ff00 | fourth));
-    // Of arguments only strings are read.
-    let argument = separator & 0xfb == b'(';
-    let string = FOLLOWS[usize::from(next)];
-    let named = (!plain | speaks) & (!argument | string);
-    let url = behind as u32 & 0x00ff_ffff == u32::from_le_bytes(*b"://\0");
-    if url { at_sign } else { named }
+    !plain | speaks | (gap > NEAR)
 }
 
-/// Whether a byte behind a bracket or a comma is a quote, or a blank before one.
-const FOLLOWS: [bool; 256] = {
-    let mut follows = [false; 256];
-    let bytes = b"\"'` \t\n\r\x0c";
-    let mut at = 0;
-    while at < bytes.len() {
-        follows[bytes[at] as usize] = true;
-        at += 1;
-    }
-    follows
-};
+/// Bytes between a name and its separator of which the name's end is told exactly.
+const NEAR: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::{Level, dispatch};
+
     use super::super::anchors::LONG;
     use super::*;
 
     #[test]
     fn long_runs_are_seen_wherever_they_lie() {
-        for start in 0..64 {
-            for length in 0..64 {
+        for start in 0..64_u32 {
+            for length in 0..64_u32 {
                 let run = ((1_u128 << length) - 1) << start;
                 let (now, next) = (run as u64, (run >> 64) as u64);
-                let long = long_runs(now, next) >> start & 1 == 1;
-                assert!(long || length < LONG, "{length} from {start}");
-                assert!(!long || length >= 8, "{length} from {start}");
+                let found: [u64; 8] = dispatch!(Level::new(), simd => {
+                    long_runs(u64x8::splat(simd, now), u64x8::splat(simd, next)).into()
+                });
+                for bit in start..64 {
+                    let left = (start + length).saturating_sub(bit);
+                    assert_eq!(
+                        found[3] >> bit & 1 == 1,
+                        left as usize >= LONG,
+                        "{length} from {start}"
+                    );
+                }
             }
         }
     }
 
     #[test]
-    fn runs_of_thirty_two_hold_sixteen() {
+    fn runs_of_thirty_two_are_seen_across_blocks() {
         for start in 0..=96 {
             let run = 0xffff_ffff_u128 << start;
-            let (before, now) = (run as u64, (run >> 64) as u64);
-            assert!(holds_sixteen(before) || holds_sixteen(now), "from {start}");
-            assert_eq!(
-                thirty_two(before, now) != 0,
-                start + 31 >= 64,
-                "from {start}"
-            );
+            let mut classes = Classes::default();
+            (classes.base64[4], classes.base64[5]) = (run as u64, (run >> 64) as u64);
+            let found: [u64; 8] = dispatch!(Level::new(), simd => {
+                ends_of_thirty_two(simd, &classes, 0).into()
+            });
+            assert_eq!(found[4] != 0, start + 31 >= 64, "from {start}");
+            assert_eq!(found[4], thirty_two(classes.base64[4], classes.base64[5]));
         }
     }
 }
