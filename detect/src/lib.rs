@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+mod documentation;
 mod judge;
 mod name;
 mod pair;

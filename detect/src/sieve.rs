@@ -535,6 +535,7 @@ mod tests {
             hits: &mut hits,
             wrapped_until: usize::MAX,
             token_until: 0,
+            escaped_until: 0,
         };
         let begins_token = |at: usize| {
             let word = text.get(at..).and_then(<[u8]>::first_chunk);
@@ -547,6 +548,9 @@ mod tests {
             }
             match byte {
                 b'=' | b':' | b'(' | b',' | b'<' | b'>' => sieve.separator(at),
+                b'%' | b'\\' if text.len() >= at + 8 && inline::is_separator(&text[at..]) => {
+                    sieve.escape(at);
+                }
                 b'%' if begins_token(at + 3) => sieve.escape(at),
                 b'\\' if begins_token(at + 2) && b"ntr".contains(&text[at + 1]) => sieve.escape(at),
                 _ => {}

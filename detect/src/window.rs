@@ -13,6 +13,7 @@ use akwatch_proto::place::Encoding;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::content::{Format, Source};
+use crate::documentation;
 use crate::judge::clue::{self, Hints};
 use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, owner, quiet};
 use crate::rule::{Engine, Half, Role, RuleSet};
@@ -242,7 +243,7 @@ impl<'r> Scanner<'r> {
             rules: self.rules,
             anonymous,
             by_name,
-            documentation: is_documentation(&region.member.name),
+            documentation: documentation::is_documentation(&region.member.name),
         }
     }
 
@@ -439,7 +440,7 @@ impl<'r> Scanner<'r> {
                 .as_ref()
                 .and_then(|owner| self.rules.engine(owner.engine));
             let mut confidence = found.confidence.max(Confidence::Contextual);
-            if is_documentation(&region.member.name) {
+            if documentation::is_documentation(&region.member.name) {
                 confidence = found.confidence.min(confidence);
             }
             let mut proofs = found.proofs;
@@ -555,85 +556,6 @@ fn worth_judging(
         || judge.rules.names().may_say(name)
         || crate::judge::header_scheme(bytes).is_some()
         || inline::may_be_wrapped(bytes)
-}
-
-/// Where systems and packages keep what people read, and an interpreter its own library: examples there
-/// look like passwords and are none.
-fn is_documentation(name: &[u8]) -> bool {
-    const DIRECTORIES: [&[u8]; 7] = [
-        b"/usr/share/man/",
-        b"/usr/share/doc/",
-        b"/usr/share/info/",
-        b"/usr/share/locale/",
-        b"/usr/share/help/",
-        b"/usr/share/bash-completion/",
-        b"/usr/share/zsh/",
-    ];
-    let packaged = || {
-        PACKAGES.iter().any(|trees| {
-            let inside = memchr::memmem::find(name, trees).map(|at| &name[at + trees.len()..]);
-            inside.is_some_and(is_example)
-        })
-    };
-    DIRECTORIES
-        .iter()
-        .any(|directory| name.starts_with(directory))
-        || packaged()
-        || is_interpreter(name)
-}
-
-/// Where package managers put what others wrote.
-const PACKAGES: [&[u8]; 4] = [
-    b"/site-packages/",
-    b"/dist-packages/",
-    b"/node_modules/",
-    b"/gems/",
-];
-
-/// Whether a package's file is one of its texts for people, examples or tests.
-fn is_example(name: &[u8]) -> bool {
-    const PARTS: [&[u8]; 9] = [
-        b"doc",
-        b"docs",
-        b"example",
-        b"examples",
-        b"test",
-        b"tests",
-        b"testing",
-        b"fixtures",
-        b"__tests__",
-    ];
-    let mut parts = name.rsplit(|&b| b == b'/');
-    let file = parts.next().unwrap_or_default();
-    let told = [
-        &b".rst"[..],
-        b".md",
-        b".html",
-        b".pyi",
-        b"METADATA",
-        b"RECORD",
-    ];
-    told.iter().any(|ending| file.ends_with(ending))
-        || file.starts_with(b"example")
-        || file.starts_with(b"test_")
-        || parts.any(|part| PARTS.contains(&part))
-}
-
-/// Whether a file is of Python's own library, `…/lib/python3.11/urllib/request.py`.
-fn is_interpreter(name: &[u8]) -> bool {
-    const LIBRARY: &[u8] = b"/lib/python";
-    memchr::memmem::find(name, LIBRARY).is_some_and(|at| {
-        let rest = &name[at + LIBRARY.len()..];
-        let version = rest
-            .iter()
-            .take_while(|b| b.is_ascii_digit() || **b == b'.')
-            .count();
-        let inside = rest[version..].strip_prefix(b"/").unwrap_or_default();
-        version > 0
-            && !inside.starts_with(b"site-packages/")
-            && !inside.starts_with(b"dist-packages/")
-            && !inside.is_empty()
-    })
 }
 
 fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
