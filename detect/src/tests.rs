@@ -9,6 +9,7 @@ mod matrix;
 mod office;
 mod packs;
 mod pairing;
+mod pdf;
 mod quiet;
 mod unwrapping;
 

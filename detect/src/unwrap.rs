@@ -9,5 +9,6 @@ pub(crate) mod git;
 pub(crate) mod inline;
 pub(crate) mod office;
 pub(crate) mod package;
+pub(crate) mod pdf;
 pub(crate) mod sqlite;
 pub(crate) mod stream;

@@ -155,7 +155,7 @@ const CHUNK: usize = 4096;
 
 /// A stream through `convert`, which takes what has come, whether that is all, and where to write; it
 /// answers how many bytes it has used. What it leaves comes again, with more behind.
-fn converted<R: Read>(
+pub(crate) fn converted<R: Read>(
     input: R,
     convert: impl FnMut(&[u8], bool, &mut Vec<u8>) -> usize,
 ) -> impl Read {

@@ -7,7 +7,7 @@ use akwatch_proto::place::Encoding;
 use super::bytes::Bytes;
 use super::compressed::Compression;
 use super::stream::{self, Opened};
-use super::{archive, charset, git, package, sqlite};
+use super::{archive, charset, git, package, pdf, sqlite};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{Region, Scanner};
@@ -33,6 +33,8 @@ pub(crate) enum Container {
     Pack,
     /// A mini-program of WeChat.
     Wxapkg,
+    /// PDF.
+    Pdf,
     /// UTF-16, little-endian or not.
     Utf16(bool),
     /// GB18030.
@@ -51,6 +53,7 @@ impl Container {
         let marked = match first {
             b'P' if archive::is_zip(head) => Some(Container::Zip),
             b'P' if git::is_pack(head) => Some(Container::Pack),
+            b'%' if pdf::is_pdf(head) => Some(Container::Pdf),
             b'S' if sqlite::is_sqlite(head) => Some(Container::Sqlite),
             b'!' if package::is_ar(head) => Some(Container::Ar),
             b'0' if package::is_cpio(head) => Some(Container::Cpio),
@@ -76,6 +79,7 @@ impl Container {
                 | Container::Cpio
                 | Container::Rpm
                 | Container::Wxapkg
+                | Container::Pdf
         )
     }
 
@@ -90,7 +94,11 @@ impl Container {
         let region = stored.as_ref().unwrap_or(region);
         let random = matches!(
             self,
-            Container::Zip | Container::Sqlite | Container::Pack | Container::Wxapkg
+            Container::Zip
+                | Container::Sqlite
+                | Container::Pack
+                | Container::Wxapkg
+                | Container::Pdf
         );
         if random {
             let Some(bytes) = Bytes::of(scanner, region, &mut opened) else {
@@ -100,6 +108,7 @@ impl Container {
                 Container::Zip => archive::zip(scanner, region, &bytes),
                 Container::Sqlite => sqlite::read(scanner, region, &bytes),
                 Container::Pack => git::pack(scanner, region, &bytes),
+                Container::Pdf => pdf::read(scanner, region, &bytes),
                 _ => package::wxapkg(scanner, region, &bytes),
             };
         }
@@ -145,6 +154,7 @@ impl Container {
             | Container::Sqlite
             | Container::Pack
             | Container::Wxapkg
+            | Container::Pdf
             | Container::Unknown => scanner.skipped(&region.member, UnreadWhy::Unsupported),
         }
     }

@@ -1,0 +1,694 @@
+//! The text of PDFs: people hand keys over in them, and print pages that show some.
+//!
+//! A file is read once from its beginning, object after object, whatever its own tables of objects
+//! say: what an older revision holds, and what a damaged file holds, is there still. Then each page's
+//! contents are carried out as far as they show text, in the fonts that it names; what no page holds
+//! (forms, attachments, scripts, metadata) is read by itself, and so are the strings of all objects
+//! and what lies between objects. Pictures are not looked at, and nothing is decrypted.
+//!
+//! Held are one object, one stretch of contents, the objects that the file packs together, and the
+//! fonts of a page, each up to a bound.
+
+mod contents;
+mod file;
+mod font;
+mod object;
+mod text;
+
+use std::collections::{HashMap, HashSet};
+use std::io::{Cursor, Read};
+use std::rc::Rc;
+
+use flate2::read::ZlibDecoder;
+use zeroize::Zeroizing;
+
+use super::bytes::Bytes;
+use super::{charset, stream};
+use crate::content::Format;
+use crate::scan::UnreadWhy;
+use crate::window::{LineBase, Region, Scanner};
+use contents::Contents;
+use file::{View, ascii_hex, ascii85, marked};
+use font::Font;
+use object::{Lexer, Object};
+use text::Page;
+
+/// Bytes of one object, streams apart. Stops: a dictionary of gigabytes.
+const LARGEST_OBJECT: usize = 512 << 10;
+/// Objects of one file. Stops: a file of a hundred million empty ones.
+const MOST_OBJECTS: usize = 1 << 17;
+/// Bytes of objects that one stream packs together, and that are held of a file.
+const LARGEST_PACKED: u64 = 4 << 20;
+const MOST_PACKED: usize = 8 << 20;
+/// Bytes of a font's table to Unicode.
+const LARGEST_TABLE: u64 = 512 << 10;
+/// Codes of the fonts that are held: some ten megabytes.
+const MOST_CODES: usize = 1 << 18;
+/// Pages of one file.
+const MOST_PAGES: usize = 20_000;
+/// Levels of the tree of pages, and references that lead to references.
+const DEEPEST: usize = 32;
+/// Bytes of contents that are looked at together, and of text that is judged at once.
+const STRETCH: usize = 256 << 10;
+/// Bytes that begin an object: two numbers and a word.
+const LONGEST_MARK: usize = 32;
+/// Bytes of an object that is looked up that are read at once.
+const NEAR: usize = 8 << 10;
+/// Filters upon one another. PDFs have two.
+const MOST_FILTERS: usize = 4;
+
+/// Whether `head` begins a PDF.
+pub(crate) fn is_pdf(head: &[u8]) -> bool {
+    head.starts_with(b"%PDF-")
+}
+
+/// Reads a PDF.
+pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
+    let mut loose = region.clone();
+    loose.format = Format::Text;
+    let mut strings = stream::member(scanner, region, b"(strings)");
+    strings.format = Format::Text;
+    let mut document = Document {
+        bytes,
+        region,
+        view: View::new(bytes),
+        loose: Lines::new(loose),
+        strings: Lines::new(strings),
+        objects: HashMap::new(),
+        packed: Zeroizing::default(),
+        streams: Vec::new(),
+        pages: Vec::new(),
+        root: None,
+        fonts: HashMap::new(),
+        codes: 0,
+        encrypted: false,
+        limited: false,
+    };
+    document.index(scanner);
+    document.loose.flush(scanner);
+    document.strings.flush(scanner);
+    if document.encrypted {
+        return scanner.skipped(&region.member, UnreadWhy::Encrypted);
+    }
+    document.view.chunk = NEAR;
+    document.pages(scanner);
+    document.rest(scanner);
+    if document.limited || stream::within(scanner).is_err() {
+        scanner.skipped(&region.member, UnreadWhy::Limit);
+    }
+}
+
+/// Where an object lies.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the file, behind its mark.
+    File(u64),
+    /// Among those that were packed together.
+    Packed(usize),
+}
+
+/// A stream of the file.
+struct Stream {
+    number: u32,
+    /// Where its dictionary and its data begin.
+    at: u64,
+    data: u64,
+    length: u64,
+    done: bool,
+}
+
+struct Document<'a, 'r> {
+    bytes: &'a Bytes<'a>,
+    region: &'r Region,
+    view: View<'a>,
+    /// What lies between objects, and the strings in them.
+    loose: Lines,
+    strings: Lines,
+    objects: HashMap<u32, Place>,
+    packed: Zeroizing<Vec<u8>>,
+    streams: Vec<Stream>,
+    /// Numbers of pages, in the order of the file.
+    pages: Vec<u32>,
+    /// The number of the catalogue.
+    root: Option<u32>,
+    fonts: HashMap<u32, Rc<Font>>,
+    codes: usize,
+    encrypted: bool,
+    limited: bool,
+}
+
+impl<'a> Document<'a, '_> {
+    /// Finds all objects.
+    fn index(&mut self, scanner: &mut Scanner<'_>) {
+        let mut at = 0;
+        loop {
+            if stream::within(scanner).is_err() {
+                return;
+            }
+            let (text, whole) = self.view.at(at, NEAR);
+            if text.is_empty() {
+                return;
+            }
+            let mark = memchr::memmem::find_iter(text, b"obj")
+                .find_map(|word| marked(text, word).map(|mark| (mark, word + 3)));
+            let Some(((start, number), body)) = mark else {
+                let kept = if whole { 0 } else { LONGEST_MARK };
+                let gap = text.len() - kept;
+                self.encrypted |= says_encrypted(&text[..gap]);
+                self.loose.add(scanner, &text[..gap]);
+                at += gap as u64;
+                continue;
+            };
+            self.encrypted |= says_encrypted(&text[..start]);
+            self.loose.add(scanner, &text[..start]);
+            at = self.object(scanner, number, at + body as u64);
+        }
+    }
+
+    /// Takes the object whose mark ends at `at`; answers where it ends.
+    fn object(&mut self, scanner: &mut Scanner<'_>, number: u32, at: u64) -> u64 {
+        let Some((object, used)) = self.view.object(scanner, at) else {
+            return at;
+        };
+        if self.objects.len() < MOST_OBJECTS {
+            self.objects.insert(number, Place::File(at));
+        } else {
+            self.limited = true;
+        }
+        let end = at + used as u64;
+        self.note(scanner, number, &object);
+        let Some(data) = self.view.stream_data(end) else {
+            return end;
+        };
+        let told = object.get(b"Length").and_then(Object::count).map(u64::from);
+        let length = told.filter(|&length| self.view.ends_stream(data + length));
+        let length = length.unwrap_or_else(|| self.view.find(data, b"endstream") - data);
+        let stream = Stream {
+            number,
+            at,
+            data,
+            length,
+            done: false,
+        };
+        if object.says(b"Type", b"ObjStm") {
+            self.unpack(scanner, &object, &stream);
+        } else if object.says(b"Type", b"XRef") {
+            self.encrypted |= object.get(b"Encrypt").is_some();
+        } else if !object.says(b"Subtype", b"Image") {
+            if self.streams.len() < MOST_OBJECTS {
+                self.streams.push(stream);
+            } else {
+                self.limited = true;
+            }
+        }
+        data + length
+    }
+
+    /// Notes what an object is, and reads its strings.
+    fn note(&mut self, scanner: &mut Scanner<'_>, number: u32, object: &Object) {
+        if object.says(b"Type", b"Page") {
+            if self.pages.len() < MOST_PAGES {
+                self.pages.push(number);
+            } else {
+                self.limited = true;
+            }
+        } else if object.says(b"Type", b"Catalog") {
+            self.root = Some(number);
+        }
+        let mut lines = Zeroizing::new(Vec::new());
+        write_strings(object, b"", &mut lines);
+        self.strings.add(scanner, &lines);
+    }
+
+    /// Takes the objects that a stream packs together.
+    fn unpack(&mut self, scanner: &mut Scanner<'_>, object: &Object, stream: &Stream) {
+        let mut text = Zeroizing::new(Vec::new());
+        let read = match self.decoded(scanner, object, stream) {
+            Ok(input) => input
+                .take(LARGEST_PACKED + 1)
+                .read_to_end(&mut text)
+                .is_ok(),
+            Err(why) => return scanner.skipped(&self.region.member, why),
+        };
+        scanner.unwrapped += text.len() as u64;
+        if !read {
+            scanner.skipped(&self.region.member, UnreadWhy::Damaged);
+        }
+        let first = object.get(b"First").and_then(Object::count);
+        let first = first.map_or(usize::MAX, |first| first as usize);
+        let held = self.packed.len() + text.len() <= MOST_PACKED;
+        if text.len() as u64 > LARGEST_PACKED || !held {
+            self.limited = true;
+        }
+        let mut numbers = Lexer::new(text.get(..first).unwrap_or_default(), false);
+        let mut next = || numbers.next().ok().flatten()?.count();
+        while let (Some(number), Some(offset)) = (next(), next()) {
+            let start = first.saturating_add(offset as usize);
+            let mut lexer = Lexer::new(text.get(start..).unwrap_or_default(), false);
+            let Ok(Some(object)) = lexer.next() else {
+                continue;
+            };
+            scanner.unwrapped += lexer.at as u64;
+            if stream::within(scanner).is_err() {
+                return;
+            }
+            if held && self.objects.len() < MOST_OBJECTS {
+                let place = Place::Packed(self.packed.len() + start);
+                self.objects.insert(number, place);
+            } else {
+                self.limited = true;
+            }
+            self.note(scanner, number, &object);
+        }
+        if held {
+            self.packed.extend_from_slice(&text);
+        }
+    }
+
+    /// The object that `object` refers to, or itself.
+    fn resolve(&mut self, scanner: &mut Scanner<'_>, object: &Object) -> Option<Object> {
+        let mut object = object.clone();
+        for _ in 0..DEEPEST {
+            let Some(number) = object.reference() else {
+                return Some(object);
+            };
+            object = match *self.objects.get(&number)? {
+                Place::File(at) => self.view.object(scanner, at)?.0,
+                Place::Packed(start) => {
+                    let mut lexer = Lexer::new(&self.packed[start..], false);
+                    let object = lexer.next().ok().flatten()?;
+                    scanner.unwrapped += lexer.at as u64;
+                    object
+                }
+            };
+        }
+        None
+    }
+
+    /// What a dictionary holds under `key`, its reference followed.
+    fn get(&mut self, scanner: &mut Scanner<'_>, from: &Object, key: &[u8]) -> Option<Object> {
+        self.resolve(scanner, from.get(key)?)
+    }
+
+    /// The data of a stream, its filters undone.
+    fn decoded(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        object: &Object,
+        stream: &Stream,
+    ) -> Result<Box<dyn Read + 'a>, UnreadWhy> {
+        let mut predicted = false;
+        for key in [&b"DecodeParms"[..], b"DP"] {
+            let parameters = self.get(scanner, object, key);
+            for part in parameters.as_ref().map_or(&[][..], Object::parts) {
+                let predictor = part.get(b"Predictor").and_then(Object::count);
+                predicted |= predictor.is_some_and(|predictor| predictor > 1);
+            }
+        }
+        let filters = self.get(scanner, object, b"Filter");
+        let filters = filters.as_ref().map_or(&[][..], Object::parts);
+        if predicted || filters.len() > MOST_FILTERS {
+            return Err(UnreadWhy::Unsupported);
+        }
+        let data = self.bytes.from(stream.data).take(stream.length);
+        let mut input: Box<dyn Read + 'a> = Box::new(data);
+        for filter in filters {
+            input = match filter.name().unwrap_or_default() {
+                b"FlateDecode" | b"Fl" => Box::new(ZlibDecoder::new(input)),
+                b"ASCII85Decode" | b"A85" => Box::new(ascii85(input)),
+                b"ASCIIHexDecode" | b"AHx" => Box::new(ascii_hex(input)),
+                b"Crypt" => return Err(UnreadWhy::Encrypted),
+                _ => return Err(UnreadWhy::Unsupported),
+            };
+        }
+        Ok(input)
+    }
+
+    /// Reads the pages in the order in which they are turned.
+    fn pages(&mut self, scanner: &mut Scanner<'_>) {
+        let by_number: HashMap<u32, usize> = self
+            .streams
+            .iter()
+            .enumerate()
+            .map(|(at, stream)| (stream.number, at))
+            .collect();
+        for (turned, number) in (1..).zip(self.turned(scanner)) {
+            if stream::within(scanner).is_err() {
+                return;
+            }
+            let Some(page) = self.resolve(scanner, &Object::Reference(number)) else {
+                continue;
+            };
+            let contents = page.get(b"Contents").cloned();
+            let streams: Vec<usize> = match contents {
+                Some(Object::Reference(number)) if by_number.contains_key(&number) => {
+                    vec![by_number[&number]]
+                }
+                Some(other) => {
+                    let array = self.resolve(scanner, &other);
+                    let parts = array.as_ref().map_or(&[][..], Object::parts).iter();
+                    let numbers = parts.filter_map(Object::reference);
+                    numbers.filter_map(|n| by_number.get(&n).copied()).collect()
+                }
+                None => continue,
+            };
+            let named = self.fonts_of(scanner, &page);
+            let name = format!("page {turned}");
+            let inner = stream::member(scanner, self.region, name.as_bytes());
+            let mut shown = Showing::new(inner, named);
+            for at in streams {
+                if std::mem::replace(&mut self.streams[at].done, true) {
+                    continue;
+                }
+                match self.stream(scanner, at) {
+                    Ok((_, mut input)) => {
+                        self.show(scanner, &by_number, &mut shown, &mut input);
+                    }
+                    Err(why) => scanner.skipped(&shown.lines.region.member, why),
+                }
+            }
+            shown.end(scanner);
+        }
+    }
+
+    /// The numbers of the pages, those of the tree first, in its order.
+    fn turned(&mut self, scanner: &mut Scanner<'_>) -> Vec<u32> {
+        let mut turned = Vec::new();
+        let mut seen = HashSet::new();
+        let catalog = self.root.map(Object::Reference);
+        let catalog = catalog.and_then(|root| self.resolve(scanner, &root));
+        let root = catalog.as_ref().and_then(|catalog| catalog.get(b"Pages"));
+        let mut waiting: Vec<u32> = root.and_then(Object::reference).into_iter().collect();
+        while let Some(number) = waiting.pop() {
+            if seen.len() >= 2 * MOST_PAGES || stream::within(scanner).is_err() {
+                break;
+            }
+            if !seen.insert(number) {
+                continue;
+            }
+            let Some(node) = self.resolve(scanner, &Object::Reference(number)) else {
+                continue;
+            };
+            match self.get(scanner, &node, b"Kids") {
+                Some(kids) => {
+                    let room = (2 * MOST_PAGES).saturating_sub(waiting.len());
+                    let kids = kids.parts().iter().take(room).rev();
+                    waiting.extend(kids.filter_map(Object::reference));
+                }
+                None => turned.push(number),
+            }
+        }
+        let others = self.pages.iter().filter(|page| !seen.contains(page));
+        turned.extend(others);
+        turned
+    }
+
+    /// The fonts that the contents of a page or a form name.
+    fn fonts_of(&mut self, scanner: &mut Scanner<'_>, owner: &Object) -> Vec<(Vec<u8>, Object)> {
+        let mut owner = owner.clone();
+        for _ in 0..DEEPEST {
+            if let Some(resources) = self.get(scanner, &owner, b"Resources") {
+                return match self.get(scanner, &resources, b"Font") {
+                    Some(Object::Dictionary(fonts)) => fonts,
+                    _ => Vec::new(),
+                };
+            }
+            match self.get(scanner, &owner, b"Parent") {
+                Some(parent) => owner = parent,
+                None => break,
+            }
+        }
+        Vec::new()
+    }
+
+    /// A stream's dictionary and its data.
+    fn stream(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        at: usize,
+    ) -> Result<(Object, Box<dyn Read + 'a>), UnreadWhy> {
+        let stream = &self.streams[at];
+        let stream = Stream { ..*stream };
+        let object = self.view.object(scanner, stream.at);
+        let (object, _) = object.ok_or(UnreadWhy::Damaged)?;
+        let input = self.decoded(scanner, &object, &stream)?;
+        Ok((object, input))
+    }
+
+    /// Reads what contents show.
+    fn show(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        by_number: &HashMap<u32, usize>,
+        shown: &mut Showing,
+        input: &mut dyn Read,
+    ) {
+        let mut contents = Contents::new(input);
+        loop {
+            let before = contents.read;
+            let operator = contents.next();
+            scanner.unwrapped += contents.read - before;
+            let operator = match operator {
+                Ok(Some(operator)) => operator,
+                Ok(None) => break,
+                Err(why) => {
+                    scanner.skipped(&shown.lines.region.member, why);
+                    break;
+                }
+            };
+            if operator == b"Tf" {
+                let size = contents.operands.get(1).and_then(Object::number);
+                let name = contents.operands.first().and_then(Object::name);
+                let font = name.and_then(|name| shown.named.iter().find(|(n, _)| n == name));
+                let font = font.map(|(_, font)| font.clone());
+                let font = font.map(|font| self.font(scanner, by_number, &font));
+                let font = font.unwrap_or_default();
+                shown.page.set_font(font, size.unwrap_or_default());
+            } else {
+                shown.page.operate(&operator, &contents.operands);
+            }
+            if shown.page.text.len() >= STRETCH {
+                shown.judge(scanner);
+            }
+            if stream::within(scanner).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// The font that `object` describes or refers to.
+    fn font(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        by_number: &HashMap<u32, usize>,
+        object: &Object,
+    ) -> Rc<Font> {
+        let number = object.reference();
+        if let Some(font) = number.and_then(|number| self.fonts.get(&number)) {
+            return Rc::clone(font);
+        }
+        let Some(dictionary) = self.resolve(scanner, object) else {
+            return Rc::default();
+        };
+        let table = dictionary.get(b"ToUnicode").and_then(Object::reference);
+        let table = table.and_then(|number| by_number.get(&number));
+        let table = table.and_then(|&at| {
+            let (_, input) = self.stream(scanner, at).ok()?;
+            let mut text = Vec::new();
+            // What is damaged tells what came before.
+            let _ = input.take(LARGEST_TABLE).read_to_end(&mut text);
+            scanner.unwrapped += text.len() as u64;
+            Some(text)
+        });
+        let font = Font::of(&dictionary, table.as_deref(), &mut |object| {
+            self.resolve(scanner, object)
+        });
+        let font = Rc::new(font);
+        if self.codes + font.codes() > MOST_CODES {
+            self.fonts.clear();
+            self.codes = 0;
+        }
+        if let Some(number) = number {
+            self.codes += font.codes();
+            self.fonts.insert(number, Rc::clone(&font));
+        }
+        font
+    }
+
+    /// Reads the streams that no page has shown.
+    fn rest(&mut self, scanner: &mut Scanner<'_>) {
+        let by_number: HashMap<u32, usize> = self
+            .streams
+            .iter()
+            .enumerate()
+            .map(|(at, stream)| (stream.number, at))
+            .collect();
+        for at in 0..self.streams.len() {
+            if stream::within(scanner).is_err() {
+                return;
+            }
+            if self.streams[at].done {
+                continue;
+            }
+            let name = format!("object {}", self.streams[at].number);
+            let mut inner = stream::member(scanner, self.region, name.as_bytes());
+            let (object, mut input) = match self.stream(scanner, at) {
+                Ok(found) => found,
+                Err(why) => {
+                    scanner.skipped(&inner.member, why);
+                    continue;
+                }
+            };
+            let mut head = Zeroizing::new(Vec::new());
+            // An error comes again behind what came before it.
+            let _ = (&mut input).take(NEAR as u64).read_to_end(&mut head);
+            let shows = |word: &[u8]| memchr::memmem::find(&head, word).is_some();
+            let contents = shows(b"BT") && (shows(b"Tj") || shows(b"TJ"));
+            let mut input = Cursor::new(head.as_slice()).chain(input);
+            if contents || object.says(b"Subtype", b"Form") {
+                let named = self.fonts_of(scanner, &object);
+                let mut shown = Showing::new(inner, named);
+                self.show(scanner, &by_number, &mut shown, &mut input);
+                shown.end(scanner);
+            } else {
+                inner.format = Format::Guess;
+                stream::read(scanner, &inner, &mut input, None);
+            }
+        }
+    }
+}
+
+/// What is read of the contents of one page or form.
+struct Showing {
+    lines: Lines,
+    page: Page,
+    /// The fonts that the contents name.
+    named: Vec<(Vec<u8>, Object)>,
+}
+
+impl Showing {
+    fn new(mut region: Region, named: Vec<(Vec<u8>, Object)>) -> Showing {
+        region.format = Format::Text;
+        Showing {
+            lines: Lines::new(region),
+            page: Page::default(),
+            named,
+        }
+    }
+
+    fn judge(&mut self, scanner: &mut Scanner<'_>) {
+        self.lines.text = std::mem::take(&mut self.page.text);
+        self.lines.flush(scanner);
+    }
+
+    fn end(mut self, scanner: &mut Scanner<'_>) {
+        self.judge(scanner);
+        // Some signs of every document stand for no character; most of a page that do are its text.
+        if self.page.unknown > self.page.shown / 2 {
+            scanner.skipped(&self.lines.region.member, UnreadWhy::Unsupported);
+        }
+    }
+}
+
+/// Lines of text that are judged when there are enough.
+struct Lines {
+    region: Region,
+    text: Zeroizing<Vec<u8>>,
+}
+
+impl Lines {
+    fn new(region: Region) -> Lines {
+        Lines {
+            region,
+            text: Zeroizing::default(),
+        }
+    }
+
+    fn add(&mut self, scanner: &mut Scanner<'_>, text: &[u8]) {
+        self.text.extend_from_slice(text);
+        if self.text.len() >= STRETCH {
+            self.flush(scanner);
+        }
+    }
+
+    fn flush(&mut self, scanner: &mut Scanner<'_>) {
+        stream::plain(scanner, &self.region, &mut self.text.as_slice());
+        let lines = memchr::memchr_iter(b'\n', &self.text).count();
+        if let LineBase::Counted(before) = &mut self.region.line {
+            *before = before.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        }
+        self.region.offset += self.text.len() as u64;
+        self.text = Zeroizing::default();
+    }
+}
+
+/// Whether a trailer says that the file is encrypted.
+fn says_encrypted(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"/Encrypt").is_some()
+}
+
+/// Writes the strings that an object holds, each with its name.
+fn write_strings(object: &Object, name: &[u8], out: &mut Vec<u8>) {
+    match object {
+        Object::String(string) => {
+            let text = decoded_string(string);
+            if text.contains(&b'\n') {
+                out.extend_from_slice(&text);
+            } else if !text.is_empty() {
+                out.extend_from_slice(name);
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(&text);
+            }
+            out.push(b'\n');
+        }
+        Object::Array(parts) => {
+            for part in parts {
+                write_strings(part, name, out);
+            }
+        }
+        Object::Dictionary(entries) => {
+            // A field of a form: what it is called, and what was put in.
+            let field = match (object.get(b"T"), object.get(b"V")) {
+                (Some(Object::String(title)), Some(value @ Object::String(_))) => {
+                    write_strings(value, &decoded_string(title), out);
+                    true
+                }
+                _ => false,
+            };
+            for (key, value) in entries {
+                if !(field && matches!(key.as_slice(), b"T" | b"V")) {
+                    write_strings(value, key, out);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A string of a dictionary as UTF-8 (ISO 32000-1, 7.9.2.2).
+fn decoded_string(string: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(Vec::new());
+    match string {
+        // A slice cannot fail to be read.
+        [0xfe, 0xff, rest @ ..] => {
+            let _ = charset::utf16(rest, false).read_to_end(&mut text);
+        }
+        [0xff, 0xfe, rest @ ..] => {
+            let _ = charset::utf16(rest, true).read_to_end(&mut text);
+        }
+        plain if std::str::from_utf8(plain).is_ok() => text.extend_from_slice(plain),
+        latin => {
+            let mut bytes = [0_u8; 4];
+            for &byte in latin {
+                let character = char::from(byte).encode_utf8(&mut bytes);
+                text.extend_from_slice(character.as_bytes());
+            }
+        }
+    }
+    for byte in text.iter_mut().filter(|byte| **byte < 0x20) {
+        if !matches!(byte, b'\t') {
+            *byte = b'\n';
+        }
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! The operators of a PDF's contents, as they flow (ISO 32000-1, 7.8.2).
+
+use std::io::Read;
+
+use zeroize::Zeroizing;
+
+use super::STRETCH;
+use super::object::{Incomplete, Lexer, Object, is_blank};
+use crate::scan::UnreadWhy;
+
+/// Operands of one operator. Stops: contents of nothing but numbers.
+const MOST_OPERANDS: usize = 512;
+
+/// The operators of contents.
+pub(super) struct Contents<'i> {
+    input: &'i mut dyn Read,
+    held: Zeroizing<Vec<u8>>,
+    at: usize,
+    filled: usize,
+    ended: bool,
+    /// Bytes that have come.
+    pub(super) read: u64,
+    pub(super) operands: Vec<Object>,
+}
+
+impl<'i> Contents<'i> {
+    pub(super) fn new(input: &'i mut dyn Read) -> Contents<'i> {
+        Contents {
+            input,
+            held: Zeroizing::new(vec![0; STRETCH]),
+            at: 0,
+            filled: 0,
+            ended: false,
+            read: 0,
+            operands: Vec::new(),
+        }
+    }
+
+    /// The next operator, its operands beside it; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, UnreadWhy> {
+        self.operands.clear();
+        loop {
+            let mut lexer = Lexer::new(&self.held[self.at..self.filled], !self.ended);
+            match lexer.next() {
+                Ok(Some(Object::Word(word))) => {
+                    self.at += lexer.at;
+                    if word == b"ID" {
+                        self.pass_image()?;
+                    }
+                    return Ok(Some(word));
+                }
+                Ok(Some(operand)) => {
+                    self.at += lexer.at;
+                    if self.operands.len() == MOST_OPERANDS {
+                        self.operands.clear();
+                    }
+                    self.operands.push(operand);
+                }
+                Ok(None) | Err(Incomplete) if self.ended => return Ok(None),
+                Ok(None) | Err(Incomplete) => self.more()?,
+            }
+        }
+    }
+
+    /// Lets more come.
+    fn more(&mut self) -> Result<(), UnreadWhy> {
+        if self.at == 0 && self.filled == self.held.len() {
+            // One operand of this size is none that shows text.
+            return Err(UnreadWhy::Limit);
+        }
+        self.held.copy_within(self.at..self.filled, 0);
+        self.filled -= self.at;
+        self.at = 0;
+        let count = self.input.read(&mut self.held[self.filled..]);
+        let count = count.map_err(|_| UnreadWhy::Damaged)?;
+        self.filled += count;
+        self.read += count as u64;
+        self.ended = count == 0;
+        Ok(())
+    }
+
+    /// Passes over the data of a picture that stands among the operators.
+    fn pass_image(&mut self) -> Result<(), UnreadWhy> {
+        loop {
+            let data = &self.held[self.at..self.filled];
+            let end = memchr::memmem::find_iter(data, b"EI").find(|&at| {
+                at > 0 && is_blank(data[at - 1]) && data.get(at + 2).is_none_or(|&b| is_blank(b))
+            });
+            if let Some(end) = end {
+                self.at += end + 2;
+                return Ok(());
+            }
+            if self.ended {
+                return Ok(());
+            }
+            self.at = self.at.max(self.filled.saturating_sub(3));
+            self.more()?;
+        }
+    }
+}

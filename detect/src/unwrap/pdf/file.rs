@@ -1,0 +1,185 @@
+//! A PDF's file: where its objects begin and end, and what its filters hide.
+
+use std::io::Read;
+
+use zeroize::Zeroizing;
+
+use super::object::{Incomplete, Lexer, Object, is_blank, parsed};
+use super::{LARGEST_OBJECT, LONGEST_MARK, NEAR, STRETCH};
+use crate::unwrap::bytes::Bytes;
+use crate::unwrap::charset;
+use crate::window::Scanner;
+
+/// A file, through the stretch of it that is held.
+pub(super) struct View<'a> {
+    bytes: &'a Bytes<'a>,
+    held: Zeroizing<Vec<u8>>,
+    start: u64,
+    /// Bytes that are read at once.
+    pub(super) chunk: usize,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(bytes: &'a Bytes<'a>) -> View<'a> {
+        View {
+            bytes,
+            held: Zeroizing::default(),
+            start: 0,
+            chunk: STRETCH,
+        }
+    }
+
+    /// What is held from `at` on, `want` bytes at least unless the file ends before, and whether it
+    /// reaches to the end.
+    pub(super) fn at(&mut self, at: u64, want: usize) -> (&[u8], bool) {
+        let end = self.start + self.held.len() as u64;
+        let short = at.saturating_add(want as u64) > end && end < self.bytes.len();
+        if at < self.start || at > end || short {
+            let chunk = want.max(self.chunk);
+            self.held.resize(chunk, 0);
+            let mut input = self.bytes.from(at);
+            let mut filled = 0;
+            while let Ok(count @ 1..) = input.read(&mut self.held[filled..]) {
+                filled += count;
+            }
+            self.held.truncate(filled);
+            self.start = at;
+        }
+        let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        let text = self.held.get(from..).unwrap_or_default();
+        (
+            text,
+            self.start + self.held.len() as u64 >= self.bytes.len(),
+        )
+    }
+
+    /// The object at `at` and how long it is.
+    pub(super) fn object(&mut self, scanner: &mut Scanner<'_>, at: u64) -> Option<(Object, usize)> {
+        let mut want = NEAR;
+        loop {
+            let (text, whole) = self.at(at, want);
+            let text = &text[..text.len().min(LARGEST_OBJECT)];
+            let more = !whole && text.len() < LARGEST_OBJECT;
+            let mut lexer = Lexer::new(text, more);
+            let object = lexer.next();
+            // What has to be read again costs again.
+            let cost = object.as_ref().map_or(text.len(), |_| lexer.at);
+            scanner.unwrapped += cost as u64;
+            match object {
+                Ok(object) => return object.map(|object| (object, lexer.at)),
+                Err(Incomplete) if more => want = text.len().saturating_mul(4).min(LARGEST_OBJECT),
+                Err(Incomplete) => return None,
+            }
+        }
+    }
+
+    /// Where the data of a stream begin whose dictionary ends at `at`.
+    pub(super) fn stream_data(&mut self, at: u64) -> Option<u64> {
+        let (text, _) = self.at(at, NEAR);
+        let blank = text.iter().position(|&b| !is_blank(b))?;
+        let rest = text[blank..].strip_prefix(b"stream")?;
+        let line_end = match rest {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            _ => 0,
+        };
+        Some(at + (blank + b"stream".len() + line_end) as u64)
+    }
+
+    /// Whether the data of a stream end at `at`.
+    pub(super) fn ends_stream(&mut self, at: u64) -> bool {
+        let (text, _) = self.at(at, LONGEST_MARK);
+        text.trim_ascii_start().starts_with(b"endstream")
+    }
+
+    /// Where `word` stands from `at` on, or where the file ends.
+    pub(super) fn find(&mut self, at: u64, word: &[u8]) -> u64 {
+        let mut at = at;
+        loop {
+            let (text, whole) = self.at(at, NEAR);
+            if let Some(found) = memchr::memmem::find(text, word) {
+                return at + found as u64;
+            }
+            if whole {
+                return at + text.len() as u64;
+            }
+            at += (text.len() - word.len()) as u64;
+        }
+    }
+}
+
+/// Where an object begins whose word `obj` stands at `word`, and its number.
+pub(super) fn marked(text: &[u8], word: usize) -> Option<(usize, u32)> {
+    let before = &text[word.saturating_sub(LONGEST_MARK)..word];
+    let digits = |text: &[u8]| text.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let generation = before.trim_ascii_end();
+    let blank = &generation[..generation.len() - digits(generation)];
+    let number = blank.trim_ascii_end();
+    let count = digits(number);
+    let apart = blank.len() < generation.len() && number.len() < blank.len();
+    let number = number.get(number.len() - count..).filter(|_| apart)?;
+    let start = word - before.len() + blank.trim_ascii_end().len() - count;
+    Some((start, parsed(number)?))
+}
+
+/// A stream in ASCII base 85 undone (ISO 32000-1, 7.4.3).
+pub(super) fn ascii85<R: Read>(input: R) -> impl Read {
+    let mut done = false;
+    charset::converted(input, move |raw, ended, ready| {
+        let mut group = [0_u8; 5];
+        let (mut filled, mut used) = (0, 0);
+        for (at, &byte) in raw.iter().enumerate() {
+            match byte {
+                _ if done => used = at + 1,
+                b'z' if filled == 0 => {
+                    ready.extend_from_slice(&[0; 4]);
+                    used = at + 1;
+                }
+                b'!'..=b'u' => {
+                    group[filled] = byte - b'!';
+                    filled += 1;
+                    if filled == 5 {
+                        ready.extend_from_slice(&base85(&group));
+                        (filled, used) = (0, at + 1);
+                    }
+                }
+                b'~' => done = true,
+                _ => {}
+            }
+            if filled == 0 {
+                used = at + 1;
+            }
+        }
+        if (ended || done) && filled > 1 {
+            group[filled..].fill(84);
+            ready.extend_from_slice(&base85(&group)[..filled - 1]);
+        }
+        if ended || done { raw.len() } else { used }
+    })
+}
+
+/// Four bytes of five digits.
+fn base85(group: &[u8; 5]) -> [u8; 4] {
+    let number = group.iter().fold(0_u32, |sum, &digit| {
+        sum.wrapping_mul(85).wrapping_add(u32::from(digit))
+    });
+    number.to_be_bytes()
+}
+
+/// A stream in hexadecimal digits undone (ISO 32000-1, 7.4.2).
+pub(super) fn ascii_hex<R: Read>(input: R) -> impl Read {
+    let mut high = None;
+    charset::converted(input, move |raw, _, ready| {
+        for &byte in raw.iter().take_while(|&&byte| byte != b'>') {
+            let Some(digit) = char::from(byte).to_digit(16) else {
+                continue;
+            };
+            let digit = (digit & 15) as u8;
+            match high.take() {
+                Some(high) => ready.push(high << 4 | digit),
+                None => high = Some(digit),
+            }
+        }
+        raw.len()
+    })
+}
