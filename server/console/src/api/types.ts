@@ -20,6 +20,7 @@ export type EnrollmentToken = Schemas["EnrollmentToken"];
 export type NewEnrollmentToken = Schemas["NewEnrollmentToken"];
 export type Event = Schemas["Event"];
 export type FindingRow = Schemas["FindingRow"];
+export type Git = Schemas["Git"];
 export type HostDetail = Schemas["HostDetail"];
 export type HostRow = Schemas["HostRow"];
 export type HostState = Schemas["HostState"];

@@ -2,6 +2,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Button, Input, Select } from "antd";
+import type { TFunction } from "i18next";
 import { useTranslation } from "react-i18next";
 
 import { useAddress } from "../address/useAddress";
@@ -75,7 +76,7 @@ export function Audit() {
   );
 }
 
-type Speak = ReturnType<typeof useTranslation>["t"];
+type Speak = TFunction;
 
 function resultOf(result: string, t: Speak): string {
   if (result === "done") return t("audit.done");

@@ -18,6 +18,7 @@ import { ListPage } from "../parts/ListPage";
 import type { Column } from "../parts/DataTable";
 import { Place, Reach } from "../parts/Place";
 import { Presence } from "../parts/Presence";
+import { Pushed } from "../parts/Pushed";
 import { Ago } from "../parts/Time";
 import { FindingFacts } from "./finding/FindingFacts";
 import { HostName } from "./Hosts";
@@ -28,12 +29,12 @@ export function Findings() {
   const choices = useChoices();
   const columns = useFindingColumns();
   const filters = [
-    choices.findingText, choices.presence, choices.provider, choices.kind, choices.confidence, choices.type,
+    choices.findingText, choices.presence, choices.provider, choices.kind, choices.confidence, choices.type, choices.pushed,
     choices.since, choices.host, choices.credential, choices.rule,
   ];
-  const { presence = "present,unknown", provider, kind, confidence, type, rule, host, credential, q, sort } = address;
+  const { presence = "present,unknown", provider, kind, confidence, type, pushed, rule, host, credential, q, sort } = address;
   const since = sinceInstant(address["since"], Date.now());
-  const question = ask.findings({ presence, provider, kind, confidence, type, rule, host, credential, q, since, sort });
+  const question = ask.findings({ presence, provider, kind, confidence, type, pushed, rule, host, credential, q, since, sort });
   const rows = useInfiniteQuery(question).data?.pages.flatMap((page) => page.rows);
   const open = rows?.find((row) => row.ref === address["row"]);
   return (
@@ -42,7 +43,7 @@ export function Findings() {
         noun="findings"
         title={t("page.findings")}
         head={address["presence"] === undefined ? <span className="tag">{t("join.two", { a: t("presence.present"), b: t("presence.unknown") })}</span> : null}
-        actions={<Export filter={{ presence, provider, kind, confidence, type, rule, host, credential, q, since, sort }} />}
+        actions={<Export filter={{ presence, provider, kind, confidence, type, pushed, rule, host, credential, q, since, sort }} />}
         question={question}
         columns={columns}
         filters={filters}
@@ -81,6 +82,7 @@ function useFindingColumns(): Array<Column<FindingRow>> {
     { key: "credential", title: t("column.credential"), width: 146, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
     { key: "host", title: t("column.host"), width: 124, sort: "host", render: (row) => <HostName id={row.host} name={row.host_name} /> },
     { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} copy={false} /> },
+    { key: "git", title: t("git.label"), width: 108, render: (row) => row.git === undefined || row.git === null ? null : <Pushed git={row.git} /> },
     { key: "confidence", title: t("column.confidence"), width: 112, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
     { key: "reach", title: t("column.reach"), width: 126, render: (row) => <Reach reach={row.reach} location={row.location} /> },
     { key: "rule", title: t("column.rule"), width: 150, wide: true, render: (row) => <HostText text={row.rule} cut /> },

@@ -6,7 +6,7 @@ import type { MeaningName } from "../theme/tokens";
 
 export type ShapeName =
   | "critical" | "high" | "medium" | "low" | "recorded" | "present" | "gone" | "unknown"
-  | "half" | "none" | "ring" | "dash" | "again" | "link";
+  | "half" | "none" | "ring" | "dash" | "again" | "link" | "pushed";
 
 const drawings: Record<ShapeName, ReactElement> = {
   critical: <path d="M6 0.5 11.5 6 6 11.5 0.5 6Z" fill="currentColor" />,
@@ -37,6 +37,7 @@ const drawings: Record<ShapeName, ReactElement> = {
   ring: <circle cx="6" cy="6" r="4.5" fill="none" stroke="currentColor" strokeWidth="1.6" />,
   dash: <path d="M2 6h8" stroke="currentColor" strokeWidth="2" />,
   again: <path d="M9.8 4.2A4.3 4.3 0 1 0 10.3 7M10 1.2v3.2H6.8" fill="none" stroke="currentColor" strokeWidth="1.4" />,
+  pushed: <path d="M1 8v3h10V8M6 8.5V1.5M2.8 4.4 6 1.2l3.2 3.2" fill="none" stroke="currentColor" strokeWidth="1.5" />,
   link: <path d="M5 7 7 5M4.2 5.2 2.6 6.8a1.9 1.9 0 0 0 2.7 2.7l1.6-1.6M7.8 6.8l1.6-1.6a1.9 1.9 0 0 0-2.7-2.7L5.1 4.1" fill="none" stroke="currentColor" strokeWidth="1.3" />,
 };
 

@@ -22,6 +22,7 @@ export function useChoices() {
     kind: many("kind", t("kind.label"), kinds.map((value) => ({ value, label: t(`kind.${value}`) }))),
     presence: many("presence", t("presence.label"), (["present", "unknown", "gone"] as const).map((value) => ({ value, label: t(`presence.${value}`) }))),
     type: many("type", t("filter.type"), (["file", "process", "history"] as const).map((value) => ({ value, label: t(`placeType.${value}`) }))),
+    pushed: many("pushed", t("git.label"), (["pushed", "not-pushed", "unknown"] as const).map((value) => ({ value, label: value === "unknown" ? t("git.unknownFull") : t(`git.${value}`) }))),
     state: many("state", t("hostState.label"), (["pending", "live", "silent", "retired"] as const).map((value) => ({ value, label: t(`hostState.${value}`) }))),
     covered: many("covered", t("covered.label"), [
       { value: "whole", label: t("covered.whole") }, { value: "partly", label: t("covered.partly") }, { value: "unknown", label: t("covered.hostUnknown") },

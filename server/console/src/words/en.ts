@@ -175,6 +175,16 @@ export const en = {
     env: "env", arguments: "arguments", pid: "pid {pid}", replaced: "Replaced on the host: this part looked like a secret.",
     from: "from {path}", copy: "Copy whole place", encoded: "encoded: {names}", delivered: "Delivered by a secret store",
   },
+  git: {
+    label: "Git", pushed: "Pushed", "not-pushed": "Not pushed", unknown: "Unknown", unknownFull: "Unknown whether pushed", to: "Pushed to {names}",
+    commit: "Commit", authored: "Author date", path: "File in the commit", repository: "Repository", remotes: "Remotes", copy: "Copy whole commit id",
+  },
+  untraced: {
+    limit: "the history is longer than is read", shallow: "the clone is shallow", missing: "objects are missing or damaged",
+    unsupported: "the repository has a format that is not read", unreadable: "the repository could not be read",
+    untracked: "what is pushed leaves no trace here", "other-ref": "only a tag or the like reaches it",
+    "upstream-gone": "its branch's upstream is gone", unreferenced: "no branch or tag reaches it any more", unknown: "the reason is not known",
+  },
   copy: {
     id: "Copy id", masked: "Masked id copied", full: "Full id copied", text: "Copied",
     failed: "The browser did not allow copying.", link: "Copy link", command: "Copy as command",
@@ -282,6 +292,7 @@ export const en = {
     nextFile: "Remove the key from this file or restrict who can read it, and rotate the key: a copy may exist.",
     nextProcess: "Change where the process takes the key from, then restart it. Rotate the key: a copy may exist.",
     nextHistory: "Delete the line from the history and end the shells that still hold it. Rotate the key: a copy may exist.",
+    nextPushed: "Rotate the key first: whoever can read the remote has it, and removing it here or there takes nothing back.",
     nextGone: "Gone here does not undo a copy: rotate the key.",
     nextUnknown: "Unknown is not clean. Find out why the host cannot read the place.",
     nextDelivered: "Delivered on purpose. Check only who else can read it.",

@@ -150,6 +150,16 @@ export const zh: Words = {
     env: "环境变量", arguments: "命令行参数", pid: "pid {pid}", replaced: "已在主机上替换：这部分内容疑似密钥。",
     from: "来自 {path}", copy: "复制完整位置", encoded: "编码：{names}", delivered: "由密钥管理服务受控下发",
   },
+  git: {
+    label: "Git", pushed: "已推送", "not-pushed": "未推送", unknown: "未核实", unknownFull: "是否推送未核实", to: "已推送到 {names}",
+    commit: "提交", authored: "作者日期", path: "提交中的文件", repository: "仓库", remotes: "远端", copy: "复制完整提交号",
+  },
+  untraced: {
+    limit: "历史超出读取上限", shallow: "浅克隆，历史不完整", missing: "对象缺失或损坏",
+    unsupported: "不支持该仓库格式", unreadable: "无法读取仓库",
+    untracked: "推送不会在此留下记录", "other-ref": "仅标签等引用可达",
+    "upstream-gone": "所在分支的上游已不存在", unreferenced: "已无分支或标签可达", unknown: "原因未知",
+  },
   copy: {
     id: "复制 ID", masked: "已复制脱敏 ID", full: "已复制完整 ID", text: "已复制",
     failed: "浏览器不允许复制。", link: "复制链接", command: "复制为命令", linkDone: "已复制链接", commandDone: "已复制命令", export: "导出",
@@ -246,6 +256,7 @@ export const zh: Words = {
     nextFile: "从该文件中删除密钥，或收紧读取权限；并轮换密钥，因为可能已被复制。",
     nextProcess: "更改进程获取密钥的方式后重启进程；并轮换密钥，因为可能已被复制。",
     nextHistory: "从历史记录中删除该行，并结束仍持有它的 Shell；并轮换密钥，因为可能已被复制。",
+    nextPushed: "请先轮换密钥：能读取远端仓库的人都已拿到它，在本地或远端删除都无法收回。",
     nextGone: "文件中已消除，不代表没有被复制：请轮换密钥。", nextUnknown: "未核实不代表安全。请查明主机为何无法读取该位置。",
     nextDelivered: "属于受控下发，只需确认还有谁能读取。", line: "第 {n} 行", lines: "第 {from}–{to} 行",
   },

@@ -11,6 +11,7 @@ import { HostText } from "../../parts/HostText";
 import { Place, Reach } from "../../parts/Place";
 import { visible } from "../../parts/places";
 import { Presence, PresenceCount } from "../../parts/Presence";
+import { Pushed } from "../../parts/Pushed";
 import { Empty, Partial } from "../../parts/States";
 import { Ago } from "../../parts/Time";
 import { HostName } from "../Hosts";
@@ -25,6 +26,7 @@ export function Radius({ data }: { data: CredentialDetail }) {
   const { places } = data.credential;
   const total = places.present + places.unknown + places.gone;
   if (data.places.length === 0) return <Empty>{t("empty.places")}</Empty>;
+  const git = data.places.some((row) => row.git !== undefined && row.git !== null);
   const names: Record<Grouping, string> = { service: t("credential.groupWorkload"), host: t("credential.groupHost"), none: t("credential.groupNone") };
   return (
     <div>
@@ -48,18 +50,18 @@ export function Radius({ data }: { data: CredentialDetail }) {
         <table className="plain-table radius">
           <thead>
             <tr>
-              <th>{t("column.presence")}</th><th>{t("column.host")}</th><th>{t("column.location")}</th><th>{t("column.reach")}</th>
+              <th>{t("column.presence")}</th><th>{t("column.host")}</th><th>{t("column.location")}</th>{git && <th>{t("git.label")}</th>}<th>{t("column.reach")}</th>
               <th>{t("column.confidence")}</th><th>{t("column.since")}</th><th>{t("column.verified")}</th><th>{t("column.whyNew")}</th>
             </tr>
           </thead>
-          {groupPlaces(data.places, chosen).map((group) => <Group {...group} key={group.key} grouping={chosen} />)}
+          {groupPlaces(data.places, chosen).map((group) => <Group {...group} key={group.key} grouping={chosen} git={git} />)}
         </table>
       </div>
     </div>
   );
 }
 
-function Group({ kind, name, rows, grouping }: ReturnType<typeof groupPlaces>[number] & { grouping: Grouping }) {
+function Group({ kind, name, rows, grouping, git }: ReturnType<typeof groupPlaces>[number] & { grouping: Grouping; git: boolean }) {
   const { t } = useTranslation();
   const n = (state: FindingRow["state"]) => rows.filter((row) => row.state === state).length;
   const title = kind === "delivered" ? t("credential.delivered") : kind === "rest" ? t("credential.notService") : visible(name);
@@ -67,7 +69,7 @@ function Group({ kind, name, rows, grouping }: ReturnType<typeof groupPlaces>[nu
     <tbody>
       {(grouping !== "none" || kind === "delivered") && (
         <tr>
-          <th scope="rowgroup" colSpan={8}>
+          <th scope="rowgroup" colSpan={git ? 9 : 8}>
             <span className="row" style={{ gap: 16 }}>
               <HostText text={title} />
               <PresenceCount state="present" n={n("present")} /><PresenceCount state="unknown" n={n("unknown")} /><PresenceCount state="gone" n={n("gone")} />
@@ -80,6 +82,7 @@ function Group({ kind, name, rows, grouping }: ReturnType<typeof groupPlaces>[nu
           <td className="presence"><Presence presence={row.presence} returns={row.returns} full /></td>
           <td className="host"><HostName id={row.host} name={row.host_name} /></td>
           <td className="where"><Place location={row.location} cause={row.cause} /></td>
+          {git && <td>{row.git !== undefined && row.git !== null && <Pushed git={row.git} />}</td>}
           <td><Reach reach={row.reach} location={row.location} /></td>
           <td><Confidence confidence={row.confidence} kind={row.kind} /></td>
           <td><Ago time={"since" in row.presence ? row.presence.since : row.presence.at} /></td>

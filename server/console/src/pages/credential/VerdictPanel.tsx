@@ -1,5 +1,6 @@
 // First the verdict, then how far it reaches, then what that means. The first thing seen.
 import { Button } from "antd";
+import type { TFunction } from "i18next";
 import { useTranslation } from "react-i18next";
 
 import type { CredentialDetail } from "../../api/types";
@@ -68,7 +69,7 @@ function DecidedBy({ data }: { data: CredentialDetail }) {
   );
 }
 
-type Speak = ReturnType<typeof useTranslation>["t"];
+type Speak = TFunction;
 
 function advice({ credential }: CredentialDetail, t: Speak): string {
   switch (credential.verdict) {

@@ -1,15 +1,18 @@
 // Everything that is known of one finding, and the next step for this kind of place.
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import type { FindingRow } from "../../api/types";
+import type { FindingRow, Git } from "../../api/types";
 import { Confidence, Score } from "../../parts/Badges";
+import { CopyButton } from "../../parts/Copy";
 import { CredentialName } from "../../parts/CredentialName";
 import { HostText } from "../../parts/HostText";
 import { Facts } from "../../parts/Page";
 import { Place, Reach } from "../../parts/Place";
 import { previewText, visible } from "../../parts/places";
 import { Presence } from "../../parts/Presence";
+import { Pushed } from "../../parts/Pushed";
 import { At } from "../../parts/Time";
 import { useProvider } from "../../parts/why";
 import { HostName } from "../Hosts";
@@ -19,6 +22,7 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
   const provider = useProvider();
   const { location, origin, reach } = finding;
   const text = (value: string | null | undefined) => (value === undefined || value === null || value === "" ? undefined : <HostText text={value} />);
+  const gitFacts = useGitFacts(finding.git ?? undefined);
   return (
     <div className="stack" style={{ gap: 16 }}>
       <div className="row"><Score value={finding.score} word /><Presence presence={finding.presence} returns={finding.returns} full /></div>
@@ -32,6 +36,7 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
           [t("column.kind"), `${provider(finding.provider)} · ${t(`kind.${finding.kind}`)}`],
           [t("finding.host"), <HostName key="h" id={finding.host} name={finding.host_name} />],
           [t("finding.where"), <WholePlace key="w" finding={finding} />],
+          ...gitFacts,
           [t("column.confidence"), <Confidence key="k" confidence={finding.confidence} kind={finding.kind} />],
           [t("credential.preview"), finding.preview === undefined || finding.preview === null ? undefined : <span key="p" className="code" title={t("secret.none")}>{previewText(finding.preview)}</span>],
           [t("finding.reach"), <Reach key="r" reach={reach} location={location} />],
@@ -53,6 +58,25 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
       <p className="caption">{t("secret.none")}</p>
     </div>
   );
+}
+
+/** What Git says: where it went, by which commit; nothing at all outside a repository. */
+function useGitFacts(git: Git | undefined): Array<[string, ReactNode]> {
+  const { t } = useTranslation();
+  if (git === undefined) return [];
+  const remotes = git.remotes ?? [];
+  return [
+    [t("git.label"), <Pushed key="g" git={git} full />],
+    [t("git.commit"), git.commit === undefined || git.commit === null ? undefined : (
+      <span key="m" className="row" style={{ gap: 4 }}><span className="code">{git.commit.slice(0, 12)}</span><CopyButton text={git.commit} label={t("git.copy")} /></span>
+    )],
+    [t("git.authored"), git.authored === undefined || git.authored === null ? undefined : <At key="a" time={git.authored} />],
+    [t("git.path"), git.path === undefined || git.path === null ? undefined : <span key="p" className="code"><HostText text={git.path} /></span>],
+    [t("git.repository"), <span key="y" className="code"><HostText text={git.repository} /></span>],
+    [t("git.remotes"), remotes.length === 0 ? undefined : remotes.map((remote) => (
+      <div key={remote.name}><HostText text={remote.address === undefined || remote.address === null ? visible(remote.name) : t("join.named", { name: visible(remote.name), value: visible(remote.address) })} /></div>
+    ))],
+  ];
 }
 
 /** In the drawer there is room: the path in one piece, wrapped where it must be. */
@@ -79,6 +103,7 @@ function nextStep(finding: FindingRow) {
   if (finding.presence.state === "unknown") return "nextUnknown" as const;
   if (finding.presence.state === "gone") return "nextGone" as const;
   if (finding.delivered) return "nextDelivered" as const;
+  if (finding.git?.state === "pushed") return "nextPushed" as const;
   if (finding.location.type === "process") return "nextProcess" as const;
   return finding.location.type === "history" ? ("nextHistory" as const) : ("nextFile" as const);
 }
