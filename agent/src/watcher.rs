@@ -45,6 +45,7 @@ pub mod known;
 mod mounted;
 mod pushed;
 mod refusing;
+mod samples;
 mod sensing;
 pub mod sweeps;
 mod telling;
@@ -56,6 +57,7 @@ use detecting::Detecting;
 use examples::Examples;
 use known::Known;
 use mounted::Mounted;
+use samples::Samples;
 use sensing::Scans;
 use sweeps::Sweeps;
 use telling::Story;
@@ -91,6 +93,8 @@ enum Event {
     Detector(u64, Result<FromDetector, TalkError>),
     /// The reporter of this generation spoke or ended.
     Reporter(u64, Result<FromReporter, TalkError>),
+    /// Whether the file of a reading is an OS package's own.
+    Sampled(u64, bool),
     /// Somebody on this host asks.
     Control(control::Request),
     /// Time to stop.
@@ -237,6 +241,7 @@ struct Watcher {
     sweeps: Sweeps,
     scans: Scans,
     detecting: Detecting,
+    samples: Samples,
     examples: Examples,
     courier: Courier,
     /// What was last told of the coverage.
@@ -305,6 +310,7 @@ impl Watcher {
         };
         threads::sensors(&parts, &interest, ends.sense.clone())?;
         threads::scan(&parts, ends.asks, ends.walk)?;
+        let samples = threads::samples(&parts, say.clone())?;
         threads::arrivals(links.arrivals, say.clone())?;
         threads::stop(stop.clone(), say.clone())?;
         *answering = threads::control(control, &stop, &say)?;
@@ -328,6 +334,7 @@ impl Watcher {
             pace: Pace::default(),
             sweeps: Sweeps::default(),
             detecting: Detecting::default(),
+            samples,
             examples: Examples::default(),
             story: Story::default(),
             began: now,
@@ -344,10 +351,14 @@ impl Watcher {
             known,
             interest,
         };
-        watcher.know_own();
-        watcher.note_beginning();
-        watcher.begin_scan();
+        watcher.begin();
         Ok(watcher)
+    }
+
+    fn begin(&mut self) {
+        self.know_own();
+        self.note_beginning();
+        self.begin_scan();
     }
 
     fn watch(mut self) -> Result<(), WatcherError> {
@@ -390,6 +401,7 @@ impl Watcher {
             Event::Unlinked => return Err(WatcherError::Unlinked),
             Event::Detector(generation, said) => self.take_answer(generation, said, now)?,
             Event::Reporter(generation, said) => self.take_reporter(generation, said, now),
+            Event::Sampled(id, own) => self.take_sampled(id, own, now),
             Event::Control(request) => self.answer_control(request),
             Event::Tick => {}
         }

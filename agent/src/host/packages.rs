@@ -41,39 +41,53 @@ pub fn may_own(path: &Path) -> bool {
     !local && TREES.iter().any(|tree| path.starts_with(tree))
 }
 
-/// What the content of `path` was when its package was installed; none when no package says.
+/// What the content of each path was when its package was installed; none where no package says. The
+/// record is read once for all of them.
 #[must_use]
-pub fn recorded(root: &Root, path: &Path) -> Option<Sum> {
-    let path = path.to_str().filter(|path| !path.contains('\n'))?;
-    if !may_own(Path::new(path)) {
-        return None;
+pub fn recorded(root: &Root, paths: &[&Path]) -> Vec<Option<Sum>> {
+    let mut sums = vec![None; paths.len()];
+    let mut files = Vec::new();
+    let mut status = None;
+    for (at, path) in paths.iter().enumerate() {
+        let path = path.to_str().filter(|path| !path.contains('\n'));
+        let Some(path) = path.filter(|path| may_own(Path::new(path))) else {
+            continue;
+        };
+        if path.starts_with("/etc/") {
+            let read = || root.read(Path::new(STATUS), RECORD).unwrap_or_default();
+            sums[at] = conffile(status.get_or_insert_with(read), path);
+        } else if let Some(name) = path.strip_prefix('/') {
+            // A package may name a file by the directory that is a link into /usr nowadays, or by
+            // that one.
+            let other = match name.strip_prefix("usr/") {
+                Some(short) => short.to_owned(),
+                None => format!("usr/{name}"),
+            };
+            files.push((at, [name.to_owned(), other]));
+        }
     }
-    if path.starts_with("/etc/") {
-        let status = root.read(Path::new(STATUS), RECORD).ok()?;
-        return conffile(&status, path);
+    if files.is_empty() {
+        return sums;
     }
-    // A package may name a file by the directory that is a link into /usr nowadays, or by that one.
-    let name = path.strip_prefix('/')?;
-    let other = match name.strip_prefix("usr/") {
-        Some(short) => short.to_owned(),
-        None => format!("usr/{name}"),
-    };
-    for file in root.list(Path::new(INFO), 4 * PACKAGES).ok()? {
+    for file in root.list(Path::new(INFO), 4 * PACKAGES).unwrap_or_default() {
         let Some(file) = std::str::from_utf8(&file)
             .ok()
-            .filter(|f| f.ends_with(".md5sums"))
+            .filter(|file| file.ends_with(".md5sums"))
         else {
             continue;
         };
-        let Ok(sums) = root.read(&Path::new(INFO).join(file), RECORD) else {
+        let Ok(record) = root.read(&Path::new(INFO).join(file), RECORD) else {
             continue;
         };
-        let found = listed(&sums, name).or_else(|| listed(&sums, &other));
-        if found.is_some() {
-            return found;
+        files.retain(|(at, names)| {
+            sums[*at] = names.iter().find_map(|name| listed(&record, name));
+            sums[*at].is_none()
+        });
+        if files.is_empty() {
+            break;
         }
     }
-    None
+    sums
 }
 
 /// The MD5 of everything that `read` gives.
@@ -144,8 +158,9 @@ mod tests {
         let directory = fixture(b"content");
         let root = Root::at(directory.path()).unwrap();
         let sum: Sum = Md5::digest(b"content").into();
-        let found = recorded(&root, Path::new(path));
-        assert_eq!(found, expected.then_some(sum), "{path}");
+        let paths = [Path::new("/usr/bin/none"), Path::new(path)];
+        let found = recorded(&root, &paths);
+        assert_eq!(found, [None, expected.then_some(sum)], "{path}");
     }
 
     #[test]

@@ -121,7 +121,9 @@ impl<'a> Scanner<'a> {
         }
         let host_path = Path::new(OsStr::from_bytes(path));
         let sample = size <= packages::LARGEST
-            && packages::recorded(&self.root, host_path)
+            && packages::recorded(&self.root, &[host_path])
+                .pop()
+                .flatten()
                 .is_some_and(|sum| sum_of(&Bytes::file(file, 0, size)) == Some(sum));
         let (pending, names) = self.pending_file(path, file, stat);
         self.say(&scan, &pending, &names, sample)

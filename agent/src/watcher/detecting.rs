@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use akwatch_ledger::reading::{Extent, FileState, Reading};
 use akwatch_ledger::{Need, PathKey, Query};
 use akwatch_proto::coverage::Rung;
-use akwatch_proto::credential::{Confidence, RuleId};
+use akwatch_proto::credential::RuleId;
 use akwatch_proto::finding::{PresenceState, UnknownWhy};
 use akwatch_proto::place::Place;
 
@@ -19,7 +19,6 @@ use super::flights::{Flight, Flights, OUT};
 use super::pushed::Pushed;
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
-use crate::host::packages;
 use crate::job::{Appended, Content, Examined, Job, JobId, Pending, Target, TargetPlace, Urgency};
 use crate::link::{DetectorLink, FromDetector, Outlet, TalkError, ToDetector};
 use crate::open::state_now;
@@ -169,7 +168,7 @@ impl Watcher {
                 self.walls.insert("detector", missing_walls);
                 self.take_ready(&rules, &rule_ids, faults, now);
             }
-            Ok(FromDetector::Read(examined)) => self.take_examined(&examined, now),
+            Ok(FromDetector::Read(examined)) => self.take_examined(examined, now),
             Ok(FromDetector::Ask { id, ask }) => self.take_ask(id, ask, now),
             Ok(FromDetector::Told(told)) => self.take_told(told, now),
             Err(why) => {
@@ -223,6 +222,7 @@ impl Watcher {
             && !self.ending
             && self.detecting.done.len() < UNCOMMITTED
             && self.detecting.flights.len() < OUT
+            && self.samples.have_room()
             && self.governor.rung() != Rung::HeartbeatOnly
     }
 
@@ -424,44 +424,32 @@ impl Watcher {
         !matches!(self.ledger.holding(&query), Ok(held) if held.is_empty())
     }
 
-    fn take_examined(&mut self, examined: &Examined, now: Instant) {
+    fn take_examined(&mut self, examined: Examined, now: Instant) {
         let Some(flight) = self.detecting.flights.answered(examined.id, now) else {
             tracing::error!("the detector answered what it was not asked and is replaced");
             self.lose_detector(now, true);
             return;
         };
-        if self.take_example(&flight, examined).is_some() {
+        if self.take_example(&flight, &examined).is_some() {
             return;
         }
         let after = flight.file.as_ref().and_then(|file| state_now(file).ok());
         let terms = self.detecting.terms.clone().unwrap_or_default();
         let at = crate::sense::now();
-        match reading(&flight.header, &flight.pending, examined, after, &terms, at) {
-            Ok((mut reading, ended)) => {
-                self.know_samples(&flight.pending.target.what, examined, &mut reading);
-                self.take_reading(&flight, examined, reading, ended, now);
-            }
+        match reading(
+            &flight.header,
+            &flight.pending,
+            &examined,
+            after,
+            &terms,
+            at,
+        ) {
+            Ok((reading, ended)) => self.take_or_ask(flight, examined, reading, ended, now),
             Err(why) => self.take_hostile(&flight, why, now),
         }
     }
 
-    /// What an OS package brought and nobody touched is a vendor's sample: recorded, below every level
-    /// that counts. Asked only of a file in which something was found.
-    fn know_samples(&self, target: &TargetPlace, examined: &Examined, reading: &mut Reading) {
-        let (TargetPlace::File(path), Some(Some(sum))) = (target, examined.sums.first()) else {
-            return;
-        };
-        if reading.extent == Extent::Whole
-            && !reading.observed.is_empty()
-            && packages::recorded(&self.host, path) == Some(*sum)
-        {
-            for observed in &mut reading.observed {
-                observed.confidence = Confidence::Unknown;
-            }
-        }
-    }
-
-    fn take_reading(
+    pub(super) fn take_reading(
         &mut self,
         flight: &Flight,
         examined: &Examined,

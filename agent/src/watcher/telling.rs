@@ -391,7 +391,7 @@ impl Watcher {
                 first_done: self.scans.first_done,
                 files: self.scans.files,
                 waiting: self.agenda.len() as u64,
-                in_flight: self.detecting.flights.len() as u64,
+                in_flight: (self.detecting.flights.len() + self.samples.len()) as u64,
                 set_aside: self.agenda.asides().count() as u64,
             },
             rules_set_aside: self.detecting.faults.clone(),

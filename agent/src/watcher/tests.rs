@@ -131,7 +131,8 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
         names: job.header.names.iter().map(name).collect(),
         work: read.iter().sum(),
         found,
-        sums: vec![None; read.len()],
+        // So that the packages' record is asked of what root owns.
+        sums: vec![Some([0; 16]); read.len()],
         began,
         read,
         lines,

@@ -7,6 +7,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::samples::Samples;
 use super::{Event, Options, WatcherError};
 use crate::control;
 use crate::host::Root;
@@ -110,6 +111,15 @@ pub(super) fn scan(
 ) -> Result<(), WatcherError> {
     let scan = Scan::new(Arc::clone(parts.host), parts.set.clone(), asks, out);
     spawn("scan", move || scan.run())
+}
+
+/// Asks the packages' record, which may take a while to read.
+pub(super) fn samples(parts: &Parts<'_>, say: Sender<Event>) -> Result<Samples, WatcherError> {
+    let (host, (samples, questions)) = (Arc::clone(parts.host), Samples::new());
+    spawn("samples", move || {
+        super::samples::answer(&host, &questions, &say);
+    })?;
+    Ok(samples)
 }
 
 pub(super) fn arrivals(mut arrivals: Arrivals, say: Sender<Event>) -> Result<(), WatcherError> {

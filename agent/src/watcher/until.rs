@@ -100,6 +100,7 @@ impl Watcher {
             && !self.agenda.keeps_back()
             && self.detecting.flights.is_empty()
             && self.detecting.done.is_empty()
+            && self.samples.len() == 0
             && self.channels.sensed.is_empty()
     }
 }
