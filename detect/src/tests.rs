@@ -10,6 +10,7 @@ mod office;
 mod packs;
 mod pairing;
 mod pdf;
+mod plist;
 mod quiet;
 mod unwrapping;
 

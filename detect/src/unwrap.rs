@@ -10,5 +10,6 @@ pub(crate) mod inline;
 pub(crate) mod office;
 pub(crate) mod package;
 pub(crate) mod pdf;
+pub(crate) mod plist;
 pub(crate) mod sqlite;
 pub(crate) mod stream;

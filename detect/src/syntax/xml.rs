@@ -1,4 +1,5 @@
-//! XML by its tags: element paths, attributes, and the `<name>`/`<value>` pairs of Hadoop.
+//! XML by its tags: element paths, attributes, and the `<name>`/`<value>` pairs of Hadoop. In a
+//! property list a `<key>` names the element behind it.
 //!
 //! No entities beyond the five and those by number, no namespaces, no DTD: nothing in the text can make this fetch or
 //! expand anything.
@@ -18,6 +19,7 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
     let mut stack: Vec<Open> = Vec::new();
     let mut at = range.start;
     let mut content = at;
+    let mut key = None;
     while let Some(found) = memchr::memchr(b'<', &text[at..range.end]) {
         let tag = at + found;
         let rest = &text[tag..range.end];
@@ -51,8 +53,12 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
             if let Some(open) = stack.pop() {
                 path.truncate(open.path);
             }
+            let value = trimmed(text, content..tag);
+            key = (inner == b"/key" && (1..=100).contains(&value.len())).then_some(value);
         } else if !matches!(inner.first(), Some(b'!' | b'?')) {
-            element(text, tag + 1..close, &mut path, &mut stack, root, fields);
+            let name = key.take().filter(|_| is_property(inner));
+            let place = (tag + 1..close, name);
+            element(text, place, &mut path, &mut stack, root, fields);
         }
         at = close + 1;
         content = at;
@@ -92,9 +98,18 @@ fn parent_of(stack: &[Open], root: ScopeId, scope: ScopeId) -> ScopeId {
         .map_or(root, |open| open.scope)
 }
 
+/// Whether a tag begins a value of a property list.
+fn is_property(tag: &[u8]) -> bool {
+    matches!(
+        tag,
+        b"string" | b"data" | b"dict" | b"array" | b"integer" | b"date" | b"real"
+    )
+}
+
+/// Takes an element's tag, and the key that names it.
 fn element(
     text: &[u8],
-    inner: Range<usize>,
+    (inner, key): (Range<usize>, Option<Range<usize>>),
     path: &mut Vec<u8>,
     stack: &mut Vec<Open>,
     root: ScopeId,
@@ -117,7 +132,10 @@ fn element(
         path.push(b'.');
     }
     if before < 2000 {
-        path.extend_from_slice(&bytes[..length.min(100)]);
+        path.extend_from_slice(match key {
+            Some(key) => &text[key],
+            None => &bytes[..length.min(100)],
+        });
     }
     let attributes = attributes(text, inner.start + length..inner.end);
     let named = attributes.iter().find(|(name, _)| {

@@ -7,7 +7,7 @@ use akwatch_proto::place::Encoding;
 use super::bytes::Bytes;
 use super::compressed::Compression;
 use super::stream::{self, Opened};
-use super::{archive, charset, git, package, pdf, sqlite};
+use super::{archive, charset, git, package, pdf, plist, sqlite};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{Region, Scanner};
@@ -35,6 +35,8 @@ pub(crate) enum Container {
     Wxapkg,
     /// PDF.
     Pdf,
+    /// A binary property list.
+    Plist,
     /// UTF-16, little-endian or not.
     Utf16(bool),
     /// GB18030.
@@ -54,6 +56,7 @@ impl Container {
             b'P' if archive::is_zip(head) => Some(Container::Zip),
             b'P' if git::is_pack(head) => Some(Container::Pack),
             b'%' if pdf::is_pdf(head) => Some(Container::Pdf),
+            b'b' if plist::is_plist(head) => Some(Container::Plist),
             b'S' if sqlite::is_sqlite(head) => Some(Container::Sqlite),
             b'!' if package::is_ar(head) => Some(Container::Ar),
             b'0' if package::is_cpio(head) => Some(Container::Cpio),
@@ -99,6 +102,7 @@ impl Container {
                 | Container::Pack
                 | Container::Wxapkg
                 | Container::Pdf
+                | Container::Plist
         );
         if random {
             let Some(bytes) = Bytes::of(scanner, region, &mut opened) else {
@@ -109,6 +113,7 @@ impl Container {
                 Container::Sqlite => sqlite::read(scanner, region, &bytes),
                 Container::Pack => git::pack(scanner, region, &bytes),
                 Container::Pdf => pdf::read(scanner, region, &bytes),
+                Container::Plist => plist::read(scanner, region, &bytes),
                 _ => package::wxapkg(scanner, region, &bytes),
             };
         }
@@ -155,6 +160,7 @@ impl Container {
             | Container::Pack
             | Container::Wxapkg
             | Container::Pdf
+            | Container::Plist
             | Container::Unknown => scanner.skipped(&region.member, UnreadWhy::Unsupported),
         }
     }
