@@ -5,6 +5,7 @@ pub(crate) mod bytes;
 pub(crate) mod charset;
 pub(crate) mod compressed;
 pub(crate) mod container;
+pub(crate) mod dump;
 pub(crate) mod git;
 pub(crate) mod inline;
 pub(crate) mod office;

@@ -461,6 +461,75 @@ fn what_is_passed_over_inside_something_else_counts() {
     }
 }
 
+/// A core file's beginning and `memory` behind it.
+fn core(memory: &[u8]) -> Vec<u8> {
+    let mut out = b"\x7fELF\x02\x01\x01".to_vec();
+    out.resize(16, 0);
+    out.extend_from_slice(&[4, 0, 62, 0]);
+    out.resize(64, 0);
+    out.extend_from_slice(memory);
+    out
+}
+
+#[test]
+fn texts_of_a_dump_keep_their_names_and_their_neighbours() {
+    let (one, two) = (
+        sample("tencent.access-key", 90),
+        sample("aws.access-key", 91),
+    );
+    let noise = |length: usize| -> Vec<u8> {
+        (0..length)
+            .map(|n| u8::try_from((n * 131) >> 3 & 0x7f).unwrap() | 0x80)
+            .collect()
+    };
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for pad in 4000..4100 {
+        let memory = [
+            noise(pad),
+            format!(
+                "SHELL=/bin/sh\0SECRETID={}\0A=b\0SECRETKEY={}\0TERM=vt100\0\0",
+                one.id, one.secret
+            )
+            .into_bytes(),
+            noise(500),
+            wide(&format!("aws_access_key_id={}", two.id)),
+            vec![0, 0],
+            wide(&format!("aws_secret_access_key={}", two.secret)),
+            noise(3),
+        ]
+        .concat();
+        let scan = scan_bytes("core.1", Format::Guess, &core(&memory));
+        let found = findings(&scan);
+        assert_eq!(found.len(), 2, "{pad}: {:#?}", outline(&scan));
+        for (found, made) in found.iter().zip([&one, &two]) {
+            let told = found.secret.as_ref().map(|told| told.expose().to_vec());
+            assert_eq!(told.as_deref(), Some(made.secret.as_bytes()), "{pad}");
+            assert!(found.id.is_some(), "{pad}: {:#?}", outline(&scan));
+        }
+        assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+    }
+    // Halves of different things are not paired.
+    let apart = [
+        format!("secretId={}\0", one.id).into_bytes(),
+        noise(4000),
+        format!("secretKey={}\0", two.secret).into_bytes(),
+    ];
+    let scan = scan_bytes("core.1", Format::Guess, &core(&apart.concat()));
+    assert!(findings(&scan).iter().all(|found| found.id.is_none()));
+    // A text without an end.
+    let long = format!(
+        "{} token={} ",
+        "word ".repeat(10_000),
+        sample("github.token", 92).secret
+    );
+    for ends in ["", "\0\x01"] {
+        let memory = [long.as_bytes(), ends.as_bytes()].concat();
+        let scan = scan_bytes("core.1", Format::Guess, &core(&memory));
+        assert_eq!(findings(&scan).len(), 1, "{:#?}", outline(&scan));
+        assert_eq!(findings(&scan)[0].spot.line, 1);
+    }
+}
+
 #[test]
 fn any_damage_ends_without_a_panic() {
     let (text, _) = config(25);
@@ -474,6 +543,7 @@ fn any_damage_ends_without_a_panic() {
         rpm(&gzip(&cpio(&[("a", bytes)]))),
         wxapkg(&[("/a", bytes)]),
         zip(&[("a", bytes)]),
+        core(bytes),
     ];
     let mut detector = detector();
     for container in whole {

@@ -5,9 +5,9 @@ use std::io::{Cursor, Read};
 use akwatch_proto::place::Encoding;
 
 use super::bytes::Bytes;
-use super::compressed::Compression;
+use super::compressed::{Compression, Input};
 use super::stream::{self, Opened};
-use super::{archive, charset, git, package, pdf, plist, sqlite};
+use super::{archive, charset, dump, git, package, pdf, plist, sqlite};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{Region, Scanner};
@@ -33,6 +33,8 @@ pub(crate) enum Container {
     Pack,
     /// A mini-program of WeChat.
     Wxapkg,
+    /// A dump of a process's memory.
+    Core,
     /// PDF.
     Pdf,
     /// A binary property list.
@@ -58,6 +60,7 @@ impl Container {
             b'%' if pdf::is_pdf(head) => Some(Container::Pdf),
             b'b' if plist::is_plist(head) => Some(Container::Plist),
             b'S' if sqlite::is_sqlite(head) => Some(Container::Sqlite),
+            0x7f if dump::is_core(head) => Some(Container::Core),
             b'!' if package::is_ar(head) => Some(Container::Ar),
             b'0' if package::is_cpio(head) => Some(Container::Cpio),
             0xed if package::is_rpm(head) => Some(Container::Rpm),
@@ -123,24 +126,7 @@ impl Container {
             Container::Ar => package::ar(scanner, region, &mut input),
             Container::Rpm => package::rpm(scanner, region, &mut input),
             Container::Cpio => package::cpio(scanner, region, &mut input),
-            Container::Compressed(compression) => {
-                let mut inner = encoded(region, Encoding::Compressed);
-                if inner.format == Format::Guess {
-                    let name = &region.member.name;
-                    let ending = compression
-                        .endings()
-                        .iter()
-                        .find(|ending| name.ends_with(ending));
-                    let bare = &name[..name.len() - ending.map_or(0, |ending| ending.len())];
-                    inner.format = crate::places::format_of(bare);
-                }
-                let mut decoder = compression.decoder(input);
-                if compression == Compression::Zlib {
-                    object(scanner, &inner, &mut decoder);
-                } else {
-                    stream::read(scanner, &inner, &mut decoder, None);
-                }
-            }
+            Container::Compressed(compression) => compressed(scanner, region, compression, input),
             Container::Utf16(little) => {
                 let inner = encoded(region, Encoding::Utf16);
                 stream::read(scanner, &inner, &mut charset::utf16(input, little), None);
@@ -148,6 +134,12 @@ impl Container {
             Container::Gbk => {
                 let inner = encoded(region, Encoding::Gbk);
                 stream::read(scanner, &inner, &mut charset::gbk(input), None);
+            }
+            Container::Core => {
+                let mut inner = region.clone();
+                inner.depth += 1;
+                inner.format = Format::Text;
+                stream::plain(scanner, &inner, &mut dump::texts(input));
             }
             Container::QuotedPrintable => {
                 let mut inner = encoded(region, Encoding::QuotedPrintable);
@@ -163,6 +155,31 @@ impl Container {
             | Container::Plist
             | Container::Unknown => scanner.skipped(&region.member, UnreadWhy::Unsupported),
         }
+    }
+}
+
+/// Reads what a compressed stream holds.
+fn compressed(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    compression: Compression,
+    input: Input<'_>,
+) {
+    let mut inner = encoded(region, Encoding::Compressed);
+    if inner.format == Format::Guess {
+        let name = &region.member.name;
+        let ending = compression
+            .endings()
+            .iter()
+            .find(|ending| name.ends_with(ending));
+        let bare = &name[..name.len() - ending.map_or(0, |ending| ending.len())];
+        inner.format = crate::places::format_of(bare);
+    }
+    let mut decoder = compression.decoder(input);
+    if compression == Compression::Zlib {
+        object(scanner, &inner, &mut decoder);
+    } else {
+        stream::read(scanner, &inner, &mut decoder, None);
     }
 }
 
