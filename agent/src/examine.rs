@@ -82,7 +82,7 @@ pub fn examine(
 }
 
 /// The sum of a whole file, if a package may own one of its name.
-fn sum(name: &[u8], part: &PartHeader, content: &Content) -> Option<packages::Sum> {
+fn sum(name: &[u8], part: &PartHeader, content: &Content) -> Option<packages::Sums> {
     let path = Path::new(OsStr::from_bytes(name));
     let file = matches!(content, Content::File(_)) && part.expected <= packages::LARGEST;
     if !file || !packages::may_own(path) {
@@ -91,8 +91,8 @@ fn sum(name: &[u8], part: &PartHeader, content: &Content) -> Option<packages::Su
     sum_of(&Bytes::of(part, content, 0))
 }
 
-/// The MD5 of a source; none when it cannot be read.
-pub fn sum_of(source: &dyn Source) -> Option<packages::Sum> {
+/// The sums of a source; none when it cannot be read.
+pub fn sum_of(source: &dyn Source) -> Option<packages::Sums> {
     let mut at = 0;
     let sum = packages::sum(|into| {
         let count = source.read_at(at, into)?;

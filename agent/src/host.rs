@@ -24,6 +24,7 @@ pub mod packages;
 pub mod process;
 pub mod reach;
 pub mod repository;
+pub mod rpm;
 pub mod units;
 
 pub use accounts::{Accounts, Home};

@@ -13,6 +13,8 @@ use akwatch_proto::finding::{Proof, Subject, UnknownWhy, WhyNew};
 use akwatch_proto::place::{Capture, Origin, Place, Reach, SafeText, Spot, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::host::packages::Sums;
+
 /// Something that may have changed, as a sensor says it: unparsed, unopened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
@@ -175,9 +177,9 @@ pub struct Examined {
     pub lines: Vec<u32>,
     /// For each part that is appended to, the mark of its end, for the next tail; else 0.
     pub marks: Vec<u64>,
-    /// For each part, the MD5 of a file in which something was found and which a package may own, by
+    /// For each part, the sums of a file in which something was found and which a package may own, by
     /// its name: to be compared with the package's record.
-    pub sums: Vec<Option<[u8; 16]>>,
+    pub sums: Vec<Option<Sums>>,
     /// More was there than is kept.
     pub too_many: bool,
     /// Something inside could not be read, and why.

@@ -48,6 +48,7 @@ const FOR_TESTS: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/usr/share/fonts/opentype/noto", "fonts-noto-cjk"),
     ("/usr/share/fonts/truetype/liberation", "fonts-liberation"),
+    ("/usr/bin/rpmbuild", "rpm"),
 ];
 
 /// Fails naming everything that is missing and how to get it.

@@ -5,16 +5,47 @@
 //! configuration file (`status`), as deb-md5sums(5) and dpkg-query(1) say. That is enough here: it
 //! tells a file that nobody touched from one that somebody did, and who can forge it is root. The
 //! database is asked only about a file in which something was found, and below the root that is read.
-//! rpm's database is not read: without a record a file is nobody's, and its findings count.
+//! rpm keeps the digests of its packages' files in a database, of which [`rpm`] reads one
+//! form. Without a record a file is nobody's, and its findings count.
 
 use std::path::Path;
 
+use std::os::unix::ffi::OsStrExt;
+
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
-use super::Root;
+use super::{Root, rpm};
 
-/// The MD5 of a file's content.
-pub type Sum = [u8; 16];
+/// A file's content, as packages' records know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// As dpkg and older packages of rpm have it.
+    pub md5: [u8; 16],
+    /// As rpm has it.
+    pub sha256: [u8; 32],
+}
+
+/// What a package's record says of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Its MD5.
+    Md5([u8; 16]),
+    /// Its SHA-256.
+    Sha256([u8; 32]),
+}
+
+impl Recorded {
+    /// Whether the content is what was recorded.
+    #[must_use]
+    pub fn fits(self, sums: &Sums) -> bool {
+        match self {
+            Recorded::Md5(sum) => sum == sums.md5,
+            Recorded::Sha256(sum) => sum == sums.sha256,
+        }
+    }
+}
 
 /// Where dpkg keeps its record.
 const INFO: &str = "/var/lib/dpkg/info";
@@ -44,7 +75,38 @@ pub fn may_own(path: &Path) -> bool {
 /// What the content of each path was when its package was installed; none where no package says. The
 /// record is read once for all of them.
 #[must_use]
-pub fn recorded(root: &Root, paths: &[&Path]) -> Vec<Option<Sum>> {
+pub fn recorded(root: &Root, paths: &[&Path]) -> Vec<Option<Recorded>> {
+    let mut sums = by_dpkg(root, paths);
+    let missing = |sum: &Option<Recorded>, path: &Path| sum.is_none() && may_own(path);
+    if !sums.iter().zip(paths).any(|(sum, path)| missing(sum, path)) {
+        return sums;
+    }
+    let Some(mut record) = rpm::Record::open(root) else {
+        return sums;
+    };
+    for (sum, path) in sums.iter_mut().zip(paths) {
+        if missing(sum, path) {
+            *sum = by_rpm(&mut record, path);
+        }
+    }
+    sums
+}
+
+fn by_rpm(record: &mut rpm::Record, path: &Path) -> Option<Recorded> {
+    let name = path.file_name()?.as_bytes();
+    let directory = path.parent()?.as_os_str().as_bytes();
+    let other = match directory.strip_prefix(b"/usr") {
+        Some(short) => short.to_vec(),
+        None => [b"/usr", directory].concat(),
+    };
+    let mut named = [directory.to_vec(), other].into_iter();
+    named.find_map(|mut directory| {
+        directory.push(b'/');
+        record.digest(&directory, name)
+    })
+}
+
+fn by_dpkg(root: &Root, paths: &[&Path]) -> Vec<Option<Recorded>> {
     let mut sums = vec![None; paths.len()];
     let mut files = Vec::new();
     let mut status = None;
@@ -90,30 +152,38 @@ pub fn recorded(root: &Root, paths: &[&Path]) -> Vec<Option<Sum>> {
     sums
 }
 
-/// The MD5 of everything that `read` gives.
+/// The sums of everything that `read` gives.
 ///
 /// # Errors
 /// What `read` fails with.
-pub fn sum<E>(mut read: impl FnMut(&mut [u8]) -> Result<usize, E>) -> Result<Sum, E> {
-    let mut hash = Md5::new();
+pub fn sum<E>(mut read: impl FnMut(&mut [u8]) -> Result<usize, E>) -> Result<Sums, E> {
+    let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
     let mut buffer = zeroize::Zeroizing::new(vec![0; 64 << 10]);
     loop {
         match read(&mut buffer)? {
-            0 => return Ok(hash.finalize().into()),
-            count => hash.update(&buffer[..count]),
+            0 => {
+                return Ok(Sums {
+                    md5: md5.finalize().into(),
+                    sha256: sha256.finalize().into(),
+                });
+            }
+            count => {
+                md5.update(&buffer[..count]);
+                sha256.update(&buffer[..count]);
+            }
         }
     }
 }
 
 /// The sum of `name` in lines of `SUM  NAME`.
-fn listed(sums: &[u8], name: &str) -> Option<Sum> {
+fn listed(sums: &[u8], name: &str) -> Option<Recorded> {
     let line = format!("  {name}\n");
     let at = memchr::memmem::find(sums, line.as_bytes())?;
     parse(sums.get(at.checked_sub(32)?..at)?)
 }
 
 /// The sum of `path` in lines of ` PATH SUM`, and not of one that is obsolete.
-fn conffile(status: &[u8], path: &str) -> Option<Sum> {
+fn conffile(status: &[u8], path: &str) -> Option<Recorded> {
     let line = format!("\n {path} ");
     let at = memchr::memmem::find(status, line.as_bytes())? + line.len();
     let sum = status.get(at..at + 32)?;
@@ -121,8 +191,9 @@ fn conffile(status: &[u8], path: &str) -> Option<Sum> {
     ends.then(|| parse(sum)).flatten()
 }
 
-fn parse(hex: &[u8]) -> Option<Sum> {
-    data_encoding::HEXLOWER.decode(hex).ok()?.try_into().ok()
+fn parse(hex: &[u8]) -> Option<Recorded> {
+    let sum = data_encoding::HEXLOWER.decode(hex).ok()?;
+    sum.try_into().ok().map(Recorded::Md5)
 }
 
 #[cfg(test)]
@@ -157,7 +228,7 @@ mod tests {
     fn check(path: &str, expected: bool) {
         let directory = fixture(b"content");
         let root = Root::at(directory.path()).unwrap();
-        let sum: Sum = Md5::digest(b"content").into();
+        let sum = Recorded::Md5(Md5::digest(b"content").into());
         let paths = [Path::new("/usr/bin/none"), Path::new(path)];
         let found = recorded(&root, &paths);
         assert_eq!(found, [None, expected.then_some(sum)], "{path}");
@@ -190,6 +261,12 @@ mod tests {
             into[..part.len()].copy_from_slice(part);
             Ok(part.len())
         };
-        assert_eq!(sum(read), Ok(Md5::digest(b"content").into()));
+        let sums = Sums {
+            md5: Md5::digest(b"content").into(),
+            sha256: Sha256::digest(b"content").into(),
+        };
+        assert_eq!(sum(read), Ok(sums));
+        assert!(Recorded::Md5(sums.md5).fits(&sums) && Recorded::Sha256(sums.sha256).fits(&sums));
+        assert!(!Recorded::Md5([0; 16]).fits(&sums) && !Recorded::Sha256([0; 32]).fits(&sums));
     }
 }

@@ -124,7 +124,10 @@ impl<'a> Scanner<'a> {
             && packages::recorded(&self.root, &[host_path])
                 .pop()
                 .flatten()
-                .is_some_and(|sum| sum_of(&Bytes::file(file, 0, size)) == Some(sum));
+                .is_some_and(|recorded| {
+                    let sums = sum_of(&Bytes::file(file, 0, size));
+                    sums.is_some_and(|sums| recorded.fits(&sums))
+                });
         let (pending, names) = self.pending_file(path, file, stat);
         self.say(&scan, &pending, &names, sample)
     }

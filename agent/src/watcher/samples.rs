@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::answer::Ended;
 use super::flights::{Flight, OUT};
 use super::{Event, Watcher};
-use crate::host::{Root, packages};
+use crate::host::{Root, packages, rpm};
 use crate::job::{Examined, TargetPlace};
 
 /// Readings that wait at once: as many again may be with the detector meanwhile.
@@ -29,7 +29,7 @@ const WAITING: usize = OUT;
 pub(super) struct Question {
     id: u64,
     path: PathBuf,
-    sum: packages::Sum,
+    sums: packages::Sums,
 }
 
 /// What waits for its answer.
@@ -73,13 +73,19 @@ impl Samples {
 /// Answers questions until nobody asks or listens any more. Those that have come meanwhile are answered by
 /// one pass over the record.
 pub(super) fn answer(host: &Arc<Root>, questions: &Receiver<Question>, say: &Sender<Event>) {
+    if let Some(form) = rpm::not_read(host) {
+        tracing::info!(
+            form,
+            "rpm's record is of a form that is not read: what its packages brought counts as anybody's"
+        );
+    }
     while let Ok(first) = questions.recv() {
         let mut asked = vec![first];
         asked.extend(questions.try_iter().take(2 * WAITING));
         let paths: Vec<_> = asked.iter().map(|one| one.path.as_path()).collect();
         let recorded = packages::recorded(host, &paths);
         for (question, recorded) in asked.iter().zip(recorded) {
-            let own = recorded == Some(question.sum);
+            let own = recorded.is_some_and(|recorded| recorded.fits(&question.sums));
             if say.send(Event::Sampled(question.id, own)).is_err() {
                 return;
             }
@@ -140,12 +146,12 @@ fn question(id: u64, flight: &Flight, examined: &Examined, reading: &Reading) ->
     let TargetPlace::File(path) = &flight.pending.target.what else {
         return None;
     };
-    let sum = (*examined.sums.first()?)?;
+    let sums = (*examined.sums.first()?)?;
     let whole = reading.extent == Extent::Whole && !reading.observed.is_empty();
     (whole && flight.file.as_ref().is_some_and(is_roots)).then(|| Question {
         id,
         path: path.clone(),
-        sum,
+        sums,
     })
 }
 
@@ -170,7 +176,7 @@ mod tests {
         .unwrap();
         let info = directory.path().join("var/lib/dpkg/info");
         fs::create_dir_all(&info).unwrap();
-        let hex = data_encoding::HEXLOWER.encode(&sum);
+        let hex = data_encoding::HEXLOWER.encode(&sum.md5);
         fs::write(
             info.join("tool.md5sums"),
             format!("{hex}  usr/share/tool/key\n"),
@@ -179,14 +185,18 @@ mod tests {
         let root = Arc::new(Root::at(directory.path()).unwrap());
         let (samples, questions) = Samples::new();
         let (say, said) = bounded(8);
+        let other = packages::Sums {
+            md5: [0; 16],
+            ..sum
+        };
         let asked = [
             (7, "/usr/share/tool/key", sum),
-            (8, "/usr/share/tool/key", [0; 16]),
+            (8, "/usr/share/tool/key", other),
             (9, "/usr/share/tool/other", sum),
         ];
-        for (id, path, sum) in asked {
+        for (id, path, sums) in asked {
             let path = PathBuf::from(path);
-            samples.ask.send(Question { id, path, sum }).unwrap();
+            samples.ask.send(Question { id, path, sums }).unwrap();
         }
         drop(samples);
         answer(&root, &questions, &say);

@@ -372,7 +372,7 @@ fn a_packages_own_key_is_a_sample_until_somebody_changes_the_file() {
         let mut rest = text.as_bytes();
         move |into| std::io::Read::read(&mut rest, into)
     });
-    let sum = data_encoding::HEXLOWER.encode(&sum.unwrap());
+    let sum = data_encoding::HEXLOWER.encode(&sum.unwrap().md5);
     write(dir.path(), "usr/share/tool/test.ini", &text);
     write(
         dir.path(),
