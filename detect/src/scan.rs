@@ -14,6 +14,7 @@ use crate::content::{Format, Part, Secret, Source};
 use crate::judge::MemberName;
 use crate::pair::pair;
 use crate::rule::RuleSet;
+use crate::sieve::Strip;
 use crate::syntax::Scopes;
 use crate::unwrap::stream;
 use crate::window::{LineBase, Region, Scanner};
@@ -140,6 +141,8 @@ pub struct Detector {
     limits: Limits,
     window: usize,
     buffers: Vec<Vec<u8>>,
+    /// None while a scan uses it.
+    strip: Option<Box<Strip>>,
 }
 
 impl std::fmt::Debug for Detector {
@@ -160,6 +163,7 @@ impl Detector {
             limits,
             window: stream::WINDOW,
             buffers: Vec::new(),
+            strip: None,
         }
     }
 
@@ -191,6 +195,7 @@ impl Detector {
             unwrapped: 0,
             window: self.window,
             buffers: std::mem::take(&mut self.buffers),
+            strip: self.strip.take().unwrap_or_else(|| Box::new(Strip::new())),
         };
         let read = parts
             .iter()
@@ -199,6 +204,7 @@ impl Detector {
             .collect();
         self.buffers = std::mem::take(&mut scanner.buffers);
         self.buffers.truncate(KEPT);
+        self.strip = Some(scanner.strip);
         let candidates = std::mem::take(&mut scanner.candidates);
         let mut matches = pair(candidates, &scanner.scopes, &self.rules);
         let too_many = scanner.too_many || matches.len() > self.limits.matches;

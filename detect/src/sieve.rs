@@ -15,11 +15,12 @@ mod strip;
 use std::ops::Range;
 
 use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch};
+use fearless_simd::{Level, dispatch, u8x64};
 
 pub(crate) use anchors::Anchors;
 pub(crate) use gate::Gate;
-use strip::{STRIP, Strip};
+use strip::STRIP;
+pub(crate) use strip::Strip;
 
 use crate::rule::pattern::{ALNUM, JOINED, NAME_PART};
 use crate::rule::{Half, Role, Rule, RuleSet};
@@ -63,13 +64,28 @@ pub(crate) struct Token {
 /// reported as *too many*.
 pub(crate) const MOST_HITS: usize = 200_000;
 
-/// Sifts `text`; hits come in order of position. Answers whether there were more than are kept.
-pub(crate) fn sift(text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
-    dispatch!(Level::new(), simd => sift_with(simd, text, rules, hits))
+/// What a pass over a window has seen beside hits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sifted {
+    /// There were more hits than are kept.
+    pub(crate) too_many: bool,
+    /// Some byte is beyond ASCII.
+    pub(crate) foreign: bool,
+}
+
+/// Sifts `text` by means of a `strip` that was used before or not; hits come in order of position.
+pub(crate) fn sift(text: &[u8], rules: &RuleSet, strip: &mut Strip, hits: &mut Vec<Hit>) -> Sifted {
+    dispatch!(Level::new(), simd => sift_with(simd, text, rules, strip, hits))
 }
 
 #[inline(always)]
-fn sift_with<S: Simd>(simd: S, text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>) -> bool {
+fn sift_with<S: Simd>(
+    simd: S,
+    text: &[u8],
+    rules: &RuleSet,
+    strip: &mut Strip,
+    hits: &mut Vec<Hit>,
+) -> Sifted {
     let mut sieve = Sieve {
         text,
         rules,
@@ -78,19 +94,50 @@ fn sift_with<S: Simd>(simd: S, text: &[u8], rules: &RuleSet, hits: &mut Vec<Hit>
         token_until: 0,
         escaped_until: 0,
     };
-    let mut strip = Strip::new();
+    strip.begin();
     for base in (0..text.len()).step_by(STRIP) {
         strip.sift(simd, text, base, rules);
-        sieve.strip(&strip, base);
+        sieve.strip(strip, base);
         if sieve.hits.len() > MOST_HITS {
             hits.truncate(MOST_HITS);
             hits.sort_by_key(Hit::at);
-            return true;
+            return Sifted {
+                too_many: true,
+                foreign: true,
+            };
         }
     }
     sieve.markers(true);
     hits.sort_by_key(Hit::at);
-    false
+    Sifted {
+        too_many: false,
+        foreign: strip.foreign(),
+    }
+}
+
+/// Where the lines of `text` begin; nothing is told beyond four GiB.
+pub(crate) fn line_starts(text: &[u8]) -> Vec<u32> {
+    dispatch!(Level::new(), simd => line_starts_with(simd, text))
+}
+
+#[inline(always)]
+fn line_starts_with<S: Simd>(simd: S, text: &[u8]) -> Vec<u32> {
+    let mut starts = vec![0];
+    let (blocks, tail) = text.as_chunks::<64>();
+    let mut next = 1_u32;
+    for block in blocks {
+        let bytes = u8x64::from_slice(simd, block);
+        let mut ends = bytes.simd_eq(u8x64::splat(simd, b'\n')).to_bitmask();
+        starts.reserve(64);
+        while ends != 0 {
+            starts.push(next.saturating_add(ends.trailing_zeros()));
+            ends &= ends - 1;
+        }
+        next = next.saturating_add(64);
+    }
+    let ends = memchr::memchr_iter(b'\n', tail);
+    starts.extend(ends.map(|at| next.saturating_add(u32::try_from(at).unwrap_or(u32::MAX))));
+    starts
 }
 
 /// The tokens inside one value, in order, not overlapping.
@@ -365,12 +412,13 @@ impl TrimLimited for [u8] {
 
 /// Whether the name before the separator at `at` says that a secret follows.
 fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
-    let Some((ending, end)) = plain_ending(text, at).or_else(|| odd_ending(text, at)) else {
-        return false;
+    let (ending, end) = match plain_ending(text, at) {
+        Some(plain) => plain,
+        None => match odd_ending(text, at) {
+            Some((ending, end)) if rules.names().may_speak(ending, &text[..end]) => (ending, end),
+            _ => return false,
+        },
     };
-    if !rules.names().may_speak(ending, &text[..end]) {
-        return false;
-    }
     let name = &text[at.saturating_sub(64)..end];
     let part = |byte: u8| NAME_PART.has(byte);
     let says = if ending == *b"lue" {
@@ -492,7 +540,7 @@ mod tests {
     fn check(text: &str, expected: &[(&str, usize)]) {
         let rules = RuleSet::builtin();
         let mut hits = Vec::new();
-        sift(text.as_bytes(), &rules, &mut hits);
+        sift(text.as_bytes(), &rules, &mut Strip::new(), &mut hits);
         let found: Vec<(&str, usize)> = hits
             .iter()
             .map(|hit| match hit {
@@ -561,6 +609,11 @@ mod tests {
         hits
     }
 
+    fn starts_of(text: &[u8]) -> Vec<u32> {
+        let behind = (1..).zip(text).filter(|&(_, &byte)| byte == b'\n');
+        std::iter::once(0).chain(behind.map(|(at, _)| at)).collect()
+    }
+
     /// What names, separators and tokens are made of, between bars; the one id is made.
     const PIECES: &str = "password|PASSWORD|secretKey|secret_key|api-key|token|value|sk|aws.sk|pwd2\
         |s_e_c_r_e_t|bucket|bitbucket|Ghost|loghost|mimaPwd|x|12|密码|=|:|(|,|<|>| |  |          |\n|\t\
@@ -570,6 +623,8 @@ mod tests {
     fn strips_leave_out_nothing() {
         let rules = RuleSet::builtin();
         let pieces: Vec<&str> = PIECES.split('|').collect();
+        // One for all, as in a scan: what is left from a text before means nothing to the next.
+        let mut strip = Strip::new();
         let mut numbers = 7_u64;
         let mut below = |bound: usize| {
             numbers = numbers
@@ -584,7 +639,8 @@ mod tests {
                 text.extend_from_slice(pieces[below(pieces.len())].as_bytes());
             }
             let mut hits = Vec::new();
-            sift(&text, &rules, &mut hits);
+            sift(&text, &rules, &mut strip, &mut hits);
+            assert_eq!(line_starts(&text), starts_of(&text));
             hits.retain(|hit| !matches!(hit, Hit::Wrapped(_)));
             assert_eq!(hits, everywhere(&text, &rules), "{}", text.escape_ascii());
             for hit in hits {

@@ -23,8 +23,10 @@ pub(crate) mod xml;
 pub(crate) mod yaml;
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use akwatch_proto::place::Encoding;
+use memchr::memmem::Finder;
 
 use crate::content::Format;
 
@@ -305,7 +307,7 @@ pub(crate) fn are_commands(format: Format) -> bool {
 
 /// Whether a text's fields are wanted even when the sieve saw nothing: flags and names there do not
 /// stand before `=` or `:`.
-pub(crate) fn always(format: Format, text: &[u8]) -> bool {
+pub(crate) fn always(format: Format, text: &[u8], foreign: bool) -> bool {
     match format {
         Format::Sql => sql::is_worth(text),
         Format::Csv => csv::is_worth(text),
@@ -324,8 +326,8 @@ pub(crate) fn always(format: Format, text: &[u8]) -> bool {
         | Format::KeyPairs
         | Format::Logins
         | Format::PipedKeys => true,
-        Format::Guess | Format::Text => text::has_wide_colon(text),
-        Format::Notes => text::has_wide_colon(text) || text::is_worded(text),
+        Format::Guess | Format::Text => foreign && text::has_wide_colon(text),
+        Format::Notes => (foreign && text::has_wide_colon(text)) || text::is_worded(text),
         format => are_commands(format),
     }
 }
@@ -343,7 +345,9 @@ fn holds_flags(text: &[u8]) -> bool {
         b"pwd",
         b"_key",
     ];
-    let long = memchr::memmem::find_iter(text, b"--").any(|at| {
+    static LONG: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"--"));
+    static SHORT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b" -p"));
+    let long = LONG.find_iter(text).any(|at| {
         let rest = &text[at + 2..text.len().min(at + 42)];
         let length = rest
             .iter()
@@ -352,7 +356,7 @@ fn holds_flags(text: &[u8]) -> bool {
         matches!(rest.get(length), Some(b' ' | b'"' | b'\''))
             && NAMES.iter().any(|name| rest[..length].ends_with(name))
     });
-    long || memchr::memmem::find_iter(text, b" -p").any(|at| {
+    long || SHORT.find_iter(text).any(|at| {
         let rest = &text[at + 3..text.len().min(at + 11)];
         rest.len() == 8 && rest.iter().all(u8::is_ascii_graphic)
     })

@@ -18,7 +18,7 @@ use crate::judge::clue::{self, Hints};
 use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, owner, quiet};
 use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
-use crate::sieve::{self, Hit};
+use crate::sieve::{self, Hit, Strip};
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, text::Blocks};
 use crate::unwrap::{inline, stream};
 
@@ -40,6 +40,8 @@ pub(crate) struct Scanner<'r> {
     pub(crate) window: usize,
     /// Buffers that no level of nesting is using, kept between scans.
     pub(crate) buffers: Vec<Vec<u8>>,
+    /// What texts are sifted with, kept between scans.
+    pub(crate) strip: Box<Strip>,
 }
 
 /// Candidates of one scan. Stops: a file of generated keys that fills memory.
@@ -83,11 +85,8 @@ struct Lines {
 
 impl Lines {
     fn of(text: &[u8], base: LineBase) -> Lines {
-        let next = |at: usize| u32::try_from(at + 1).unwrap_or(u32::MAX);
         Lines {
-            starts: std::iter::once(0)
-                .chain(memchr::memchr_iter(b'\n', text).map(next))
-                .collect(),
+            starts: sieve::line_starts(text),
             base,
         }
     }
@@ -174,11 +173,12 @@ impl<'r> Scanner<'r> {
     pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
         self.work += text.len() as u64;
         let mut hits = Vec::new();
-        self.too_many |= sieve::sift(text, self.rules, &mut hits);
+        let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
+        self.too_many |= sifted.too_many;
         if cut {
             hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
         }
-        if hits.is_empty() && !syntax::always(region.format, text) {
+        if hits.is_empty() && !syntax::always(region.format, text, sifted.foreign) {
             return;
         }
         let guessed;

@@ -367,7 +367,7 @@ impl Names {
             word |= u64::from(byte) << (56 - 8 * count);
             count += 1;
         }
-        let is = |known: &Known| {
+        let is = |known: &&Known| {
             (known.last ^ word) & known.mask == 0 && {
                 let mut before = end;
                 let name = known.name.iter().rev();
@@ -376,41 +376,55 @@ impl Names {
             }
         };
         let [_, _, _, _, a, b, c, d] = word.to_le_bytes();
-        let longer = if count < 4 {
-            &[]
-        } else {
-            self.ending_so([a, b, c, d])
+        let longer = match count {
+            ..4 => &[],
+            _ => self.ending_so([a, b, c, d]),
         };
-        for known in longer {
-            if is(known) {
-                return known.role;
-            }
+        if let Some(known) = longer.iter().find(is) {
+            return known.role;
         }
         if !self.short.has(u32::from_le_bytes([0, 0, c, d])) {
             return None;
         }
-        self.ending_so([0, b, c, d])
-            .iter()
+        let three = self.ending_so([0, b, c, d]).iter();
+        three
             .chain(self.ending_so([0, 0, c, d]))
-            .find(|known| is(known))?
-            .role
+            .find(is)
+            .and_then(|known| known.role)
     }
 
-    /// Whether no known name ends like the letters at the end of `text`: told in one comparison for each
-    /// name with the same last four, since most words that share those are others.
+    /// Whether no known name ends like the letters at the end of `text`, of which one separator is left
+    /// out: told in one comparison for each name with the same last four, since most words that share
+    /// those are others.
     #[inline]
     fn says_nothing(&self, text: &[u8]) -> bool {
-        let Some(&last) = text.last_chunk() else {
+        let Some(&[first, ref last @ ..]) = text.last_chunk::<9>() else {
             return false;
         };
-        let word = u64::from_le_bytes(last) | 0x2020_2020_2020_2020;
-        let others = !crate::sieve::letters(word) & 0x8080_8080_8080_8080;
-        let known = others.leading_zeros() & !7;
-        let [_, _, _, _, a, b, c, d] = word.to_le_bytes();
-        if known < 32 || self.short.has(u32::from_le_bytes([0, 0, c, d])) {
+        let lower = |word| word | 0x2020_2020_2020_2020;
+        let word = lower(u64::from_le_bytes(*last));
+        let letters = letters_at_end(word);
+        if letters < 32 {
             return false;
         }
-        let differs = |name: &Known| ((name.last ^ word) & name.mask).leading_zeros() < known;
+        // What is before a separator stands one byte further on.
+        let before = word << 8 | u64::from(first | 0x20);
+        let ahead = u64::MAX.checked_shr(letters).unwrap_or(0);
+        let connects = matches!(
+            (word << (letters & 63) >> 56) as u8,
+            0x7f | b'-' | b'.' | b' '
+        );
+        let folded = word & !ahead | before & ahead;
+        let known = if connects {
+            letters_at_end(folded)
+        } else {
+            letters
+        };
+        let [_, _, _, _, a, b, c, d] = word.to_le_bytes();
+        if self.short.has(u32::from_le_bytes([0, 0, c, d])) {
+            return false;
+        }
+        let differs = |name: &Known| ((name.last ^ folded) & name.mask).leading_zeros() < known;
         self.ending_so([a, b, c, d]).iter().all(differs)
     }
 
@@ -460,6 +474,11 @@ impl Names {
             Some(named)
         })
     }
+}
+
+/// Bits of the last bytes that are letters, all in lower case.
+fn letters_at_end(word: u64) -> u32 {
+    (!crate::sieve::letters(word) & 0x8080_8080_8080_8080).leading_zeros() & !7
 }
 
 /// A name read from its end: in lower case, without separators.

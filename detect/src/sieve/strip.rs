@@ -24,8 +24,8 @@ const ROOM: usize = STRIP + 64;
 /// Blocks in which the end of a URL's password is looked for.
 const URL: u32 = 5;
 
-/// What one strip holds.
-pub(super) struct Strip {
+/// What one strip holds. It is large, so one is used for text after text; nothing of a text is in it.
+pub(crate) struct Strip {
     /// Of the block before, the strip's, and the one behind.
     masks: Classes,
     tokens: [u16; ROOM],
@@ -38,10 +38,12 @@ pub(super) struct Strip {
     dense: u32,
     /// A bit for each block that has an `@`; what is behind the strip may have one.
     at_signs: u64,
+    /// Not zero once there was a byte beyond ASCII.
+    foreign: u64,
 }
 
 impl Strip {
-    pub(super) fn new() -> Strip {
+    pub(crate) fn new() -> Strip {
         Strip {
             masks: Classes::default(),
             tokens: [0; ROOM],
@@ -52,7 +54,23 @@ impl Strip {
             escape_count: 0,
             dense: 0,
             at_signs: 0,
+            foreign: 0,
         }
+    }
+
+    /// Forgets the text before.
+    pub(super) fn begin(&mut self) {
+        // What the last strip ended with would stand before the first of the next.
+        self.masks
+            .each()
+            .into_iter()
+            .for_each(|bits| bits[BLOCKS] = 0);
+        self.foreign = 0;
+    }
+
+    /// Whether a byte beyond ASCII was in the text so far.
+    pub(super) fn foreign(&self) -> bool {
+        self.foreign != 0
     }
 
     /// Places in the strip where a token of some rule may begin, in order.
@@ -142,6 +160,7 @@ impl Strip {
                 }
                 at_signs |= u64::from(self.masks.at_signs[block + 1] != 0) << block;
                 dense |= u32::from(runs[of] != 0) << block;
+                self.foreign |= self.masks.named[block + 1] & !self.masks.alnum[block + 1];
             }
         }
         self.token_count = token_count;
