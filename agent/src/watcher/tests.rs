@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::agenda::Owner;
 use crate::config::GlobSet;
+use crate::host::packages::Sums;
 use crate::job::{Content, Examined, Found, Job, Target, TargetPlace, Urgency};
 use crate::link::{Answer, Link, Outgoing, ToDetector, ToReporter};
 use crate::role::Role;
@@ -36,6 +37,12 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What the test's detector takes for a credential: `TOK` and sixteen digits.
 const PREFIX: &[u8] = b"TOK";
 const DIGITS: usize = 16;
+
+/// The sums of a file that no package brought.
+const NOBODYS: Sums = Sums {
+    md5: [0; 16],
+    sha256: [0; 32],
+};
 
 /// How the test's detector behaves.
 #[derive(Default)]
@@ -121,10 +128,6 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
         lines.push(u32::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap());
         marks.push(mark(&bytes));
     }
-    let sums = crate::host::packages::Sums {
-        md5: [0; 16],
-        sha256: [0; 32],
-    };
     let lie = manner.lies.swap(false, Ordering::SeqCst);
     let name = |raw: &Vec<u8>| {
         let raw: &[u8] = if lie { b"/etc/shadow" } else { raw };
@@ -136,7 +139,7 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
         work: read.iter().sum(),
         found,
         // So that the packages' record is asked of what root owns.
-        sums: vec![Some(sums); read.len()],
+        sums: vec![Some(NOBODYS); read.len()],
         began,
         read,
         lines,
