@@ -159,7 +159,7 @@ impl<'a> Output<'a> {
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         let kept = std::mem::take(&mut self.kept);
         let text = match self.format {
-            OutputFormat::Text => text::table(kept, self.colour),
+            OutputFormat::Text => text::table(kept, self.colour, crate::sense::now()),
             OutputFormat::Sarif => sarif::log(&kept)?,
             OutputFormat::Json if self.written == 0 => "[]\n".to_owned(),
             OutputFormat::Json => "\n]\n".to_owned(),

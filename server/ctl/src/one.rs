@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::CredentialId;
+use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
 use akwatch_proto::people::{
     CredentialDetail, CredentialRef, CredentialRow, Decision, FindingRow, Holders, HostDetail,
     HostRow, Me, Page, Score, TimelineEntry, WhoHolds,
 };
+use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -245,6 +247,7 @@ pub(crate) async fn credential(rest: &Rest, name: &str, output: Output) -> Resul
     }
     let row = &detail.credential;
     let mut out = headline(row);
+    out.push_str(&ends(&detail.proof, Timestamp::now()));
     out.push_str(&decided(&detail.decision));
     out.push_str(&lines(&detail.score));
     if detail.references > 0 {
@@ -289,6 +292,19 @@ fn because(entry: &TimelineEntry) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join(" · ")
+}
+
+/// When a temporary credential ends, or that it has; nothing of one that says no end.
+fn ends(proof: &[Proof], now: Timestamp) -> String {
+    let mut ends = proof.iter().filter_map(|proof| match proof {
+        Proof::Expires { at } => Some(*at),
+        _ => None,
+    });
+    match ends.next() {
+        Some(at) if at.0 <= now.as_millisecond() => format!("EXPIRED at {}\n", words::time(at)),
+        Some(at) => format!("Expires at {}\n", words::time(at)),
+        None => String::new(),
+    }
 }
 
 /// Who decided what, when and why; nothing when nobody has.
@@ -415,5 +431,22 @@ pub(crate) async fn export(
             Ok(None) => return Ok(()),
             Err(error) => return Err(rest.unreachable(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_credential_says_when_it_ends_and_that_it_has() {
+        let now = Timestamp::from_millisecond(1_800_000_000_000).unwrap();
+        let told = |after: i64| {
+            let at = akwatch_proto::time::Time(1_800_000_000_000 + after);
+            ends(&[Proof::Expires { at }], now)
+        };
+        assert!(told(1).starts_with("Expires at 2027-01-1"));
+        assert!(told(0).starts_with("EXPIRED at 2027-01-1"));
+        assert_eq!(ends(&[Proof::Encrypted], now), "");
     }
 }

@@ -1,14 +1,17 @@
 //! Findings for people: aligned, surest first, escaped, in colour only on a terminal.
 
 use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::finding::Proof;
 use akwatch_proto::git::{Git, PushState};
 use akwatch_proto::place::SafeText;
 use akwatch_proto::text::escape;
+use akwatch_proto::time::Time;
+use jiff::Timestamp;
 
 use super::{Line, word};
 
 /// The lines as a table; nothing at all when there are none.
-pub(super) fn table(mut lines: Vec<Line>, colour: bool) -> String {
+pub(super) fn table(mut lines: Vec<Line>, colour: bool, now: Time) -> String {
     lines.sort_by(|a, b| {
         let order = |line: &Line| {
             (
@@ -21,7 +24,7 @@ pub(super) fn table(mut lines: Vec<Line>, colour: bool) -> String {
             .then_with(|| a.location.path.cmp(&b.location.path))
             .then_with(|| a.location.line.cmp(&b.location.line))
     });
-    let rows: Vec<[String; 5]> = lines.iter().map(row).collect();
+    let rows: Vec<[String; 5]> = lines.iter().map(|line| row(line, now)).collect();
     let mut widths = [0; 4];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -60,7 +63,7 @@ fn paint(line: &Line) -> &'static str {
     }
 }
 
-fn row(line: &Line) -> [String; 5] {
+fn row(line: &Line, now: Time) -> [String; 5] {
     let sureness = match line.kind {
         Kind::Reference => word(&line.kind),
         _ => word(&line.confidence),
@@ -71,7 +74,7 @@ fn row(line: &Line) -> [String; 5] {
         line.rule.to_string(),
         id.to_owned(),
         line.preview.clone().unwrap_or_else(|| "-".to_owned()),
-        place(line),
+        place(line) + &ends(&line.proof, now),
     ]
 }
 
@@ -107,6 +110,23 @@ fn place(line: &Line) -> String {
     text
 }
 
+/// When a temporary credential ends, or that it has; nothing of one that says no end.
+fn ends(proof: &[Proof], now: Time) -> String {
+    let mut ends = proof.iter().filter_map(|proof| match proof {
+        Proof::Expires { at } => Some(*at),
+        _ => None,
+    });
+    let Some(at) = ends.next() else {
+        return String::new();
+    };
+    let word = if at <= now { "EXPIRED" } else { "expires" };
+    let shown = Timestamp::from_millisecond(at.0).map_or_else(
+        |_| at.0.to_string(),
+        |instant| instant.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    );
+    format!("  {word} {shown}")
+}
+
 /// What Git says, in words.
 fn pushed(git: &Git) -> String {
     let mut text = match git.state {
@@ -127,4 +147,20 @@ fn pushed(git: &Git) -> String {
         text.push_str(&format!(" of {path}"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_credential_says_when_it_ends_and_that_it_has() {
+        let at = Time(1_800_000_000_000);
+        let proof = [Proof::Expires { at }];
+        assert_eq!(ends(&proof, at.plus(-1)), "  expires 2027-01-15 08:00 UTC");
+        assert_eq!(ends(&proof, at), "  EXPIRED 2027-01-15 08:00 UTC");
+        assert_eq!(ends(&[Proof::Encrypted], at), "");
+        let odd = [Proof::Expires { at: Time(i64::MAX) }];
+        assert_eq!(ends(&odd, at), format!("  expires {}", i64::MAX));
+    }
 }
