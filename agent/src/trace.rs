@@ -72,6 +72,8 @@ pub struct Told {
     pub id: JobId,
     /// For each of its wanted, one for each subject.
     pub gits: Vec<Vec<Git>>,
+    /// The work that it took, in bytes.
+    pub work: u64,
 }
 
 impl Told {
@@ -187,8 +189,11 @@ impl Tracing {
             }
             Step::Done => {
                 self.waiting = true;
+                let work = self.work();
                 let traced = self.tracer.take().map(Tracer::finish).unwrap_or_default();
-                Progress::Told(told(&self.order, traced, detector, key))
+                let gits = told(&self.order, traced, detector, key);
+                let id = self.order.id;
+                Progress::Told(Told { id, gits, work })
             }
         }
     }
@@ -227,7 +232,12 @@ fn held(
     wanted.map(|one| subjects.contains(one)).collect()
 }
 
-fn told(order: &Order, traced: Traced, detector: &mut Detector, key: &FingerprintKey) -> Told {
+fn told(
+    order: &Order,
+    traced: Traced,
+    detector: &mut Detector,
+    key: &FingerprintKey,
+) -> Vec<Vec<Git>> {
     let mut redactor = Redactor::new(detector, key, &[]);
     let top = redactor.name(&order.top);
     let remotes: Vec<Remote> = traced
@@ -243,7 +253,7 @@ fn told(order: &Order, traced: Traced, detector: &mut Detector, key: &Fingerprin
             reached: false,
         })
         .collect();
-    let gits = order
+    order
         .wanted
         .iter()
         .zip(traced.traces)
@@ -262,8 +272,7 @@ fn told(order: &Order, traced: Traced, detector: &mut Detector, key: &Fingerprin
                     .collect(),
             }
         })
-        .collect();
-    Told { id: order.id, gits }
+        .collect()
 }
 
 fn git(trace: Trace, top: &SafeText, remotes: &[Remote], redactor: &mut Redactor<'_>) -> Git {

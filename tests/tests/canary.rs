@@ -155,6 +155,42 @@ impl Planted {
         Ok(())
     }
 
+    /// A repository with a secret in a commit, in its own and its directory's name there, and in the URL
+    /// of the remote that it was pushed to.
+    async fn repository(&mut self, watched: &Path) -> Result<()> {
+        let pair = plant::tencent();
+        let top = watched.join("repository");
+        plant::write(
+            &top.join(format!("{}/.env", pair.secret)),
+            &format!(
+                "COS_SECRET_ID={}\nCOS_SECRET_KEY={}\n",
+                pair.id, pair.secret
+            ),
+        )?;
+        let url = format!(
+            "https://{0}:{0}@git.example.org/app.git?token={0}#{0}",
+            pair.secret
+        );
+        let identity = ["-c", "user.name=N", "-c", "user.email=n@x.example"];
+        for arguments in [
+            &["init", "-q"][..],
+            &["add", "-A"],
+            &["commit", "-q", "-m", &pair.secret],
+            &["update-ref", "refs/remotes/origin/main", "HEAD"],
+            &["remote", "add", "origin", &url],
+        ] {
+            let git = Command::new("git")
+                .args(identity)
+                .args(arguments)
+                .current_dir(&top)
+                .status()
+                .await?;
+            anyhow::ensure!(git.success(), "git {arguments:?}");
+        }
+        self.pair("a repository's commit, its path and its remote", &pair);
+        Ok(())
+    }
+
     /// Environments and arguments; a secret as a variable's name, a program's name, argv[0].
     fn processes(&mut self, directory: &Path) -> Result<()> {
         let e = plant::alibaba();
@@ -244,6 +280,7 @@ async fn no_window_of_a_planted_secret_gets_anywhere() -> Result<()> {
     planted.files(&watched)?;
     planted.archive(&watched)?;
     planted.history(&watched)?;
+    planted.repository(&watched).await?;
     planted.processes(directory.path())?;
     wait_found(&rest, &planted, &mut agent).await?;
     wait::until("the password and the private key", async || {
@@ -251,6 +288,8 @@ async fn no_window_of_a_planted_secret_gets_anywhere() -> Result<()> {
         Ok((kinds["total"].as_u64() >= Some(2)).then_some(()))
     })
     .await?;
+
+    wait_asked(&rest).await?;
 
     let secrets: Vec<(String, Vec<u8>)> = planted
         .canaries
@@ -314,6 +353,18 @@ async fn wait_found(rest: &Rest, planted: &Planted, agent: &mut Agent) -> Result
         .with_context(|| agent.log_end())?;
     }
     Ok(())
+}
+
+/// The repository was asked about, and its remote is shown.
+async fn wait_asked(rest: &Rest) -> Result<()> {
+    wait::until("the repository to be asked", async || {
+        let pushed = rest.get("findings?pushed=pushed").await?;
+        let shown = "git.example.org/app";
+        let addresses = pushed["rows"].as_array().into_iter().flatten();
+        let mut addresses = addresses.map(|row| &row["git"]["remotes"][0]["address"]);
+        Ok(addresses.any(|address| address == shown).then_some(()))
+    })
+    .await
 }
 
 /// A searcher that finds nothing proves nothing: it must find every secret in every form.

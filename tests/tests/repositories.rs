@@ -1,7 +1,8 @@
 //! A secret in a Git repository from the work tree to the remote: shipped programs, real `git`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use akwatch_tests::agent::Agent;
 use akwatch_tests::fleet::{Fleet, shown};
 use akwatch_tests::plant;
 use anyhow::{Context as _, Result, ensure};
@@ -41,15 +42,41 @@ async fn wait_git(fleet: &Fleet, id: &str, path: &Path, state: &str) -> Result<V
     rows.iter().find(at).cloned().context("invariant: one row")
 }
 
+/// A repository with a remote, which it has not pushed to.
+async fn repository(fleet: &Fleet) -> Result<PathBuf> {
+    let app = fleet.watched.join("app");
+    std::fs::create_dir_all(&app)?;
+    let hub = shown(&fleet.directory.path().join("hub.git"));
+    git(&fleet.watched, &["init", "-q", "--bare", &hub]).await?;
+    git(&app, &["init", "-q"]).await?;
+    git(&app, &["remote", "add", "origin", &hub]).await?;
+    Ok(app)
+}
+
+#[tokio::test]
+async fn what_is_pushed_while_no_agent_runs_is_seen_when_one_does() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let app = repository(&fleet).await?;
+    let (pair, file) = (plant::alibaba(), app.join("app.ini"));
+    let text = format!(
+        "[default]\naccess_key_id = {}\naccess_key_secret = {}\n",
+        pair.id, pair.secret
+    );
+    plant::write(&file, &text)?;
+    wait_git(&fleet, &pair.id, &file, "not-pushed").await?;
+    fleet.agent.pause().await?;
+    git(&app, &["add", "-A"]).await?;
+    git(&app, &["commit", "-q", "-m", "c"]).await?;
+    git(&app, &["push", "-q", "origin", "HEAD:refs/heads/main"]).await?;
+    fleet.agent = Agent::run(&fleet.directory.path().join("agent"))?;
+    wait_git(&fleet, &pair.id, &file, "pushed").await?;
+    fleet.stop().await
+}
+
 #[tokio::test]
 async fn a_committed_secret_is_not_pushed_until_it_is_and_stays_the_same_finding() -> Result<()> {
     let fleet = Fleet::start().await?;
-    let app = fleet.watched.join("app");
-    std::fs::create_dir_all(&app)?;
-    let hub = fleet.directory.path().join("hub.git");
-    git(&fleet.watched, &["init", "-q", "--bare", &shown(&hub)]).await?;
-    git(&app, &["init", "-q"]).await?;
-    git(&app, &["remote", "add", "origin", &shown(&hub)]).await?;
+    let app = repository(&fleet).await?;
     let (pair, token) = (plant::tencent(), plant::random("abcdef0123456789", 24));
     let file = app.join("conf/.env");
     let lines = format!(

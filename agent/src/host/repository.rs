@@ -123,9 +123,10 @@ fn object(file: &Path) -> Option<(PathBuf, Inside)> {
 pub struct Repository {
     /// Its own directory, of a linked work tree not that of the repository.
     own: OwnedFd,
+    own_path: PathBuf,
     /// What linked work trees share.
     common: Option<OwnedFd>,
-    objects: Vec<OwnedFd>,
+    objects: Vec<(PathBuf, OwnedFd)>,
     files: Vec<Listed>,
     /// The directory of its refs, as the host names it.
     pub path: PathBuf,
@@ -156,23 +157,21 @@ impl Repository {
     pub fn open(opener: &Opener, location: &Location) -> Result<Repository, UntracedWhy> {
         let unreadable = |_| UntracedWhy::Unreadable;
         let root = opener.root();
-        let (path, own) = if location.work_tree {
-            of_work_tree(root, &location.top).map_err(unreadable)?
+        let (own_path, own) = if location.work_tree {
+            of_work_tree(opener, &location.top).map_err(unreadable)?
         } else {
             let own = root.open(&location.top, OFlags::PATH | OFlags::DIRECTORY);
             (location.top.clone(), own.map_err(unreadable)?)
         };
-        if opener.denies(&path) {
-            return Err(UntracedWhy::Unreadable);
-        }
-        let (common_path, common) = match common_of(root, &path).map_err(unreadable)? {
+        let (common_path, common) = match common_of(opener, &own_path).map_err(unreadable)? {
             Some((path, common)) => (path, Some(common)),
-            None => (path, None),
+            None => (own_path.clone(), None),
         };
         let shared = common.as_ref().unwrap_or(&own).as_fd();
-        let objects = all_objects(root, &common_path, shared).map_err(unreadable)?;
+        let objects = all_objects(opener, &common_path, shared).map_err(unreadable)?;
         let mut repository = Repository {
             own,
+            own_path,
             common,
             objects,
             files: Vec::new(),
@@ -200,16 +199,20 @@ impl Repository {
                     From::Objects(at) => {
                         // Listed as `objects/pack/…`, wherever those objects lie.
                         let name = file.name.strip_prefix(b"objects/")?;
-                        plain(opener, self.objects.get(at)?.as_fd(), name)
+                        let (path, objects) = self.objects.get(at)?;
+                        plain(opener, path, objects.as_fd(), name)
                     }
-                    from => plain(opener, self.directory(from), &file.name),
+                    From::Common => {
+                        plain(opener, &self.path, self.directory(From::Common), &file.name)
+                    }
+                    From::Own => plain(opener, &self.own_path, self.own.as_fd(), &file.name),
                 }
             }
             Ask::Loose(id) => {
                 let id = id.to_hex();
                 let name = format!("{}/{}", &id[..2], &id[2..]);
                 let mut objects = self.objects.iter();
-                objects.find_map(|one| plain(opener, one.as_fd(), name.as_bytes()))
+                objects.find_map(|(path, one)| plain(opener, path, one.as_fd(), name.as_bytes()))
             }
         }
     }
@@ -238,7 +241,7 @@ impl Repository {
         for name in [&b"refs"[..], b"logs"] {
             list.below(shared, name, DEPTH);
         }
-        for (at, objects) in self.objects.iter().enumerate() {
+        for (at, (_, objects)) in self.objects.iter().enumerate() {
             list.packs(objects.as_fd(), at);
         }
         self.whole = list.whole;
@@ -374,8 +377,16 @@ fn descend(base: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     directory.ok_or(Errno::INVAL)
 }
 
-/// Opens a plain file below a directory.
-fn plain(opener: &Opener, base: BorrowedFd<'_>, path: &[u8]) -> Option<(OwnedFd, u64)> {
+/// Opens a plain file below a directory, if this host lets it.
+fn plain(
+    opener: &Opener,
+    within: &Path,
+    base: BorrowedFd<'_>,
+    path: &[u8],
+) -> Option<(OwnedFd, u64)> {
+    if opener.denies(&within.join(OsStr::from_bytes(path))) {
+        return None;
+    }
     let (file, stat) = match memchr::memrchr(b'/', path) {
         Some(at) => {
             let directory = descend(base, &path[..at]).ok()?;
@@ -393,25 +404,25 @@ fn may_follow(says: &Stat, to: &Stat) -> bool {
 }
 
 /// The repository's own directory of a work tree: `.git`, or what the file of that name says.
-fn of_work_tree(root: &Root, top: &Path) -> Result<(PathBuf, OwnedFd), Errno> {
+fn of_work_tree(opener: &Opener, top: &Path) -> Result<(PathBuf, OwnedFd), Errno> {
     let path = top.join(".git");
-    let dot = root.open(&path, OFlags::PATH | OFlags::NOFOLLOW)?;
+    let dot = opener.root().open(&path, OFlags::PATH | OFlags::NOFOLLOW)?;
     let stat = rustix::fs::fstat(&dot)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok((path, dot)),
         FileType::RegularFile => {
-            let (line, says) = line_of(root, &path)?;
+            let (line, says) = line_of(opener, &path)?;
             let named = line.strip_prefix(b"gitdir:").ok_or(Errno::INVAL)?;
-            follow(root, top, named.trim_ascii(), &says)
+            follow(opener.root(), top, named.trim_ascii(), &says)
         }
         _ => Err(Errno::LOOP),
     }
 }
 
 /// The directory that linked work trees share, where a directory is that of one.
-fn common_of(root: &Root, path: &Path) -> Result<Option<(PathBuf, OwnedFd)>, Errno> {
-    match line_of(root, &path.join("commondir")) {
-        Ok((line, says)) => follow(root, path, line.trim_ascii(), &says).map(Some),
+fn common_of(opener: &Opener, path: &Path) -> Result<Option<(PathBuf, OwnedFd)>, Errno> {
+    match line_of(opener, &path.join("commondir")) {
+        Ok((line, says)) => follow(opener.root(), path, line.trim_ascii(), &says).map(Some),
         Err(Errno::NOENT) => Ok(None),
         Err(why) => Err(why),
     }
@@ -451,9 +462,12 @@ fn plainly(path: &Path) -> PathBuf {
 }
 
 /// The first line of a small file, and whose that is.
-fn line_of(root: &Root, path: &Path) -> Result<(Vec<u8>, Stat), Errno> {
+fn line_of(opener: &Opener, path: &Path) -> Result<(Vec<u8>, Stat), Errno> {
+    if opener.denies(path) {
+        return Err(Errno::ACCESS);
+    }
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let file = root.open(path, flags)?;
+    let file = opener.root().open(path, flags)?;
     let text = read_all(&file, LINE)?;
     let end = memchr::memchr(b'\n', &text).unwrap_or(text.len());
     Ok((text[..end].to_vec(), rustix::fs::fstat(&file)?))
@@ -461,28 +475,27 @@ fn line_of(root: &Root, path: &Path) -> Result<(Vec<u8>, Stat), Errno> {
 
 /// The directories of objects: a repository's own, then its alternates, as far as they may be
 /// followed. What only an alternate has that may not is missing.
-fn all_objects(root: &Root, path: &Path, shared: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Errno> {
-    let mut paths = vec![path.join("objects")];
-    let mut all = vec![descend(shared, b"objects")?];
+fn all_objects(
+    opener: &Opener,
+    path: &Path,
+    shared: BorrowedFd<'_>,
+) -> Result<Vec<(PathBuf, OwnedFd)>, Errno> {
+    let mut all = vec![(path.join("objects"), descend(shared, b"objects")?)];
     let mut at = 0;
-    while at < all.len() {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-        let alternates = descend(all[at].as_fd(), b"info").and_then(|info| {
-            rustix::fs::openat(&info, "alternates", flags | OFlags::CLOEXEC, Mode::empty())
-        });
-        if let Ok(file) = alternates
+    while let Some((path, objects)) = all.get(at) {
+        let alternates = plain(opener, path, objects.as_fd(), b"info/alternates");
+        let mut found = Vec::new();
+        if let Some((file, _)) = alternates
             && let (Ok(stat), Ok(text)) = (rustix::fs::fstat(&file), read_all(&file, LINE))
         {
-            for line in text.split(|&byte| byte == b'\n') {
-                let is_path = !line.is_empty() && !line.starts_with(b"#");
-                if is_path
-                    && all.len() < OBJECTS
-                    && let Ok((path, objects)) = follow(root, &paths[at], line, &stat)
-                    && !paths.contains(&path)
-                {
-                    paths.push(path);
-                    all.push(objects);
-                }
+            let lines = text.split(|&byte| byte == b'\n');
+            let paths = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+            let root = opener.root();
+            found.extend(paths.filter_map(|line| follow(root, path, line, &stat).ok()));
+        }
+        for (path, objects) in found {
+            if all.len() < OBJECTS && !all.iter().any(|(known, _)| *known == path) {
+                all.push((path, objects));
             }
         }
         at += 1;

@@ -126,3 +126,51 @@ fn a_closed_directory_above_closes_the_file() {
     let private = reach();
     assert!(!private.world_readable && !private.group_readable);
 }
+
+#[test]
+fn what_is_denied_of_a_repository_is_not_opened_and_not_followed() {
+    use akwatch_detect::repository::Ask;
+
+    use super::repository::{Inside, Location, Repository, around};
+    use crate::config::{Glob, GlobSet};
+    use crate::open::Opener;
+
+    let dir = fixture();
+    let at = |path: &str| dir.path().join(path);
+    for directory in [
+        "srv/app/.git/objects",
+        "srv/app/.git/refs/heads",
+        "srv/linked/a",
+    ] {
+        std::fs::create_dir_all(at(directory)).unwrap();
+    }
+    let id = "0123456789abcdef0123456789abcdef01234567";
+    for file in ["HEAD", "config", "refs/heads/main"] {
+        std::fs::write(at("srv/app/.git").join(file), id).unwrap();
+    }
+    std::fs::write(at("srv/linked/.git"), "gitdir: ../app/.git\n").unwrap();
+    let root = std::sync::Arc::new(Root::at(dir.path()).unwrap());
+    let (location, inside) = around(&root, Path::new("/srv/linked/a/.env")).unwrap();
+    assert_eq!(location.top, Path::new("/srv/linked"));
+    assert_eq!(inside, Inside::WorkTree(b"a/.env".to_vec()));
+
+    let given = |deny: &str, location: &Location| {
+        let globs: Vec<Glob> = Some(deny.to_owned())
+            .filter(|deny| !deny.is_empty())
+            .into_iter()
+            .map(|deny| Glob::try_from(deny).unwrap())
+            .collect();
+        let opener = Opener::new(
+            std::sync::Arc::clone(&root),
+            GlobSet::new(&globs, &[]).unwrap(),
+        );
+        let repository = Repository::open(&opener, location).ok()?;
+        let files = (0..3).map(|file| repository.give(&opener, Ask::File(file)).is_some());
+        Some(files.collect::<Vec<bool>>())
+    };
+    assert_eq!(given("", &location), Some(vec![true; 3]));
+    let config = given("/srv/app/.git/config", &location);
+    assert_eq!(config, Some(vec![true, false, true]));
+    assert_eq!(given("/srv/app", &location), None);
+    assert_eq!(given("/srv/linked", &location), None);
+}

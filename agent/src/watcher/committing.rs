@@ -314,9 +314,14 @@ impl Watcher {
         let mount = mounts.around(path).cloned();
         let seen = SeenOn { device, mount };
         self.known.insert(path, place.outer(), Some(seen));
-        if !reading.observed.is_empty() && plain_path(place).is_some() {
+        if reading.observed.is_empty() {
+            return;
+        }
+        if plain_path(place).is_some() {
             self.detecting.pushed.stir(path);
             self.mounted.note(path, &mounts);
+        } else {
+            self.detecting.pushed.stir_unplain(path);
         }
     }
 

@@ -21,6 +21,8 @@ use akwatch_proto::place::{Place, SafeText};
 
 use super::Watcher;
 use super::answer::is_cleaned;
+use super::known::plain_path;
+use crate::host::Root;
 use crate::host::repository::{Inside, Location, Repository, around, may_say_what_was_pushed};
 use crate::job::JobId;
 use crate::link::ToDetector;
@@ -30,9 +32,15 @@ use crate::trace::{Order, Sought, Told, WANTED, untraced};
 const SETTLE: Duration = Duration::from_millis(200);
 /// Time between two looks at a repository without any sign of a change.
 const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
-/// How many times as long as an answer took the repository is left alone: a costly one that changes
-/// all the time takes a twentieth of the detector.
-const REST: u32 = 20;
+/// Bytes of work a second that one repository may cost in the long run, as a file that changes all the
+/// time: after an answer it is left alone for so long.
+const BYTES_PER_SECOND: u64 = 4 << 20;
+/// How many times as long while the host is under pressure.
+const UNDER_PRESSURE: u32 = 4;
+/// The longest that it is.
+const LONGEST_REST: Duration = Duration::from_secs(120);
+/// How long it is left alone for each file that was looked up, which is the watcher's own work.
+const REST_PER_FILE: Duration = Duration::from_millis(1);
 /// How long the detector may say nothing of an order: it is idle-class, and comes last.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long it may take to accept a message.
@@ -42,6 +50,8 @@ const AT_ONCE: usize = 32;
 /// Files that wait for that, and repositories that are known.
 const STIRRED: usize = 65_536;
 const REPOSITORIES: usize = 4096;
+/// Files whose names hold a secret. Stops: a tree of them.
+const UNPLAIN: usize = 1024;
 /// How often a repository may end the detector before nobody asks it again until it changes.
 const DEATHS: u32 = 2;
 
@@ -50,6 +60,9 @@ const DEATHS: u32 = 2;
 pub(super) struct Pushed {
     /// Files with findings, of which nobody has looked where they lie.
     stirred: BTreeSet<PathBuf>,
+    /// Files with findings whose names hold a secret: what is known of those is known by their clean
+    /// names, so the raw ones are kept here, in memory only.
+    unplain: BTreeSet<PathBuf>,
     due: BTreeMap<Location, Instant>,
     seen: HashMap<Location, Seen>,
     out: Option<Out>,
@@ -74,11 +87,18 @@ struct Out {
     location: Location,
     repository: Repository,
     findings: Vec<Vec<FindingKey>>,
-    began: Instant,
     heard: Instant,
 }
 
 impl Pushed {
+    /// A file with findings was read, whose name is shown with replacements.
+    pub(super) fn stir_unplain(&mut self, file: &Path) {
+        if self.unplain.len() < UNPLAIN {
+            self.unplain.insert(file.to_owned());
+        }
+        self.stir(file);
+    }
+
     /// A file with findings was read, or may lie in a repository that it did not lie in before.
     pub(super) fn stir(&mut self, file: &Path) {
         if self.stirred.len() < STIRRED {
@@ -145,7 +165,7 @@ impl Watcher {
     }
 
     pub(super) fn may_trace(&self) -> bool {
-        self.detecting.is_ready() && !self.ending && self.governor.rung() == Rung::Full
+        self.detecting.is_ready() && !self.ending && self.governor.rung() != Rung::HeartbeatOnly
     }
 
     /// Asks about the next repository, when nothing else is asked.
@@ -229,15 +249,15 @@ impl Watcher {
             location.top.join("objects")
         };
         let mut files = self.known.below(&below);
+        let unplain = self.detecting.pushed.unplain.iter();
+        files.extend(unplain.filter(|file| file.starts_with(&below)).cloned());
         files.sort();
         let mut sought: Vec<(Wanted, Vec<FindingKey>)> = Vec::new();
+        let mut known: HashMap<PathBuf, bool> = HashMap::new();
         for file in files {
-            let Some((of, inside)) = around(&self.host, &file) else {
+            let Some(inside) = inside(&self.host, location, &file, &mut known) else {
                 continue;
             };
-            if of != *location {
-                continue; // a repository within this one
-            }
             let keys = self.held_in(&file).into_iter().map(|finding| finding.key);
             match inside {
                 Inside::WorkTree(path) => {
@@ -296,6 +316,8 @@ impl Watcher {
             };
         }
         if seen.done >= sought.len() {
+            let files = u32::try_from(sought.len()).unwrap_or(u32::MAX);
+            seen.rest = Some(now + REST_PER_FILE.saturating_mul(files).min(LONGEST_REST));
             return; // nothing has changed
         }
         let skipped = sought.into_iter().skip(seen.done);
@@ -314,10 +336,14 @@ impl Watcher {
     }
 
     fn say_untraced(&mut self, location: &Location, keys: Vec<FindingKey>, why: UntracedWhy) {
-        // The findings' own names are plain and begin with this one, so it holds nothing either.
+        // A finding whose own name is plain and begins with this one vouches for it.
+        let vouches = |key: &FindingKey| {
+            plain_path(&key.place).is_some_and(|path| path.starts_with(&location.top))
+        };
         let top = location
             .top
             .to_str()
+            .filter(|_| keys.iter().any(vouches))
             .map(|top| SafeText::try_from(top.to_owned()));
         if let Some(Ok(top)) = top {
             let said: Vec<_> = keys
@@ -364,7 +390,6 @@ impl Watcher {
             location: location.clone(),
             repository,
             findings,
-            began: now,
             heard: now,
         });
     }
@@ -401,7 +426,6 @@ impl Watcher {
             self.detecting.pushed.out = Some(out);
             return self.lose_detector(now, true);
         }
-        let took = now.saturating_duration_since(out.began);
         let seen = self
             .detecting
             .pushed
@@ -410,7 +434,11 @@ impl Watcher {
             .or_default();
         seen.done = seen.done.saturating_add(out.order.wanted.len());
         seen.deaths = 0;
-        seen.rest = Some(now + took * REST);
+        let mut rest = Duration::from_millis(told.work.saturating_mul(1000) / BYTES_PER_SECOND);
+        if self.governor.rung() != Rung::Full {
+            rest *= UNDER_PRESSURE;
+        }
+        seen.rest = Some(now + rest.min(LONGEST_REST));
         let keys = out.findings.into_iter().flatten();
         let gits = told.gits.into_iter().flatten().map(Some);
         let said: Vec<_> = keys.zip(gits).collect();
@@ -418,6 +446,27 @@ impl Watcher {
         // There may be more, or something may have changed meanwhile: the stamp will tell.
         self.detecting.pushed.wants(out.location, now);
     }
+}
+
+/// What a file is to a repository; none to one that it does not belong to, since another lies within.
+/// What holds for a directory holds for each of its files.
+fn inside(
+    host: &Root,
+    location: &Location,
+    file: &Path,
+    known: &mut HashMap<PathBuf, bool>,
+) -> Option<Inside> {
+    let directory = file.parent()?;
+    if location.work_tree
+        && let Some(belongs) = known.get(directory)
+    {
+        let path = file.strip_prefix(&location.top).ok()?;
+        let path = path.as_os_str().as_bytes().to_vec();
+        return belongs.then_some(Inside::WorkTree(path));
+    }
+    let found = around(host, file).filter(|(of, _)| of == location);
+    known.insert(directory.to_owned(), found.is_some());
+    found.map(|(_, inside)| inside)
 }
 
 /// The object of a pack that a finding lies in, by the name that the detector gave it.

@@ -208,9 +208,7 @@ impl Watcher {
             self.offer_process(instance, target.urgency, now);
             return;
         }
-        if let TargetPlace::File(path) = &target.what
-            && target.urgency == Urgency::Live
-        {
+        if let TargetPlace::File(path) = &target.what {
             self.note_refs(&path.clone(), now);
         }
         let owner = owner_of(&target.what);
