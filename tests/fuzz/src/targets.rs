@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use akwatch_detect::repository::{Ask, ObjectId, Step, Tracer, Wanted};
 use akwatch_detect::{
     Detector, Format, Limits, Match, Part, Position, RuleSet, Scan, Source, Unreadable,
 };
@@ -115,6 +116,7 @@ pub const TARGETS: &[Target] = &[
     ("git_pack", |data| {
         headed("/r/.git/objects/pack/pack-0.pack", b"PACK\0\0\0\x02", data);
     }),
+    ("repository", repository),
     ("pdf", |data| headed("a.pdf", b"%PDF-1.4\n", data)),
     ("wxapkg", |data| headed("a.wxapkg", b"\xbe\0\0\0\0", data)),
     ("sources", sources),
@@ -192,6 +194,58 @@ fn encoded(data: &[u8], encode: fn(&[u8]) -> String) {
         _ => ("a.log", Format::Text, text),
     };
     part(name, format, text.as_bytes());
+}
+
+/// A repository of which every file is `data`, but for an index that leads into the pack. Nothing in it
+/// is what its name says, so no commit may ever be named, and it has to come to an end.
+fn repository(data: &[u8]) {
+    let mut id = [0; 20];
+    let named = data.len().min(20);
+    id[..named].copy_from_slice(&data[..named]);
+    let mut index = b"\xfftOc\0\0\0\x02".to_vec();
+    for first in 0..=255_u8 {
+        index.extend(u32::from(first >= id[0]).to_be_bytes());
+    }
+    index.extend(id);
+    index.extend([0; 8]); // a checksum, and where it lies: at the beginning
+    let files: Vec<Vec<u8>> = [
+        "HEAD",
+        "config",
+        "packed-refs",
+        "shallow",
+        "refs/heads/main",
+        "logs/refs/remotes/origin/main",
+        "objects/pack/pack-0.idx",
+        "objects/pack/pack-0.pack",
+    ]
+    .map(|name| name.as_bytes().to_vec())
+    .to_vec();
+    let wanted = [
+        Wanted::Path {
+            path: b"conf/.env".to_vec(),
+            secrets: 1,
+        },
+        Wanted::Object(ObjectId(id)),
+    ];
+    let mut tracer = Tracer::new(files, true, &wanted);
+    for _ in 0..100_000 {
+        match tracer.step() {
+            Step::More => {}
+            Step::Ask(Ask::File(6)) => tracer.give(Some(Box::new(index.clone()))),
+            Step::Ask(_) => tracer.give(Some(Box::new(data.to_vec()))),
+            Step::Scan { .. } => panic!("a file whose name is not its content's was believed"),
+            Step::Done => {
+                let traced = tracer.finish();
+                let mut traces = traced.traces.iter().flatten();
+                assert!(
+                    traces.all(|trace| trace.commit.is_none()),
+                    "a commit was named"
+                );
+                return;
+            }
+        }
+    }
+    panic!("it does not end");
 }
 
 /// What holds for every answer.
