@@ -235,7 +235,7 @@ fn what_a_database_leaves_out_is_a_limit() {
         "CREATE TABLE a(text TEXT);",
         &format!(
             "INSERT INTO a VALUES('{}{}');",
-            "word ".repeat(600_000),
+            "word ".repeat(1_000_000),
             made.secret
         ),
     ]);
@@ -260,6 +260,46 @@ fn what_a_database_leaves_out_is_a_limit() {
     }]);
     assert_eq!(why(&scan), [UnreadWhy::Limit]);
     assert!(scan.work < 1 << 20, "{} bytes of work", scan.work);
+}
+
+#[test]
+fn a_long_text_of_a_row_is_read_under_its_column() {
+    let made = sample("tencent.access-key", 55);
+    let text = format!(
+        "{}cos:\n  secretId: {}\n  secretKey: {}\n",
+        "a: b\n".repeat(200_000),
+        made.id,
+        made.secret
+    );
+    let bytes = database(&[
+        "CREATE TABLE files(n INTEGER, content TEXT);",
+        &format!("INSERT INTO files VALUES(1, ''), (2, '{text}'), (3, '');"),
+    ]);
+    let scan = scan_bytes("a.db", &bytes);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1);
+    assert!(holds(found[0], &made.secret));
+    assert!(found[0].id.is_some());
+    assert_eq!(found[0].spot.line, 2);
+    assert_eq!(found[0].spot.inside, [b"files".to_vec()]);
+    let field = found[0].spot.field.as_deref();
+    assert_eq!(field, Some(&b"content.cos.secretKey"[..]));
+    // Through windows: it is looked at once, and for its fields once more in the last of them.
+    assert!(scan.work < 2 << 20, "{} bytes of work", scan.work);
+    assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+}
+
+#[test]
+fn bytes_of_a_row_that_are_no_text_are_read() {
+    let made = sample("github.token", 56);
+    let text: String = made.secret.bytes().map(|b| format!("{b:02x}")).collect();
+    let bytes = database(&[
+        "CREATE TABLE state(key TEXT, value BLOB);",
+        &format!("INSERT INTO state VALUES('a', x'00ff{text}c3');"),
+    ]);
+    let scan = scan_bytes("a.db", &bytes);
+    assert_eq!(findings(&scan).len(), 1);
+    assert_eq!(findings(&scan)[0].spot.inside, [b"state".to_vec()]);
 }
 
 #[test]

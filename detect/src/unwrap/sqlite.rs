@@ -20,7 +20,10 @@ use crate::scan::UnreadWhy;
 use crate::window::{LineBase, Region, Scanner};
 
 /// Bytes of one row that are put together. Stops: a row of gigabytes. What follows is read as text.
-const LONGEST_ROW: u64 = 1 << 20;
+const LONGEST_ROW: u64 = 4 << 20;
+/// Bytes of a text that is read as part of its row. Longer ones are read by themselves, through
+/// windows: what a parser makes of a text takes many times its size.
+const LONGEST_CELL: usize = 64 << 10;
 /// Bytes of a row that are read again with what follows them: a value may lie on both sides.
 const OVERLAP: usize = 4096;
 /// Bytes of rows, or of what was deleted, that are judged at once.
@@ -80,6 +83,9 @@ impl Batch {
     fn row(&mut self, scanner: &mut Scanner<'_>, columns: &Columns, row: &Row) {
         self.text.push(b'{');
         for (number, cell) in row.cells.iter().enumerate() {
+            if cell.alone().is_some() {
+                continue;
+            }
             let Some(value) = cell.text() else { continue };
             if self.text.last() != Some(&b'{') {
                 self.text.extend_from_slice(b", ");
@@ -165,6 +171,18 @@ impl Cell {
             Cell::Integer(number) => Some(number.to_string().into_bytes().into()),
             Cell::Text(text) => Some(text.clone()),
             Cell::Blob(blob) => std::str::from_utf8(blob).is_ok().then(|| blob.clone()),
+        }
+    }
+
+    /// The bytes of what is read by itself: long texts, containers, and bytes that are no text.
+    fn alone(&self) -> Option<&[u8]> {
+        match self {
+            Cell::Text(text) => (text.len() > LONGEST_CELL).then_some(text),
+            Cell::Blob(blob) => {
+                let by_row = blob.len() <= LONGEST_CELL && std::str::from_utf8(blob).is_ok();
+                (!by_row || stream::is_container(blob)).then_some(blob)
+            }
+            _ => None,
         }
     }
 
@@ -281,11 +299,11 @@ impl<'a> Database<'a> {
         self.walk(scanner, root, &mut |scanner, row, rest| {
             also(row);
             batch.row(scanner, columns, row);
-            for cell in &row.cells {
-                if let Cell::Blob(blob) = cell
-                    && stream::is_container(blob)
-                {
-                    stream::nested(scanner, &batch.alone(), blob);
+            for (number, cell) in row.cells.iter().enumerate() {
+                if let Some(bytes) = cell.alone() {
+                    let mut inner = batch.alone();
+                    inner.path = columns.name(number, row.by_key).to_vec();
+                    stream::nested(scanner, &inner, bytes);
                 }
             }
             if let Some(mut rest) = rest {
