@@ -16,10 +16,14 @@ use super::sqlite::quote;
 use super::{charset, stream};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
-use crate::window::{Region, Scanner};
+use crate::window::{LineBase, Region, Scanner};
 
 /// Lists and dictionaries inside one another. Stops: one that holds itself.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 32;
+/// Bytes that are said for each of the file, and besides. A key that stands in each of a thousand
+/// dictionaries is stored once; ten times is much. Stops: a list that doubles itself forty times.
+const SAID_PER_BYTE: u64 = 32;
+const SAID_BESIDES: u64 = 64 << 10;
 /// Bytes of one text or datum that are read. Stops: one of gigabytes.
 const LARGEST: u64 = 4 << 20;
 
@@ -36,6 +40,7 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     let mut inner = region.clone();
     inner.depth += 1;
     inner.format = Format::Json;
+    inner.line = LineBase::Fixed(1);
     stream::plain(scanner, &inner, &mut list);
     if list.cut {
         scanner.skipped(&region.member, UnreadWhy::Limit);
@@ -66,6 +71,8 @@ struct List<'a> {
     top: Option<u64>,
     ready: Zeroizing<Vec<u8>>,
     at: usize,
+    /// Bytes that may still be said.
+    left: u64,
     cut: bool,
 }
 
@@ -97,6 +104,7 @@ impl<'a> List<'a> {
                 open: Vec::new(),
                 ready: Zeroizing::default(),
                 at: 0,
+                left: bytes.len() * SAID_PER_BYTE + SAID_BESIDES,
                 cut: false,
             })
     }
@@ -237,7 +245,12 @@ impl Read for List<'_> {
         if self.at == self.ready.len() {
             self.ready.clear();
             self.at = 0;
+            if self.left == 0 {
+                self.cut = true;
+                return Ok(0);
+            }
             while self.ready.is_empty() && self.step().map_err(Error::other)? {}
+            self.left = self.left.saturating_sub(self.ready.len() as u64);
         }
         let count = into.len().min(self.ready.len() - self.at);
         into[..count].copy_from_slice(&self.ready[self.at..self.at + count]);
