@@ -10,7 +10,7 @@ use super::stream::{self, Opened};
 use super::{archive, charset, dump, git, package, pdf, plist, sqlite};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
-use crate::window::{Region, Scanner};
+use crate::window::{LineBase, Region, Scanner};
 
 /// Something that holds other bytes than those that it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,7 @@ impl Container {
                 let mut inner = region.clone();
                 inner.depth += 1;
                 inner.format = Format::Text;
+                inner.line = LineBase::Fixed(1);
                 stream::plain(scanner, &inner, &mut dump::texts(input));
             }
             Container::QuotedPrintable => {

@@ -175,6 +175,8 @@ impl<'a> Document<'a, '_> {
         } else {
             self.limited = true;
         }
+        // What lies between objects has no lines to be counted.
+        self.loose.region.line = LineBase::Fixed(1);
         let end = at + used as u64;
         self.note(scanner, number, &object);
         let Some(data) = self.view.stream_data(end) else {

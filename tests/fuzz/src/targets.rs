@@ -118,6 +118,14 @@ pub const TARGETS: &[Target] = &[
     }),
     ("repository", repository),
     ("pdf", |data| headed("a.pdf", b"%PDF-1.4\n", data)),
+    ("plist", |data| headed("a.plist", b"bplist00", data)),
+    ("core", |data| {
+        headed(
+            "core.1",
+            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0",
+            data,
+        );
+    }),
     ("wxapkg", |data| headed("a.wxapkg", b"\xbe\0\0\0\0", data)),
     ("sources", sources),
     ("names", names),
