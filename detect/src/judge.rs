@@ -540,19 +540,12 @@ impl Judge<'_> {
 
     /// Pair rules of which `half` may be `bytes`, by shapes that have no beginning of their own.
     fn fitting(&self, bytes: &[u8], half: Half) -> Vec<u16> {
-        let mut fitting = Vec::new();
-        for (number, rule) in (0_u16..).zip(self.rules.rules()) {
-            let fits = rule.is_pair()
-                && rule
-                    .shape(half)
-                    .patterns
-                    .iter()
-                    .any(|pattern| pattern.anchor().is_empty() && pattern.is_whole(bytes));
-            if fits {
-                fitting.push(number);
-            }
-        }
-        fitting
+        let fits = |rule: &Rule| {
+            let mut patterns = rule.shape(half).patterns.iter();
+            patterns.any(|pattern| pattern.anchor().is_empty() && pattern.is_whole(bytes))
+        };
+        let bare = self.rules.bare(half).filter(|(_, rule)| fits(rule));
+        bare.map(|(number, _)| number).collect()
     }
 
     /// Pair rules whose words stand in the value's path or are all that is left of its name.

@@ -169,6 +169,9 @@ pub struct RuleSet {
     names: Names,
     words: Words,
     anchors: Anchors,
+    /// Rules of pairs of which a half has shapes without a beginning of their own, by half: what every
+    /// value beside an id is held against.
+    bare: [Vec<u16>; 3],
 }
 
 /// Changes whenever matching changes for the same rule text.
@@ -224,6 +227,7 @@ impl RuleSet {
             words: Words::new(&rules),
             names: names_of(&rules),
             anchors: Anchors::new(&rules, &markers),
+            bare: [Half::Id, Half::Secret, Half::Token].map(|half| bare(&rules, half)),
             rules,
             engines,
         };
@@ -264,6 +268,12 @@ impl RuleSet {
         &self.rules
     }
 
+    /// Pair rules of which `half` may have a shape without a beginning of its own, in order.
+    pub(crate) fn bare(&self, half: Half) -> impl Iterator<Item = (u16, &Rule)> {
+        let rules = &self.bare[half as usize];
+        rules.iter().map(|&number| (number, self.rule(number)))
+    }
+
     pub(crate) fn rule(&self, number: u16) -> &Rule {
         &self.rules[usize::from(number)]
     }
@@ -285,6 +295,18 @@ impl RuleSet {
     pub(crate) fn anchors(&self) -> &Anchors {
         &self.anchors
     }
+}
+
+fn bare(rules: &[Rule], half: Half) -> Vec<u16> {
+    let is_bare = |rule: &Rule| {
+        let mut patterns = rule.shape(half).patterns.iter();
+        rule.is_pair() && patterns.any(|pattern| pattern.anchor().is_empty())
+    };
+    let numbered = (0..).zip(rules);
+    numbered
+        .filter(|(_, rule)| is_bare(rule))
+        .map(|(number, _)| number)
+        .collect()
 }
 
 /// The words that say what a value is: the program's own and those of the rules.
