@@ -140,14 +140,31 @@ fn judge(
 }
 
 /// Whether what was told is what was expected: the same, or one within the other, where a tool of
-/// another author calls the whole line or URL the secret. Line ends and their escapes do not count.
+/// another author calls the whole line or URL the secret, or the base64 of a login its password. Line
+/// ends and their escapes do not count.
 fn same(told: &str, want: &str) -> bool {
+    let decoded = data_encoding::BASE64.decode(want.as_bytes()).ok();
+    if let Some(login) = decoded.and_then(|bytes| String::from_utf8(bytes).ok())
+        && login
+            .split_once(':')
+            .is_some_and(|(_, password)| password == told)
+    {
+        return true;
+    }
     let bare = |text: &str| {
         text.replace("\\n", "")
             .chars()
             .filter(|letter| !letter.is_whitespace())
             .collect::<String>()
     };
+    // A private key may stand there with the marks of a log or a string between its lines.
+    let longest = told.lines().max_by_key(|line| line.len());
+    if told.starts_with("-----BEGIN")
+        && want.contains("-----BEGIN")
+        && longest.is_some_and(|line| line.len() >= 32 && want.contains(line))
+    {
+        return true;
+    }
     let (told, want) = (bare(told), bare(want));
     told == want
         || (told.len() >= 8 && want.contains(&told))
@@ -167,7 +184,8 @@ fn share(part: u64, whole: u64) -> f64 {
     }
 }
 
-/// The secrets (and lone ids) found in each numbered case.
+/// The secrets found in each numbered case, and the ids that were told with them: a pair is one
+/// finding, by whichever half a case names it. An id without a secret is none.
 fn scan(directory: &Path) -> Result<BTreeMap<usize, BTreeSet<String>>> {
     let output = Command::new(program::path("akwatch-agent")?)
         .args(["scan", "--format", "jsonl", "--reveal"])
@@ -188,7 +206,9 @@ fn scan(directory: &Path) -> Result<BTreeMap<usize, BTreeSet<String>>> {
             .and_then(|name| name.to_str()?.parse().ok());
         let secret = finding["secret"].as_str();
         if let (Some(number), Some(secret)) = (number, secret) {
-            found.entry(number).or_default().insert(secret.to_owned());
+            let told = found.entry(number).or_default();
+            told.insert(secret.to_owned());
+            told.extend(finding["credential_id"].as_str().map(str::to_owned));
         }
     }
     Ok(found)
