@@ -4,7 +4,7 @@
 //! version holds a finding's secret when the same detector finds the same fingerprint in it. What
 //! leaves is redacted as everything else: a branch's, a remote's or a file's name may hold a secret.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use akwatch_detect::repository::{Ask, RemoteName, Step, Trace, Traced, Tracer, Wanted};
 use akwatch_detect::{Detector, Part, Position, Source, Unreadable, places};
@@ -13,9 +13,10 @@ use akwatch_proto::git::{CommitId, Git, PushState, Remote};
 use akwatch_proto::limits;
 use akwatch_proto::place::SafeText;
 use akwatch_proto::time::Time;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::examine::{Bytes, format_of};
+use crate::examine::format_of;
 use crate::job::JobId;
 use crate::open::form_of;
 use crate::redact::{FingerprintKey, Redactor};
@@ -312,7 +313,7 @@ pub fn untraced(top: SafeText, why: akwatch_proto::git::UntracedWhy) -> Git {
     }
 }
 
-/// A file that was given.
+/// A file that was given. Its pages stay in the cache, since they are read in no order and again.
 struct Given {
     file: OwnedFd,
     size: u64,
@@ -324,6 +325,14 @@ impl Source for Given {
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, Unreadable> {
-        Bytes::file(self.file.as_fd(), 0, self.size).read_at(at, into)
+        let room = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
+        let count = into.len().min(room);
+        loop {
+            match rustix::io::pread(&self.file, &mut into[..count], at) {
+                Ok(count) => return Ok(count),
+                Err(Errno::INTR) => {}
+                Err(_) => return Err(Unreadable),
+            }
+        }
     }
 }
