@@ -7,10 +7,14 @@
 pub(crate) mod checksum;
 pub(crate) mod clue;
 mod compound;
+pub(crate) mod der;
+pub(crate) mod jwk;
 pub(crate) mod key;
+pub(crate) mod keystore;
 mod ngram;
 pub(crate) mod owner;
 pub(crate) mod proof;
+pub(crate) mod putty;
 pub(crate) mod quiet;
 mod rsa;
 mod signed;
@@ -112,6 +116,8 @@ pub(crate) struct Judge<'r> {
 
 /// Values longer than this are not looked into as a whole, only for tokens.
 const LONGEST_NAMED: usize = 4096;
+/// Bytes of a token's own beginning that stand nowhere by chance.
+const LONG_BEGINNING: usize = 5;
 /// The shortest session token that vendors hand out.
 const SHORTEST_SESSION: usize = 60;
 
@@ -221,8 +227,17 @@ impl Judge<'_> {
             found.stem = named.stem;
             found.named = true;
         }
-        if part == Part::Single && (quiet::entropy(text) < 2.8 || quiet::is_wordy_body(body)) {
+        if part == Part::Single && quiet::entropy(text) < 2.8 {
             return;
+        }
+        if part == Part::Single && quiet::is_wordy_body(body) {
+            // Words behind a beginning that nothing else has, with digits or capitals among them: a
+            // fixture as likely as a key.
+            let own = text.len() - body.len() >= LONG_BEGINNING && quiet::is_varied(body);
+            if !own {
+                return;
+            }
+            found.confidence = found.confidence.min(Confidence::Contextual);
         }
         if let (Some(kind), Part::Id | Part::Single) = (rule.proof, part) {
             match proof::prove(kind, text, &mut found.proofs) {
@@ -334,14 +349,7 @@ impl Judge<'_> {
                 self.half(role, bytes, found, value, out);
             }
             Some(Role::Bearer | Role::Token) if printable => self.bearer(bytes, found, value, out),
-            Some(Role::Vendor)
-                if printable
-                    && says_key(value.path)
-                    && !quiet::is_published(value.path, bytes)
-                    && quiet::is_strong_secret(bytes) =>
-            {
-                self.bearer(bytes, found, value, out);
-            }
+            Some(Role::Vendor) => self.vendor(bytes, found, value, out),
             Some(Role::Password) => self.password(bytes, found, value, out),
             // What signs an address stands beside the id that signed it, and is no half of it.
             None if value.path.to_ascii_lowercase().ends_with(b"signature") => {}
@@ -352,6 +360,20 @@ impl Judge<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A value beside a name that mostly says nothing by itself: only what can be nothing else.
+    fn vendor(&self, bytes: &[u8], found: Candidate, value: &Value<'_>, out: &mut Vec<Candidate>) {
+        let short = bytes.len() < limits::SHORTEST_SECRET;
+        if says_credential(value.path) && short && quiet::is_short_secret(bytes) {
+            self.password(bytes, found, value, out);
+        } else if bytes.iter().all(u8::is_ascii_graphic)
+            && says_key(value.path)
+            && !quiet::is_published(value.path, bytes)
+            && (quiet::is_strong_secret(bytes) || quiet::is_scattered_secret(bytes))
+        {
+            self.bearer(bytes, found, value, out);
         }
     }
 
@@ -448,7 +470,8 @@ impl Judge<'_> {
         });
         let alphabet = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-.~!#$%^&*".contains(b);
         let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-        let unshaped = bytes.len() <= 256 && bytes.iter().all(alphabet) && quiet::is_chance(bytes);
+        let unshaped = bytes.len() <= 256 && bytes.iter().all(alphabet) && quiet::is_chance(bytes)
+            || quiet::is_keyboard_noise(bytes);
         // A shape with a length of its own needs no quotes; any value would do for the generic one, and
         // words joined by dashes fit many.
         let words = quiet::is_identifier(bytes);
@@ -479,10 +502,10 @@ impl Judge<'_> {
             && bytes
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:%!|".contains(b))
-            && value.sure
             && bytes.iter().filter(|&&b| b == b':').count() <= 1
             && quiet::is_chance(bytes)
-            && quiet::is_random(bytes, 3.0);
+            || quiet::is_keyboard_noise(bytes);
+        let fits = fits && value.sure && quiet::is_random(bytes, 3.0);
         // It may also be the second half of a pair: `token = "…"` beside an id.
         if fits {
             found.rules = self.fitting(bytes, Half::Secret);
@@ -651,18 +674,16 @@ fn role_for(role: Option<Role>, path: &[u8], bytes: &[u8]) -> Option<Role> {
 
 /// Whether a name that mostly says nothing by itself ends like a key's.
 fn says_key(path: &[u8]) -> bool {
-    [
-        "key",
-        "credential",
-        "credentials",
-        "cred",
-        "creds",
-        "auth",
-        "api",
-    ]
-    .iter()
-    .any(|word| {
-        let start = path.len().saturating_sub(word.len());
-        path[start..].eq_ignore_ascii_case(word.as_bytes())
-    })
+    says_credential(path) || ["key", "auth", "api"].iter().any(|word| says(path, word))
+}
+
+fn says_credential(path: &[u8]) -> bool {
+    ["credential", "credentials", "cred", "creds"]
+        .iter()
+        .any(|word| says(path, word))
+}
+
+fn says(path: &[u8], word: &str) -> bool {
+    let start = path.len().saturating_sub(word.len());
+    path[start..].eq_ignore_ascii_case(word.as_bytes())
 }

@@ -355,7 +355,7 @@ impl Sieve<'_> {
             if hits.len() >= most {
                 return;
             }
-            if keys && marker.is_pem() {
+            if keys && marker.is_key() {
                 hits.push(Hit::Pem(at));
             } else if keys && marker.shapes.is_empty() {
                 hits.extend(inline::armoured(text, at).map(Hit::Wrapped));
@@ -421,13 +421,16 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
     };
     let name = &text[at.saturating_sub(64)..end];
     let part = |byte: u8| NAME_PART.has(byte);
-    let says = if ending == *b"lue" {
+    let is_value = || {
         let key = name.iter().rposition(|&byte| !part(byte));
         name[key.map_or(0, |at| at + 1)..].trim_ascii() == b"value"
-    } else {
-        let role = rules.names().says(name, part);
-        role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
     };
+    let names = rules.names();
+    let says = (ending == *b"lue" && is_value())
+        || names
+            .says(name, part)
+            .or_else(|| names.says_which(name, part))
+            .is_some_and(|role| !matches!(role, Role::Id | Role::Expiry));
     says && !idle::is_idle(text, at)
 }
 

@@ -5,6 +5,7 @@
 //! they do not understand is read line by line by [`text`]. None of them judges a value.
 
 pub(crate) mod argv;
+pub(crate) mod beside;
 pub(crate) mod calls;
 pub(crate) mod crontab;
 pub(crate) mod csv;
@@ -14,6 +15,7 @@ pub(crate) mod flow;
 pub(crate) mod hcl;
 pub(crate) mod history;
 pub(crate) mod keyed;
+pub(crate) mod literal;
 pub(crate) mod obfuscated;
 pub(crate) mod refine;
 pub(crate) mod shell;

@@ -5,6 +5,8 @@ mod configurations;
 mod containers;
 mod formats;
 mod histories;
+mod keys;
+mod layouts;
 mod matrix;
 mod office;
 mod packs;

@@ -15,12 +15,17 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::content::{Format, Source};
 use crate::documentation;
 use crate::judge::clue::{self, Hints};
-use crate::judge::{Candidate, Judge, MemberName, Part, Value, key, owner, quiet};
+use crate::judge::{Candidate, Judge, MemberName, Part, Value, der, quiet};
 use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
 use crate::sieve::{self, Hit, Strip};
-use crate::syntax::{self, Field, Fields, ScopeId, Scopes, text::Blocks};
+use crate::syntax::{self, Field, Fields, ScopeId, Scopes, literal, text::Blocks};
 use crate::unwrap::{inline, stream};
+
+mod cover;
+mod keys;
+
+use cover::Cover;
 
 /// What one scan gathers.
 pub(crate) struct Scanner<'r> {
@@ -48,6 +53,8 @@ pub(crate) struct Scanner<'r> {
 const MOST_CANDIDATES: usize = 8192;
 /// Tokens of one rule in one KiB. Stops: a rule pack that reads a file out token by token.
 const MOST_PER_KIB: u32 = 16;
+/// The same of what is known by its name: no pack says its shape, and lists of logins are dense.
+const MOST_NAMED_PER_KIB: u32 = 64;
 /// Lines around a half of a key of which all values are read.
 const NEAR: usize = 24;
 /// Lines longer than this are read around their hits only.
@@ -117,44 +124,6 @@ impl Lines {
     }
 }
 
-/// Which stretches of a text have become fields.
-struct Cover {
-    starts: Vec<usize>,
-    ends: Vec<usize>,
-}
-
-impl Cover {
-    fn of(fields: &[Field]) -> Cover {
-        let mut ranges: Vec<(usize, usize)> = fields
-            .iter()
-            .filter(|f| !f.raw.is_empty())
-            .map(|f| (f.raw.start, f.raw.end))
-            .collect();
-        ranges.sort_unstable();
-        let mut furthest = 0;
-        let (starts, ends) = ranges
-            .into_iter()
-            .map(|(start, end)| {
-                furthest = end.max(furthest);
-                (start, furthest)
-            })
-            .unzip();
-        Cover { starts, ends }
-    }
-
-    fn holds(&self, start: usize, end: usize) -> bool {
-        let before = self.starts.partition_point(|&at| at <= start);
-        before > 0 && self.ends[before - 1] >= end
-    }
-
-    /// Whether a value begins between `at` and `end`.
-    fn begins(&self, at: usize, end: usize) -> bool {
-        self.starts
-            .get(self.starts.partition_point(|&start| start < at))
-            .is_some_and(|&s| s <= end)
-    }
-}
-
 impl<'r> Scanner<'r> {
     /// Notes that something was not read.
     pub(crate) fn skipped(&mut self, member: &MemberName, why: UnreadWhy) {
@@ -171,14 +140,14 @@ impl<'r> Scanner<'r> {
     /// Reads `text`. When it is `cut`, more follows: a token that touches its end is left to the
     /// next window.
     pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
-        self.work += text.len() as u64;
-        let mut hits = Vec::new();
-        let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
-        self.too_many |= sifted.too_many;
-        if cut {
-            hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
+        if region.depth == 0 && region.offset == 0 {
+            self.key_files(region, text);
         }
-        if hits.is_empty() && !syntax::always(region.format, text, sifted.foreign) {
+        let plain = inline::undressed(text).map(Zeroizing::new);
+        let text = plain.as_ref().map_or(text, |plain| plain.as_slice());
+        self.work += text.len() as u64;
+        let (hits, foreign) = self.hits(region, text, cut);
+        if hits.is_empty() && !syntax::always(region.format, text, foreign) {
             return;
         }
         let guessed;
@@ -238,6 +207,26 @@ impl<'r> Scanner<'r> {
         self.settle(found_before, scopes_before);
     }
 
+    /// What the sieve sees, and what stands beside names without a separator that it knows.
+    /// Beside them, whether letters of other scripts stand there.
+    fn hits(&mut self, region: &Region, text: &[u8], cut: bool) -> (Vec<Hit>, bool) {
+        let mut hits = Vec::new();
+        let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
+        self.too_many |= sifted.too_many;
+        if text.len() <= syntax::beside::LONGEST && takes_notes(region) {
+            let before = hits.len();
+            let strings = is_free(region.format);
+            syntax::beside::places(text, strings, self.rules, |at| hits.push(Hit::Name(at)));
+            if hits.len() > before {
+                hits.sort_by_key(Hit::at);
+            }
+        }
+        if cut {
+            hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
+        }
+        (hits, sifted.foreign)
+    }
+
     fn judge(&self, region: &Region, anonymous: bool, by_name: bool) -> Judge<'r> {
         Judge {
             rules: self.rules,
@@ -260,6 +249,13 @@ impl<'r> Scanner<'r> {
         });
         fresh.dedup_by(|b, a| a.order == b.order && a.part == b.part && a.value == b.value);
         let before = fresh.len();
+        let named = [
+            Engine::NamedPassword,
+            Engine::NamedSecret,
+            Engine::NamedToken,
+            Engine::UrlPassword,
+        ]
+        .map(|engine| self.rules.engine(engine));
         let mut dense: HashMap<(u64, u16), u32> = HashMap::new();
         fresh.retain(|found| {
             let Some(&rule) = found.rules.last().filter(|_| found.part == Part::Single) else {
@@ -267,7 +263,12 @@ impl<'r> Scanner<'r> {
             };
             let count = dense.entry((found.order >> 10, rule)).or_default();
             *count += 1;
-            *count <= MOST_PER_KIB
+            let most = if named.contains(&Some(rule)) {
+                MOST_NAMED_PER_KIB
+            } else {
+                MOST_PER_KIB
+            };
+            *count <= most
         });
         self.too_many |= fresh.len() < before;
         self.candidates.append(&mut fresh);
@@ -305,7 +306,7 @@ impl<'r> Scanner<'r> {
             bytes,
             scope: field.scope,
             encoding: &encoding,
-            sure: field.quoted || !region.code,
+            sure: field.quoted || !region.code || quiet::is_no_expression(bytes.trim_ascii()),
             loose: !field.quoted && plain,
             order: region.offset + start as u64,
             line: &line,
@@ -323,7 +324,7 @@ impl<'r> Scanner<'r> {
             && (matches!(begins, Some(b'{' | b'['))
                 && bytes.contains(&b'"')
                 && bytes.contains(&b':')
-                || escaped && bytes.contains(&b'\n'));
+                || escaped && bytes.trim_ascii().contains(&b'\n'));
         if document && region.depth < self.limits.depth {
             let mut inner = self.inside(region, value, 0, escaped.then_some(Encoding::Escaped));
             inner.format = syntax::sniff(bytes);
@@ -335,7 +336,11 @@ impl<'r> Scanner<'r> {
                 return self.decoded(region, value, judge, encoding, &decoded);
             }
         }
+        let before = self.candidates.len();
         judge.value(value, &mut self.candidates);
+        if let Some(text) = der::wrapped(bytes) {
+            self.unarmoured(value, before, text);
+        }
     }
 
     /// A text that an encoding held.
@@ -405,76 +410,6 @@ impl<'r> Scanner<'r> {
         }
     }
 
-    /// Private keys, wherever they stand.
-    fn keys(&mut self, region: &Region, text: &[u8], hits: &[Hit], lines: &Lines) {
-        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
-            return;
-        };
-        for hit in hits {
-            let Hit::Pem(at) = *hit else { continue };
-            let mut unescaped = Vec::new();
-            let limit = text.len().min(at + akwatch_proto::limits::LONGEST_SECRET);
-            let stop = memchr::memmem::find(&text[at..limit], b"-----END ").map_or(at, |n| at + n);
-            let escaped = memchr::memmem::find(&text[at..stop], b"\\n").is_some();
-            if escaped {
-                unescaped = inline::unescape(&text[at..(stop + 80).min(text.len())]);
-            }
-            let found = key::read(if escaped { &unescaped } else { &text[at..] });
-            unescaped.zeroize();
-            let Some(found) = found else { continue };
-            let first = lines.number(at);
-            let last = if escaped {
-                first
-            } else {
-                lines.number(at + found.length - 1)
-            };
-            let mut encoding = region.encoding.clone();
-            encoding.extend(escaped.then_some(Encoding::Escaped));
-            let end = if escaped {
-                (stop + 9).min(text.len())
-            } else {
-                at + found.length
-            };
-            let owner = owner::of(text, at..end, found.der.as_ref().map(|der| der.as_slice()));
-            let owned = owner
-                .as_ref()
-                .and_then(|owner| self.rules.engine(owner.engine));
-            let mut confidence = found.confidence.max(Confidence::Contextual);
-            if documentation::is_documentation(&region.member.name) {
-                confidence = found.confidence.min(confidence);
-            }
-            let mut proofs = found.proofs;
-            let mut public = None;
-            if let (Some(owner), Some(_)) = (owner, owned) {
-                if !owner.holds {
-                    confidence = Confidence::Contextual;
-                }
-                proofs.extend(owner.proofs);
-                public = Some(owner.id);
-            }
-            self.candidates.push(Candidate {
-                part: Part::Single,
-                value: Zeroizing::new(found.text),
-                rules: vec![owned.unwrap_or(rule)],
-                prefixed: false,
-                named: false,
-                hints: Hints::default(),
-                path: region.path.clone(),
-                stem: Vec::new(),
-                scope: region.scope,
-                line: first,
-                end_line: last,
-                member: Rc::clone(&region.member),
-                encoding,
-                order: region.offset + at as u64,
-                confidence,
-                proofs,
-                kind: Some(Kind::PrivateKey),
-                public,
-            });
-        }
-    }
-
     /// Long encoded runs that no field led to.
     fn wrapped(
         &mut self,
@@ -508,6 +443,18 @@ impl<'r> Scanner<'r> {
                 line: &line,
                 member: &region.member,
             };
+            // A string of several pieces.
+            let quote = range.start.checked_sub(1).map_or(0, |before| text[before]);
+            let joined = literal::is_quote(quote)
+                .then(|| literal::joined(text, range, quote))
+                .flatten();
+            let whole = joined.as_ref().map_or(bytes, |(_, whole)| whole);
+            let armoured = is_armoured(text, range.start);
+            if let Some(key) = der::wrapped(whole).filter(|_| !armoured) {
+                let before = self.candidates.len();
+                self.unarmoured(&value, before, key);
+                continue;
+            }
             let (encoding, decoded) = match judge.unwrapped(bytes) {
                 _ if bytes.contains(&b'\\') => (Encoding::Escaped, inline::unescape(bytes)),
                 Some(found) => found,
@@ -520,6 +467,29 @@ impl<'r> Scanner<'r> {
             self.decoded(region, &value, &judge, encoding, &decoded);
         }
     }
+}
+
+/// Whether a base64 text that begins at `start` is the body of a key with armour.
+fn is_armoured(text: &[u8], start: usize) -> bool {
+    memchr::memmem::find(&text[start.saturating_sub(160)..start], b"-----").is_some()
+}
+
+/// Whether commands may stand among a text's lines that its parser does not read as such. Manuals are
+/// full of them, and their flags hold examples.
+fn takes_notes(region: &Region) -> bool {
+    const MANUALS: [&[u8]; 5] = [b".rst", b".adoc", b".pod", b".texi", b".html"];
+    let name = &region.member.name;
+    !MANUALS.iter().any(|ending| name.ends_with(ending))
+        && (is_free(region.format)
+            || matches!(
+                region.format,
+                Format::Dotenv | Format::Ini | Format::Properties | Format::Toml | Format::Yaml
+            ))
+}
+
+/// Whether a format has no syntax of its own.
+fn is_free(format: Format) -> bool {
+    format.is_plain() || matches!(format, Format::Conf | Format::Directives)
 }
 
 /// Whether a field can be anything at all: told from its length, its name's last letters and what
@@ -578,6 +548,8 @@ fn around_hits(
     rules: &RuleSet,
 ) {
     let cover = Cover::of(&fields.fields);
+    // A shell's words are what its parser says; what other parsers do not name may be another format's.
+    let commands = syntax::are_commands(region.format);
     let plain = region.format.is_plain();
     let mut wanted: Vec<(usize, usize)> = Vec::new();
     for hit in hits {
@@ -587,7 +559,9 @@ fn around_hits(
         let covered = match hit {
             Hit::Token(token) => cover.holds(token.start, token.end),
             // A value may hold names and values of its own: `user:app,password:…`.
-            Hit::Name(at) => cover.begins(*at, range.end + 1),
+            Hit::Name(at) => cover
+                .begins(*at + 1, range.end)
+                .any(|field| commands || rules.names().may_say(&fields.fields[field].path)),
             Hit::Url(at) => cover.holds(*at, *at + 3),
             Hit::Pem(_) | Hit::Wrapped(_) => !plain,
         };
@@ -610,6 +584,7 @@ fn around_hits(
         fields,
     };
     let root = region.scope;
+    let parsed = reader.fields.fields.len();
     let mut blocks = Blocks::new(root, reader.fields);
     let mut next = 0;
     let mut done = 0;
@@ -635,6 +610,7 @@ fn around_hits(
             done = line + 1;
         }
     }
+    syntax::refine::name_values(text, parsed, reader.fields);
 }
 
 /// Whether the name before the separator at `at` is that of a secret half and a long value that no word is

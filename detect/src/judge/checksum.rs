@@ -18,8 +18,9 @@ pub(super) fn prove(kind: ProofKind, token: &[u8], proofs: &mut Vec<Proof>) -> V
         ProofKind::Base64Json => structure(base64_json(token), proofs),
         ProofKind::Base64Number => match base64_number(token) {
             true => structure(true, proofs),
-            // Two letters and a length are no evidence without the number.
-            false if !token.starts_with(b"BBDC-") => Verdict::Alien,
+            // Two letters and a length are no evidence without the number, unless what follows is
+            // no name of anything.
+            false if !token.starts_with(b"BBDC-") && !ends_by_chance(token) => Verdict::Alien,
             false => structure(false, proofs),
         },
         // Its documents do not say what the sum is over: what holds is proof, what fails is none.
@@ -214,6 +215,16 @@ fn base64_json(token: &[u8]) -> bool {
 
 /// A token whose first part is base64 of a number: a Discord bot's (its account), an Atlassian
 /// server's (twelve digits, `:`, twenty bytes).
+/// Whether the token's last part has both cases and digits, as no chain of names ends.
+fn ends_by_chance(token: &[u8]) -> bool {
+    let last = token.rsplit(|&b| b == b'.').next().unwrap_or_default();
+    let count = |is: fn(&u8) -> bool| last.iter().filter(|b| is(b)).count();
+    count(u8::is_ascii_uppercase) >= 3
+        && count(u8::is_ascii_lowercase) >= 3
+        && count(u8::is_ascii_digit) >= 2
+        && super::quiet::is_chance(last)
+}
+
 fn base64_number(token: &[u8]) -> bool {
     let body = token.strip_prefix(b"BBDC-").unwrap_or(token);
     let (first, account) = match memchr::memchr(b'.', body) {

@@ -106,11 +106,18 @@ fn armour(text: &[u8]) -> Armour {
         if line.is_empty() {
             continue;
         }
+        let header = is_header(line);
+        // A log puts the time before each line.
+        let end = memchr::memmem::find(line, b"-----END").unwrap_or(0);
+        let line = match line.iter().rposition(u8::is_ascii_whitespace) {
+            _ if end > 0 => &line[end..],
+            Some(blank) if !header && !line.starts_with(b"-----") => &line[blank + 1..],
+            _ => line,
+        };
         if !armour.lines.is_empty() {
             armour.lines.push(b'\n');
         }
         armour.lines.extend_from_slice(line);
-        let header = memchr::memchr(b':', line).is_some();
         armour.encrypted |= header && memchr::memmem::find(line, b"ENCRYPTED").is_some();
         if !header && !line.starts_with(b"-----") && !line.starts_with(b"=") {
             let inner = line.iter().copied();
@@ -120,6 +127,17 @@ fn armour(text: &[u8]) -> Armour {
         }
     }
     armour
+}
+
+/// `Name: value` of an armour's head.
+fn is_header(line: &[u8]) -> bool {
+    memchr::memchr(b':', line).is_some_and(|colon| {
+        colon > 0
+            && matches!(line.get(colon + 1), None | Some(b' '))
+            && line[..colon]
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+    })
 }
 
 /// OpenSSH's container names its cipher first.

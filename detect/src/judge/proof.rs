@@ -128,6 +128,7 @@ fn jwt(token: &[u8], proofs: &mut Vec<Proof>) -> Verdict {
         proofs.push(Proof::Structure { holds: false });
         return Verdict::Fails;
     };
+    let signed = parts.next().is_some_and(|signature| !signature.is_empty());
     let holds = header.starts_with(b"{")
         && memchr::memmem::find(&header, b"\"alg\"").is_some()
         && payload.starts_with(b"{")
@@ -142,10 +143,12 @@ fn jwt(token: &[u8], proofs: &mut Vec<Proof>) -> Verdict {
             .collect();
         proofs.extend(expires(&digits));
     }
-    if holds {
-        Verdict::Holds
-    } else {
-        Verdict::Fails
+    match holds {
+        true if signed => Verdict::Holds,
+        // Cut before its signature, or accepted without one.
+        true => Verdict::Lowers,
+        false if signed => Verdict::Fails,
+        false => Verdict::Alien,
     }
 }
 

@@ -319,6 +319,15 @@ pub(crate) fn is_wordy_body(value: &[u8]) -> bool {
     is_wordy(value) && ngram::wordiness(value).is_none_or(|score| score > floor)
 }
 
+/// Whether digits or capitals inside words make a body more than a name.
+pub(crate) fn is_varied(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let upper = value.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let lower = value.iter().filter(|b| b.is_ascii_lowercase()).count();
+    digits >= 2 && (upper == 0 || lower == 0 || upper * 8 >= lower) && value.len() >= 16
+        || (digits >= 1 && upper >= 2 && lower >= 2 && value.len() >= 20)
+}
+
 /// How often letters, capitals, digits and others take turns.
 fn changes(value: &[u8]) -> usize {
     let kind = |b: u8| match b {
@@ -360,6 +369,107 @@ pub(crate) fn is_strong_secret(value: &[u8]) -> bool {
         && !matches!(value, [b'M', b'C'..=b'I', ..])
         && !is_path(value)
         && entropy(value) >= 3.6
+}
+
+/// The same with one digit, where letters change as no word's do.
+pub(crate) fn is_scattered_secret(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    (16..=200).contains(&value.len())
+        && value
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        && count(u8::is_ascii_digit) >= 1
+        && count(u8::is_ascii_uppercase) >= 4
+        && count(u8::is_ascii_lowercase) >= 4
+        && changes(value) * 5 >= value.len() * 2
+        && entropy(value) >= 3.6
+        && is_chance(value)
+        && !value.starts_with(b"AAAA")
+}
+
+/// Letters, digits and marks in no order, as a generator of passwords strings them together: what
+/// stands in an expression or a pattern has words, calls or ranges in it.
+pub(crate) fn is_keyboard_noise(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    let kinds = [
+        count(u8::is_ascii_lowercase),
+        count(u8::is_ascii_uppercase),
+        count(u8::is_ascii_digit),
+    ];
+    let expression = value
+        .windows(4)
+        .any(|four| four[3] == b'(' && four[..3].iter().all(u8::is_ascii_alphabetic));
+    let pattern = [
+        &b"..."[..],
+        b"a-z",
+        b"A-Z",
+        b"0-9",
+        b"://",
+        b"</",
+        b"=>",
+        b".*",
+        b".+",
+    ];
+    // What encodings are made of, and what escapes it, is no noise.
+    let marks = value
+        .iter()
+        .filter(|b| b.is_ascii_punctuation() && !b"+/=_-\\".contains(b))
+        .count();
+    // An address's query, a connection string, attributes.
+    let pairs = value
+        .windows(3)
+        .filter(|three| three[1] == b'=' && three[0].is_ascii_alphanumeric() && three[2] != b'=')
+        .count();
+    (16..=256).contains(&value.len())
+        && pairs < 2
+        && value.iter().all(u8::is_ascii_graphic)
+        && marks >= 3
+        && kinds.iter().filter(|&&count| count >= 2).count() >= 2
+        && changes(value) * 5 >= value.len() * 2
+        && entropy(value) >= 3.6
+        && !expression
+        && !pattern.iter().any(|piece| holds(value, piece))
+        && !is_placeholder(value)
+}
+
+/// Whether what stands unquoted in source code can be no expression of any language: files are named
+/// for one language and hold the settings of another, and notes are kept beside code.
+pub(crate) fn is_no_expression(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    let (upper, lower, digits) = (
+        count(u8::is_ascii_uppercase),
+        count(u8::is_ascii_lowercase),
+        count(u8::is_ascii_digit),
+    );
+    let plain = value
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"+/=_-".contains(b));
+    let marked = value.windows(3).any(|three| {
+        b"!@#%^~".contains(&three[1])
+            && three[0].is_ascii_alphanumeric()
+            && three[2].is_ascii_alphanumeric()
+    }) || value.last().is_some_and(|last| b"!@#%^~".contains(last));
+    let numeral = value.first().is_some_and(u8::is_ascii_digit)
+        && !value.starts_with(b"0x")
+        && upper + lower >= 3
+        && digits >= 2
+        && changes(value) >= 4;
+    let scattered = plain
+        && value.len() >= 16
+        && upper >= 3
+        && lower >= 3
+        && digits >= 3
+        && changes(value) * 3 >= value.len();
+    let digest = value.len() >= 32 && is_hex(value) && digits >= 8 && upper + lower >= 6;
+    let short = value.len() < akwatch_proto::limits::SHORTEST_PASSWORD;
+    let mixed = upper >= 1 && lower >= 1 && digits >= 1;
+    !short
+        && value.iter().all(u8::is_ascii_graphic)
+        && ((marked && mixed && !value.contains(&b'.'))
+            || (plain && numeral)
+            || scattered
+            || digest)
+        && !is_wordy(value)
 }
 
 /// A value of fewer than sixteen bytes beside a name such as `token`: three kinds of characters, and no
@@ -499,6 +609,7 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
     let odd = value
         .iter()
         .any(|&b| b.is_ascii_whitespace() || b.is_ascii_control());
+    let noise = is_keyboard_noise(value);
     let code = value.starts_with(b"/")
         || value.starts_with(b"-")
         || value.ends_with(b":")
@@ -515,7 +626,7 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         || value.starts_with(b"{SSHA}")
         || value.starts_with(b"*") && is_hex(&value[1..]);
     !(odd
-        || code
+        || (code && !noise)
         || spoken
         || crypt
         || WORDS.contains(&folded.as_slice())

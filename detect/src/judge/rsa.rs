@@ -5,6 +5,8 @@
 
 use md5::{Digest, Md5};
 
+use super::der::{BIT_STRING, INTEGER, OCTET_STRING, SEQUENCE, element};
+
 /// MD5 of the public half of the private key in `der` (PKCS #8, or PKCS #1).
 pub(crate) fn fingerprint(der: &[u8]) -> Option<[u8; 16]> {
     let (mut inner, _) = element(der, SEQUENCE)?;
@@ -30,30 +32,10 @@ pub(crate) fn is_whole(der: &[u8]) -> bool {
     element(der, SEQUENCE).is_some_and(|(_, rest)| rest.is_empty())
 }
 
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const SEQUENCE: u8 = 0x30;
 /// `AlgorithmIdentifier { rsaEncryption, NULL }`, RFC 8017.
 const RSA_ENCRYPTION: &[u8] = &[
     0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 ];
-
-/// The content of the element of type `tag` at the start of `der`, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = der.split_first()?;
-    let (&length, rest) = rest.split_first().filter(|_| first == tag)?;
-    let (length, rest) = match length {
-        0x00..=0x7f => (usize::from(length), rest),
-        0x81..=0x83 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            let length = bytes.iter().fold(0, |sum, &b| sum << 8 | usize::from(b));
-            (length, rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
 
 fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len())

@@ -105,6 +105,52 @@ pub(crate) struct Names {
     speaking_four: Gate,
 }
 
+/// Words behind a name that say which one it is, and nothing of what it holds. The sieve asks for the
+/// first [`SOUGHT`]; the others end too many names of source code to be worth a look by themselves.
+const QUALIFIERS: [&[u8]; 30] = [
+    b"prod",
+    b"production",
+    b"prd",
+    b"dev",
+    b"development",
+    b"staging",
+    b"stage",
+    b"stg",
+    b"uat",
+    b"qa",
+    b"local",
+    b"live",
+    b"primary",
+    b"secondary",
+    b"backup",
+    b"master",
+    b"slave",
+    b"value",
+    b"val",
+    b"string",
+    b"str",
+    b"text",
+    b"plain",
+    b"test",
+    b"testing",
+    b"default",
+    b"new",
+    b"old",
+    b"current",
+    b"internal",
+];
+const SOUGHT: usize = 18;
+
+/// What people write right before a short word for password: `MYSQLPASS`, `rootpwd`.
+const LOGINS: [&str; 64] = [
+    "account", "admin", "app", "auth", "backup", "bind", "cert", "client", "db", "default",
+    "docker", "elastic", "email", "es", "ftp", "git", "harbor", "http", "imap", "jdbc", "jenkins",
+    "kafka", "key", "ldap", "local", "login", "mail", "mariadb", "master", "mongo", "mq", "mssql",
+    "my", "mysql", "nacos", "new", "old", "oracle", "pg", "postgres", "proxy", "rabbit",
+    "rabbitmq", "redis", "registry", "remote", "repl", "root", "sa", "server", "sftp", "smtp",
+    "sql", "ssh", "store", "svn", "sys", "test", "user", "vpn", "web", "wifi", "wlan", "zk",
+];
+
 /// Names up to this length need a word boundary before them.
 const SHORT: usize = 4;
 /// Bytes of a key that are looked at, from its end.
@@ -156,6 +202,9 @@ impl Names {
         names.speaking.mark(*b"\0lue");
         names.speaking_four.mark(*b"\0lue");
         names.speaking_four.mark(*b"alue");
+        for word in &QUALIFIERS[..SOUGHT] {
+            names.mark(word, true);
+        }
         names.extend(Role::Id, &raw.id);
         names.extend(Role::Secret, &raw.secret);
         names.extend(Role::Token, &raw.token);
@@ -163,6 +212,10 @@ impl Names {
         names.extend(Role::Expiry, &raw.expiry);
         names.extend(Role::Password, &raw.password);
         names.extend(Role::Vendor, &raw.vendor);
+        let logins = LOGINS.map(str::to_owned);
+        for half in ["pass", "pwd", "pw", "psw"] {
+            names.extend_glued(Role::Password, &logins, half);
+        }
         for name in &raw.not {
             let name = fold(name.as_bytes());
             let weight = name.len();
@@ -393,6 +446,22 @@ impl Names {
             .and_then(|known| known.role)
     }
 
+    /// The same of a name behind which a word says which one it is: `DB_PASSWORD_PROD`.
+    pub(crate) fn says_which(&self, text: &[u8], part: impl Fn(u8) -> bool) -> Option<Role> {
+        let text = text.trim_ascii_end();
+        let text =
+            &text[..text.len() - text.iter().rev().take_while(|b| b.is_ascii_digit()).count()];
+        let rest = QUALIFIERS[..SOUGHT].iter().find_map(|word| {
+            let at = text.len().checked_sub(word.len())?;
+            let (rest, last) = text.split_at(at);
+            let bounded = rest.last().is_some_and(|&byte| is_separator(byte))
+                || (last.first().is_some_and(u8::is_ascii_uppercase)
+                    && rest.last().is_some_and(u8::is_ascii_lowercase));
+            (bounded && last.eq_ignore_ascii_case(word)).then_some(rest)
+        })?;
+        self.says(rest, part)
+    }
+
     /// Whether no known name ends like the letters at the end of `text`, of which one separator is left
     /// out: told in one comparison for each name with the same last four, since most words that share
     /// those are others.
@@ -440,9 +509,24 @@ impl Names {
             .flat_map(|(_, ending)| self.ending_so(ending))
     }
 
-    /// The longest known ending of the name: its role, where it begins, how long it is.
+    /// The longest known ending of the name: its role, where it begins, how long it is. A word that says
+    /// which one of several may follow: `DB_PASSWORD_PROD`, `tokenValue`.
     fn find(&self, folded: &Folded) -> Option<(Role, usize, usize)> {
         let name = strip_number(folded.text());
+        if let Some(found) = self.ending(folded, name) {
+            return Some(found);
+        }
+        let which = QUALIFIERS.iter().find(|word| {
+            let at = name.len().saturating_sub(word.len());
+            at > 1 && name.ends_with(word) && folded.starts[at]
+        })?;
+        let rest = strip_number(&name[..name.len() - which.len()]);
+        self.ending(folded, rest).filter(|(role, _, weight)| {
+            *weight > SHORT && matches!(role, Role::Password | Role::Bearer | Role::Secret)
+        })
+    }
+
+    fn ending(&self, folded: &Folded, name: &[u8]) -> Option<(Role, usize, usize)> {
         for known in self.candidates(last_four(name)) {
             if !name.ends_with(&known.name) {
                 continue;

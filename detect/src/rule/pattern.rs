@@ -61,7 +61,7 @@ pub(crate) const NAME_PART: ByteSet = ByteSet::of(&[
     (0x80, 0xff),
 ]);
 
-const CLASSES: [(&str, ByteSet); 20] = [
+const CLASSES: [(&str, ByteSet); 21] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
     ("lower", ByteSet::of(&[(b'a', b'z')])),
     ("upper", ByteSet::of(&[(b'A', b'Z')])),
@@ -136,6 +136,21 @@ const CLASSES: [(&str, ByteSet); 20] = [
     (
         "lowdash",
         ByteSet::of(&[(b'0', b'9'), (b'a', b'z'), (b'-', b'-')]),
+    ),
+    // What Django's generator of secret keys draws from.
+    (
+        "django",
+        ByteSet::of(&[
+            (b'0', b'9'),
+            (b'a', b'z'),
+            (b'!', b'!'),
+            (b'#', b'&'),
+            (b'(', b'+'),
+            (b'-', b'-'),
+            (b'=', b'='),
+            (b'@', b'@'),
+            (b'^', b'_'),
+        ]),
     ),
     // The version and the month in keys with Microsoft's signature.
     (

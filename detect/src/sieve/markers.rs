@@ -1,10 +1,11 @@
 //! Literals that are searched everywhere, all in one pass: what shapes hold that have no beginning of
-//! their own, beginnings that are too short or too odd for the gates, and a PEM's first line.
+//! their own, beginnings that are too short or too odd for the gates, and how private keys begin.
 
 use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, Input, Span};
 use memchr::memmem::Finder;
 
+use crate::judge::{jwk, putty};
 use crate::rule::Anchor;
 use crate::unwrap::inline;
 
@@ -14,14 +15,14 @@ pub(super) struct Marker {
     literal: Vec<u8>,
     /// Where the piece of it begins that is searched.
     piece: usize,
-    /// The shapes that hold it, each with its place in them; none for a PEM and for armour.
+    /// The shapes that hold it, each with its place in them; none for a key and for armour.
     pub(super) shapes: Vec<(Anchor, usize)>,
 }
 
 impl Marker {
     /// Whether it is how a private key begins.
-    pub(super) fn is_pem(&self) -> bool {
-        self.literal == PEM
+    pub(super) fn is_key(&self) -> bool {
+        KEYS.contains(&self.literal.as_slice())
     }
 }
 
@@ -46,6 +47,8 @@ enum Search {
 const TOGETHER: usize = 3;
 /// How a PEM's first line begins.
 const PEM: &[u8] = b"-----BEG";
+/// How private keys begin, or what they say of themselves.
+const KEYS: [&[u8]; 4] = [PEM, jwk::KEY_TYPE, jwk::RSA_VALUE, putty::BEGINNING];
 
 impl Markers {
     pub(super) fn new() -> Markers {
@@ -54,8 +57,7 @@ impl Markers {
             search: Search::Nothing,
             short: Vec::new(),
         };
-        markers.add(PEM, Vec::new());
-        for armour in inline::ARMOURS {
+        for armour in KEYS.into_iter().chain(inline::ARMOURS) {
             markers.add(armour, Vec::new());
         }
         markers

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{Fields, ScopeId, flow, shell};
+use super::{Fields, ScopeId, flow, literal, shell};
 use crate::rule::Fnv;
 
 /// What a format does with its lines.
@@ -199,13 +199,20 @@ impl Keyed<'_, '_, '_> {
             // npm's names begin with a registry: `//host/:_authToken=…`.
             let colon = self.style.colon && !line.starts_with(b"//");
             if byte == b'=' || (byte == b':' && colon) {
+                // `password: Option<&str> = "…"` is a statement.
+                if byte == b':' && is_typed(&line[at + 1..]) {
+                    return None;
+                }
                 break at;
             }
             if byte == b'\\' {
                 at += 1;
             } else if self.style.blank && byte.is_ascii_whitespace() {
                 let rest = line[at..].trim_ascii_start();
-                if !matches!(rest.first(), Some(b'=' | b':')) {
+                // `name '= value`, half edited.
+                let quote = |b: &&u8| matches!(b, b'"' | b'\'' | b'`');
+                let marks = rest.iter().take(4).take_while(quote).count();
+                if !matches!(rest.get(marks), Some(b'=' | b':')) {
                     let value = end - rest.len();
                     return (at > 0).then_some((start..start + at, value));
                 }
@@ -214,9 +221,14 @@ impl Keyed<'_, '_, '_> {
         };
         let raw = line[..length].trim_ascii_end();
         let quotes = usize::from(matches!(raw.first(), Some(b'"' | b'\'')));
-        let tail = usize::from(quotes == 1 && raw.len() > 1 && raw.last() == raw.first());
+        let odd = |b: &&u8| matches!(b, b'"' | b'\'' | b'`' | b' ' | b'\t');
+        let tail = raw[quotes..].iter().rev().take_while(odd).count();
         let key = start + quotes..start + raw.len() - tail;
-        (key.start < key.end && key.len() <= 256).then_some((key, start + length + 1))
+        // A command or a statement among the pairs is read as what it is.
+        let odd = |b: &u8| matches!(b, b'"' | b'\'' | b'`' | b'(' | b'{' | b';' | b'|');
+        let name = &self.text[key.clone()];
+        let is_key = !name.is_empty() && name.len() <= 256 && !name.iter().any(odd);
+        is_key.then_some((key, start + length + 1))
     }
 
     fn value(
@@ -230,7 +242,7 @@ impl Keyed<'_, '_, '_> {
         if self.text[start..end].starts_with(b"=") || self.text[start..end].starts_with(b">") {
             start += 1;
         }
-        while start < end && matches!(self.text[start], b' ' | b'\t') {
+        while start < end && matches!(self.text[start], b' ' | b'\t' | 0x0b | 0x0c) {
             start += 1;
         }
         if start >= end {
@@ -251,8 +263,21 @@ impl Keyed<'_, '_, '_> {
             }
             return next;
         }
+        if let Some(word) = literal::cluttered(self.text, start..end) {
+            self.fields.add(path, word, self.block, false);
+            return next;
+        }
+        // A program's string among settings: `b"…"`, `("…")`.
+        let bracket = usize::from(self.text[start] == b'(');
+        if bracket + literal::prefix(&self.text[start + bracket..end]) > 0
+            && let Some((raw, decoded)) = literal::string(self.text, start + bracket, end)
+            && raw.end < end
+        {
+            self.fields.add_decoded(path, raw, decoded, self.block);
+            return next;
+        }
         match self.text[start] {
-            quote @ (b'"' | b'\'') => self.quoted(path, quote, start, end, next),
+            quote @ (b'"' | b'\'' | b'`') => self.quoted(path, quote, start, end, next),
             b'[' | b'{' if self.style.collections => {
                 flow::parse(self.text, start..end, path, self.block, self.fields);
                 next
@@ -363,6 +388,16 @@ impl Keyed<'_, '_, '_> {
         });
         next
     }
+}
+
+/// Whether a type and the string that is assigned follow a colon.
+fn is_typed(rest: &[u8]) -> bool {
+    let kind = |b: &&u8| b.is_ascii_alphanumeric() || b"_.&'<>[]?*| ".contains(b);
+    let length = rest.iter().take(48).take_while(kind).count();
+    let value = rest[length..]
+        .strip_prefix(b"=")
+        .map(<[u8]>::trim_ascii_start);
+    length > 2 && value.is_some_and(|value| literal::is_quote(*value.first().unwrap_or(&0)))
 }
 
 /// A unit's `%%` is one: other specifiers stay as they stand.

@@ -104,9 +104,15 @@ fn stem<'a>(key: &'a [u8], words: &[&[u8]]) -> Option<&'a [u8]> {
     })
 }
 
+/// A key without an element's name before it: `<add key=`.
+fn own_word(path: &[u8]) -> &[u8] {
+    let key = last(path);
+    memchr::memrchr(b' ', key).map_or(key, |blank| &key[blank + 1..])
+}
+
 /// `{name: COS_SECRET_KEY, value: …}`, Hadoop's `<name>` and `<value>`, a table's `config_key` and
 /// `config_value`.
-fn name_values(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+pub(crate) fn name_values(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     const NAMES: [&[u8]; 7] = [
         b"name",
         b"key",
@@ -120,7 +126,7 @@ fn name_values(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     const PLAIN: usize = 16;
     let mut names: HashMap<(ScopeId, Vec<u8>), usize> = HashMap::new();
     for (at, field) in fields.fields.iter().enumerate().skip(first) {
-        let key = last(&field.path);
+        let key = own_word(&field.path);
         if key.len() > PLAIN * 2 {
             continue;
         }
@@ -134,7 +140,7 @@ fn name_values(text: &[u8], first: usize, fields: &mut Fields<'_>) {
         return;
     }
     for at in first..fields.fields.len() {
-        let key = last(&fields.fields[at].path);
+        let key = own_word(&fields.fields[at].path);
         let Some(stem) = stem(key, &VALUES).filter(|stem| stem.len() <= PLAIN) else {
             continue;
         };

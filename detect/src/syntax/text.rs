@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use akwatch_proto::limits;
 
-use super::{DEEPEST, Fields, ScopeId};
+use super::literal::{self, is_quote};
+use super::{DEEPEST, Fields, ScopeId, beside};
 use crate::rule::Fnv;
 
 /// Tracks the block that a line belongs to.
@@ -89,6 +90,9 @@ const MOST_PAIRS: usize = 4096;
 /// Reads the pairs of the line `text[range]`.
 pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
     two_words(text, range.clone(), blocks, fields);
+    if text.len() <= beside::LONGEST {
+        beside::line(text, &range, blocks, fields);
+    }
     let mut at = range.start;
     let mut pairs = 0;
     while at < range.end && pairs < MOST_PAIRS {
@@ -122,8 +126,9 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         at = at.max(raw.start);
         if quoted {
             at = raw.end;
-            if let Some((name, default)) = defaulted(text, &raw) {
-                fields.add(&text[name], default, scope, true);
+            if let Some((own, default)) = defaulted(text, &raw) {
+                fields.add(&text[name.clone()], default.clone(), scope, true);
+                fields.add(&text[own], default, scope, true);
             }
             if decoded.is_none() {
                 let start = raw.start;
@@ -135,7 +140,8 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         } else {
             // A driver's string goes on behind the bracket that ended it here.
             if text.get(raw.end) == Some(&b'(') {
-                let rest = &text[raw.start..range.end.min(raw.start + 512)];
+                let rest = text.get(raw.start..range.end.min(raw.start + 512));
+                let rest = rest.unwrap_or_default();
                 let length = rest.iter().position(u8::is_ascii_whitespace);
                 let start = raw.start;
                 held(
@@ -145,6 +151,9 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
                         fields.add(path, start + part.start..start + part.end, scope, true);
                     },
                 );
+            }
+            if let Some((default, decoded)) = literal::fallback(&text[..range.end], raw.end) {
+                fields.add_decoded(&text[name.clone()], default, decoded, scope);
             }
             fields.add(&text[name], raw, scope, false);
         }
@@ -164,10 +173,15 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
     while at < end && matches!(text[at], b' ' | b'\t' | 0x0b | 0x0c) {
         at += 1;
     }
-    // Prefixes of string literals: b"", r"", @"", L"".
-    if at + 1 < end && matches!(text[at], b'b' | b'r' | b'@' | b'L' | b'u') && text[at + 1] == b'"'
-    {
-        at += 1;
+    let (at, end) = match byte {
+        b'=' | b':' => literal::next_line(text, at, end),
+        _ => (at, end),
+    };
+    let start = at;
+    let at = at + literal::prefix(&text[at..end]);
+    if matches!(text[..end].get(at), Some(b'=')) && matches!(byte, b'=' | b':') {
+        let word = literal::cluttered(text, at..end)?;
+        return Some((word, None, false));
     }
     match text[..end].get(at)? {
         // An escaped quote: a string inside a string.
@@ -176,17 +190,21 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
             let length = memchr::memchr(b'\\', &text[start..end])?;
             Some((start..start + length, None, true))
         }
-        &quote @ (b'"' | b'\'' | b'`') => {
-            let (raw, decoded) = super::flow::quoted(&text[..end], at + 1, quote);
-            if !raw.is_empty() {
-                return Some((raw, decoded, true));
+        &quote if is_quote(quote) => {
+            if let Some(word) = literal::cluttered(text, at..end) {
+                return Some((word, None, false));
             }
-            // `=""key`: what a careless edit or a log left before a value too long to be a word.
-            let odd =
-                |b: &&u8| matches!(b, b' ' | b'\t' | 0x0b | 0x0c | b'=' | b'"' | b'\'' | b'`');
-            let start = at + text[at..end].iter().take(8).take_while(odd).count();
-            let length = bare_length(&text[start..end]);
-            (length >= 16).then_some((start..start + length, None, false))
+            let (raw, decoded) = literal::string(text, start, end)?;
+            Some((raw, decoded, true))
+        }
+        // A reference with a default, as a whole.
+        b'$' if text[at..end].starts_with(b"${") => {
+            let length = memchr::memchr(b'}', &text[at..end])? + 1;
+            Some((at..at + length, None, true))
+        }
+        b'[' if text[at..end].starts_with(b"[[") => {
+            let length = memchr::memmem::find(&text[at + 2..end], b"]]")?;
+            Some((at + 2..at + 2 + length, None, true))
         }
         _ if matches!(byte, b'(' | b',') => None,
         _ => {
@@ -217,7 +235,7 @@ fn defaulted(text: &[u8], raw: &Range<usize>) -> Option<(Range<usize>, Range<usi
 }
 
 /// How far a value without quotes goes.
-fn bare_length(text: &[u8]) -> usize {
+pub(crate) fn bare_length(text: &[u8]) -> usize {
     let stop = |b: &u8| {
         b.is_ascii_whitespace()
             || matches!(b, b',' | b';' | b'"' | b'\'' | b'`' | b'<' | b'>')
@@ -246,6 +264,8 @@ fn is_between(byte: u8) -> bool {
             | b')'
             | b'|'
             | b'!'
+            | b'*'
+            | b'['
     )
 }
 
@@ -263,6 +283,10 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
         end -= 1;
     }
     let quoted = end < separator && matches!(text[end], b'"' | b'\'' | b'`');
+    // `Password { get; set; } = "…"`.
+    if text[separator] == b'=' && end > floor && text[end - 1] == b'}' {
+        return typed(text, floor..end);
+    }
     let part = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$') || byte >= 0x80
     };
@@ -281,7 +305,13 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     // `setopt(handle, PASSWORD, "…")`: a constant names its neighbour, any other word does not.
     let name = &text[begin..end];
     let constant = name.len() >= 6 && name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
-    if text[separator] == b',' && !quoted && !constant {
+    let tuple = begin > floor && text[begin - 1] == b'{';
+    if text[separator] == b',' && !quoted && !constant && !tuple {
+        return None;
+    }
+    // The last word of a string is no name of the next.
+    let whole = begin > floor && is_quote(text[begin - 1]);
+    if text[separator] == b',' && quoted && !whole {
         return None;
     }
     // `password: string = …`: a type stands between.
@@ -290,24 +320,23 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
         .take(8)
         .find(|b| **b != b' ')
         .is_some_and(|b| matches!(b, b'"' | b'\'' | b'`' | b'@'));
-    let letters = text[begin..end]
-        .iter()
-        .all(|b| b.is_ascii_alphabetic() || *b == b'.');
-    if text[separator] == b'=' && !quoted && string && letters {
-        let before = text[floor..begin].trim_ascii_end();
-        let typed = before
-            .strip_suffix(b":")
-            .filter(|rest| !rest.ends_with(b":"));
-        if let Some(rest) = typed {
-            let rest = rest.trim_ascii_end();
-            let length = rest.iter().rev().take_while(|&&b| part(b)).count();
-            if length > 0 {
-                return Some(floor + rest.len() - length..floor + rest.len());
-            }
-        }
+    if text[separator] == b'='
+        && !quoted
+        && string
+        && let Some(name) = typed(text, floor..end)
+    {
+        return Some(name);
     }
-    // `secret key: …` in prose: one more word.
-    if !quoted && end - begin <= 6 && begin > floor + 1 && text[begin - 1] == b' ' {
+    // `secret key: …`, `unseal key 2: …` in prose: up to two more words.
+    for _ in 0..2 {
+        let short = text[begin..end]
+            .iter()
+            .position(|b| *b == b' ')
+            .unwrap_or(end - begin)
+            <= 6;
+        if quoted || !short || begin <= floor + 1 || text[begin - 1] != b' ' {
+            break;
+        }
         let mut word = begin - 1;
         while word > floor && part(text[word - 1]) {
             word -= 1;
@@ -315,6 +344,46 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
         begin = word.min(begin);
     }
     Some(begin..end)
+}
+
+/// The name before its type: `password: Option<&str> = …`, `Dim password As String = …`,
+/// `string Password { get; set; } = …`.
+fn typed(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+    let part =
+        |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'$') || **b >= 0x80;
+    let before = &text[range.clone()];
+    let kind = |b: &&u8| b.is_ascii_alphanumeric() || b"_.&'<>[]?*| ".contains(b);
+    let rest = match before
+        .strip_suffix(b"String")
+        .or(before.strip_suffix(b"string"))
+    {
+        Some(rest)
+            if rest.len() > 4 && rest.trim_ascii_end().to_ascii_lowercase().ends_with(b" as") =>
+        {
+            let rest = rest.trim_ascii_end();
+            &rest[..rest.len() - 2]
+        }
+        _ => match before
+            .strip_suffix(b"}")
+            .and_then(|_| memchr::memrchr(b'{', before))
+        {
+            Some(brace) => &before[..brace],
+            None => {
+                let length = before.iter().rev().take(48).take_while(kind).count();
+                let rest = before[..before.len() - length].strip_suffix(b":")?;
+                if rest.ends_with(b":") || length == 0 {
+                    return None;
+                }
+                rest
+            }
+        },
+    };
+    let rest = rest.trim_ascii_end();
+    let length = rest.iter().rev().take_while(part).count();
+    // `$env:NAME`.
+    let name = rest.len() - length..rest.len();
+    (length > 0 && !rest[name.clone()].starts_with(b"$"))
+        .then(|| range.start + name.start..range.start + name.end)
 }
 
 /// The colon of Chinese texts, U+FF1A.

@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::judge::der;
+
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -71,9 +73,12 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
         let holds = |bytes: Vec<u8>| is_texty(&bytes) || is_container(&bytes);
         return hex_head(head) && hex(head).is_some_and(holds);
     }
-    STANDARD
-        .decode(head)
-        .is_ok_and(|bytes| is_texty(&bytes) || is_container(&bytes))
+    STANDARD.decode(head).is_ok_and(|bytes| is_worth(&bytes))
+}
+
+/// Whether what a run decodes to is worth decoding all of it.
+fn is_worth(head: &[u8]) -> bool {
+    is_texty(head) || is_container(head) || der::may_begin(head)
 }
 
 /// Whether a value without a telling name may decode to text, judged by its first bytes: nearly all
@@ -98,7 +103,7 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
         }
         three.copy_from_slice(&word.to_be_bytes()[1..]);
     }
-    is_texty(&bytes) || is_container(&bytes)
+    is_worth(&bytes)
 }
 
 /// What a character of either alphabet of base64 stands for.
@@ -208,6 +213,50 @@ pub(crate) fn is_texty(bytes: &[u8]) -> bool {
         || (nul * 2 >= bytes.len() - 2 && odd == nul)
 }
 
+/// What introduces a terminal's control sequence, ECMA-48.
+const CONTROL: &[u8] = b"\x1b[";
+
+/// The text with blanks where a terminal's control sequences were, and quotes where a page's names for
+/// them were, so that all else stays where it was: logs of pipelines are coloured, and what `ESC[93m`
+/// touches would else be one word with its `m`. Nothing if there are none.
+pub(crate) fn undressed(text: &[u8]) -> Option<Vec<u8>> {
+    let coloured = memchr::memchr(CONTROL[0], text)
+        .and_then(|first| Some(first + memchr::memmem::find(&text[first..], CONTROL)?));
+    // Marked texts are read as such, and undo them where they stand.
+    let marked = text.trim_ascii_start().starts_with(b"<");
+    let quoted = memchr::memmem::find(text, QUOTE).filter(|_| !marked);
+    let mut plain = coloured.or(quoted).map(|_| text.to_vec())?;
+    let controls = coloured.into_iter().flat_map(|first| {
+        memchr::memmem::find_iter(&text[first..], CONTROL).map(move |at| first + at)
+    });
+    for at in controls {
+        // Parameters and intermediate bytes, then one final byte.
+        let length = text[at + 2..]
+            .iter()
+            .take(24)
+            .take_while(|b| matches!(b, 0x20..=0x3f))
+            .count();
+        let last = at + 2 + length;
+        if matches!(text.get(last), Some(0x40..=0x7e)) {
+            plain[at..=last].fill(b' ');
+        }
+    }
+    let quotes = quoted.into_iter().flat_map(|first| {
+        memchr::memmem::find_iter(&text[first..], QUOTE).map(move |at| first + at)
+    });
+    for at in quotes {
+        // The quote stands beside what it encloses.
+        let end = at + QUOTE.len();
+        let opens = text.get(end).is_some_and(u8::is_ascii_alphanumeric);
+        plain[at..end].fill(b' ');
+        plain[if opens { end - 1 } else { at }] = b'"';
+    }
+    Some(plain)
+}
+
+/// How a page writes a quote inside an attribute.
+const QUOTE: &[u8] = b"&quot;";
+
 /// Decodes base64 of either alphabet, padded or not, blanks ignored.
 pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let clean: Vec<u8> = text
@@ -224,6 +273,13 @@ pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     } else {
         STANDARD.decode(&clean).ok()
     }
+}
+
+/// Base64 of the standard alphabet, padded.
+pub(crate) fn to_base64(bytes: &[u8]) -> Vec<u8> {
+    base64::engine::general_purpose::STANDARD
+        .encode(bytes)
+        .into_bytes()
 }
 
 /// Decodes hexadecimal of either case.

@@ -1,0 +1,208 @@
+//! Values beside names without a separator that the sieve knows: flags, definitions, cells of tables,
+//! defaults.
+//!
+//! `--password …`, `#define PASSWORD "…"`, `(token . "…")`, `| password | … |`, `env.API_KEY || "…"`. Only
+//! short texts are looked through for them: notes, documents, sources and settings. What stands there is
+//! judged by its name like all else.
+
+use std::ops::Range;
+
+use super::literal::{self, is_quote, is_space};
+use super::text::{Blocks, bare_length};
+use super::{Fields, shell};
+use crate::rule::{Role, RuleSet};
+
+/// Bytes of a text that is looked through.
+pub(crate) const LONGEST: usize = 256 * 1024;
+/// Places of one text, and of one line. Stops: a table of nothing but names.
+const MOST: usize = 4096;
+const MOST_OF_LINE: usize = 64;
+
+/// Where in `text` a value begins that a name without a separator speaks of; with `strings` also
+/// definitions, cells and defaults.
+pub(crate) fn places(text: &[u8], strings: bool, rules: &RuleSet, mut found: impl FnMut(usize)) {
+    let speaks = |name: &[u8]| {
+        let names = rules.names();
+        let role = names
+            .says(name, |_| true)
+            .or_else(|| names.says_which(name, |_| true));
+        role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
+    };
+    for (name, value) in flags(text, 0..text.len()).take(MOST) {
+        let login = &text[name.clone()] == b"u"
+            && memchr::memchr(b':', &text[value..text.len().min(value + 40)]).is_some();
+        if login || speaks(&text[name]) {
+            found(value - 1);
+        }
+    }
+    if strings {
+        let named = named(text, 0..text.len()).filter(|(name, _)| speaks(&text[name.clone()]));
+        for (_, value) in named.take(MOST) {
+            found(value - 1);
+        }
+    }
+}
+
+/// A name, and where its value begins.
+type Named = (Range<usize>, usize);
+
+/// The flags of a text whose names may say something, `--password …`, `-Password …`, `-u user:…`.
+fn flags(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Named> + '_ {
+    memchr::memchr_iter(b'-', &text[range.clone()]).filter_map(move |at| {
+        let at = range.start + at;
+        let before = at.checked_sub(1).filter(|&n| n >= range.start);
+        if before.is_some_and(|n| !(is_space(text[n]) || is_quote(text[n]))) {
+            return None;
+        }
+        let start = at + 1 + usize::from(text.get(at + 1) == Some(&b'-'));
+        let name = text[start..range.end]
+            .iter()
+            .take(40)
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            .count();
+        let end = start + name;
+        let blank = matches!(text.get(end), Some(b' ' | b'\t'));
+        let login = &text[start..end] == b"u" || name >= 4;
+        (blank && login && text[start].is_ascii_alphabetic()).then_some((start..end, end + 1))
+    })
+}
+
+/// Strings and cells that stand beside a name.
+fn named(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Named> + '_ {
+    memchr::memchr3_iter(b'"', b'\'', b'|', &text[range.clone()]).filter_map(move |at| {
+        let at = range.start + at;
+        let before = &text[range.start.max(at.saturating_sub(96))..at];
+        let name = match text[at] {
+            b'|' if text.get(at + 1) == Some(&b'|') => return None,
+            b'|' => cell(before)?,
+            // Too short a word is a verb of prose and of programs.
+            _ => beside(before).filter(|(name, _)| *name > 4)?,
+        };
+        let end = at - name.1;
+        let value = at + usize::from(text[at] == b'|');
+        (value < range.end).then_some((end - name.0..end, value))
+    })
+}
+
+/// Bytes of the name at the end of `before`, the text before a string, and of what stands between.
+fn beside(before: &[u8]) -> Option<(usize, usize)> {
+    // Nearly every string of any text has a separator or a bracket before it.
+    if !matches!(before.last(), Some(b' ' | b'\t' | b'{')) {
+        return None;
+    }
+    let line = memchr::memrchr(b'\n', before).map_or(before, |n| &before[n + 1..]);
+    let mut rest = line.strip_suffix(b"{").unwrap_or(line).trim_ascii_end();
+    for sign in [
+        &b"<-"[..],
+        b"->",
+        b" .",
+        b"||",
+        b"??",
+        b"?:",
+        b" or",
+        b" is",
+    ] {
+        if let Some(shorter) = rest.strip_suffix(sign) {
+            rest = shorter.trim_ascii_end();
+            // `env.get("NAME") or "…"`, `ENV['NAME'] || '…'`.
+            while let [shorter @ .., b')' | b']' | b'"' | b'\''] = rest {
+                rest = shorter;
+            }
+            break;
+        }
+    }
+    // `Dim password As String = "…"`.
+    if let Some(basic) = rest.strip_suffix(b"String =").map(<[u8]>::trim_ascii_end)
+        && let Some(name) = basic.strip_suffix(b" As")
+    {
+        rest = name;
+    }
+    // `Password { get; set; } = "…"`.
+    if let Some(property) = rest.strip_suffix(b"=").map(<[u8]>::trim_ascii_end)
+        && property.ends_with(b"}")
+        && let Some(brace) = memchr::memrchr(b'{', property)
+    {
+        rest = property[..brace].trim_ascii_end();
+    }
+    let name = word(rest);
+    (name > 1).then_some((name, line.len() - rest.len()))
+}
+
+/// The same of a cell's end, `| name |`; elsewhere the sign says *or*.
+fn cell(before: &[u8]) -> Option<(usize, usize)> {
+    let line = memchr::memrchr(b'\n', before).map_or(before, |n| &before[n + 1..]);
+    if !line.trim_ascii_start().starts_with(b"|") {
+        return None;
+    }
+    let mark = |b: &&u8| matches!(b, b' ' | b'\t' | b'*' | b'`' | b'"' | b'\'');
+    let marks = before.iter().rev().take_while(mark).count();
+    let name = word(&before[..before.len() - marks]);
+    (name > 1).then_some((name, marks))
+}
+
+/// Bytes of the name at the end of `text`.
+fn word(text: &[u8]) -> usize {
+    let part = |b: &&u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$') || **b >= 0x80
+    };
+    text.iter().rev().take_while(part).count()
+}
+
+/// Reads what stands beside names on the line `text[range]`.
+pub(crate) fn line(
+    text: &[u8],
+    range: &Range<usize>,
+    blocks: &mut Blocks,
+    fields: &mut Fields<'_>,
+) {
+    flagged(text, range, blocks, fields);
+    for (name, value) in named(text, range.clone()).take(MOST_OF_LINE) {
+        let scope = blocks.scope();
+        if is_quote(text[value]) {
+            if let Some((raw, decoded)) = literal::string(text, value, range.end) {
+                fields.add_decoded(&text[name], raw, decoded, scope);
+            }
+            continue;
+        }
+        // A cell is one word, plain or set as code.
+        let length = memchr::memchr(b'|', &text[value..range.end]);
+        let cell = &text[value..length.map_or(range.end, |n| value + n)];
+        let odd = |b: &&u8| is_space(**b) || matches!(b, b'*' | b'`');
+        let front = cell.iter().take_while(odd).count();
+        let back = cell[front..].iter().rev().take_while(odd).count();
+        let raw = value + front..value + cell.len() - back;
+        if !text[raw.clone()].iter().any(u8::is_ascii_whitespace) {
+            fields.add(&text[name], raw, scope, true);
+        }
+    }
+}
+
+/// Reads what stands behind flags on the line `text[range]`: all of it as a command, where it is one.
+fn flagged(text: &[u8], range: &Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
+    let mut program = None;
+    for (name, value) in flags(text, range.clone()).take(MOST_OF_LINE) {
+        let own = *program.get_or_insert_with(|| {
+            let line = &text[range.clone()];
+            // A prompt, or the mark of a comment.
+            let marks = |b: &&u8| b.is_ascii_whitespace() || matches!(b, b'$' | b'#' | b'>' | b'%');
+            let start = range.start + line.iter().take(16).take_while(marks).count();
+            let word = text[start..range.end].split(u8::is_ascii_whitespace).next();
+            word.is_some_and(shell::is_program).then_some(start)
+        });
+        if let Some(start) = own {
+            let scope = blocks.scope();
+            return shell::line(text, start..range.end, scope, fields);
+        }
+        let skipped = text[value..range.end]
+            .iter()
+            .take_while(|b| matches!(b, b' ' | b'\t'))
+            .count();
+        let start = value + skipped;
+        let bare = start..start + bare_length(&text[start..range.end]);
+        let raw = literal::string(text, start, range.end).map_or(bare, |(raw, _)| raw);
+        if name.len() > 1 && !text[raw.clone()].starts_with(b"-") {
+            let scope = blocks.scope();
+            fields.add(&text[name], raw, scope, true);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Private keys without PEM's armour: told once, proven where that can be, and nothing that is public.
+
+use akwatch_proto::credential::{Confidence, Kind};
+use akwatch_proto::finding::Proof;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::{Digest, Sha1};
+use sha2::Sha256;
+
+use super::{findings, outline, scan_bytes};
+use crate::content::Format;
+use crate::sample::Seed;
+
+fn bytes(length: usize) -> Vec<u8> {
+    let mut seed = Seed(41 + length as u64);
+    (0..length)
+        .map(|_| u8::try_from(seed.next_number() >> 23 & 0xff).expect("a byte"))
+        .collect()
+}
+
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let head = match length {
+        0..=0x7f => vec![tag, u8::try_from(length).unwrap()],
+        0x80..=0xff => vec![tag, 0x81, u8::try_from(length).unwrap()],
+        _ => vec![
+            tag,
+            0x82,
+            u8::try_from(length >> 8).unwrap(),
+            u8::try_from(length & 0xff).unwrap(),
+        ],
+    };
+    [&head[..], content].concat()
+}
+
+/// RSA in PKCS #1, of numbers that are none.
+fn rsa() -> Vec<u8> {
+    let numbers = [128, 3, 127, 64, 64, 64, 64, 64];
+    let mut content = vec![2, 1, 0];
+    for length in numbers {
+        let mut number = bytes(length);
+        number[0] = 0x5a;
+        content.extend(element(2, &number));
+    }
+    element(0x30, &content)
+}
+
+/// Ed25519 in PKCS #8.
+fn ed25519() -> Vec<u8> {
+    let held = element(4, &element(4, &bytes(32)));
+    let content = [&[2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70][..], &held].concat();
+    element(0x30, &content)
+}
+
+/// One private key and nothing else, with `confidence`.
+#[track_caller]
+fn check(file: &str, content: &[u8], confidence: Confidence) {
+    check_kind(file, content, Kind::PrivateKey, confidence);
+}
+
+#[track_caller]
+fn check_kind(file: &str, content: &[u8], kind: Kind, confidence: Confidence) {
+    let scan = scan_bytes(file, Format::Guess, content);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1, "{file}: {:#?}", outline(&scan));
+    assert_eq!(found[0].kind, kind, "{file}: {:#?}", outline(&scan));
+    assert_eq!(
+        found[0].confidence,
+        confidence,
+        "{file}: {:#?}",
+        outline(&scan)
+    );
+}
+
+#[track_caller]
+fn nothing(file: &str, content: &[u8]) {
+    let scan = scan_bytes(file, Format::Guess, content);
+    assert!(findings(&scan).is_empty(), "{file}: {:#?}", outline(&scan));
+}
+
+#[test]
+fn keys_without_armour_are_told_by_their_structure() {
+    for der in [rsa(), ed25519()] {
+        let text = STANDARD.encode(&der);
+        check("key.der", &der, Confidence::Proven);
+        check(
+            "a.env",
+            format!("SIGNING={text}\n").as_bytes(),
+            Confidence::Proven,
+        );
+        check(
+            "a.env",
+            format!("PRIVATE_KEY={text}\n").as_bytes(),
+            Confidence::Proven,
+        );
+        check(
+            "a.json",
+            format!("{{\"rsa\": \"{text}\"}}\n").as_bytes(),
+            Confidence::Proven,
+        );
+        check(
+            "notes.txt",
+            format!("the key\n{text}\n").as_bytes(),
+            Confidence::Proven,
+        );
+    }
+    let text = STANDARD.encode(rsa());
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let java = format!("decode(\n    \"{}\");\n", lines.join("\"+\n    \""));
+    check("A.java", java.as_bytes(), Confidence::Proven);
+    let xml = format!("<data>\n  {}\n</data>\n", lines.join("\n  "));
+    check("a.xml", xml.as_bytes(), Confidence::Proven);
+}
+
+#[test]
+fn what_is_public_or_cut_is_no_key() {
+    let numbers = [&element(2, &bytes(128))[..], &[2, 3, 1, 0, 1]].concat();
+    let public = STANDARD.encode(element(0x30, &numbers));
+    nothing("a.env", format!("SIGNING={public}\n").as_bytes());
+    let cut = STANDARD.encode(&rsa()[..200]);
+    nothing("notes.txt", format!("the key\n{cut}\n").as_bytes());
+    // What has armour is one key, not two.
+    let lines: Vec<String> = STANDARD
+        .encode(rsa())
+        .as_bytes()
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    let pem = |before: &str| {
+        let label = "RSA PRIVATE KEY";
+        let inner: Vec<String> = lines.iter().map(|line| format!("{before}{line}")).collect();
+        format!(
+            "{before}-----BEGIN {label}-----\n{}\n{before}-----END {label}-----\n",
+            inner.join("\n")
+        )
+    };
+    check("a.pem", pem("").as_bytes(), Confidence::Proven);
+    check(
+        "build.log",
+        pem("2026-04-26 12:36:01 ").as_bytes(),
+        Confidence::Proven,
+    );
+}
+
+fn number(length: usize) -> String {
+    URL_SAFE_NO_PAD.encode(bytes(length))
+}
+
+#[test]
+fn web_keys_are_private_by_one_member() {
+    let rsa = format!(
+        "\"kty\": \"RSA\", \"e\": \"AQAB\", \"n\": \"{}\"",
+        number(256)
+    );
+    let curve = format!(
+        "\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"{}\",\"y\":\"{}\"",
+        number(32),
+        number(32)
+    );
+    for public in [&rsa, &curve] {
+        nothing(
+            "jwks.json",
+            format!("{{\"keys\": [{{{public}}}]}}").as_bytes(),
+        );
+    }
+    let private = format!("{{\"keys\": [{{{rsa}, \"d\": \"{}\"}}]}}", number(255));
+    check("jwks.json", private.as_bytes(), Confidence::Proven);
+    let private = format!("{{{curve},\"d\":\"{}\"}}", number(32));
+    check("key.json", private.as_bytes(), Confidence::Proven);
+    let inner = private.replace('"', "\\\"");
+    check(
+        "a.env",
+        format!("SIGNER=\"{inner}\"\n").as_bytes(),
+        Confidence::Proven,
+    );
+    let wrong = format!("{{{curve},\"d\":\"{}\"}}", number(24));
+    check("key.json", wrong.as_bytes(), Confidence::Contextual);
+    let symmetric = format!("{{\"kty\":\"oct\",\"k\":\"{}\"}}", number(32));
+    check("key.json", symmetric.as_bytes(), Confidence::Contextual);
+}
+
+#[test]
+fn rsa_values_of_dotnet_are_private_by_one_element() {
+    let part =
+        |name: &str, length: usize| format!("<{name}>{}</{name}>", STANDARD.encode(bytes(length)));
+    let public = format!("{}<Exponent>AQAB</Exponent>", part("Modulus", 128));
+    nothing(
+        "k.xml",
+        format!("<RSAKeyValue>{public}</RSAKeyValue>").as_bytes(),
+    );
+    let private = format!("<RSAKeyValue>{public}{}</RSAKeyValue>", part("D", 128));
+    check("k.txt", private.as_bytes(), Confidence::Proven);
+}
+
+/// A `.ppk` of bytes that are no key, with its MAC.
+fn putty(version: u8, encryption: &str) -> String {
+    let (public, private) = (bytes(51), bytes(36));
+    let parts: [&[u8]; 5] = [
+        b"ssh-ed25519",
+        encryption.as_bytes(),
+        b"ops@bastion",
+        &public,
+        &private,
+    ];
+    let mut message = Vec::new();
+    for part in parts {
+        message.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+        message.extend(part);
+    }
+    let mac: Vec<u8> = match version {
+        2 => Hmac::<Sha1>::new_from_slice(&Sha1::digest(b"putty-private-key-file-mac-key"))
+            .unwrap()
+            .chain_update(&message)
+            .finalize()
+            .into_bytes()
+            .to_vec(),
+        _ => Hmac::<Sha256>::new_from_slice(b"")
+            .unwrap()
+            .chain_update(&message)
+            .finalize()
+            .into_bytes()
+            .to_vec(),
+    };
+    let mac: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lines = |half: &[u8]| {
+        let text = STANDARD.encode(half);
+        let lines: Vec<String> = text
+            .as_bytes()
+            .chunks(64)
+            .map(|l| String::from_utf8_lossy(l).into_owned())
+            .collect();
+        (lines.len(), lines.join("\r\n"))
+    };
+    let (public_lines, public) = lines(&public);
+    let (private_lines, private) = lines(&private);
+    format!(
+        "PuTTY-User-Key-File-{version}: ssh-ed25519\r\nEncryption: {encryption}\r\nComment: ops@bastion\r\nPublic-Lines: {public_lines}\r\n{public}\r\nPrivate-Lines: {private_lines}\r\n{private}\r\nPrivate-MAC: {mac}\r\n"
+    )
+}
+
+#[test]
+fn putty_keys_are_proven_by_their_mac() {
+    for version in [2, 3] {
+        let plain = putty(version, "none");
+        check("id.ppk", plain.as_bytes(), Confidence::Proven);
+        let broken = plain.replace("ops@bastion", "ops@bastiom");
+        check("id.ppk", broken.as_bytes(), Confidence::Contextual);
+        let sealed = putty(version, "aes256-cbc");
+        check("id.ppk", sealed.as_bytes(), Confidence::Proven);
+        let scan = scan_bytes("id.ppk", Format::Guess, sealed.as_bytes());
+        assert!(findings(&scan)[0].proof.contains(&Proof::Encrypted));
+    }
+}
+
+#[test]
+fn keystores_with_a_known_password_are_told() {
+    let store = |entry: u8, password: &str| {
+        let mut store = vec![
+            0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, entry,
+        ];
+        store.extend(bytes(600));
+        let mut digest = Sha1::new();
+        for unit in password.encode_utf16() {
+            digest.update(unit.to_be_bytes());
+        }
+        digest.update(b"Mighty Aphrodite");
+        digest.update(&store);
+        store.extend(digest.finalize());
+        store
+    };
+    check_kind(
+        "app.jks",
+        &store(1, "changeit"),
+        Kind::Password,
+        Confidence::Proven,
+    );
+    nothing("app.jks", &store(1, "Copper4711!"));
+    // A trust store holds what everybody may read.
+    nothing("cacerts", &store(2, "changeit"));
+}

@@ -1,0 +1,186 @@
+//! Private keys in a window: with armour, as objects and files of their own form, and without any armour.
+
+use super::*;
+use akwatch_proto::finding::Proof;
+
+use crate::judge::key::{self, PrivateKey};
+use crate::judge::{jwk, keystore, owner, putty};
+
+impl Scanner<'_> {
+    /// Private keys, wherever they stand.
+    pub(super) fn keys(&mut self, region: &Region, text: &[u8], hits: &[Hit], lines: &Lines) {
+        for hit in hits {
+            let Hit::Pem(at) = *hit else { continue };
+            let rest = &text[at..];
+            let found = if rest.starts_with(jwk::KEY_TYPE) {
+                jwk::read(text, at)
+            } else if rest.starts_with(jwk::RSA_VALUE) {
+                jwk::read_rsa_value(text, at)
+            } else if rest.starts_with(putty::BEGINNING) {
+                putty::read(rest).map(|found| (at..at + found.length, found))
+            } else {
+                self.armoured(region, text, at, lines);
+                None
+            };
+            if let Some((range, found)) = found {
+                let of = (lines.number(range.start), lines.number(range.end - 1));
+                self.key(region, region.offset + range.start as u64, of, found);
+            }
+        }
+    }
+
+    /// A key in PEM, OpenSSH or PGP armour.
+    fn armoured(&mut self, region: &Region, text: &[u8], at: usize, lines: &Lines) {
+        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
+            return;
+        };
+        let mut unescaped = Vec::new();
+        let limit = text.len().min(at + akwatch_proto::limits::LONGEST_SECRET);
+        let stop = memchr::memmem::find(&text[at..limit], b"-----END ").map_or(at, |n| at + n);
+        let escaped = memchr::memmem::find(&text[at..stop], b"\\n").is_some();
+        if escaped {
+            unescaped = inline::unescape(&text[at..(stop + 80).min(text.len())]);
+            // A string inside a string.
+            if memchr::memmem::find(&unescaped, b"\\n").is_some() {
+                let once = Zeroizing::new(std::mem::take(&mut unescaped));
+                unescaped = inline::unescape(&once);
+            }
+        }
+        let found = key::read(if escaped { &unescaped } else { &text[at..] });
+        unescaped.zeroize();
+        let Some(found) = found else { return };
+        let end = if escaped {
+            (stop + 9).min(text.len())
+        } else {
+            at + found.length
+        };
+        let first = lines.number(at);
+        let last = if escaped {
+            first
+        } else {
+            lines.number(end - 1)
+        };
+        let unsure = found.confidence;
+        let owner = owner::of(text, at..end, found.der.as_ref().map(|der| der.as_slice()));
+        let owned = owner
+            .as_ref()
+            .and_then(|owner| self.rules.engine(owner.engine));
+        let order = region.offset + at as u64;
+        self.key(region, order, (first, last), found);
+        let Some(told) = self.candidates.last_mut() else {
+            return;
+        };
+        told.encoding.extend(escaped.then_some(Encoding::Escaped));
+        told.rules = vec![owned.unwrap_or(rule)];
+        if documentation::is_documentation(&region.member.name) {
+            told.confidence = unsure.min(told.confidence);
+        }
+        if let (Some(owner), Some(_)) = (owner, owned) {
+            if !owner.holds {
+                told.confidence = Confidence::Contextual;
+            }
+            told.proofs.extend(owner.proofs);
+            told.public = Some(owner.id);
+        }
+    }
+
+    /// What a file is as a whole, by its first bytes: a key without armour, a keystore.
+    pub(super) fn key_files(&mut self, region: &Region, text: &[u8]) {
+        if der::may_begin(text) && der::is_private_key(text) {
+            let found = PrivateKey {
+                text: inline::to_base64(text),
+                length: text.len(),
+                der: None,
+                confidence: Confidence::Proven,
+                proofs: vec![Proof::Structure { holds: true }],
+            };
+            self.key(region, region.offset, (1, 1), found);
+        }
+        let password = self.rules.engine(Engine::NamedPassword);
+        if let (Some(found), Some(rule)) = (keystore::read(text), password) {
+            self.key(region, region.offset, (1, 1), found);
+            if let Some(told) = self.candidates.last_mut() {
+                told.rules = vec![rule];
+                told.kind = Some(Kind::Password);
+            }
+        }
+    }
+
+    /// A key that a value holds as base64 of its structure: by a rule of its own where one knows it.
+    pub(super) fn unarmoured(&mut self, value: &Value<'_>, before: usize, text: Vec<u8>) {
+        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
+            return;
+        };
+        let generic = |found: &Candidate| {
+            found
+                .rules
+                .iter()
+                .all(|&rule| self.rules.rule(rule).provider.as_str() == "generic")
+        };
+        let proof = Proof::Structure { holds: true };
+        let mut known = false;
+        for found in &mut self.candidates[before..] {
+            if found.part == Part::Single && !generic(found) {
+                found.confidence = Confidence::Proven;
+                found.proofs.push(proof.clone());
+                known = true;
+            }
+        }
+        if known {
+            return;
+        }
+        self.candidates.truncate(before);
+        self.candidates.push(Candidate {
+            part: Part::Single,
+            value: Zeroizing::new(text),
+            rules: vec![rule],
+            prefixed: false,
+            named: false,
+            hints: Hints::default(),
+            path: value.path.to_vec(),
+            stem: Vec::new(),
+            scope: value.scope,
+            line: (value.line)(0),
+            end_line: (value.line)(value.bytes.len().saturating_sub(1)),
+            member: Rc::clone(value.member),
+            encoding: value.encoding.to_vec(),
+            order: value.order,
+            confidence: Confidence::Proven,
+            proofs: vec![proof],
+            kind: Some(Kind::PrivateKey),
+            public: None,
+        });
+    }
+
+    fn key(
+        &mut self,
+        region: &Region,
+        order: u64,
+        (line, end_line): (u32, u32),
+        found: PrivateKey,
+    ) {
+        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
+            return;
+        };
+        self.candidates.push(Candidate {
+            part: Part::Single,
+            value: Zeroizing::new(found.text),
+            rules: vec![rule],
+            prefixed: false,
+            named: false,
+            hints: Hints::default(),
+            path: region.path.clone(),
+            stem: Vec::new(),
+            scope: region.scope,
+            line,
+            end_line,
+            member: Rc::clone(&region.member),
+            encoding: region.encoding.clone(),
+            order,
+            confidence: found.confidence.max(Confidence::Contextual),
+            proofs: found.proofs,
+            kind: Some(Kind::PrivateKey),
+            public: None,
+        });
+    }
+}
