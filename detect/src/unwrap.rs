@@ -7,6 +7,7 @@ pub(crate) mod compressed;
 pub(crate) mod container;
 pub(crate) mod dump;
 pub(crate) mod git;
+pub(crate) mod inflate;
 pub(crate) mod inline;
 pub(crate) mod office;
 pub(crate) mod package;

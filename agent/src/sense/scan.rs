@@ -389,21 +389,23 @@ mod tests {
     #[test]
     fn a_walk_since_a_moment_names_what_changed_and_what_moved_here() {
         let elsewhere = tempfile::tempdir().unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
+        // Nobody else makes anything in the directory above: it would say that this one moved.
+        let above = tempfile::tempdir().unwrap();
+        let directory = &above.path().join("root");
+        let path = |name: &str| directory.join(name);
         for file in ["old/unchanged", "old/deep/unchanged", "rewritten", "z"] {
             make(&path(file));
         }
         make(&elsewhere.path().join("tree/older"));
-        let since = moment_after(directory.path(), "new");
+        let since = moment_after(directory, "new");
         make(&path("rewritten"));
         make(&path("old/deep/new"));
         fs::rename(elsewhere.path().join("tree"), path("tree")).unwrap();
-        let (mut named, walk) = walk_in(directory.path(), whole(directory.path()), Some(since));
+        let (mut named, walk) = walk_in(directory, whole(directory), Some(since));
         named.sort();
         assert_eq!(named, ["new", "old/deep/new", "rewritten", "tree/older"]);
         assert_eq!(walk.files, 4);
-        let (named, _) = walk_in(directory.path(), whole(directory.path()), None);
+        let (named, _) = walk_in(directory, whole(directory), None);
         assert_eq!(named.len(), 7, "without a moment everything");
     }
 }

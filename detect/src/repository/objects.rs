@@ -5,15 +5,15 @@
 //! What is not at hand is asked for by name, one thing at a time: see [`Stop::Ask`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::rc::Rc;
 
-use flate2::bufread::ZlibDecoder;
 use zeroize::Zeroizing;
 
 use super::{Ask, ObjectId};
 use crate::content::Source;
 use crate::unwrap::git::{self, Base, Entry, Kind, Object};
+use crate::unwrap::inflate::Inflater;
 
 /// Bytes of an object that is held: commits and trees are far smaller, and a file that is larger is
 /// not looked into here.
@@ -97,6 +97,7 @@ pub(super) struct Objects {
     latest: Option<(ObjectId, Rc<Object>)>,
     /// Bytes inflated, and a price for every object.
     pub(super) spent: u64,
+    inflater: Inflater,
 }
 
 impl Objects {
@@ -138,7 +139,7 @@ impl Objects {
     }
 
     fn loose(&mut self, source: &dyn Source) -> Option<Loose> {
-        let mut input = ZlibDecoder::new(BufReader::with_capacity(4096, At { source, at: 0 }));
+        let mut input = self.inflater.of(At { source, at: 0 });
         let mut head = Vec::with_capacity(64);
         (&mut input).take(32).read_to_end(&mut head).ok()?;
         let (kind, used) = git::header(&head)?;
@@ -245,10 +246,11 @@ impl Objects {
         }
         let source = self.packs[pack].pack.source()?;
         let at = entry.data;
-        let input = BufReader::with_capacity(4096, At { source, at });
         let size = usize::try_from(entry.size).map_err(|_| Stop::Limit)?;
         let mut content = Zeroizing::new(Vec::with_capacity(size));
-        let read = ZlibDecoder::new(input)
+        let read = self
+            .inflater
+            .of(At { source, at })
             .take(entry.size + 1)
             .read_to_end(&mut content);
         self.spent += content.len() as u64 + OBJECT_COST;

@@ -5,16 +5,16 @@
 //! where it comes from. Nothing is followed out of the pack: no alternates, no base in another pack.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::rc::Rc;
 
-use flate2::bufread::ZlibDecoder;
 use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
 use super::bytes::Bytes;
 use super::container::Container;
+use super::inflate::Inflater;
 use super::stream;
 use crate::content::Format;
 use crate::judge::MemberName;
@@ -104,6 +104,7 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         order: VecDeque::new(),
         held: 0,
         ids: HashMap::new(),
+        inflater: Inflater::new(),
     };
     let mut at = header.len() as u64;
     for _ in 0..count {
@@ -204,6 +205,7 @@ struct Pack<'a> {
     held: usize,
     /// Where the files that were read lie: a delta may name its base by id.
     ids: HashMap<[u8; 20], u64>,
+    inflater: Inflater,
 }
 
 impl Pack<'_> {
@@ -266,8 +268,8 @@ impl Pack<'_> {
     }
 
     /// An object that is too large to be held: whole ones flow through.
-    fn large(&self, scanner: &mut Scanner<'_>, region: &Region, entry: &Entry) -> Option<u64> {
-        let mut input = ZlibDecoder::new(BufReader::new(self.bytes.from(entry.data)));
+    fn large(&mut self, scanner: &mut Scanner<'_>, region: &Region, entry: &Entry) -> Option<u64> {
+        let mut input = self.inflater.of(self.bytes.from(entry.data));
         if let Base::None(Kind::Blob) = entry.base {
             let mut inner = stream::member(scanner, region, b"blob");
             inner.format = Format::Guess;
@@ -283,12 +285,11 @@ impl Pack<'_> {
 
     /// The bytes of an entry undone, and where its compressed bytes end.
     fn inflate(
-        &self,
+        &mut self,
         scanner: &mut Scanner<'_>,
         entry: &Entry,
     ) -> Option<(Zeroizing<Vec<u8>>, u64)> {
-        let mut input =
-            ZlibDecoder::new(BufReader::with_capacity(4096, self.bytes.from(entry.data)));
+        let mut input = self.inflater.of(self.bytes.from(entry.data));
         let size = usize::try_from(entry.size).ok()?;
         let mut content = Zeroizing::new(Vec::with_capacity(size));
         let read = (&mut input).take(entry.size + 1).read_to_end(&mut content);
