@@ -485,6 +485,8 @@ impl Judge<'_> {
             && quiet::is_random(bytes, 3.0)
         {
             out.push(found);
+        } else if role == Role::Secret && quiet::is_passphrase(bytes) {
+            self.password(bytes, found, value, out);
         }
     }
 

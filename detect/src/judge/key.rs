@@ -102,8 +102,11 @@ fn armour(text: &[u8]) -> Armour {
         encrypted: false,
     };
     for line in text.split(|&b| b == b'\n') {
+        // Programs put it together from strings: `"MII…\n" +`.
+        let pieces = line.split(|b| matches!(b, b'"' | b'\''));
+        let line = pieces.max_by_key(|piece| piece.len()).unwrap_or_default();
         let line = line.trim_ascii();
-        if line.is_empty() {
+        if line.iter().all(|b| matches!(b, b'+' | b'\\' | b',' | b'.')) {
             continue;
         }
         let header = is_header(line);

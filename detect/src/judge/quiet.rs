@@ -486,6 +486,19 @@ pub(crate) fn is_short_secret(value: &[u8]) -> bool {
         && !is_wordy(value)
 }
 
+/// Words that somebody put together to be a secret: in both cases and with a number, as names of
+/// resources never are.
+pub(crate) fn is_passphrase(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    value
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.@#!$%&*+=".contains(b))
+        && count(u8::is_ascii_uppercase) >= 2
+        && count(u8::is_ascii_lowercase) >= 3
+        && count(u8::is_ascii_digit) >= 2
+        && !is_monotone(value)
+}
+
 /// The value without the quotes, escapes and separators that a log or a half-edited line leaves around
 /// it, and how many bytes went before it.
 pub(crate) fn core(value: &[u8]) -> (usize, &[u8]) {

@@ -147,6 +147,39 @@ fn what_is_public_or_cut_is_no_key() {
     );
 }
 
+#[test]
+fn a_key_that_a_program_puts_together_is_that_key() {
+    let base64 = STANDARD.encode(rsa());
+    let lines = |before: &str, after: &str| {
+        let mut text = format!("{before}-----BEGIN RSA PRIVATE KEY-----{after}");
+        for line in base64.as_bytes().chunks(64) {
+            text.push_str(before);
+            text.push_str(std::str::from_utf8(line).unwrap());
+            text.push_str(after);
+        }
+        text + before + "-----END RSA PRIVATE KEY-----\"\n"
+    };
+    let plain = lines("", "\n").replace("-----\"", "-----");
+    let whole = scan_bytes("a.pem", Format::Guess, plain.as_bytes());
+    let secret = |scan: &crate::scan::Scan| {
+        let found = findings(scan);
+        assert_eq!(found.len(), 1, "{:?}", outline(scan));
+        found[0].secret.as_ref().unwrap().expose().to_vec()
+    };
+    for (file, text) in [
+        ("Key.java", lines("    + \"", "\\n\"\n")),
+        ("key.js", lines("  \"", "\\n\" +\n")),
+        (
+            "key.py",
+            lines("    '", "\\n'\n").replace("-----\"", "-----'"),
+        ),
+        ("key.c", lines("    \"", "\\r\\n\"\n")),
+    ] {
+        let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+        assert!(secret(&scan) == secret(&whole), "{file} {text}");
+    }
+}
+
 fn number(length: usize) -> String {
     URL_SAFE_NO_PAD.encode(bytes(length))
 }
