@@ -351,45 +351,50 @@ fn is_wild(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
+/// Every format, by the name that the table has for it.
+pub(crate) const FORMATS: [(&str, Format); 35] = [
+    ("guess", Format::Guess),
+    ("environ", Format::Environ),
+    ("argv", Format::Argv),
+    ("dotenv", Format::Dotenv),
+    ("ini", Format::Ini),
+    ("properties", Format::Properties),
+    ("yaml", Format::Yaml),
+    ("json", Format::Json),
+    ("toml", Format::Toml),
+    ("xml", Format::Xml),
+    ("shell", Format::Shell),
+    ("bash-history", Format::BashHistory),
+    ("zsh-history", Format::ZshHistory),
+    ("fish-history", Format::FishHistory),
+    ("powershell", Format::PowerShell),
+    ("sql", Format::Sql),
+    ("sql-history", Format::SqlHistory),
+    ("redis-history", Format::RedisHistory),
+    ("code-history", Format::CodeHistory),
+    ("viminfo", Format::Viminfo),
+    ("unit", Format::Unit),
+    ("crontab", Format::Crontab),
+    ("dockerfile", Format::Dockerfile),
+    ("hcl", Format::Hcl),
+    ("csv", Format::Csv),
+    ("directives", Format::Directives),
+    ("conf", Format::Conf),
+    ("netrc", Format::Netrc),
+    ("pgpass", Format::PgPass),
+    ("chap-secrets", Format::ChapSecrets),
+    ("key-pairs", Format::KeyPairs),
+    ("logins", Format::Logins),
+    ("piped-keys", Format::PipedKeys),
+    ("notes", Format::Notes),
+    ("text", Format::Text),
+];
+
 fn format_named(name: &str) -> Option<Format> {
-    Some(match name {
-        "guess" => Format::Guess,
-        "environ" => Format::Environ,
-        "argv" => Format::Argv,
-        "dotenv" => Format::Dotenv,
-        "ini" => Format::Ini,
-        "properties" => Format::Properties,
-        "yaml" => Format::Yaml,
-        "json" => Format::Json,
-        "toml" => Format::Toml,
-        "xml" => Format::Xml,
-        "shell" => Format::Shell,
-        "bash-history" => Format::BashHistory,
-        "zsh-history" => Format::ZshHistory,
-        "fish-history" => Format::FishHistory,
-        "powershell" => Format::PowerShell,
-        "sql" => Format::Sql,
-        "sql-history" => Format::SqlHistory,
-        "redis-history" => Format::RedisHistory,
-        "code-history" => Format::CodeHistory,
-        "viminfo" => Format::Viminfo,
-        "unit" => Format::Unit,
-        "crontab" => Format::Crontab,
-        "dockerfile" => Format::Dockerfile,
-        "hcl" => Format::Hcl,
-        "csv" => Format::Csv,
-        "directives" => Format::Directives,
-        "conf" => Format::Conf,
-        "netrc" => Format::Netrc,
-        "pgpass" => Format::PgPass,
-        "chap-secrets" => Format::ChapSecrets,
-        "key-pairs" => Format::KeyPairs,
-        "logins" => Format::Logins,
-        "piped-keys" => Format::PipedKeys,
-        "notes" => Format::Notes,
-        "text" => Format::Text,
-        _ => return None,
-    })
+    let mut formats = FORMATS.iter();
+    formats
+        .find(|(known, _)| *known == name)
+        .map(|(_, format)| *format)
 }
 
 /// Whether `glob` fits the whole of `path`. `**/` also fits no directory at all. Bytes looked at

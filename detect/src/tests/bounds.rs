@@ -7,44 +7,9 @@ use proptest::prelude::*;
 
 use super::{detector, findings, outline, rules, sample, scan_bytes};
 use crate::content::{Format, Part, Position};
+use crate::places::FORMATS;
 use crate::rule::{RulePack, RuleSet};
 use crate::scan::Detector;
-
-const FORMATS: [Format; 33] = [
-    Format::Guess,
-    Format::Environ,
-    Format::Argv,
-    Format::Dotenv,
-    Format::Ini,
-    Format::Properties,
-    Format::Yaml,
-    Format::Json,
-    Format::Toml,
-    Format::Xml,
-    Format::Shell,
-    Format::BashHistory,
-    Format::ZshHistory,
-    Format::FishHistory,
-    Format::PowerShell,
-    Format::Sql,
-    Format::SqlHistory,
-    Format::RedisHistory,
-    Format::CodeHistory,
-    Format::Viminfo,
-    Format::Unit,
-    Format::Crontab,
-    Format::Dockerfile,
-    Format::Notes,
-    Format::Hcl,
-    Format::Csv,
-    Format::Directives,
-    Format::Conf,
-    Format::Netrc,
-    Format::PgPass,
-    Format::ChapSecrets,
-    Format::KeyPairs,
-    Format::Text,
-];
 
 #[test]
 fn a_pair_is_found_at_every_offset_of_a_window() {
@@ -136,7 +101,7 @@ fn hostile_input_costs_work_in_proportion() {
         "\\\"",
     ];
     for piece in pieces {
-        for format in FORMATS {
+        for (_, format) in FORMATS {
             let work = |size: usize| {
                 let text = piece.repeat(size / piece.len());
                 scan_bytes("hostile", format, text.as_bytes()).work
@@ -338,7 +303,7 @@ proptest! {
     #[test]
     fn any_bytes_in_any_format_are_survived(bytes in soup(), format in 0..FORMATS.len(), window in 64_usize..2048) {
         let text = bytes.clone();
-        let part = || Part { name: b"x", format: FORMATS[format], start: Position::default(), source: &text };
+        let part = || Part { name: b"x", format: FORMATS[format].1, start: Position::default(), source: &text };
         let mut detector = detector().with_window(window);
         let scan = detector.scan(&[part()]);
         let lines = u32::try_from(bytes.iter().filter(|&&b| b == b'\n').count()).unwrap() + 1;

@@ -5,6 +5,7 @@
 use super::histories::made;
 use super::{PROVIDERS, findings, outline, sample, scan_bytes};
 use crate::content::Format;
+use crate::places::FORMATS;
 
 /// Name of the file, its text and how the field's path ends. `{p}` is a password, `{t}` a token.
 const SHAPES: &[(&str, &str, &str)] = &[
@@ -882,43 +883,6 @@ fn a_registry_login_is_its_password() {
     );
 }
 
-/// Every format but those that say how a file's name is read.
-const FORMATS: [Format; 33] = [
-    Format::Environ,
-    Format::Argv,
-    Format::Dotenv,
-    Format::Ini,
-    Format::Properties,
-    Format::Yaml,
-    Format::Json,
-    Format::Toml,
-    Format::Xml,
-    Format::Shell,
-    Format::BashHistory,
-    Format::ZshHistory,
-    Format::FishHistory,
-    Format::PowerShell,
-    Format::Sql,
-    Format::SqlHistory,
-    Format::RedisHistory,
-    Format::CodeHistory,
-    Format::Viminfo,
-    Format::Unit,
-    Format::Crontab,
-    Format::Dockerfile,
-    Format::Notes,
-    Format::Hcl,
-    Format::Csv,
-    Format::Directives,
-    Format::Conf,
-    Format::Netrc,
-    Format::PgPass,
-    Format::ChapSecrets,
-    Format::KeyPairs,
-    Format::Logins,
-    Format::Text,
-];
-
 #[test]
 fn no_format_minds_broken_text() {
     use crate::sample::Seed;
@@ -928,7 +892,7 @@ fn no_format_minds_broken_text() {
     let pieces: Vec<&str> = PIECES.split_whitespace().collect();
     let mut seed = Seed(4);
     let (password, token) = made(5);
-    for format in FORMATS {
+    for (_, format) in FORMATS {
         for _ in 0..120 {
             let mut text = String::new();
             while text.len() < 160 {
