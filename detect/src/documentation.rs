@@ -75,7 +75,7 @@ fn is_interpreter(name: &[u8]) -> bool {
             .take_while(|b| b.is_ascii_digit() || **b == b'.')
             .count();
         let inside = rest[version..].strip_prefix(b"/").unwrap_or_default();
-        version > 0
+        rest[..version].contains(&b'.')
             && !inside.starts_with(b"site-packages/")
             && !inside.starts_with(b"dist-packages/")
             && !inside.is_empty()
