@@ -2,7 +2,15 @@
 //!
 //! Each part is judged by its own name, as if it stood alone.
 
-use super::*;
+use akwatch_proto::credential::Kind;
+use akwatch_proto::limits;
+use akwatch_proto::place::Encoding;
+use zeroize::Zeroizing;
+
+use super::{Candidate, Judge, Part, Value, quiet};
+use crate::rule::Engine;
+use crate::sieve;
+use crate::unwrap::inline;
 
 impl Judge<'_> {
     /// `Name: value` inside one value, as clients take headers: the value by its own name.
@@ -26,11 +34,22 @@ impl Judge<'_> {
             name = start..start + next;
             start += next + 1;
         }
-        let from = offset + start;
+        self.part(value, &bytes[name], &bytes[start..], offset + start, out);
+    }
+
+    /// A part of `value`, `from` bytes into it, that has a name of its own.
+    fn part(
+        &self,
+        value: &Value<'_>,
+        path: &[u8],
+        bytes: &[u8],
+        from: usize,
+        out: &mut Vec<Candidate>,
+    ) {
         let line = |inner: usize| (value.line)(from + inner);
         let inner = Value {
-            path: &bytes[name],
-            bytes: &bytes[start..],
+            path,
+            bytes,
             order: value.order + from as u64,
             line: &line,
             sure: true,
@@ -169,17 +188,7 @@ impl Judge<'_> {
             ]
             .concat();
             let from = offset + start + equals + 1;
-            let line = |inner: usize| (value.line)(from + inner);
-            let inner = Value {
-                path: &path,
-                bytes: &piece[equals + 1..],
-                order: value.order + from as u64,
-                line: &line,
-                sure: true,
-                loose: false,
-                ..*value
-            };
-            self.value(&inner, out);
+            self.part(value, &path, &piece[equals + 1..], from, out);
         }
         // The address beside the halves says whose they are.
         let mut spoken = Vec::new();

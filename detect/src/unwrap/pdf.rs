@@ -328,12 +328,7 @@ impl<'a> Document<'a, '_> {
 
     /// Reads the pages in the order in which they are turned.
     fn pages(&mut self, scanner: &mut Scanner<'_>) {
-        let by_number: HashMap<u32, usize> = self
-            .streams
-            .iter()
-            .enumerate()
-            .map(|(at, stream)| (stream.number, at))
-            .collect();
+        let by_number = self.by_number();
         for (turned, number) in (1..).zip(self.turned(scanner)) {
             if stream::within(scanner).is_err() {
                 return;
@@ -517,14 +512,15 @@ impl<'a> Document<'a, '_> {
         font
     }
 
+    /// Where the streams are, by their objects' numbers.
+    fn by_number(&self) -> HashMap<u32, usize> {
+        let numbers = self.streams.iter().enumerate();
+        numbers.map(|(at, stream)| (stream.number, at)).collect()
+    }
+
     /// Reads the streams that no page has shown.
     fn rest(&mut self, scanner: &mut Scanner<'_>) {
-        let by_number: HashMap<u32, usize> = self
-            .streams
-            .iter()
-            .enumerate()
-            .map(|(at, stream)| (stream.number, at))
-            .collect();
+        let by_number = self.by_number();
         for at in 0..self.streams.len() {
             if stream::within(scanner).is_err() {
                 return;
