@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use akwatch_proto::credential::Confidence;
 use akwatch_proto::finding::Proof;
 
 use zeroize::Zeroizing;
@@ -56,17 +55,8 @@ pub(crate) fn read(text: &[u8], at: usize) -> Option<(Range<usize>, PrivateKey)>
     };
     // A symmetric key's structure is any number of bytes.
     let proven = holds && kind != b"oct";
-    let key = PrivateKey {
-        text: packed(object),
-        length: range.len(),
-        der: None,
-        confidence: if proven {
-            Confidence::Proven
-        } else {
-            Confidence::Contextual
-        },
-        proofs: vec![Proof::Structure { holds }],
-    };
+    let proofs = vec![Proof::Structure { holds }];
+    let key = PrivateKey::told(packed(object), range.len(), proven, proofs);
     Some((range, key))
 }
 
@@ -85,21 +75,8 @@ pub(crate) fn read_rsa_value(text: &[u8], at: usize) -> Option<(Range<usize>, Pr
     };
     let secret = size("D").filter(|&length| length >= 32)?;
     let holds = size("Modulus").is_some_and(|modulus| secret <= modulus && modulus <= secret + 8);
-    let key = PrivateKey {
-        text: element
-            .iter()
-            .copied()
-            .filter(|b| !b.is_ascii_whitespace())
-            .collect(),
-        length,
-        der: None,
-        confidence: if holds {
-            Confidence::Proven
-        } else {
-            Confidence::Contextual
-        },
-        proofs: vec![Proof::Structure { holds }],
-    };
+    let proofs = vec![Proof::Structure { holds }];
+    let key = PrivateKey::told(packed(element), length, holds, proofs);
     Some((range, key))
 }
 

@@ -20,6 +20,29 @@ pub(crate) struct PrivateKey {
     pub(crate) proofs: Vec<Proof>,
 }
 
+impl PrivateKey {
+    /// A key of which no more is known than its `text`, that it took `length` bytes, and whether it
+    /// proves itself.
+    pub(crate) fn told(
+        text: Vec<u8>,
+        length: usize,
+        holds: bool,
+        proofs: Vec<Proof>,
+    ) -> PrivateKey {
+        PrivateKey {
+            text,
+            length,
+            der: None,
+            confidence: if holds {
+                Confidence::Proven
+            } else {
+                Confidence::Contextual
+            },
+            proofs,
+        }
+    }
+}
+
 /// Body characters below which it is a stub. The smallest real keys (Ed25519) have 64; a cut one is
 /// still told, as what it is.
 const SHORTEST_BODY: usize = 32;

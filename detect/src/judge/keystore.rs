@@ -4,7 +4,6 @@
 //! opening anything. Only stores with private keys are looked at: trust stores are public, and theirs is
 //! nearly always the default. The form: `sun.security.provider.JavaKeyStore` of OpenJDK.
 
-use akwatch_proto::credential::Confidence;
 use akwatch_proto::finding::Proof;
 use sha1::{Digest, Sha1};
 
@@ -39,11 +38,7 @@ pub(crate) fn read(file: &[u8]) -> Option<PrivateKey> {
         digest.update(store);
         digest.finalize()[..] == file[store.len()..]
     })?;
-    Some(PrivateKey {
-        text: known.as_bytes().to_vec(),
-        length: file.len(),
-        der: None,
-        confidence: Confidence::Proven,
-        proofs: vec![Proof::Checksum { holds: true }],
-    })
+    let proofs = vec![Proof::Checksum { holds: true }];
+    let password = known.as_bytes().to_vec();
+    Some(PrivateKey::told(password, file.len(), true, proofs))
 }

@@ -4,7 +4,6 @@
 //! whose key is known, so that a whole key is proven by it:
 //! <https://the.earth.li/~sgtatham/putty/0.83/htmldoc/AppendixC.html>.
 
-use akwatch_proto::credential::Confidence;
 use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
 use hmac::{Hmac, KeyInit, Mac};
@@ -75,17 +74,8 @@ pub(crate) fn read(text: &[u8]) -> Option<PrivateKey> {
         holds = inline::hex(mac).is_some_and(|mac| is_whole(version, &parts, &mac));
         proofs.push(Proof::Checksum { holds });
     }
-    Some(PrivateKey {
-        text: trimmed(&text[..length]),
-        length,
-        der: None,
-        confidence: if holds {
-            Confidence::Proven
-        } else {
-            Confidence::Contextual
-        },
-        proofs,
-    })
+    let text = trimmed(&text[..length]);
+    Some(PrivateKey::told(text, length, holds, proofs))
 }
 
 /// Whether `mac` is that of `parts` without a passphrase.

@@ -24,7 +24,7 @@ impl Scanner<'_> {
             };
             if let Some((range, found)) = found {
                 let of = (lines.number(range.start), lines.number(range.end - 1));
-                self.key(region, region.offset + range.start as u64, of, found);
+                self.key(&Spot::of(region, range.start, of), found);
             }
         }
     }
@@ -65,9 +65,7 @@ impl Scanner<'_> {
         let owned = owner
             .as_ref()
             .and_then(|owner| self.rules.engine(owner.engine));
-        let order = region.offset + at as u64;
-        self.key(region, order, (first, last), found);
-        let Some(told) = self.candidates.last_mut() else {
+        let Some(told) = self.key(&Spot::of(region, at, (first, last)), found) else {
             return;
         };
         told.encoding.extend(escaped.then_some(Encoding::Escaped));
@@ -87,30 +85,24 @@ impl Scanner<'_> {
     /// What a file is as a whole, by its first bytes: a key without armour, a keystore.
     pub(super) fn key_files(&mut self, region: &Region, text: &[u8]) {
         if der::may_begin(text) && der::is_private_key(text) {
-            let found = PrivateKey {
-                text: inline::to_base64(text),
-                length: text.len(),
-                der: None,
-                confidence: Confidence::Proven,
-                proofs: vec![Proof::Structure { holds: true }],
-            };
-            self.key(region, region.offset, (1, 1), found);
+            let proofs = vec![Proof::Structure { holds: true }];
+            let found = PrivateKey::told(inline::to_base64(text), text.len(), true, proofs);
+            self.key(&Spot::of(region, 0, (1, 1)), found);
         }
         let password = self.rules.engine(Engine::NamedPassword);
-        if let (Some(found), Some(rule)) = (keystore::read(text), password) {
-            self.key(region, region.offset, (1, 1), found);
-            if let Some(told) = self.candidates.last_mut() {
-                told.rules = vec![rule];
-                told.kind = Some(Kind::Password);
-            }
+        if let (Some(found), Some(rule)) = (keystore::read(text), password)
+            && let Some(told) = self.key(&Spot::of(region, 0, (1, 1)), found)
+        {
+            told.rules = vec![rule];
+            told.kind = Some(Kind::Password);
         }
     }
 
     /// A key that a value holds as base64 of its structure: by a rule of its own where one knows it.
     pub(super) fn unarmoured(&mut self, value: &Value<'_>, before: usize, text: Vec<u8>) {
-        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
+        if self.rules.engine(Engine::PrivateKey).is_none() {
             return;
-        };
+        }
         let generic = |found: &Candidate| {
             found
                 .rules
@@ -130,38 +122,24 @@ impl Scanner<'_> {
             return;
         }
         self.candidates.truncate(before);
-        self.candidates.push(Candidate {
-            part: Part::Single,
-            value: Zeroizing::new(text),
-            rules: vec![rule],
-            prefixed: false,
-            named: false,
-            hints: Hints::default(),
-            path: value.path.to_vec(),
-            stem: Vec::new(),
+        let spot = Spot {
+            path: value.path,
             scope: value.scope,
-            line: (value.line)(0),
-            end_line: (value.line)(value.bytes.len().saturating_sub(1)),
-            member: Rc::clone(value.member),
-            encoding: value.encoding.to_vec(),
+            member: value.member,
+            encoding: value.encoding,
             order: value.order,
-            confidence: Confidence::Proven,
-            proofs: vec![proof],
-            kind: Some(Kind::PrivateKey),
-            public: None,
-        });
+            lines: (
+                (value.line)(0),
+                (value.line)(value.bytes.len().saturating_sub(1)),
+            ),
+        };
+        let length = value.bytes.len();
+        self.key(&spot, PrivateKey::told(text, length, true, vec![proof]));
     }
 
-    fn key(
-        &mut self,
-        region: &Region,
-        order: u64,
-        (line, end_line): (u32, u32),
-        found: PrivateKey,
-    ) {
-        let Some(rule) = self.rules.engine(Engine::PrivateKey) else {
-            return;
-        };
+    /// Tells a key; answers what was told, for whoever knows more of it.
+    fn key(&mut self, spot: &Spot<'_>, found: PrivateKey) -> Option<&mut Candidate> {
+        let rule = self.rules.engine(Engine::PrivateKey)?;
         self.candidates.push(Candidate {
             part: Part::Single,
             value: Zeroizing::new(found.text),
@@ -169,18 +147,43 @@ impl Scanner<'_> {
             prefixed: false,
             named: false,
             hints: Hints::default(),
-            path: region.path.clone(),
+            path: spot.path.to_vec(),
             stem: Vec::new(),
-            scope: region.scope,
-            line,
-            end_line,
-            member: Rc::clone(&region.member),
-            encoding: region.encoding.clone(),
-            order,
+            scope: spot.scope,
+            line: spot.lines.0,
+            end_line: spot.lines.1,
+            member: Rc::clone(spot.member),
+            encoding: spot.encoding.to_vec(),
+            order: spot.order,
             confidence: found.confidence.max(Confidence::Contextual),
             proofs: found.proofs,
             kind: Some(Kind::PrivateKey),
             public: None,
         });
+        self.candidates.last_mut()
+    }
+}
+
+/// Where a key stands.
+struct Spot<'a> {
+    path: &'a [u8],
+    scope: ScopeId,
+    member: &'a Rc<MemberName>,
+    encoding: &'a [Encoding],
+    order: u64,
+    lines: (u32, u32),
+}
+
+impl<'a> Spot<'a> {
+    /// On `lines` of a region, `at` bytes into it.
+    fn of(region: &'a Region, at: usize, lines: (u32, u32)) -> Spot<'a> {
+        Spot {
+            path: &region.path,
+            scope: region.scope,
+            member: &region.member,
+            encoding: &region.encoding,
+            order: region.offset + at as u64,
+            lines,
+        }
     }
 }
