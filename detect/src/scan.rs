@@ -189,6 +189,7 @@ impl Detector {
             covered: false,
             scopes: Scopes::new(),
             candidates: Vec::new(),
+            stores: Vec::new(),
             unread: Vec::new(),
             too_many: false,
             work: 0,
@@ -202,6 +203,7 @@ impl Detector {
             .enumerate()
             .map(|(number, part)| read_part(&mut scanner, number, part))
             .collect();
+        scanner.open_stores();
         self.buffers = std::mem::take(&mut scanner.buffers);
         self.buffers.truncate(KEPT);
         self.strip = Some(scanner.strip);

@@ -24,6 +24,7 @@ use crate::unwrap::{inline, stream};
 
 mod cover;
 mod keys;
+pub(crate) mod stores;
 
 use cover::Cover;
 
@@ -37,6 +38,8 @@ pub(crate) struct Scanner<'r> {
     pub(crate) covered: bool,
     pub(crate) scopes: Scopes,
     pub(crate) candidates: Vec<Candidate>,
+    /// Keystores, told when all passwords of the scan are known.
+    pub(crate) stores: Vec<stores::Found>,
     pub(crate) unread: Vec<Unread>,
     pub(crate) too_many: bool,
     pub(crate) work: u64,
@@ -140,9 +143,6 @@ impl<'r> Scanner<'r> {
     /// Reads `text`. When it is `cut`, more follows: a token that touches its end is left to the
     /// next window.
     pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
-        if region.depth == 0 && region.offset == 0 {
-            self.key_files(region, text);
-        }
         let plain = inline::undressed(text).map(Zeroizing::new);
         let text = plain.as_ref().map_or(text, |plain| plain.as_slice());
         self.work += text.len() as u64;
@@ -340,6 +340,8 @@ impl<'r> Scanner<'r> {
         judge.value(value, &mut self.candidates);
         if let Some(text) = der::wrapped(bytes) {
             self.unarmoured(value, before, text);
+        } else if self.store_value(region, value) {
+            self.candidates.truncate(before);
         }
     }
 
@@ -453,6 +455,15 @@ impl<'r> Scanner<'r> {
             if let Some(key) = der::wrapped(whole).filter(|_| !armoured) {
                 let before = self.candidates.len();
                 self.unarmoured(&value, before, key);
+                continue;
+            }
+            if self.store_value(
+                region,
+                &Value {
+                    bytes: whole,
+                    ..value
+                },
+            ) {
                 continue;
             }
             let (encoding, decoded) = match judge.unwrapped(bytes) {

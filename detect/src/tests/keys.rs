@@ -290,29 +290,174 @@ fn putty_keys_are_proven_by_their_mac() {
     }
 }
 
+/// A store in one of Java's own forms, whose last entry is of the kind `entry`: 1 is a private key, 2 a
+/// certificate, 3 a secret key.
+fn java_store(magic: u8, certificates: u8, entry: u8, password: &str) -> Vec<u8> {
+    let mut store = match magic {
+        0xfe => vec![0xfe, 0xed, 0xfe, 0xed],
+        _ => vec![magic; 4],
+    };
+    store.extend([0, 0, 0, 2, 0, 0, 0, certificates + 1]);
+    for number in 0..certificates {
+        store.extend([0, 0, 0, 2, 0, 2, b'c', b'0' + number]);
+        store.extend([0, 0, 1, 0x8b, 0, 0, 0, 0, 0, 5]);
+        store.extend(b"X.509\0\0\0\x10");
+        store.extend(bytes(16));
+    }
+    store.extend([0, 0, 0, entry]);
+    store.extend([0, 1, b'k', 0, 0, 1, 0x8b, 0, 0, 0, 0]);
+    store.extend(bytes(600));
+    let mut digest = Sha1::new();
+    for unit in password.encode_utf16() {
+        digest.update(unit.to_be_bytes());
+    }
+    digest.update(b"Mighty Aphrodite");
+    digest.update(&store);
+    store.extend(digest.finalize());
+    store
+}
+
+/// A PKCS #12 file with a bag of the kind `bag`, sealed with SHA-256 as OpenSSL and keytool do.
+fn pkcs12(bag: u8, password: &str, rounds: u16) -> Vec<u8> {
+    let kind = [6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, bag];
+    let held = element(0xa0, &element(0x30, &bytes(300)));
+    let bags = element(0x30, &element(0x30, &[&kind[..], &held].concat()));
+    let data = [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
+    let holding = |content: &[u8]| {
+        let content = element(0xa0, &element(4, content));
+        element(0x30, &[&data[..], &content].concat())
+    };
+    let safe = element(0x30, &holding(&bags));
+    let salt = bytes(20);
+    let mut units: Vec<u8> = password.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    units.extend([0, 0]);
+    let repeat = |part: &[u8]| -> Vec<u8> {
+        let whole = part.len().div_ceil(64) * 64;
+        part.iter().copied().cycle().take(whole).collect()
+    };
+    let mut key = Sha256::digest([vec![3; 64], repeat(&salt), repeat(&units)].concat());
+    for _ in 1..rounds {
+        key = Sha256::digest(key);
+    }
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(&safe);
+    let mac = mac.finalize().into_bytes();
+    let sha256 = [0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 101, 3, 4, 2, 1, 5, 0];
+    let info = element(0x30, &[&sha256[..], &element(4, &mac)].concat());
+    let rounds = element(2, &rounds.to_be_bytes());
+    let seal = element(0x30, &[info, element(4, &salt), rounds].concat());
+    element(0x30, &[&[2, 1, 3][..], &holding(&safe), &seal].concat())
+}
+
+const SHROUDED: u8 = 2;
+const CERTIFICATE: u8 = 3;
+
+#[track_caller]
+fn is_sealed(file: &str, content: &[u8], sealed: bool) {
+    let scan = scan_bytes(file, Format::Guess, content);
+    let found = findings(&scan);
+    let key = found.iter().find(|found| found.kind == Kind::PrivateKey);
+    let key = key.unwrap_or_else(|| panic!("{file}: {:#?}", outline(&scan)));
+    assert_eq!(key.confidence, Confidence::Proven);
+    assert_eq!(key.proof.contains(&Proof::Encrypted), sealed, "{file}");
+    let opened = key.proof.contains(&Proof::Checksum { holds: true });
+    assert_eq!(opened, !sealed, "{file}");
+}
+
 #[test]
 fn keystores_with_a_known_password_are_told() {
-    let store = |entry: u8, password: &str| {
-        let mut store = vec![
-            0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, entry,
-        ];
-        store.extend(bytes(600));
-        let mut digest = Sha1::new();
-        for unit in password.encode_utf16() {
-            digest.update(unit.to_be_bytes());
-        }
-        digest.update(b"Mighty Aphrodite");
-        digest.update(&store);
-        store.extend(digest.finalize());
-        store
-    };
-    check_kind(
-        "app.jks",
-        &store(1, "changeit"),
-        Kind::Password,
-        Confidence::Proven,
+    let known = [
+        ("app.jks", java_store(0xfe, 0, 1, "changeit")),
+        ("app.jks", java_store(0xfe, 3, 1, "changeme")),
+        ("app.jceks", java_store(0xce, 1, 3, "changeit")),
+        ("app.p12", pkcs12(SHROUDED, "changeit", 2048)),
+        ("app.pfx", pkcs12(SHROUDED, "password", 1)),
+    ];
+    for (file, store) in known {
+        check_kind(file, &store, Kind::Password, Confidence::Proven);
+    }
+    // Where the password is too short to be told, the key is what lies open.
+    is_sealed("open.p12", &pkcs12(SHROUDED, "", 2048), false);
+    is_sealed("debug.jks", &java_store(0xfe, 0, 1, "android"), false);
+    // Trust stores hold what everybody may read.
+    nothing("cacerts", &java_store(0xfe, 2, 2, "changeit"));
+    nothing("cacerts", &pkcs12(CERTIFICATE, "changeit", 100));
+}
+
+#[test]
+fn keystores_with_a_password_of_their_own_are_keys_under_a_password() {
+    for store in [
+        java_store(0xfe, 1, 1, "Copper4711!"),
+        java_store(0xce, 0, 3, "Copper4711!"),
+        pkcs12(SHROUDED, "Copper4711!", 2048),
+    ] {
+        is_sealed("app.store", &store, true);
+        let text = format!("data:\n  keystore: {}\n", STANDARD.encode(&store));
+        is_sealed("secret.yaml", text.as_bytes(), true);
+    }
+    // A cut one cannot be verified, and still holds its key.
+    let cut = pkcs12(SHROUDED, "changeit", 2048);
+    is_sealed("app.p12", &cut[..cut.len() - 40], true);
+}
+
+#[test]
+fn a_keystore_is_open_when_its_password_lies_beside_it() {
+    let store = pkcs12(SHROUDED, "Copper4711x", 2048);
+    let text = format!(
+        "data:\n  store.p12: {}\n  password: {}\n",
+        STANDARD.encode(&store),
+        STANDARD.encode("Copper4711x"),
     );
-    nothing("app.jks", &store(1, "Copper4711!"));
-    // A trust store holds what everybody may read.
-    nothing("cacerts", &store(2, "changeit"));
+    is_sealed("secret.yaml", text.as_bytes(), false);
+    is_sealed(
+        "secret.yaml",
+        text.replace(&STANDARD.encode("Copper4711x"), "Copper4712x")
+            .as_bytes(),
+        true,
+    );
+    let setting = b"server.ssl.key-store-password=Copper4711x\n";
+    for settings_first in [true, false] {
+        let mut archive = tar_of("BOOT-INF/server.p12", &store);
+        let settings = tar_of("BOOT-INF/application.properties", setting);
+        if settings_first {
+            archive = [settings, archive].concat();
+        } else {
+            archive.extend(settings);
+        }
+        archive.resize(archive.len() + 1024, 0);
+        is_sealed("app.tar", &archive, false);
+    }
+}
+
+/// A member of a tar file.
+fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut head = vec![0; 512];
+    head[..name.len()].copy_from_slice(name.as_bytes());
+    head[100..107].copy_from_slice(b"0000644");
+    head[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+    head[156] = b'0';
+    head[257..263].copy_from_slice(b"ustar\0");
+    head[148..156].fill(b' ');
+    let sum: u32 = head.iter().map(|&byte| u32::from(byte)).sum();
+    head[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    head.extend(content);
+    head.resize(head.len().div_ceil(512) * 512, 0);
+    head
+}
+
+#[test]
+fn guessing_passwords_of_stores_has_a_bound() {
+    // Each takes as many rounds as a scan spends on all.
+    let store = pkcs12(SHROUDED, "Copper4711x", u16::MAX >> 1);
+    let mut archive = Vec::new();
+    for number in 0..200 {
+        archive.extend(tar_of(&format!("{number}.p12"), &store));
+    }
+    archive.resize(archive.len() + 1024, 0);
+    let scan = scan_bytes("many.tar", Format::Guess, &archive);
+    let stores = scan
+        .matches
+        .iter()
+        .filter(|found| found.kind == Kind::PrivateKey);
+    assert_eq!(stores.count(), 200);
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::judge::der;
+use crate::judge::{der, keystore};
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -78,7 +78,7 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
 
 /// Whether what a run decodes to is worth decoding all of it.
 fn is_worth(head: &[u8]) -> bool {
-    is_texty(head) || is_container(head) || der::may_begin(head)
+    is_texty(head) || is_container(head) || der::may_begin(head) || keystore::may_begin(head)
 }
 
 /// Whether a value without a telling name may decode to text, judged by its first bytes: nearly all

@@ -109,6 +109,9 @@ fn read_into(
         wipe(&mut buffer[..filled]);
         return filled as u64 + counted.count;
     }
+    if end {
+        scanner.key_files(region, head);
+    }
     let mut region = region.clone();
     // What is whole in one window is guessed when something in it is worth it; commands always are.
     let now = !end || head.trim_ascii_start().starts_with(b"#!");

@@ -4,7 +4,7 @@ use super::*;
 use akwatch_proto::finding::Proof;
 
 use crate::judge::key::{self, PrivateKey};
-use crate::judge::{jwk, keystore, owner, putty};
+use crate::judge::{jwk, owner, putty};
 
 impl Scanner<'_> {
     /// Private keys, wherever they stand.
@@ -83,19 +83,13 @@ impl Scanner<'_> {
     }
 
     /// What a file is as a whole, by its first bytes: a key without armour, a keystore.
-    pub(super) fn key_files(&mut self, region: &Region, text: &[u8]) {
+    pub(crate) fn key_files(&mut self, region: &Region, text: &[u8]) {
         if der::may_begin(text) && der::is_private_key(text) {
             let proofs = vec![Proof::Structure { holds: true }];
             let found = PrivateKey::told(inline::to_base64(text), text.len(), true, proofs);
             self.key(&Spot::of(region, 0, (1, 1)), found);
         }
-        let password = self.rules.engine(Engine::NamedPassword);
-        if let (Some(found), Some(rule)) = (keystore::read(text), password)
-            && let Some(told) = self.key(&Spot::of(region, 0, (1, 1)), found)
-        {
-            told.rules = vec![rule];
-            told.kind = Some(Kind::Password);
-        }
+        self.store_file(region, text);
     }
 
     /// A key that a value holds as base64 of its structure: by a rule of its own where one knows it.
@@ -138,7 +132,7 @@ impl Scanner<'_> {
     }
 
     /// Tells a key; answers what was told, for whoever knows more of it.
-    fn key(&mut self, spot: &Spot<'_>, found: PrivateKey) -> Option<&mut Candidate> {
+    pub(super) fn key(&mut self, spot: &Spot<'_>, found: PrivateKey) -> Option<&mut Candidate> {
         let rule = self.rules.engine(Engine::PrivateKey)?;
         self.candidates.push(Candidate {
             part: Part::Single,
@@ -165,13 +159,13 @@ impl Scanner<'_> {
 }
 
 /// Where a key stands.
-struct Spot<'a> {
-    path: &'a [u8],
-    scope: ScopeId,
-    member: &'a Rc<MemberName>,
-    encoding: &'a [Encoding],
-    order: u64,
-    lines: (u32, u32),
+pub(super) struct Spot<'a> {
+    pub(super) path: &'a [u8],
+    pub(super) scope: ScopeId,
+    pub(super) member: &'a Rc<MemberName>,
+    pub(super) encoding: &'a [Encoding],
+    pub(super) order: u64,
+    pub(super) lines: (u32, u32),
 }
 
 impl<'a> Spot<'a> {
