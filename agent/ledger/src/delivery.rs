@@ -19,8 +19,10 @@ use crate::error::{Fault, LedgerError};
 use crate::format::{FINDINGS, Meta, REVISIONS, Record, Row, decode};
 use crate::ledger::Ledger;
 
-/// Bytes of JSON in one batch, roughly: half of what a collector accepts.
-const BATCH_BYTES: usize = limits::BODY_DECOMPRESSED / 2;
+/// Bytes of JSON in one batch, roughly: half of what a collector accepts compressed. Names and paths are
+/// other people's, who may choose them such that nothing compresses; a batch that is too large for the
+/// wire would be refused for ever.
+const BATCH_BYTES: usize = limits::BODY_COMPRESSED / 2;
 /// Batches that may be under way; the watcher sends one at a time.
 const IN_FLIGHT: usize = 4;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use akwatch_proto::digest::{Element, SetDigest, is_listed};
 use akwatch_proto::finding::{FindingKey, PresenceState};
+use akwatch_proto::limits;
 use akwatch_proto::time::Time;
 use uuid::Uuid;
 
@@ -46,6 +47,32 @@ fn changes_coalesce_and_an_empty_outbox_is_none() {
     ledger.acknowledge(batch.upto).unwrap();
     assert_eq!(ledger.unsent(10).unwrap(), None);
     assert_eq!(ledger.totals().unwrap().unsent, 0);
+}
+
+#[test]
+fn no_batch_is_too_large_for_the_wire_however_little_it_compresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    let values: Vec<u8> = (0..200).collect();
+    let mut random = 7_u64;
+    for number in 0..8 {
+        let mut long = format!("{number}/");
+        while long.len() < 4000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            long.push_str(&format!("{random:x}"));
+        }
+        ledger.commit(&[whole(&file(&long), 10, &values)]).unwrap();
+    }
+    let mut told = 0;
+    while let Some(batch) = ledger.unsent(limits::FINDINGS_PER_REPORT).unwrap() {
+        told += batch.findings.len();
+        let size = serde_json::to_vec(&batch.findings).unwrap().len();
+        assert!(size < limits::BODY_COMPRESSED, "{size} bytes");
+        ledger.acknowledge(batch.upto).unwrap();
+    }
+    assert_eq!(told, 8 * values.len());
 }
 
 #[test]
