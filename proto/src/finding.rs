@@ -187,6 +187,17 @@ pub enum Proof {
     Unknown,
 }
 
+impl Proof {
+    /// When the credential expires, where its text says so.
+    #[must_use]
+    pub fn expiry(proofs: &[Proof]) -> Option<Time> {
+        proofs.iter().find_map(|proof| match proof {
+            Proof::Expires { at } => Some(*at),
+            _ => None,
+        })
+    }
+}
+
 /// Why a finding is new to the collector. What appears because *we* are new is inventory.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,

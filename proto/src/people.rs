@@ -456,6 +456,9 @@ pub struct CredentialRow {
     pub first_seen: Time,
     /// Last seen or verified anywhere.
     pub last_seen: Time,
+    /// When it expires or has expired, where its text says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
 }
 
 /// One credential: its blast radius.

@@ -58,6 +58,20 @@ describe("lists", () => {
     await page.waitForURL((url) => url.search === "?provider=baidu");
   });
 
+  test("a temporary credential says when it ends, and that it has", async () => {
+    const { page } = visit;
+    await visit.open("/credentials");
+    const row = (ends: (at: number) => boolean) => {
+      const found = fixture.fleet.credentials.find(({ credential }) =>
+        credential.expires !== undefined && credential.expires !== null && ends(credential.expires) && credential.verdict !== "closed");
+      return page.getByRole("row").filter({ has: page.locator(`a[href*="${found?.credential.ref ?? "none"}"]`) });
+    };
+    await row((at) => at < Date.now()).getByText("EXPIRED").first().waitFor();
+    const later = row((at) => at > Date.now());
+    await later.getByText("Expires").first().waitFor();
+    expect(await later.getByText("EXPIRED").count()).toBe(0);
+  });
+
   test("an unknown key in the address is kept, named and not sent", async () => {
     const { page } = visit;
     await visit.open("/hosts?colour=red");

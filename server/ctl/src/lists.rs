@@ -273,7 +273,7 @@ pub(crate) async fn credentials(
     listed(output, &page, &CREDENTIAL, &rows, "credential")
 }
 
-const CREDENTIAL: [&str; 12] = [
+const CREDENTIAL: [&str; 13] = [
     "verdict",
     "score",
     "credential",
@@ -284,6 +284,7 @@ const CREDENTIAL: [&str; 12] = [
     "unknown",
     "gone",
     "disposition",
+    "expires",
     "last seen",
     "ref",
 ];
@@ -300,6 +301,7 @@ fn credential_row(row: &CredentialRow) -> Vec<String> {
         row.places.unknown.to_string(),
         row.places.gone.to_string(),
         words::word(&row.disposition),
+        words::expiry(row.expires, Timestamp::now()),
         words::time(row.last_seen),
         row.reference.to_string(),
     ]

@@ -296,11 +296,7 @@ fn because(entry: &TimelineEntry) -> String {
 
 /// When a temporary credential ends, or that it has; nothing of one that says no end.
 fn ends(proof: &[Proof], now: Timestamp) -> String {
-    let mut ends = proof.iter().filter_map(|proof| match proof {
-        Proof::Expires { at } => Some(*at),
-        _ => None,
-    });
-    match ends.next() {
+    match Proof::expiry(proof) {
         Some(at) if at.0 <= now.as_millisecond() => format!("EXPIRED at {}\n", words::time(at)),
         Some(at) => format!("Expires at {}\n", words::time(at)),
         None => String::new(),

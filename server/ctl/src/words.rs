@@ -229,9 +229,27 @@ pub(crate) fn time_or_never(instant: Option<Time>) -> String {
     instant.map_or_else(|| "never".to_owned(), time)
 }
 
+/// When a temporary credential ends, or that it has; nothing of one that says no end.
+pub(crate) fn expiry(at: Option<Time>, now: Timestamp) -> String {
+    match at {
+        Some(at) if at.0 <= now.as_millisecond() => format!("EXPIRED {}", time(at)),
+        Some(at) => time(at),
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expiry_that_has_passed_says_so() {
+        let now = Timestamp::from_millisecond(1_800_000_000_000).unwrap();
+        let told = |at| expiry(at, now);
+        assert!(told(Some(Time(1_800_000_000_000))).starts_with("EXPIRED 2027-01-1"));
+        assert!(told(Some(Time(1_800_000_000_001))).starts_with("2027-01-1"));
+        assert_eq!(told(None), "");
+    }
 
     #[test]
     fn what_git_says_is_said_in_a_line_and_unknown_never_reads_as_not_pushed() {

@@ -38,10 +38,7 @@ impl FindingFacts<'_> {
     /// When the credential expires, where its text says so.
     #[must_use]
     pub fn expires(&self) -> Option<Time> {
-        self.proof.iter().find_map(|proof| match proof {
-            Proof::Expires { at } => Some(*at),
-            _ => None,
-        })
+        Proof::expiry(self.proof)
     }
 }
 

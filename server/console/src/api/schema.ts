@@ -601,6 +601,7 @@ export interface components {
             credential_id?: string | null;
             /** @description People's decision. */
             disposition: components["schemas"]["Disposition"];
+            expires?: components["schemas"]["Time"] | null;
             /** @description First seen anywhere. */
             first_seen: components["schemas"]["Time"];
             /**
@@ -1201,6 +1202,7 @@ export interface components {
                 credential_id?: string | null;
                 /** @description People's decision. */
                 disposition: components["schemas"]["Disposition"];
+                expires?: components["schemas"]["Time"] | null;
                 /** @description First seen anywhere. */
                 first_seen: components["schemas"]["Time"];
                 /**

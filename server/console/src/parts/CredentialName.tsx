@@ -8,6 +8,7 @@ import { ask } from "../api/queries";
 import type { Kind, Preview } from "../api/types";
 import { usePreferences } from "../theme/preferences";
 import { CopyButton } from "./Copy";
+import { Ago, At, useNow } from "./Time";
 import { maskId, previewText, visible } from "./places";
 import { useProvider } from "./why";
 
@@ -16,6 +17,7 @@ interface Named {
   preview?: Preview | null;
   provider: string;
   kind: Kind;
+  expires?: number | null;
 }
 
 /** Whether ids are to be masked here, whatever the collector sent. */
@@ -38,6 +40,17 @@ export function useCredentialName(): (named: Named) => string {
   };
 }
 
+/** That a temporary credential has expired, or when it will. */
+function Expiry({ at }: { at: number }) {
+  const { t } = useTranslation();
+  const past = at <= useNow();
+  return (
+    <span className="second cut">
+      {past ? <b>{t("credential.expiredWord")}</b> : t("credential.expires")} {past ? <Ago time={at} /> : <At time={at} />}
+    </span>
+  );
+}
+
 export function CredentialName({ named, reference, kind = true, copy = true, short = false }: {
   named: Named; reference?: string; kind?: boolean; copy?: boolean; short?: boolean;
 }) {
@@ -58,6 +71,7 @@ export function CredentialName({ named, reference, kind = true, copy = true, sho
         <CopyButton text={name} label={t("copy.id")} said={name.includes("…") ? t("copy.masked") : t("copy.full")} />
       )}
       {kind && <span className="second cut">{provider(named.provider)} · {t(`kind.${named.kind}`)}</span>}
+      {named.expires !== undefined && named.expires !== null && <Expiry at={named.expires} />}
     </span>
   );
 }

@@ -276,7 +276,7 @@ export const en = {
     groupCount: "{n, plural, one {# place} other {# places}}", notService: "files and histories",
     facts: "Facts", firstSeen: "First seen", lastSeen: "Last seen or verified", provider: "Provider", kind: "Kind",
     preview: "Secret", references: "Used by id elsewhere", referencesValue: "{n, plural, one {# reference} other {# references}}",
-    account: "Account in the id", canary: "a known canary service", expires: "Expires", expired: "expired {time}",
+    account: "Account in the id", canary: "a known canary service", expires: "Expires", expired: "EXPIRED {time}", expiredWord: "EXPIRED",
     checksum: "Checksum", structure: "Structure", holds: "holds", fails: "does not hold", encrypted: "The private key is itself encrypted",
     ambiguous: "{n} secrets could belong to this id", proof: "Verified offline", prev: "Previous credential", next: "Next credential",
     total: "Score", sum: "{n, plural, one {# line adds} other {# lines add}} up to {total}", sumWrong: "The lines sent add up to {sum}, not to {total}: the collector and this page disagree.",

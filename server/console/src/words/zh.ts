@@ -241,7 +241,7 @@ export const zh: Words = {
     groupCount: "{n} 个位置", notService: "文件与历史记录",
     facts: "基本情况", firstSeen: "首次发现", lastSeen: "最近发现或核实", provider: "云厂商", kind: "类型",
     preview: "密钥", references: "其他位置仅引用 ID", referencesValue: "{n} 处引用",
-    account: "ID 所属账号", canary: "已知的诱饵服务", expires: "到期时间", expired: "已于 {time} 到期",
+    account: "ID 所属账号", canary: "已知的诱饵服务", expires: "到期时间", expired: "已过期：{time}", expiredWord: "已过期",
     checksum: "校验和", structure: "结构", holds: "成立", fails: "不成立", encrypted: "私钥本身已加密",
     ambiguous: "有 {n} 个密钥可能属于此 ID", proof: "离线核验", prev: "上一个凭据", next: "下一个凭据",
     total: "评分", sum: "{n} 项合计 {total} 分", sumWrong: "明细合计为 {sum}，与评分 {total} 不符：收集端与本页不一致。",

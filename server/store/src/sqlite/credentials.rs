@@ -6,6 +6,7 @@
 
 use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::{CredentialId, Fingerprint};
+use akwatch_proto::finding::Proof;
 use akwatch_proto::people::{
     CredentialDetail, CredentialRef, CredentialRow, Decision, Disposition, Holders, Overview, Page,
     PresenceCounts, Score, TimelineEntry, Verdict,
@@ -87,7 +88,7 @@ pub(crate) struct Line {
     pub(crate) open: bool,
     pub(crate) row: CredentialRow,
     pub(crate) references: u64,
-    proof: Vec<akwatch_proto::finding::Proof>,
+    proof: Vec<Proof>,
     decision: Decision,
 }
 
@@ -244,6 +245,7 @@ impl Sqlite {
             .value::<Option<String>>("preview")?
             .map(|text| super::words::from_json("preview", &text))
             .transpose()?;
+        let proof: Vec<Proof> = row.json("proof")?;
         let shown = CredentialRow {
             reference: self.shared.references().credential(id),
             credential_id: row.value("access_id")?,
@@ -258,6 +260,7 @@ impl Sqlite {
             places: places(row, reference)?,
             first_seen: row.time("first_seen")?,
             last_seen: row.time("last_seen")?,
+            expires: Proof::expiry(&proof),
         };
         let references = places(row, true)?;
         Ok(Line {
@@ -266,7 +269,7 @@ impl Sqlite {
             open,
             row: shown,
             references: references.present + references.gone + references.unknown,
-            proof: row.json("proof")?,
+            proof,
             decision: decisions::decision(row)?,
         })
     }
