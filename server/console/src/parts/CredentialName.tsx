@@ -8,7 +8,7 @@ import { ask } from "../api/queries";
 import type { Kind, Preview } from "../api/types";
 import { usePreferences } from "../theme/preferences";
 import { CopyButton } from "./Copy";
-import { Ago, At, useNow } from "./Time";
+import { useNow, useTimeWords } from "./Time";
 import { maskId, previewText, visible } from "./places";
 import { useProvider } from "./why";
 
@@ -40,13 +40,14 @@ export function useCredentialName(): (named: Named) => string {
   };
 }
 
-/** That a temporary credential has expired, or when it will. */
+/** That a temporary credential has expired, or that it will: when is its title. */
 function Expiry({ at }: { at: number }) {
   const { t } = useTranslation();
+  const words = useTimeWords();
   const past = at <= useNow();
   return (
-    <span className="second cut">
-      {past ? <b>{t("credential.expiredWord")}</b> : t("credential.expires")} {past ? <Ago time={at} /> : <At time={at} />}
+    <span className={past ? "tag" : "second nowrap"} title={words.at(at)}>
+      {past ? t("credential.expiredWord") : t("credential.expires")}
     </span>
   );
 }
