@@ -24,8 +24,23 @@ fn xz(bytes: &[u8], preset: u32) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn lzma(bytes: &[u8], preset: u32) -> Vec<u8> {
+    let options = lzma_rust2::LzmaOptions::with_preset(preset);
+    let mut encoder = lzma_rust2::LzmaWriter::new_use_header(Vec::new(), &options, None).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
+}
+
+/// As the strongest levels write it: the window that is asked for is that of the level, not of the text.
+fn zstd_long(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn pad(text: &mut Vec<u8>, to: usize) {
@@ -125,22 +140,29 @@ fn wxapkg(files: &[(&str, &[u8])]) -> Vec<u8> {
 fn every_compression_is_undone() {
     let (text, secret) = config(11);
     let bytes = text.as_bytes();
-    for (name, packed) in [
-        ("app.yml.bz2", bzip2(bytes)),
-        ("app.yml.xz", xz(bytes, 6)),
-        ("app.yml.zst", zstd(bytes)),
-        ("app.yml.zst", [zstd(b"a: b\n"), zstd(bytes)].concat()),
+    for (name, packed, line) in [
+        ("app.yml.bz2", bzip2(bytes), 4),
+        ("app.yml.xz", xz(bytes, 6), 4),
+        ("app.yml.lzma", lzma(bytes, 6), 4),
+        ("app.yml.zst", zstd(bytes), 4),
+        ("app.yml.zst", zstd_long(bytes), 4),
+        ("app.yml.zst", [zstd(b"a: b\n"), zstd(bytes)].concat(), 5),
+        (
+            "app.yml.zst",
+            [zstd_long(b"a: b\n"), zstd(bytes)].concat(),
+            5,
+        ),
     ] {
-        let line = if packed.len() > zstd(bytes).len() + 8 && name.ends_with("zst") {
-            5
-        } else {
-            4
-        };
         let scan = scan_bytes(name, Format::Guess, &packed);
         check(&scan, &secret, line, &[], &[Encoding::Compressed]);
     }
     let archive = tar(&[("etc/app.yml", bytes)]);
-    for packed in [bzip2(&archive), xz(&archive, 6), zstd(&archive)] {
+    for packed in [
+        bzip2(&archive),
+        xz(&archive, 6),
+        lzma(&archive, 6),
+        zstd(&archive),
+    ] {
         let found = scan_bytes("a.tar", Format::Guess, &packed);
         assert_eq!(findings(&found).len(), 1);
         assert_eq!(findings(&found)[0].spot.inside, [b"etc/app.yml".to_vec()]);
@@ -168,11 +190,34 @@ fn a_window_that_would_take_the_hosts_memory_is_named() {
         scan.unread.first().map(|unread| unread.why),
         Some(UnreadWhy::Limit)
     );
-    let scan = scan_bytes("a.xz", Format::Guess, &xz(text.as_bytes(), 9));
-    assert_eq!(
-        scan.unread.first().map(|unread| unread.why),
-        Some(UnreadWhy::Limit)
-    );
+    for (name, packed) in [
+        ("a.xz", xz(text.as_bytes(), 9)),
+        ("a.lzma", lzma(text.as_bytes(), 9)),
+        // What fills the window that it asks for.
+        ("a.zst", zstd_long(&vec![b'a'; 17 << 20])),
+    ] {
+        let scan = scan_bytes(name, Format::Guess, &packed);
+        assert_eq!(
+            scan.unread.first().map(|unread| unread.why),
+            Some(UnreadWhy::Limit),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_extension_of_a_browser_is_a_zip_behind_a_header() {
+    let (text, secret) = config(14);
+    let packed = zip(&[("app.yml", text.as_bytes())]);
+    // Version 2 has the lengths of a key and a signature, version 3 that of one header.
+    for header in [
+        &b"Cr24\x02\0\0\0\x04\0\0\0\x02\0\0\0keysi"[..],
+        b"Cr24\x03\0\0\0\x05\0\0\0heads",
+    ] {
+        let extension = [header, &packed].concat();
+        let scan = scan_bytes("a.crx", Format::Guess, &extension);
+        check(&scan, &secret, 4, &["app.yml"], &[]);
+    }
 }
 
 #[test]
@@ -537,7 +582,9 @@ fn any_damage_ends_without_a_panic() {
     let whole = [
         bzip2(bytes),
         xz(bytes, 6),
+        lzma(bytes, 1),
         zstd(bytes),
+        zstd_long(bytes),
         ar(&[("a", bytes), ("b", bytes)]),
         cpio(&[("a", bytes)]),
         rpm(&gzip(&cpio(&[("a", bytes)]))),

@@ -25,9 +25,13 @@ const LONGEST_NAME: usize = 16 * 1024;
 /// Stops: a directory as large as a file may be, which is read twice.
 const LARGEST_DIRECTORY: u64 = 4 << 20;
 
-/// Whether `head` begins a zip.
+/// Whether `head` begins a zip, or the header of a browser's extension, behind which one stands: where a
+/// zip begins is told by its end.
 pub(crate) fn is_zip(head: &[u8]) -> bool {
-    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+    head.starts_with(b"PK\x03\x04")
+        || head.starts_with(b"PK\x05\x06")
+        || head.starts_with(b"Cr24\x02\0\0\0")
+        || head.starts_with(b"Cr24\x03\0\0\0")
 }
 
 /// Whether `head` begins a tar with a valid header.

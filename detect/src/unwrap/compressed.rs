@@ -7,13 +7,18 @@ use std::io::{Chain, Cursor, Error, ErrorKind, Read};
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use lzma_rust2::XzReader;
+use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// Bytes that zstd may look back. Packages are compressed with 8 MiB. Stops: a frame that asks for
 /// terabytes.
 const ZSTD_WINDOW: u64 = 16 << 20;
+/// What a frame may ask for that holds no more than [`ZSTD_WINDOW`]: the strongest levels ask for this
+/// whatever they compress, and what is not there is not looked back at.
+const LONG_WINDOW: u64 = 128 << 20;
+/// Blocks of such a frame: as many as fill the window that is allowed.
+const MOST_LONG_BLOCKS: u64 = ZSTD_WINDOW >> 17;
 /// KiB of memory that xz may take: its preset 9 looks back 64 MiB, packages 8. Stops: a header that
 /// asks for four gigabytes.
 const XZ_MEMORY: u32 = 24 << 10;
@@ -29,6 +34,8 @@ pub(crate) enum Compression {
     Zlib,
     /// Streams of bzip2 after one another.
     Bzip2,
+    /// The format before .xz, `.lzma`.
+    Lzma,
     /// The .xz format, version 1.2.0.
     Xz,
     /// RFC 8878, frames after one another, skippable ones too.
@@ -47,6 +54,7 @@ impl Compression {
             b'B' if head.starts_with(b"BZh") && is_bzip2(head) => Some(Compression::Bzip2),
             0xfd if head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) => Some(Compression::Xz),
             0x28 if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => Some(Compression::Zstd),
+            0x5d if is_lzma(head) => Some(Compression::Lzma),
             0x50..=0x5f if is_skippable(head) => Some(Compression::Zstd),
             0x78 if matches!(second, 0x01 | 0x5e | 0x9c | 0xda) && holds_text(head) => {
                 Some(Compression::Zlib)
@@ -61,6 +69,7 @@ impl Compression {
             Compression::Gzip => &[b".gz", b".GZ"],
             Compression::Zlib => &[b".zlib", b".zz"],
             Compression::Bzip2 => &[b".bz2"],
+            Compression::Lzma => &[b".lzma"],
             Compression::Xz => &[b".xz"],
             Compression::Zstd => &[b".zst", b".zstd"],
         }
@@ -72,6 +81,10 @@ impl Compression {
             Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
             Compression::Zlib => Box::new(ZlibDecoder::new(input)),
             Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
+            Compression::Lzma => match LzmaReader::new_mem_limit(input, XZ_MEMORY, None) {
+                Ok(reader) => Box::new(Limited(reader)),
+                Err(error) => Box::new(Limited(Failed(Some(error)))),
+            },
             Compression::Xz => Box::new(Limited(XzReader::new_mem_limit(input, true, XZ_MEMORY))),
             Compression::Zstd => Box::new(Frames::new(input)),
         }
@@ -85,6 +98,18 @@ fn is_bzip2(head: &[u8]) -> bool {
             head.get(4..10),
             Some(b"\x31\x41\x59\x26\x53\x59" | b"\x17\x72\x45\x38\x50\x90")
         )
+}
+
+/// The usual numbers of bits, a dictionary of a round size, a size that is said or left open, and the
+/// zero that begins every stream: the format has no mark.
+fn is_lzma(head: &[u8]) -> bool {
+    let Some((&[0x5d, a, b, c, d, ref size @ .., 0], _)) = head.split_first_chunk::<14>() else {
+        return false;
+    };
+    let dictionary = u32::from_le_bytes([a, b, c, d]);
+    let round = dictionary.is_power_of_two() || (dictionary / 3).is_power_of_two();
+    let size = u64::from_le_bytes(*size);
+    round && dictionary >= 1 << 12 && (size == u64::MAX || size < 1 << 40)
 }
 
 /// A skippable frame of zstd with another frame behind it; alone its mark is too short to believe.
@@ -126,23 +151,33 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
+/// A stream whose first bytes say that it cannot be read.
+struct Failed(Option<Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
 /// Frames of zstd after one another.
 struct Frames<R> {
     input: R,
     decoder: FrameDecoder,
     inside: bool,
+    /// Whether the frame asks for more than is given to look back.
+    long: bool,
     /// Frames that may still come.
     left: u32,
 }
 
 impl<R: Read> Frames<R> {
     fn new(input: R) -> Frames<R> {
-        let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(ZSTD_WINDOW);
         Frames {
             input,
-            decoder,
+            decoder: decoder(ZSTD_WINDOW),
             inside: false,
+            long: false,
             left: MOST_FRAMES,
         }
     }
@@ -150,11 +185,12 @@ impl<R: Read> Frames<R> {
     /// Opens the next frame; whether there is one.
     fn open(&mut self) -> std::io::Result<bool> {
         loop {
-            let mut mark = [0_u8; 4];
+            let mut head = [0_u8; 6];
             let mut filled = 0;
-            while filled < mark.len() {
-                match self.input.read(&mut mark[filled..])? {
-                    0 => return Ok(false), // What is shorter than a mark is padding.
+            while filled < head.len() {
+                match self.input.read(&mut head[filled..])? {
+                    0 if filled < 4 => return Ok(false), // What is shorter than a mark is padding.
+                    0 => break,
                     count => filled += count,
                 }
             }
@@ -162,7 +198,13 @@ impl<R: Read> Frames<R> {
                 .left
                 .checked_sub(1)
                 .ok_or(Error::from(ErrorKind::QuotaExceeded))?;
-            match self.decoder.init((&mark[..]).chain(&mut self.input)) {
+            let long = is_long(&head);
+            if long || self.long {
+                // A decoder that is used again takes the whole window at once.
+                self.decoder = decoder(if long { LONG_WINDOW } else { ZSTD_WINDOW });
+                self.long = long;
+            }
+            match self.decoder.init((&head[..filled]).chain(&mut self.input)) {
                 Ok(()) => return Ok(true),
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
                     length,
@@ -180,6 +222,21 @@ impl<R: Read> Frames<R> {
     }
 }
 
+fn decoder(window: u64) -> FrameDecoder {
+    let mut decoder = FrameDecoder::new();
+    decoder.set_max_window_size(window);
+    decoder
+}
+
+/// Whether a frame's first bytes ask for more than is given to look back.
+fn is_long(head: &[u8; 6]) -> bool {
+    let [0x28, 0xb5, 0x2f, 0xfd, descriptor, window] = *head else {
+        return false;
+    };
+    let base = 1_u64 << (10 + (window >> 3));
+    descriptor & 0x20 == 0 && base + base / 8 * u64::from(window & 7) > ZSTD_WINDOW
+}
+
 impl<R: Read> Read for Frames<R> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         loop {
@@ -188,6 +245,9 @@ impl<R: Read> Read for Frames<R> {
             }
             self.inside = true;
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                if self.long && self.decoder.blocks_decoded() as u64 >= MOST_LONG_BLOCKS {
+                    return Err(ErrorKind::QuotaExceeded.into());
+                }
                 self.decoder
                     .decode_blocks(&mut self.input, BlockDecodingStrategy::UptoBlocks(1))
                     .map_err(Error::other)?;

@@ -55,7 +55,7 @@ impl Container {
         let first = *head.first()?;
         // Texts come first: most files are.
         let marked = match first {
-            b'P' if archive::is_zip(head) => Some(Container::Zip),
+            b'P' | b'C' if archive::is_zip(head) => Some(Container::Zip),
             b'P' if git::is_pack(head) => Some(Container::Pack),
             b'%' if pdf::is_pdf(head) => Some(Container::Pdf),
             b'b' if plist::is_plist(head) => Some(Container::Plist),

@@ -95,6 +95,13 @@ pub const TARGETS: &[Target] = &[
         headed("a.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03", data);
     }),
     ("bzip2", |data| headed("a.bz2", b"BZh91AY&SY", data)),
+    ("lzma", |data| {
+        headed(
+            "a.lzma",
+            b"]\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0",
+            data,
+        );
+    }),
     ("xz", |data| {
         headed("a.xz", b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46", data);
     }),
