@@ -180,6 +180,35 @@ fn a_key_that_a_program_puts_together_is_that_key() {
     }
 }
 
+#[test]
+fn line_ends_that_were_escaped_again_are_no_part_of_a_key() {
+    let text = STANDARD.encode(ed25519());
+    let (one, rest) = text.split_at(28);
+    let (two, three) = rest.split_at(20);
+    let plain =
+        format!("-----BEGIN PRIVATE KEY-----\n{one}\n{two}\n{three}\n-----END PRIVATE KEY-----");
+    for end in [
+        "\\r\\n",
+        "\\\\n",
+        "\\\\r\\\\n",
+        "\\r\\r\\n\\n",
+        "\\\\\n",
+        "\\\\\\\\n",
+    ] {
+        let written = plain.replace('\n', end);
+        let scan = scan_bytes(
+            "a.c",
+            Format::Guess,
+            format!("char pk[] = \"{written}\";\n").as_bytes(),
+        );
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{end}: {:#?}", outline(&scan));
+        assert_eq!(found[0].confidence, Confidence::Proven, "{end}");
+        let told = found[0].secret.as_ref().map(|told| told.expose().to_vec());
+        assert_eq!(told.as_deref(), Some(plain.as_bytes()), "{end}");
+    }
+}
+
 fn number(length: usize) -> String {
     URL_SAFE_NO_PAD.encode(bytes(length))
 }

@@ -6,6 +6,9 @@ use akwatch_proto::finding::Proof;
 use crate::judge::key::{self, PrivateKey};
 use crate::judge::{jwk, owner, putty};
 
+/// How often a key's text is undone: strings inside strings.
+const MOST_ESCAPED: usize = 4;
+
 impl Scanner<'_> {
     /// Private keys, wherever they stand.
     pub(super) fn keys(&mut self, region: &Region, text: &[u8], hits: &[Hit], lines: &Lines) {
@@ -37,11 +40,15 @@ impl Scanner<'_> {
         let mut unescaped = Vec::new();
         let limit = text.len().min(at + akwatch_proto::limits::LONGEST_SECRET);
         let stop = memchr::memmem::find(&text[at..limit], b"-----END ").map_or(at, |n| at + n);
-        let escaped = memchr::memmem::find(&text[at..stop], b"\\n").is_some();
+        // Armour has no backslash of its own: a string inside a string has two for one, and a line end
+        // may be written behind each.
+        let escaped = memchr::memchr(b'\\', &text[at..stop]).is_some();
         if escaped {
-            unescaped = inline::unescape(&text[at..(stop + 80).min(text.len())]);
-            // A string inside a string.
-            if memchr::memmem::find(&unescaped, b"\\n").is_some() {
+            unescaped = text[at..(stop + 80).min(text.len())].to_vec();
+            for _ in 0..MOST_ESCAPED {
+                if memchr::memchr(b'\\', &unescaped).is_none() {
+                    break;
+                }
                 let once = Zeroizing::new(std::mem::take(&mut unescaped));
                 unescaped = inline::unescape(&once);
             }
@@ -54,12 +61,7 @@ impl Scanner<'_> {
         } else {
             at + found.length
         };
-        let first = lines.number(at);
-        let last = if escaped {
-            first
-        } else {
-            lines.number(end - 1)
-        };
+        let (first, last) = (lines.number(at), lines.number(end - 1));
         let unsure = found.confidence;
         let owner = owner::of(text, at..end, found.der.as_ref().map(|der| der.as_slice()));
         let owned = owner
