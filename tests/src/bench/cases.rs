@@ -157,18 +157,30 @@ fn same(told: &str, want: &str) -> bool {
             .filter(|letter| !letter.is_whitespace())
             .collect::<String>()
     };
-    // A private key may stand there with the marks of a log or a string between its lines.
+    // A private key may stand there with the marks of a log or a string between its lines, and may be
+    // expected without its first and last one, or in the encoding that it was undone from.
     let longest = told.lines().max_by_key(|line| line.len());
-    if told.starts_with("-----BEGIN")
-        && want.contains("-----BEGIN")
-        && longest.is_some_and(|line| line.len() >= 32 && want.contains(line))
-    {
-        return true;
+    let key = told.starts_with("-----BEGIN") || told.starts_with("MI") && !told.contains(' ');
+    if key {
+        let piece = longest.and_then(|line| line.get(..line.len().min(48)));
+        let holds =
+            |text: &str| piece.is_some_and(|piece| piece.len() >= 32 && text.contains(piece));
+        if holds(want) || undone(want).is_some_and(|plain| holds(&plain)) {
+            return true;
+        }
     }
     let (told, want) = (bare(told), bare(want));
     told == want
         || (told.len() >= 8 && want.contains(&told))
         || (want.len() >= 8 && told.contains(&want))
+}
+
+/// The text that base64 holds, of which a tool of another author may expect a part only.
+fn undone(want: &str) -> Option<String> {
+    let whole = want.trim_end_matches('=');
+    let whole = whole.get(..whole.len() / 4 * 4)?;
+    let bytes = data_encoding::BASE64.decode(whole.as_bytes()).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 fn harmonic(a: f64, b: f64) -> f64 {
