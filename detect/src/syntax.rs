@@ -16,6 +16,7 @@ pub(crate) mod hcl;
 pub(crate) mod history;
 pub(crate) mod keyed;
 pub(crate) mod literal;
+pub(crate) mod markup;
 pub(crate) mod obfuscated;
 pub(crate) mod refine;
 pub(crate) mod shell;

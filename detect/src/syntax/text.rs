@@ -125,7 +125,10 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         let (raw, decoded, quoted) = value;
         at = at.max(raw.start);
         if quoted {
-            at = raw.end;
+            // What a call is given may be a text with names of its own: `print("token: …")`.
+            if !matches!(text[separator], b'(' | b',') || decoded.is_some() {
+                at = raw.end;
+            }
             if let Some((own, default)) = defaulted(text, &raw) {
                 fields.add(&text[name.clone()], default.clone(), scope, true);
                 fields.add(&text[own], default, scope, true);
@@ -135,6 +138,9 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
                 held(&text[name.clone()], &text[raw.clone()], |path, part| {
                     fields.add(path, start + part.start..start + part.end, scope, true);
                 });
+            }
+            if text[raw.clone()].contains(&b'&') {
+                super::markup::read(text, raw.clone(), scope, fields);
             }
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {

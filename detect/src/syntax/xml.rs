@@ -203,10 +203,14 @@ fn trimmed(text: &[u8], range: Range<usize>) -> Range<usize> {
 fn add(path: &[u8], raw: Range<usize>, text: &[u8], scope: ScopeId, fields: &mut Fields<'_>) {
     let value = &text[raw.clone()];
     let decoded = memchr::memchr(b'&', value).map(|_| entities(value));
+    if decoded.is_some() {
+        super::markup::read(text, raw.clone(), scope, fields);
+    }
     fields.add_decoded(path, raw, decoded, scope);
 }
 
-fn entities(value: &[u8]) -> Vec<u8> {
+/// The text without its entities.
+pub(crate) fn entities(value: &[u8]) -> Vec<u8> {
     const NAMED: [(&[u8], u8); 5] = [
         (b"&amp;", b'&'),
         (b"&lt;", b'<'),

@@ -56,6 +56,9 @@ const LAYOUTS: &[&str] = &[
     "the NAME is \"VALUE\"",
     "\u{1b}[32mNAME\u{1b}[0m=\u{1b}[33mVALUE\u{1b}[0m",
     "{&quot;NAME&quot;:&quot;VALUE&quot;}",
+    "<mxCell id=\"2\" value=\"&lt;div&gt;NAME: VALUE&lt;br&gt;&lt;/div&gt;\" style=\"x\"/>",
+    "<mxCell id=\"2\" value=\"&lt;b&gt;NAME:&lt;/b&gt; &amp;quot;VALUE&amp;quot;\" style=\"x\"/>",
+    "<input type=\"text\" placeholder=\"NAME: &quot;VALUE&quot;\"/>",
 ];
 
 const NAMES: &[&str] = &[
@@ -242,5 +245,41 @@ fn lists_of_logins_are_told_to_their_end() {
         let (found, _) = told(file, &(lines.join("\n") + "\n"));
         let missed = values.iter().filter(|value| !found.contains(value)).count();
         assert!(missed <= 1, "{file}: {missed}");
+    }
+}
+
+#[test]
+fn what_a_page_says_is_told_as_it_is_meant() {
+    for file in ["a.txt", "a.drawio", "a.html", "a.xml"] {
+        check(
+            file,
+            "<mxCell value=\"&lt;div&gt;db password: Cop&amp;lt;47&amp;amp;11!&lt;/div&gt;\" style=\"x\"/>\n",
+            &["Cop<47&11!"],
+        );
+        check(
+            file,
+            "<mxCell value=\"pass: Cop&amp;lt;&amp;gt;4711&amp;amp;\" style=\"x\"/>\n",
+            &["Cop<>4711&"],
+        );
+        check(
+            file,
+            "<a href=\"https://h.example.com/?token=&quot;Qx93hTz81mKp02Vw&quot;\">x</a>\n",
+            &["Qx93hTz81mKp02Vw"],
+        );
+        check(
+            file,
+            "<b onclick=\"alert(&quot;password:Copper4711!&quot;)\">x</b>\n",
+            &["Copper4711!"],
+        );
+        check(
+            file,
+            "<p title=\"password: &lt;none&gt; &amp;amp; more\">x</p>\n",
+            &[],
+        );
+        check(
+            file,
+            "<p title=\"a &lt;b password: see the &quot;manual&quot;\">x</p>\n",
+            &[],
+        );
     }
 }
