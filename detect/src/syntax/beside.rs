@@ -54,14 +54,14 @@ fn flags(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Named> + '_ {
         if before.is_some_and(|n| !(is_space(text[n]) || is_quote(text[n]))) {
             return None;
         }
-        let start = at + 1 + usize::from(text.get(at + 1) == Some(&b'-'));
+        let start = at + 1 + usize::from(text[..range.end].get(at + 1) == Some(&b'-'));
         let name = text[start..range.end]
             .iter()
             .take(40)
             .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
             .count();
         let end = start + name;
-        let blank = matches!(text.get(end), Some(b' ' | b'\t'));
+        let blank = end < range.end && matches!(text[end], b' ' | b'\t');
         let login = &text[start..end] == b"u" || name >= 4;
         (blank && login && text[start].is_ascii_alphabetic()).then_some((start..end, end + 1))
     })
@@ -203,6 +203,21 @@ fn flagged(text: &[u8], range: &Range<usize>, blocks: &mut Blocks, fields: &mut 
         if name.len() > 1 && !text[raw.clone()].starts_with(b"-") {
             let scope = blocks.scope();
             fields.add(&text[name], raw, scope, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_at_the_end_of_a_piece_has_no_value_there() {
+        let text = b"run --password x";
+        for end in 0..=text.len() {
+            let values: Vec<usize> = flags(text, 0..end).map(|(_, value)| value).collect();
+            assert!(values.iter().all(|&value| value <= end), "{end} {values:?}");
+            assert_eq!(values.len(), usize::from(end > 14), "{end}");
         }
     }
 }
