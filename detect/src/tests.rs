@@ -5,6 +5,7 @@ mod configurations;
 mod containers;
 mod formats;
 mod histories;
+mod hostile;
 mod keys;
 mod layouts;
 mod matrix;

@@ -9,7 +9,7 @@ use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
 
 /// A file of objects, each under its own number from 1.
-fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     let mut out = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
     for (number, object) in (1..).zip(objects) {
         out.extend_from_slice(format!("{number} 0 obj\n").as_bytes());
@@ -20,18 +20,18 @@ fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-fn text(object: &str) -> Vec<u8> {
+pub(super) fn text(object: &str) -> Vec<u8> {
     object.as_bytes().to_vec()
 }
 
-fn zlib(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// A stream whose data were packed by `filter` already.
-fn stream(dictionary: &str, filter: &str, data: &[u8]) -> Vec<u8> {
+pub(super) fn stream(dictionary: &str, filter: &str, data: &[u8]) -> Vec<u8> {
     let head = format!(
         "<<{dictionary}/Filter{filter}/Length {}>>stream\r\n",
         data.len()
@@ -39,7 +39,7 @@ fn stream(dictionary: &str, filter: &str, data: &[u8]) -> Vec<u8> {
     [head.as_bytes(), data, b"\nendstream"].concat()
 }
 
-fn flate(dictionary: &str, data: &[u8]) -> Vec<u8> {
+pub(super) fn flate(dictionary: &str, data: &[u8]) -> Vec<u8> {
     stream(dictionary, "/FlateDecode", &zlib(data))
 }
 

@@ -242,6 +242,11 @@ impl<'a> Document<'a, '_> {
         if text.len() as u64 > LARGEST_PACKED || !held {
             self.limited = true;
         }
+        // Before any of them is named: what stops amid them leaves those that were.
+        let packed = self.packed.len();
+        if held {
+            self.packed.extend_from_slice(&text);
+        }
         let mut numbers = Lexer::new(text.get(..first).unwrap_or_default(), false);
         let mut next = || numbers.next().ok().flatten()?.count();
         while let (Some(number), Some(offset)) = (next(), next()) {
@@ -255,15 +260,12 @@ impl<'a> Document<'a, '_> {
                 return;
             }
             if held && self.objects.len() < MOST_OBJECTS {
-                let place = Place::Packed(self.packed.len() + start);
+                let place = Place::Packed(packed + start);
                 self.objects.insert(number, place);
             } else {
                 self.limited = true;
             }
             self.note(scanner, number, &object);
-        }
-        if held {
-            self.packed.extend_from_slice(&text);
         }
     }
 
@@ -277,7 +279,7 @@ impl<'a> Document<'a, '_> {
             object = match *self.objects.get(&number)? {
                 Place::File(at) => self.view.object(scanner, at)?.0,
                 Place::Packed(start) => {
-                    let mut lexer = Lexer::new(&self.packed[start..], false);
+                    let mut lexer = Lexer::new(self.packed.get(start..)?, false);
                     let object = lexer.next().ok().flatten()?;
                     scanner.unwrapped += lexer.at as u64;
                     object
