@@ -226,8 +226,10 @@ pub struct Tracer {
     visiting: Option<ObjectId>,
     /// Commits that were reached, and by which remotes.
     reached: HashMap<ObjectId, u32>,
-    /// Trees that hold none of what is still searched for.
-    barren: HashSet<ObjectId>,
+    /// Trees that were searched to their end and need not be again, and what could not be seen of them.
+    barren: HashMap<ObjectId, Option<UntracedWhy>>,
+    /// Trees whose search was begun.
+    opened: HashSet<ObjectId>,
     follows: usize,
     /// Objects that trees are searched for.
     searched: HashSet<ObjectId>,
@@ -294,7 +296,8 @@ impl Tracer {
             queue: BinaryHeap::new(),
             visiting: None,
             reached: HashMap::new(),
-            barren: HashSet::new(),
+            barren: HashMap::new(),
+            opened: HashSet::new(),
             follows: 0,
             searched: HashSet::new(),
             incomplete: cut.then_some(UntracedWhy::Limit),

@@ -11,8 +11,12 @@ use super::refs::{CLASSES, Class};
 use super::{COMMITS, Found, ObjectId, Phase, SCANS, TREES, Tracer};
 use crate::unwrap::git::Kind;
 
-/// Trees that are searched in one step.
+/// Trees that are searched in one step, those that it has to go through again aside.
 const TREES_A_STEP: u32 = 64;
+/// What going through a tree again costs, and the part of its bytes that it costs besides. Stops: large
+/// directories above each object that is asked for.
+const AGAIN: u64 = 64;
+const AGAIN_PER_BYTE: u64 = 8;
 /// Directories in one another. Stops: a tree without end.
 const DEPTH: usize = 128;
 /// Bytes of a file's path.
@@ -263,8 +267,9 @@ impl Tracer {
         Err(Stop::Scan { wanted, blob })
     }
 
-    /// Searches a tree for wanted files. A tree that holds none is remembered at once, so that a step
-    /// that stops amid a large one goes on where it was.
+    /// Searches a tree for wanted files. A tree that was searched is remembered at once, and what could
+    /// not be seen of it: a step that stops amid a large one goes on where it was, and no tree is
+    /// searched twice, by however many paths it is reached.
     fn search(
         &mut self,
         tree: ObjectId,
@@ -273,14 +278,49 @@ impl Tracer {
         left: &mut u32,
         found: &Found,
     ) -> Result<(), Stop> {
-        if self.barren.contains(&tree) {
-            return Ok(());
+        match self.barren.get(&tree) {
+            None => {}
+            Some(None) => return Ok(()),
+            Some(Some(UntracedWhy::Missing)) => return Err(Stop::Missing),
+            Some(Some(_)) => return Err(Stop::Limit),
         }
-        if depth > DEPTH || path.len() > PATH || self.barren.len() >= TREES {
+        if depth > DEPTH || path.len() > PATH || self.opened.len() >= TREES {
             return Err(Stop::Limit);
         }
-        *left = left.checked_sub(1).ok_or(Stop::Pause)?;
+        // A step begins at the top again. What leads down to where it was does not count, or a chain
+        // of directories that is longer than a step would never come to its end.
+        let again = self.opened.contains(&tree);
+        if !again {
+            *left = left.checked_sub(1).ok_or(Stop::Pause)?;
+            self.opened.insert(tree);
+        }
+        let lacking = match self.search_entries(tree, again, path, depth, left, found) {
+            Ok(()) => None,
+            Err(Stop::Missing) => Some(UntracedWhy::Missing),
+            Err(Stop::Limit) => Some(UntracedWhy::Limit),
+            Err(stop) => return Err(stop),
+        };
+        self.barren.insert(tree, lacking);
+        match lacking {
+            None => Ok(()),
+            Some(UntracedWhy::Missing) => Err(Stop::Missing),
+            Some(_) => Err(Stop::Limit),
+        }
+    }
+
+    fn search_entries(
+        &mut self,
+        tree: ObjectId,
+        again: bool,
+        path: &mut Vec<u8>,
+        depth: usize,
+        left: &mut u32,
+        found: &Found,
+    ) -> Result<(), Stop> {
         let object = self.objects.object(tree)?;
+        if again {
+            self.objects.spent += AGAIN + object.content.len() as u64 / AGAIN_PER_BYTE;
+        }
         if object.kind != Kind::Tree {
             return Err(Stop::Missing);
         }
@@ -302,13 +342,7 @@ impl Tracer {
             }
             path.truncate(length);
         }
-        match lacking {
-            Some(stop) => Err(stop),
-            None => {
-                self.barren.insert(tree);
-                Ok(())
-            }
-        }
+        lacking.map_or(Ok(()), Err)
     }
 
     fn note_file(&mut self, id: ObjectId, path: &[u8], found: &Found) {
