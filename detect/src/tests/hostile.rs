@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use super::pdf::{flate, pdf};
+use super::pdf::{flate, pdf, text};
 use crate::content::{Format, Part, Position, Source, Unreadable};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
@@ -67,5 +67,21 @@ fn packed_objects_that_were_named_are_there() {
     for unwrapped in [200 << 10, 1 << 20] {
         let scan = scan("a.pdf", &bytes, unwrapped);
         assert!(has(&scan, UnreadWhy::Limit), "{:?}", scan.unread);
+    }
+}
+
+/// A file that has less than it said: it was cut between the question and the answer.
+#[test]
+fn a_file_that_shrinks_ends_where_it_ends() {
+    let page = text("<</Type/Page/Contents 2 0 R>>");
+    let whole = pdf(&[page, flate("", &[b'x'; 4000]), text(&"% \n".repeat(8000))]);
+    for end in (0..whole.len()).step_by(61) {
+        for more in [1, 40, 9000, 900_000] {
+            let mut source = Counted::of(&whole[..end]);
+            source.length += more;
+            let scan = scan("a.pdf", &source, 1 << 20);
+            let said = has(&scan, UnreadWhy::Unreadable);
+            assert!(said || end < 5, "{end} of {more} more: {:?}", scan.unread);
+        }
     }
 }

@@ -93,6 +93,9 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     document.view.chunk = NEAR;
     document.pages(scanner);
     document.rest(scanner);
+    if document.view.unreadable {
+        scanner.skipped(&region.member, UnreadWhy::Unreadable);
+    }
     if document.limited || stream::within(scanner).is_err() {
         scanner.skipped(&region.member, UnreadWhy::Limit);
     }
@@ -153,7 +156,10 @@ impl<'a> Document<'a, '_> {
                 .find_map(|word| marked(text, word).map(|mark| (mark, word + 3)));
             let Some(((start, number), body)) = mark else {
                 let kept = if whole { 0 } else { LONGEST_MARK };
-                let gap = text.len() - kept;
+                let gap = text.len().saturating_sub(kept);
+                if gap == 0 {
+                    return;
+                }
                 self.encrypted |= says_encrypted(&text[..gap]);
                 self.loose.add(scanner, &text[..gap]);
                 at += gap as u64;

@@ -15,8 +15,12 @@ pub(super) struct View<'a> {
     bytes: &'a Bytes<'a>,
     held: Zeroizing<Vec<u8>>,
     start: u64,
+    /// Where the file ends, as far as that is known: it may be shorter than it said.
+    length: u64,
     /// Bytes that are read at once.
     pub(super) chunk: usize,
+    /// Whether some of it could not be had.
+    pub(super) unreadable: bool,
 }
 
 impl<'a> View<'a> {
@@ -25,32 +29,38 @@ impl<'a> View<'a> {
             bytes,
             held: Zeroizing::default(),
             start: 0,
+            length: bytes.len(),
             chunk: STRETCH,
+            unreadable: false,
         }
     }
 
     /// What is held from `at` on, `want` bytes at least unless the file ends before, and whether it
-    /// reaches to the end.
+    /// reaches to the end. Where a file gives no more, it ends.
     pub(super) fn at(&mut self, at: u64, want: usize) -> (&[u8], bool) {
         let end = self.start + self.held.len() as u64;
-        let short = at.saturating_add(want as u64) > end && end < self.bytes.len();
+        let short = at.saturating_add(want as u64) > end && end < self.length;
         if at < self.start || at > end || short {
-            let chunk = want.max(self.chunk);
+            let rest = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
+            let chunk = want.max(self.chunk).min(rest);
             self.held.resize(chunk, 0);
             let mut input = self.bytes.from(at);
             let mut filled = 0;
-            while let Ok(count @ 1..) = input.read(&mut self.held[filled..]) {
+            while filled < chunk
+                && let Ok(count @ 1..) = input.read(&mut self.held[filled..])
+            {
                 filled += count;
             }
             self.held.truncate(filled);
             self.start = at;
+            if filled < chunk {
+                self.length = at + filled as u64;
+                self.unreadable = true;
+            }
         }
         let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
         let text = self.held.get(from..).unwrap_or_default();
-        (
-            text,
-            self.start + self.held.len() as u64 >= self.bytes.len(),
-        )
+        (text, self.start + self.held.len() as u64 >= self.length)
     }
 
     /// The object at `at` and how long it is.
@@ -100,10 +110,11 @@ impl<'a> View<'a> {
             if let Some(found) = memchr::memmem::find(text, word) {
                 return at + found as u64;
             }
-            if whole {
+            let passed = text.len().saturating_sub(word.len());
+            if whole || passed == 0 {
                 return at + text.len() as u64;
             }
-            at += (text.len() - word.len()) as u64;
+            at += passed as u64;
         }
     }
 }
