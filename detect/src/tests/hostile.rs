@@ -85,3 +85,11 @@ fn a_file_that_shrinks_ends_where_it_ends() {
         }
     }
 }
+
+/// A name that is written before each of the strings below it is no longer than names are.
+#[test]
+fn a_long_name_is_not_written_before_every_string() {
+    let strings = format!("<</{}[{}]>>", "K".repeat(100_000), "(a)".repeat(20_000));
+    let whole = scan("a.pdf", &pdf(&[text(&strings)]), 256 << 20);
+    assert!(whole.work < 32 << 20, "{} bytes of work", whole.work);
+}

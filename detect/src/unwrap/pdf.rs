@@ -50,6 +50,9 @@ const MOST_PAGES: usize = 20_000;
 const DEEPEST: usize = 32;
 /// Bytes of contents that are looked at together, and of text that is judged at once.
 const STRETCH: usize = 256 << 10;
+/// Bytes of a name that is written before a string. Stops: one as long as an object before each of the
+/// strings of an array.
+const LONGEST_NAME: usize = 256;
 /// Bytes that begin an object: two numbers and a word.
 const LONGEST_MARK: usize = 32;
 /// Bytes of an object that is looked up that are read at once.
@@ -223,9 +226,7 @@ impl<'a> Document<'a, '_> {
         } else if object.says(b"Type", b"Catalog") {
             self.root = Some(number);
         }
-        let mut lines = Zeroizing::new(Vec::new());
-        write_strings(object, b"", &mut lines);
-        self.strings.add(scanner, &lines);
+        write_strings(object, b"", &mut |line| self.strings.add(scanner, line));
     }
 
     /// Takes the objects that a stream packs together.
@@ -634,36 +635,34 @@ fn says_encrypted(text: &[u8]) -> bool {
 }
 
 /// Writes the strings that an object holds, each with its name.
-fn write_strings(object: &Object, name: &[u8], out: &mut Vec<u8>) {
+fn write_strings(object: &Object, name: &[u8], write: &mut dyn FnMut(&[u8])) {
     match object {
         Object::String(string) => {
             let text = decoded_string(string);
-            if text.contains(&b'\n') {
-                out.extend_from_slice(&text);
-            } else if !text.is_empty() {
-                out.extend_from_slice(name);
-                out.extend_from_slice(b": ");
-                out.extend_from_slice(&text);
+            if !text.is_empty() && !text.contains(&b'\n') {
+                write(&name[..name.len().min(LONGEST_NAME)]);
+                write(b": ");
             }
-            out.push(b'\n');
+            write(&text);
+            write(b"\n");
         }
         Object::Array(parts) => {
             for part in parts {
-                write_strings(part, name, out);
+                write_strings(part, name, write);
             }
         }
         Object::Dictionary(entries) => {
             // A field of a form: what it is called, and what was put in.
             let field = match (object.get(b"T"), object.get(b"V")) {
                 (Some(Object::String(title)), Some(value @ Object::String(_))) => {
-                    write_strings(value, &decoded_string(title), out);
+                    write_strings(value, &decoded_string(title), write);
                     true
                 }
                 _ => false,
             };
             for (key, value) in entries {
                 if !(field && matches!(key.as_slice(), b"T" | b"V")) {
-                    write_strings(value, key, out);
+                    write_strings(value, key, write);
                 }
             }
         }
