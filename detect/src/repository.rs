@@ -311,7 +311,7 @@ impl Tracer {
         if let Some(ask) = self.asked {
             return Step::Ask(ask);
         }
-        let costly = self.objects.spent > WORK || self.asks > ASKS;
+        let costly = self.objects.fuel.is_spent() || self.asks > ASKS;
         if costly && !matches!(self.phase, Phase::Done) {
             let _ = self.unread(UntracedWhy::Limit);
         }
@@ -364,7 +364,7 @@ impl Tracer {
     pub fn scanned(&mut self, holds: Vec<bool>) {
         if let Some((wanted, blob)) = self.scanning.take() {
             self.scans += 1;
-            self.objects.spent += 1 << 16;
+            self.objects.fuel.burn(1 << 16);
             self.wants[wanted].versions.insert(blob, holds.into());
         }
     }
@@ -372,7 +372,7 @@ impl Tracer {
     /// The work so far, in bytes.
     #[must_use]
     pub fn work(&self) -> u64 {
-        self.objects.spent
+        self.objects.fuel.burnt()
     }
 
     fn read_file(&mut self, at: usize) -> Result<(), Stop> {

@@ -16,6 +16,7 @@ use crate::pair::pair;
 use crate::rule::RuleSet;
 use crate::sieve::Strip;
 use crate::syntax::Scopes;
+use crate::unwrap::fuel::Fuel;
 use crate::unwrap::stream;
 use crate::window::{LineBase, Region, Scanner};
 use crate::{name, places};
@@ -25,7 +26,8 @@ use crate::{name, places};
 pub struct Limits {
     /// Bytes read of one part, members of archives included.
     pub bytes: u64,
-    /// Bytes produced by undoing encodings and compression.
+    /// Bytes produced by undoing encodings and compression, and those that undoing them takes beyond
+    /// the part's own.
     pub unwrapped: u64,
     /// Encodings and containers inside one another. Ten are five wrappings as people count them: a
     /// release of Helm is base64 twice, gzip, JSON and base64 again.
@@ -193,7 +195,7 @@ impl Detector {
             unread: Vec::new(),
             too_many: false,
             work: 0,
-            unwrapped: 0,
+            fuel: Fuel::new(self.limits.unwrapped),
             window: self.window,
             buffers: std::mem::take(&mut self.buffers),
             strip: self.strip.take().unwrap_or_else(|| Box::new(Strip::new())),
@@ -258,6 +260,8 @@ fn read_part<'r>(scanner: &mut Scanner<'r>, number: usize, part: &Part<'r>) -> u
         at: 0,
         limit: scanner.limits.bytes,
     };
+    let length = part.source.len().unwrap_or_default();
+    scanner.fuel.grant(length.min(scanner.limits.bytes));
     scanner.source = Some(part.source);
     scanner.covered = false;
     stream::read(scanner, &region, &mut input, None);

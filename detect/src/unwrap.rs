@@ -6,6 +6,7 @@ pub(crate) mod charset;
 pub(crate) mod compressed;
 pub(crate) mod container;
 pub(crate) mod dump;
+pub(crate) mod fuel;
 pub(crate) mod git;
 pub(crate) mod inflate;
 pub(crate) mod inline;

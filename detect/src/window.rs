@@ -20,6 +20,7 @@ use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
 use crate::sieve::{self, Hit, Strip};
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, literal, text::Blocks};
+use crate::unwrap::fuel::Fuel;
 use crate::unwrap::{inline, stream};
 
 mod cover;
@@ -43,7 +44,8 @@ pub(crate) struct Scanner<'r> {
     pub(crate) unread: Vec<Unread>,
     pub(crate) too_many: bool,
     pub(crate) work: u64,
-    pub(crate) unwrapped: u64,
+    /// What may be spent on undoing what texts are wrapped in.
+    pub(crate) fuel: Fuel,
     /// Bytes of a window; a parameter so that tests can put a boundary anywhere.
     pub(crate) window: usize,
     /// Buffers that no level of nesting is using, kept between scans.
@@ -128,8 +130,13 @@ impl Lines {
 }
 
 impl<'r> Scanner<'r> {
-    /// Notes that something was not read.
+    /// Notes that something was not read. What fails when all is spent fails for that reason, whatever
+    /// a decoder made of it.
     pub(crate) fn skipped(&mut self, member: &MemberName, why: UnreadWhy) {
+        let why = match why {
+            UnreadWhy::Damaged | UnreadWhy::Unreadable if self.fuel.is_spent() => UnreadWhy::Limit,
+            why => why,
+        };
         let unread = Unread {
             part: member.part,
             inside: member.inside.clone(),
@@ -354,9 +361,9 @@ impl<'r> Scanner<'r> {
         encoding: Encoding,
         decoded: &[u8],
     ) {
-        self.unwrapped += decoded.len() as u64;
+        self.fuel.burn(decoded.len() as u64);
         self.work += decoded.len() as u64;
-        if region.depth >= self.limits.depth || self.unwrapped > self.limits.unwrapped {
+        if region.depth >= self.limits.depth || self.fuel.is_spent() {
             self.skipped(&region.member, UnreadWhy::Limit);
             return;
         }

@@ -10,8 +10,9 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use super::{Ask, ObjectId};
+use super::{Ask, ObjectId, WORK};
 use crate::content::Source;
+use crate::unwrap::fuel::Fuel;
 use crate::unwrap::git::{self, Base, Entry, Kind, Object};
 use crate::unwrap::inflate::Inflater;
 
@@ -84,7 +85,6 @@ enum Key {
 }
 
 /// All objects of a repository.
-#[derive(Default)]
 pub(super) struct Objects {
     packs: Vec<Pack>,
     kept: HashMap<Key, Rc<Object>>,
@@ -96,8 +96,27 @@ pub(super) struct Objects {
     /// What was last given, which the next step needs whatever else it reads.
     latest: Option<(ObjectId, Rc<Object>)>,
     /// Bytes inflated, and a price for every object.
-    pub(super) spent: u64,
+    pub(super) fuel: Fuel,
     inflater: Inflater,
+}
+
+impl Default for Objects {
+    fn default() -> Objects {
+        let fuel = Fuel::new(WORK);
+        // Compressed, objects take less than they are.
+        fuel.grant(WORK);
+        Objects {
+            packs: Vec::new(),
+            kept: HashMap::new(),
+            order: VecDeque::new(),
+            held: 0,
+            absent: HashSet::new(),
+            large: HashMap::new(),
+            latest: None,
+            inflater: Inflater::new(fuel.clone()),
+            fuel,
+        }
+    }
 }
 
 impl Objects {
@@ -121,7 +140,7 @@ impl Objects {
 
     /// Takes a loose object's file; without one the object is missing.
     pub(super) fn give_loose(&mut self, id: ObjectId, source: Option<&dyn Source>) {
-        self.spent += OBJECT_COST;
+        self.fuel.burn(OBJECT_COST);
         match source.and_then(|source| self.loose(source)) {
             Some(Loose::Object(object)) if git::id_of(&object) == id.0 => {
                 let object = Rc::new(object);
@@ -134,7 +153,7 @@ impl Objects {
             _ if self.absent.len() < ABSENT => {
                 self.absent.insert(id);
             }
-            _ => self.spent = u64::MAX / 2,
+            _ => self.fuel.burn(u64::MAX),
         }
     }
 
@@ -152,7 +171,7 @@ impl Objects {
         content.extend_from_slice(&head[used..]);
         let rest = (size + 1).saturating_sub(content.len() as u64);
         input.take(rest).read_to_end(&mut content).ok()?;
-        self.spent += content.len() as u64;
+        self.fuel.burn(content.len() as u64);
         (content.len() as u64 == size).then_some(Loose::Object(Object { kind, content }))
     }
 
@@ -196,7 +215,7 @@ impl Objects {
             return self.object(id).map(|object| object.kind);
         };
         for _ in 0..=LONGEST_CHAIN {
-            self.spent += OBJECT_COST;
+            self.fuel.burn(OBJECT_COST);
             match self.entry(pack, at)?.base {
                 Base::None(kind) => return Ok(kind),
                 Base::At(base) => at = base,
@@ -253,7 +272,10 @@ impl Objects {
             .of(At { source, at })
             .take(entry.size + 1)
             .read_to_end(&mut content);
-        self.spent += content.len() as u64 + OBJECT_COST;
+        self.fuel.burn(content.len() as u64 + OBJECT_COST);
+        if self.fuel.is_spent() {
+            return Err(Stop::Limit);
+        }
         if read.is_err() || content.len() != size {
             return Err(Stop::Missing);
         }
@@ -291,7 +313,7 @@ impl Objects {
         };
         for (key, delta) in deltas.into_iter().rev() {
             let (made, _) = git::apply(&object, &delta, LARGEST_OBJECT).ok_or(Stop::Missing)?;
-            self.spent += made.content.len() as u64;
+            self.fuel.burn(made.content.len() as u64);
             object = Rc::new(made);
             self.keep(key, &object);
         }

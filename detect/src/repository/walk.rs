@@ -319,7 +319,8 @@ impl Tracer {
     ) -> Result<(), Stop> {
         let object = self.objects.object(tree)?;
         if again {
-            self.objects.spent += AGAIN + object.content.len() as u64 / AGAIN_PER_BYTE;
+            let cost = AGAIN + object.content.len() as u64 / AGAIN_PER_BYTE;
+            self.objects.fuel.burn(cost);
         }
         if object.kind != Kind::Tree {
             return Err(Stop::Missing);

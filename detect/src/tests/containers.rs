@@ -10,6 +10,7 @@ use super::{detector, findings, outline, sample, scan_bytes};
 use crate::content::{Format, Part, Position};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, UnreadWhy};
+use crate::unwrap::fuel::Fuel;
 
 fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
@@ -333,7 +334,7 @@ fn quoted_printable_is_the_same_wherever_a_read_ends() {
     }
     for step in 1..quoted.len() {
         let mut undone = Vec::new();
-        let input = Slowly(quoted, step);
+        let input = Fuel::new(u64::MAX).meter(Slowly(quoted, step));
         std::io::Read::read_to_end(
             &mut crate::unwrap::charset::quoted_printable(input),
             &mut undone,

@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 
-use super::pdf::{flate, pdf, text};
+use super::pdf::{flate, pdf, stream, text, zlib};
+use super::unwrapping::{gzip, tar, zip};
 use crate::content::{Format, Part, Position, Source, Unreadable};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
@@ -92,4 +93,88 @@ fn a_long_name_is_not_written_before_every_string() {
     let strings = format!("<</{}[{}]>>", "K".repeat(100_000), "(a)".repeat(20_000));
     let whole = scan("a.pdf", &pdf(&[text(&strings)]), 256 << 20);
     assert!(whole.work < 32 << 20, "{} bytes of work", whole.work);
+}
+
+/// A stream of DEFLATE that ends, and holds so many blocks of nothing.
+fn empty_blocks(count: usize) -> Vec<u8> {
+    [
+        b"\0\0\0\xff\xff".repeat(count).as_slice(),
+        b"\x01\0\0\xff\xff",
+    ]
+    .concat()
+}
+
+/// A zip of so many entries in its directory, all of the same bytes.
+fn same_bytes(entries: u16, deflated: &[u8]) -> Vec<u8> {
+    let sizes = [u32::try_from(deflated.len()).unwrap(), 0];
+    let sizes = sizes.map(u32::to_le_bytes).concat();
+    // A version, no flags, the method, a date, a sum of nothing.
+    let about = [b"\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0".as_slice(), &sizes].concat();
+    let name = b"\x05\0\0\0";
+    let mut out = [b"PK\x03\x04", about.as_slice(), name, b"a.txt", deflated].concat();
+    let start = u32::try_from(out.len()).unwrap();
+    let entry = [
+        b"PK\x01\x02\x14\0",
+        about.as_slice(),
+        name,
+        &[0; 14],
+        b"a.txt",
+    ]
+    .concat();
+    let directory = entry.repeat(usize::from(entries));
+    out.extend_from_slice(&directory);
+    out.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+    out.extend_from_slice(&[entries.to_le_bytes(), entries.to_le_bytes()].concat());
+    let size = u32::try_from(directory.len()).unwrap();
+    out.extend_from_slice(&[size.to_le_bytes(), start.to_le_bytes()].concat());
+    out.extend_from_slice(&[0, 0]);
+    out
+}
+
+/// Each of these makes megabytes on its way to nothing: what is looked at is less than a KiB.
+#[test]
+fn what_gives_nothing_costs_what_it_takes() {
+    const MADE: usize = 4 << 20;
+    let blocks = empty_blocks(MADE / 5);
+    let gz = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff", blocks.as_slice(), &[0; 8]].concat();
+    let zlib_of_nothing = [b"\x78\x9c", blocks.as_slice(), &[0, 0, 0, 1]].concat();
+    let tags = "<a/>".repeat(MADE / 4);
+    let slides = ("ppt/slides/slide1.xml", tags.as_bytes());
+    let types = ("[Content_Types].xml", &b"<Types/>"[..]);
+    let mut core = vec![0; MADE];
+    core[..18].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0");
+    let marks = b"\xff\xfe".repeat(MADE / 2);
+    let empty: Vec<(&str, &[u8])> = vec![("a", &b""[..]); MADE / 512];
+    let twice = "[/FlateDecode/FlateDecode]";
+    for (name, bytes) in [
+        (
+            "filters.pdf",
+            pdf(&[stream("", twice, &zlib(&zlib_of_nothing))]),
+        ),
+        ("deck.pptx", zip(&[types, slides])),
+        ("same.zip", same_bytes(200, &empty_blocks(MADE / 1000))),
+        ("empty.gz", gzip(&gz)),
+        ("core.gz", gzip(&core)),
+        ("marks.gz", gzip(&marks)),
+        ("members.tar.gz", gzip(&tar(&empty))),
+    ] {
+        let small = scan(name, &bytes, (MADE / 2) as u64);
+        assert!(has(&small, UnreadWhy::Limit), "{name}: {:?}", small.unread);
+        let said = has(&small, UnreadWhy::Damaged);
+        assert!(!said, "{name}: {:?}", small.unread);
+        // It is the budget that ends it, and nothing else.
+        let large = scan(name, &bytes, 8 * MADE as u64);
+        assert_eq!(large.unread, [], "{name}");
+    }
+}
+
+/// What a file has is read once for nothing, whatever it is wrapped in.
+#[test]
+fn a_file_is_read_once_within_any_budget() {
+    let text = "nothing to see here\n".repeat(100_000);
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let budget = text.len() as u64 + (64 << 10);
+    for (name, bytes) in [("a.txt", wide), ("a.gz", gzip(text.as_bytes()))] {
+        assert_eq!(scan(name, &bytes, budget).unread, [], "{name}");
+    }
 }

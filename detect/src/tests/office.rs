@@ -7,6 +7,7 @@ use super::{findings, outline, sample, scan_bytes};
 use crate::content::{Format, Part, Position};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
+use crate::unwrap::fuel::Fuel;
 use crate::unwrap::office;
 
 const TYPES: (&str, &[u8]) = ("[Content_Types].xml", b"<Types/>");
@@ -211,7 +212,7 @@ fn markup_is_the_same_wherever_a_read_ends() {
         for bytes in [markup.as_bytes(), &wide] {
             let mut text = String::new();
             let mut input = Slowly(bytes, step);
-            office::lines(&mut input)
+            office::lines(Fuel::new(u64::MAX).meter(&mut input))
                 .unwrap()
                 .read_to_string(&mut text)
                 .unwrap();
@@ -222,7 +223,7 @@ fn markup_is_the_same_wherever_a_read_ends() {
     for pad in (0..markup.len()).map(|n| (64 << 10) - n) {
         let mut text = String::new();
         let padded = [&" ".repeat(pad), markup].concat();
-        office::lines(&mut padded.as_bytes())
+        office::lines(Fuel::new(u64::MAX).meter(&mut padded.as_bytes()))
             .unwrap()
             .read_to_string(&mut text)
             .unwrap();

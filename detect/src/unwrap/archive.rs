@@ -102,6 +102,7 @@ fn tar_members(
         }
         let size = number(&header[124..136]).filter(|_| checksum_holds(&header));
         let size = size.ok_or(UnreadWhy::Damaged)?;
+        stream::charge(scanner, region, header.len() as u64);
         stream::within(scanner)?;
         let mut body = input.take(size);
         match header[156] {
@@ -179,7 +180,7 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
         shared_strings(scanner, &inner, &mut book.shared, &mut file);
     }
     entries(scanner, region, &mut archive, &mut |scanner, entry| {
-        if scanner.unwrapped > scanner.limits.unwrapped {
+        if scanner.fuel.is_spent() {
             scanner.skipped(&region.member, UnreadWhy::Limit);
             return false;
         }
@@ -280,12 +281,8 @@ fn shared_strings(
     file: &mut zip::read::ZipFile<'_, impl Read>,
 ) {
     let size = file.size();
-    let room = scanner.limits.unwrapped.saturating_sub(scanner.unwrapped);
-    let mut input = file.take(room);
-    let read = shared.read(&mut input, size);
-    let left = input.limit();
-    scanner.unwrapped += room - left;
-    shared.cut |= left == 0;
+    let read = shared.read(scanner.fuel.meter(file), size);
+    shared.cut |= scanner.fuel.is_spent();
     if read.is_err() {
         scanner.skipped(&region.member, UnreadWhy::Damaged);
     }
@@ -297,7 +294,7 @@ fn shared_strings(
 /// Reads the strings of a workbook without its sheets: of a damaged one, or of one too large.
 fn strings(scanner: &mut Scanner<'_>, mut region: Region, input: &mut dyn Read) {
     region.format = Format::Text;
-    match office::strings(input) {
+    match office::strings(scanner.fuel.meter(input)) {
         Ok(mut text) => {
             stream::read(scanner, &region, &mut text, None);
         }
@@ -306,13 +303,14 @@ fn strings(scanner: &mut Scanner<'_>, mut region: Region, input: &mut dyn Read) 
 }
 
 /// Reads one part of an office document.
-fn document(
+fn document<'i>(
     scanner: &mut Scanner<'_>,
     mut region: Region,
     part: office::Part,
-    shared: &mut office::Shared,
-    input: &mut dyn Read,
+    shared: &'i mut office::Shared,
+    input: &'i mut dyn Read,
 ) {
+    let input = scanner.fuel.meter(input);
     let read = match part {
         office::Part::Text => office::lines(input).map(|mut lines| {
             region.format = Format::Text;

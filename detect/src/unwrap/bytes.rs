@@ -7,6 +7,7 @@ use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
 
 use zeroize::Zeroizing;
 
+use super::fuel::Fuel;
 use super::stream;
 use crate::content::Source;
 use crate::scan::UnreadWhy;
@@ -16,11 +17,19 @@ use crate::window::{Region, Scanner};
 /// nested archive that takes the host's memory.
 const LARGEST_HELD: usize = 16 << 20;
 
-/// Bytes that a reader which goes back and forth holds.
+/// Bytes that a reader which goes back and forth holds, and those that it reads where it has come to:
+/// as it goes on it reads more at once, so that one which goes to and fro does not read a file for each
+/// of its bytes.
 const STRETCH: usize = 8 << 10;
+const FIRST: usize = 256;
 
-/// Bytes with random access.
-pub(crate) enum Bytes<'a> {
+/// Bytes with random access. Each read of them is charged, for they may be read again and again.
+pub(crate) struct Bytes<'a> {
+    place: Place<'a>,
+    fuel: Fuel,
+}
+
+enum Place<'a> {
     /// Those of a part, read where they lie.
     Source(&'a dyn Source, u64),
     /// Those of a member of something else.
@@ -43,7 +52,10 @@ impl<'r> Bytes<'r> {
                 .filter(|&length| length <= scanner.limits.bytes)
         {
             scanner.covered = true;
-            return Some(Bytes::Source(source, length));
+            return Some(Bytes {
+                place: Place::Source(source, length),
+                fuel: scanner.fuel.clone(),
+            });
         }
         let mut held = Zeroizing::new(Vec::with_capacity(opened.head.len()));
         held.extend_from_slice(opened.head);
@@ -54,18 +66,22 @@ impl<'r> Bytes<'r> {
                 return None;
             }
         }
+        scanner.fuel.burn_held(held.len() as u64);
         if held.len() > LARGEST_HELD {
             scanner.skipped(&region.member, UnreadWhy::Limit);
             return None;
         }
-        Some(Bytes::Held(held))
+        Some(Bytes {
+            place: Place::Held(held),
+            fuel: scanner.fuel.clone(),
+        })
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> u64 {
-        match self {
-            Bytes::Source(_, length) => *length,
-            Bytes::Held(held) => held.len() as u64,
+        match &self.place {
+            Place::Source(_, length) => *length,
+            Place::Held(held) => held.len() as u64,
         }
     }
 
@@ -102,14 +118,16 @@ impl Read for At<'_> {
         let rest = self.bytes.len().saturating_sub(self.at);
         let room = into.len().min(usize::try_from(rest).unwrap_or(usize::MAX));
         let into = &mut into[..room];
-        let count = match self.bytes {
-            Bytes::Source(source, _) => source
+        self.bytes.fuel.check()?;
+        let count = match &self.bytes.place {
+            Place::Source(source, _) => source
                 .read_at(self.at, into)
                 .map_err(|_| Error::from(ErrorKind::Other))?
                 .min(room),
-            Bytes::Held(held) => held.as_slice().read_at(self.at, into).unwrap_or_default(),
+            Place::Held(held) => held.as_slice().read_at(self.at, into).unwrap_or_default(),
         };
         self.at += count as u64;
+        self.bytes.fuel.fetch(count as u64);
         Ok(count)
     }
 }
@@ -158,7 +176,9 @@ impl Read for Fueled<'_> {
         let from = match inside(self.start, &self.held) {
             Some(from) => from,
             None => {
-                self.held.resize(STRETCH, 0);
+                let goes_on = at == self.start + self.held.len() as u64;
+                let stretch = if goes_on { self.held.len() * 2 } else { 0 };
+                self.held.resize(stretch.clamp(FIRST, STRETCH), 0);
                 let count = self.input.read(&mut self.held)?;
                 self.held.truncate(count);
                 self.start = at;
@@ -168,6 +188,7 @@ impl Read for Fueled<'_> {
         let count = into.len().min(self.held.len() - from);
         into[..count].copy_from_slice(&self.held[from..from + count]);
         self.input.at = at + count as u64;
+        self.input.bytes.fuel.take(count as u64);
         Ok(count)
     }
 }

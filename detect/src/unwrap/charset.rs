@@ -8,6 +8,8 @@ use std::io::Read;
 use encoding_rs::GB18030;
 use zeroize::Zeroizing;
 
+use super::fuel::Metered;
+
 /// The byte order of UTF-16, by its mark or by its NULs.
 pub(crate) fn utf16_order(head: &[u8]) -> Option<bool> {
     if head.starts_with(&[0xff, 0xfe]) {
@@ -76,32 +78,43 @@ pub(crate) fn is_gbk(head: &[u8]) -> bool {
 }
 
 /// A stream of UTF-16 as UTF-8.
-pub(crate) fn utf16<R: Read>(input: R, little: bool) -> impl Read {
+pub(crate) fn utf16<R: Read>(input: Metered<R>, little: bool) -> impl Read {
     converted(input, move |raw, ended, ready| {
-        let (mut units, _) = raw.as_chunks::<2>();
-        let unit = |pair: &[u8; 2]| match little {
-            true => u16::from_le_bytes(*pair),
-            false => u16::from_be_bytes(*pair),
-        };
-        // The first half of a character waits for the second.
-        if let [before @ .., last] = units
-            && !ended
-            && (0xd800..0xdc00).contains(&unit(last))
-        {
-            units = before;
-        }
-        let mut text = [0_u8; 4];
-        let kept = units.iter().map(unit).filter(|&unit| unit != 0xfeff);
-        for character in char::decode_utf16(kept) {
-            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-            ready.extend_from_slice(character.encode_utf8(&mut text).as_bytes());
-        }
-        units.len() * 2
+        add_utf16(raw, little, ended, ready)
     })
 }
 
+/// A text in UTF-16 that lies in memory, as UTF-8.
+pub(crate) fn from_utf16(text: &[u8], little: bool) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len() / 2));
+    add_utf16(text, little, true, &mut out);
+    out
+}
+
+fn add_utf16(raw: &[u8], little: bool, ended: bool, ready: &mut Vec<u8>) -> usize {
+    let (mut units, _) = raw.as_chunks::<2>();
+    let unit = |pair: &[u8; 2]| match little {
+        true => u16::from_le_bytes(*pair),
+        false => u16::from_be_bytes(*pair),
+    };
+    // The first half of a character waits for the second.
+    if let [before @ .., last] = units
+        && !ended
+        && (0xd800..0xdc00).contains(&unit(last))
+    {
+        units = before;
+    }
+    let mut text = [0_u8; 4];
+    let kept = units.iter().map(unit).filter(|&unit| unit != 0xfeff);
+    for character in char::decode_utf16(kept) {
+        let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+        ready.extend_from_slice(character.encode_utf8(&mut text).as_bytes());
+    }
+    units.len() * 2
+}
+
 /// A stream of GB18030 as UTF-8.
-pub(crate) fn gbk<R: Read>(input: R) -> impl Read {
+pub(crate) fn gbk<R: Read>(input: Metered<R>) -> impl Read {
     let mut decoder = GB18030.new_decoder_without_bom_handling();
     converted(input, move |raw, ended, ready| {
         let room = decoder.max_utf8_buffer_length(raw.len());
@@ -114,7 +127,7 @@ pub(crate) fn gbk<R: Read>(input: R) -> impl Read {
 }
 
 /// A stream of quoted-printable text (RFC 2045, section 6.7) undone.
-pub(crate) fn quoted_printable<R: Read>(input: R) -> impl Read {
+pub(crate) fn quoted_printable<R: Read>(input: Metered<R>) -> impl Read {
     converted(input, |raw, ended, ready| {
         let digit = |byte: u8| char::from(byte).to_digit(16);
         let mut at = 0;
@@ -156,7 +169,7 @@ const CHUNK: usize = 4096;
 /// A stream through `convert`, which takes what has come, whether that is all, and where to write; it
 /// answers how many bytes it has used. What it leaves comes again, with more behind.
 pub(crate) fn converted<R: Read>(
-    input: R,
+    input: Metered<R>,
     convert: impl FnMut(&[u8], bool, &mut Vec<u8>) -> usize,
 ) -> impl Read {
     Converted {
@@ -170,7 +183,7 @@ pub(crate) fn converted<R: Read>(
 }
 
 struct Converted<R, F> {
-    input: R,
+    input: Metered<R>,
     convert: F,
     raw: Zeroizing<Vec<u8>>,
     ready: Zeroizing<Vec<u8>>,

@@ -11,6 +11,8 @@ use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
+use super::fuel::Metered;
+
 /// Bytes that zstd may look back. Packages are compressed with 8 MiB. Stops: a frame that asks for
 /// terabytes.
 const ZSTD_WINDOW: u64 = 16 << 20;
@@ -76,7 +78,7 @@ impl Compression {
     }
 
     /// The stream undone.
-    pub(crate) fn decoder<'a>(self, input: Input<'a>) -> Box<dyn Read + 'a> {
+    pub(crate) fn decoder<'a>(self, input: Metered<Input<'a>>) -> Box<dyn Read + 'a> {
         match self {
             Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
             Compression::Zlib => Box::new(ZlibDecoder::new(input)),

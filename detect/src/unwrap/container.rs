@@ -6,6 +6,7 @@ use akwatch_proto::place::Encoding;
 
 use super::bytes::Bytes;
 use super::compressed::{Compression, Input};
+use super::fuel::Metered;
 use super::stream::{self, Opened};
 use super::{archive, charset, dump, git, package, pdf, plist, sqlite};
 use crate::content::Format;
@@ -126,13 +127,18 @@ impl Container {
             Container::Ar => package::ar(scanner, region, &mut input),
             Container::Rpm => package::rpm(scanner, region, &mut input),
             Container::Cpio => package::cpio(scanner, region, &mut input),
-            Container::Compressed(compression) => compressed(scanner, region, compression, input),
+            Container::Compressed(compression) => {
+                let input = scanner.fuel.meter(input);
+                compressed(scanner, region, compression, input);
+            }
             Container::Utf16(little) => {
                 let inner = encoded(region, Encoding::Utf16);
+                let input = scanner.fuel.meter(input);
                 stream::read(scanner, &inner, &mut charset::utf16(input, little), None);
             }
             Container::Gbk => {
                 let inner = encoded(region, Encoding::Gbk);
+                let input = scanner.fuel.meter(input);
                 stream::read(scanner, &inner, &mut charset::gbk(input), None);
             }
             Container::Core => {
@@ -140,11 +146,13 @@ impl Container {
                 inner.depth += 1;
                 inner.format = Format::Text;
                 inner.line = LineBase::Fixed(1);
+                let input = scanner.fuel.meter(input);
                 stream::plain(scanner, &inner, &mut dump::texts(input));
             }
             Container::QuotedPrintable => {
                 let mut inner = encoded(region, Encoding::QuotedPrintable);
                 inner.format = Format::Text;
+                let input = scanner.fuel.meter(input);
                 let mut decoder = charset::quoted_printable(input);
                 stream::read(scanner, &inner, &mut decoder, None);
             }
@@ -164,7 +172,7 @@ fn compressed(
     scanner: &mut Scanner<'_>,
     region: &Region,
     compression: Compression,
-    input: Input<'_>,
+    input: Metered<Input<'_>>,
 ) {
     let mut inner = encoded(region, Encoding::Compressed);
     if inner.format == Format::Guess {

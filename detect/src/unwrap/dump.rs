@@ -9,6 +9,7 @@
 use std::io::Read;
 
 use super::charset;
+use super::fuel::Metered;
 
 /// Letters of a run that is read.
 const SHORTEST: usize = 4;
@@ -23,7 +24,7 @@ pub(crate) fn is_core(head: &[u8]) -> bool {
 }
 
 /// The runs of letters in a stream of bytes, one a line.
-pub(crate) fn texts<R: Read>(input: R) -> impl Read {
+pub(crate) fn texts<R: Read>(input: Metered<R>) -> impl Read {
     // Bytes since the last line; none before the first.
     let mut parted = None;
     // Whether the last line goes on, and is one of UTF-16.

@@ -104,12 +104,12 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         order: VecDeque::new(),
         held: 0,
         ids: HashMap::new(),
-        inflater: Inflater::new(),
+        inflater: Inflater::new(scanner.fuel.clone()),
     };
     let mut at = header.len() as u64;
     for _ in 0..count {
-        scanner.unwrapped += LEAST_UNWRAPPED;
-        if scanner.unwrapped > scanner.limits.unwrapped {
+        scanner.fuel.burn(LEAST_UNWRAPPED);
+        if scanner.fuel.is_spent() {
             return scanner.skipped(&region.member, UnreadWhy::Limit);
         }
         let Some(entry) = pack.entry(at) else {
@@ -277,9 +277,9 @@ impl Pack<'_> {
         } else {
             scanner.skipped(&region.member, UnreadWhy::Limit);
         }
-        let room = scanner.limits.unwrapped.saturating_sub(scanner.unwrapped);
+        let room = scanner.fuel.left();
         let rest = std::io::copy(&mut (&mut input).take(room), &mut std::io::sink()).ok()?;
-        scanner.unwrapped += rest;
+        scanner.fuel.burn(rest);
         Some(entry.data + input.total_in())
     }
 
@@ -326,7 +326,7 @@ impl Pack<'_> {
             deltas.push(entry);
         };
         for entry in deltas.into_iter().rev() {
-            if scanner.unwrapped > scanner.limits.unwrapped {
+            if scanner.fuel.is_spent() {
                 return None;
             }
             let (delta, _) = self.inflate(scanner, &entry)?;
@@ -356,7 +356,7 @@ impl Pack<'_> {
 
 /// Counts `bytes` as made and not looked at.
 fn made(scanner: &mut Scanner<'_>, bytes: usize) {
-    scanner.unwrapped += bytes as u64 / MADE_PER_UNWRAPPED;
+    scanner.fuel.burn(bytes as u64 / MADE_PER_UNWRAPPED);
 }
 
 /// What a delta makes of its base, if that has no more than `largest` bytes, and what of that it brings.

@@ -9,6 +9,8 @@ use std::io::{Error, ErrorKind, Read, Result};
 use flate2::{Decompress, FlushDecompress, Status};
 use zeroize::Zeroizing;
 
+use super::fuel::Fuel;
+
 /// Bytes that are read at once.
 const AT_ONCE: usize = 4096;
 
@@ -16,19 +18,16 @@ const AT_ONCE: usize = 4096;
 pub(crate) struct Inflater {
     state: Decompress,
     input: Zeroizing<[u8; AT_ONCE]>,
-}
-
-impl Default for Inflater {
-    fn default() -> Inflater {
-        Inflater::new()
-    }
+    fuel: Fuel,
 }
 
 impl Inflater {
-    pub(crate) fn new() -> Inflater {
+    /// One that charges what it takes.
+    pub(crate) fn new(fuel: Fuel) -> Inflater {
         Inflater {
             state: Decompress::new(true),
             input: Zeroizing::new([0; AT_ONCE]),
+            fuel,
         }
     }
 
@@ -67,7 +66,8 @@ impl<R: Read> Read for Inflating<'_, R> {
             return Ok(0);
         }
         while !self.ended {
-            let Inflater { state, input } = &mut *self.inflater;
+            let Inflater { state, input, fuel } = &mut *self.inflater;
+            fuel.check()?;
             let mut last = false;
             if self.used == self.filled {
                 self.filled = self.input.read(input.as_mut())?;
@@ -81,6 +81,7 @@ impl<R: Read> Read for Inflating<'_, R> {
             let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(0);
             let took = count(state.total_in(), took);
             let made = count(state.total_out(), made);
+            fuel.take(took as u64);
             self.used += took;
             self.ended = matches!(status, Status::StreamEnd);
             if made > 0 {
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn one_inflater_reads_stream_after_stream() {
-        let mut inflater = Inflater::new();
+        let mut inflater = Inflater::new(Fuel::new(u64::MAX));
         for size in [0, 1, 100, 70_000, 3] {
             let text: Vec<u8> = (0..size)
                 .map(|n: u32| u8::try_from(n * 7 % 251).unwrap())
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn what_is_cut_or_wrong_is_an_error() {
         let stream = deflated(&[7; 5000]);
-        let mut inflater = Inflater::new();
+        let mut inflater = Inflater::new(Fuel::new(u64::MAX));
         for end in 0..stream.len() {
             let mut out = Vec::new();
             assert!(inflater.of(&stream[..end]).read_to_end(&mut out).is_err());

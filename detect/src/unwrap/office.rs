@@ -14,6 +14,7 @@ use std::io::{Error, ErrorKind, Read};
 use zeroize::Zeroizing;
 
 use super::charset;
+use super::fuel::Metered;
 use super::sqlite::quote;
 
 /// Bytes of markup that are looked at together. A tag that is longer is read as text.
@@ -98,6 +99,9 @@ impl<'a> Piece<'a> {
     }
 }
 
+/// The markup of a part.
+pub(crate) type Input<'i> = Metered<&'i mut dyn Read>;
+
 /// The pieces of a markup text that is read as it flows.
 struct Pieces<'i> {
     input: Box<dyn Read + 'i>,
@@ -109,7 +113,8 @@ struct Pieces<'i> {
 }
 
 impl<'i> Pieces<'i> {
-    fn new(input: &'i mut dyn Read) -> std::io::Result<Pieces<'i>> {
+    fn new(mut input: Input<'i>) -> std::io::Result<Pieces<'i>> {
+        let fuel = input.fuel().clone();
         let mut mark = [0_u8; 2];
         let mut filled = 0;
         while filled < mark.len() {
@@ -121,8 +126,8 @@ impl<'i> Pieces<'i> {
         let whole = std::io::Cursor::new(mark).take(filled as u64).chain(input);
         Ok(Pieces {
             input: match mark {
-                [0xff, 0xfe] => Box::new(charset::utf16(whole, true)),
-                [0xfe, 0xff] => Box::new(charset::utf16(whole, false)),
+                [0xff, 0xfe] => Box::new(charset::utf16(fuel.meter(whole), true)),
+                [0xfe, 0xff] => Box::new(charset::utf16(fuel.meter(whole), false)),
                 _ => Box::new(whole),
             },
             held: Zeroizing::new(vec![0; STRETCH]),
@@ -249,7 +254,7 @@ pub(crate) struct Undone<'i, S> {
 }
 
 impl<'i, S: Step> Undone<'i, S> {
-    fn new(input: &'i mut dyn Read, step: S) -> std::io::Result<Undone<'i, S>> {
+    fn new(input: Input<'i>, step: S) -> std::io::Result<Undone<'i, S>> {
         Ok(Undone {
             pieces: Pieces::new(input)?,
             step,
@@ -290,7 +295,7 @@ impl<S: Step> Read for Undone<'_, S> {
 }
 
 /// The lines of a document's part: one a paragraph, one a row of a table.
-pub(crate) fn lines(input: &mut dyn Read) -> std::io::Result<Undone<'_, Lines>> {
+pub(crate) fn lines(input: Input<'_>) -> std::io::Result<Undone<'_, Lines>> {
     Undone::new(input, Lines::default())
 }
 
@@ -349,7 +354,7 @@ impl Step for Lines {
 }
 
 /// The strings that the cells of a workbook share, one a line.
-pub(crate) fn strings(input: &mut dyn Read) -> std::io::Result<Undone<'_, Strings>> {
+pub(crate) fn strings(input: Input<'_>) -> std::io::Result<Undone<'_, Strings>> {
     Undone::new(input, Strings::default())
 }
 
@@ -395,7 +400,7 @@ impl Shared {
     /// # Errors
     ///
     /// Those of the input; what came before them is kept.
-    pub(crate) fn read(&mut self, input: &mut dyn Read, size: u64) -> std::io::Result<()> {
+    pub(crate) fn read(&mut self, input: Input<'_>, size: u64) -> std::io::Result<()> {
         let room = usize::try_from(size).unwrap_or(LARGEST_SHARED);
         self.text.reserve(room.min(LARGEST_SHARED));
         let mut pieces = Pieces::new(input)?;
@@ -482,7 +487,7 @@ impl Read for Unshown<'_> {
 /// A cell is named by the row that names the columns, else by the first cell of its own row. Names
 /// are read as values too: a sheet may begin with anything.
 pub(crate) fn rows<'i>(
-    input: &'i mut dyn Read,
+    input: Input<'i>,
     shared: &'i mut Shared,
 ) -> std::io::Result<Undone<'i, Rows<'i>>> {
     let rows = Rows {

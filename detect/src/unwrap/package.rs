@@ -60,6 +60,7 @@ fn named(
         .take(kept)
         .read_to_end(&mut name)
         .map_err(|_| UnreadWhy::Damaged)?;
+    stream::charge(scanner, region, name.len() as u64);
     skip(scanner, region, input, length - kept)?;
     let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
     name.truncate(end);
@@ -96,6 +97,8 @@ pub(crate) fn ar(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Rea
                     .map_err(|_| UnreadWhy::Damaged)?,
                 Err(_) => return Err(UnreadWhy::Damaged),
             }
+            stream::charge(scanner, region, header.len() as u64);
+            stream::within(scanner)?;
             let mut size = decimal(&header[48..58]).ok_or(UnreadWhy::Damaged)?;
             let padding = size & 1;
             let field = header[..16].trim_ascii_end();
@@ -182,6 +185,8 @@ pub(crate) fn cpio(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn R
     let read = (|| {
         for _ in 0..MOST_MEMBERS {
             let header: [u8; 110] = exact(input)?;
+            stream::charge(scanner, region, header.len() as u64);
+            stream::within(scanner)?;
             if !is_cpio(&header) {
                 return Err(UnreadWhy::Damaged);
             }

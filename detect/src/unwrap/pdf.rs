@@ -55,8 +55,10 @@ const STRETCH: usize = 256 << 10;
 const LONGEST_NAME: usize = 256;
 /// Bytes that begin an object: two numbers and a word.
 const LONGEST_MARK: usize = 32;
-/// Bytes of an object that is looked up that are read at once.
+/// Bytes of the file that are looked at together, and of an object that is looked up that are read at
+/// once.
 const NEAR: usize = 8 << 10;
+const LOOKED_UP: usize = 1 << 10;
 /// Filters upon one another. PDFs have two.
 const MOST_FILTERS: usize = 4;
 
@@ -93,7 +95,7 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     if document.encrypted {
         return scanner.skipped(&region.member, UnreadWhy::Encrypted);
     }
-    document.view.chunk = NEAR;
+    document.view.chunk = LOOKED_UP;
     document.pages(scanner);
     document.rest(scanner);
     if document.view.unreadable {
@@ -239,7 +241,7 @@ impl<'a> Document<'a, '_> {
                 .is_ok(),
             Err(why) => return scanner.skipped(&self.region.member, why),
         };
-        scanner.unwrapped += text.len() as u64;
+        scanner.fuel.burn(text.len() as u64);
         if !read {
             scanner.skipped(&self.region.member, UnreadWhy::Damaged);
         }
@@ -262,7 +264,7 @@ impl<'a> Document<'a, '_> {
             let Ok(Some(object)) = lexer.next() else {
                 continue;
             };
-            scanner.unwrapped += lexer.at as u64;
+            scanner.fuel.burn(lexer.at as u64);
             if stream::within(scanner).is_err() {
                 return;
             }
@@ -288,7 +290,7 @@ impl<'a> Document<'a, '_> {
                 Place::Packed(start) => {
                     let mut lexer = Lexer::new(self.packed.get(start..)?, false);
                     let object = lexer.next().ok().flatten()?;
-                    scanner.unwrapped += lexer.at as u64;
+                    scanner.fuel.burn(lexer.at as u64);
                     object
                 }
             };
@@ -324,10 +326,11 @@ impl<'a> Document<'a, '_> {
         let data = self.bytes.from(stream.data).take(stream.length);
         let mut input: Box<dyn Read + 'a> = Box::new(data);
         for filter in filters {
+            let metered = scanner.fuel.meter(input);
             input = match filter.name().unwrap_or_default() {
-                b"FlateDecode" | b"Fl" => Box::new(ZlibDecoder::new(input)),
-                b"ASCII85Decode" | b"A85" => Box::new(ascii85(input)),
-                b"ASCIIHexDecode" | b"AHx" => Box::new(ascii_hex(input)),
+                b"FlateDecode" | b"Fl" => Box::new(ZlibDecoder::new(metered)),
+                b"ASCII85Decode" | b"A85" => Box::new(ascii85(metered)),
+                b"ASCIIHexDecode" | b"AHx" => Box::new(ascii_hex(metered)),
                 b"Crypt" => return Err(UnreadWhy::Encrypted),
                 _ => return Err(UnreadWhy::Unsupported),
             };
@@ -453,7 +456,7 @@ impl<'a> Document<'a, '_> {
         loop {
             let before = contents.read;
             let operator = contents.next();
-            scanner.unwrapped += contents.read - before;
+            scanner.fuel.burn(contents.read - before);
             let operator = match operator {
                 Ok(Some(operator)) => operator,
                 Ok(None) => break,
@@ -503,7 +506,7 @@ impl<'a> Document<'a, '_> {
             let mut text = Vec::new();
             // What is damaged tells what came before.
             let _ = input.take(LARGEST_TABLE).read_to_end(&mut text);
-            scanner.unwrapped += text.len() as u64;
+            scanner.fuel.burn(text.len() as u64);
             Some(text)
         });
         let font = Font::of(&dictionary, table.as_deref(), &mut |object| {
@@ -674,13 +677,8 @@ fn write_strings(object: &Object, name: &[u8], write: &mut dyn FnMut(&[u8])) {
 fn decoded_string(string: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::new());
     match string {
-        // A slice cannot fail to be read.
-        [0xfe, 0xff, rest @ ..] => {
-            let _ = charset::utf16(rest, false).read_to_end(&mut text);
-        }
-        [0xff, 0xfe, rest @ ..] => {
-            let _ = charset::utf16(rest, true).read_to_end(&mut text);
-        }
+        [0xfe, 0xff, rest @ ..] => text = charset::from_utf16(rest, false),
+        [0xff, 0xfe, rest @ ..] => text = charset::from_utf16(rest, true),
         plain if std::str::from_utf8(plain).is_ok() => text.extend_from_slice(plain),
         latin => {
             let mut bytes = [0_u8; 4];

@@ -189,9 +189,7 @@ impl<'a> List<'a> {
             }
             6 => {
                 let wide = self.content(content, length.saturating_mul(2))?;
-                let mut text = Zeroizing::new(Vec::new());
-                charset::utf16(wide.as_slice(), false).read_to_end(&mut text)?;
-                quote(&text, &mut self.ready);
+                quote(&charset::from_utf16(&wide, false), &mut self.ready);
             }
             10..=13 => self.list(kind == 13, content, length),
             // Reals, dates and ids hold no text.

@@ -121,7 +121,7 @@ impl Batch {
 
 /// Counts `bytes` as unwrapped.
 fn count(scanner: &mut Scanner<'_>, bytes: usize) {
-    scanner.unwrapped += bytes as u64;
+    scanner.fuel.burn(bytes as u64);
 }
 
 /// What was deleted and lies in the file still.
@@ -273,7 +273,7 @@ impl<'a> Database<'a> {
 
     /// Whether all was unwrapped that may be.
     fn spent(&mut self, scanner: &Scanner<'_>) -> bool {
-        let spent = scanner.unwrapped > scanner.limits.unwrapped;
+        let spent = scanner.fuel.is_spent();
         self.limited |= spent;
         spent
     }
@@ -393,7 +393,7 @@ impl<'a> Database<'a> {
             }
             let read = self.payload(page, cell, by_key, &mut room);
             let read = read.and_then(|(payload, rest)| {
-                scanner.unwrapped += payload.len() as u64;
+                scanner.fuel.burn(payload.len() as u64);
                 Some((self.row(&payload, by_key)?, payload, rest))
             });
             match read {
@@ -538,12 +538,7 @@ impl<'a> Database<'a> {
     fn narrow(&self, text: &[u8]) -> Zeroizing<Vec<u8>> {
         match self.wide {
             None => text.to_vec().into(),
-            Some(little) => {
-                let mut narrow = Zeroizing::new(Vec::new());
-                // A slice cannot fail to be read.
-                let _ = charset::utf16(text, little).read_to_end(&mut narrow);
-                narrow
-            }
+            Some(little) => charset::from_utf16(text, little),
         }
     }
 

@@ -160,14 +160,11 @@ pub(crate) fn skip(
 ) -> Result<(), UnreadWhy> {
     let mut room = bytes;
     if region.depth > 0 {
-        let left = scanner.limits.unwrapped.saturating_sub(scanner.unwrapped);
-        room = room.min(left.saturating_add(1));
+        room = room.min(scanner.fuel.left().saturating_add(1));
     }
     let skipped = std::io::copy(&mut input.take(room), &mut std::io::sink());
     let skipped = skipped.map_err(|error| reason(region, &error))?;
-    if region.depth > 0 {
-        scanner.unwrapped += skipped;
-    }
+    charge(scanner, region, skipped);
     match skipped {
         all if all == bytes => Ok(()),
         some if some == room => Err(UnreadWhy::Limit),
@@ -181,9 +178,16 @@ pub(crate) fn skip(
 ///
 /// [`UnreadWhy::Limit`] when all was that may be.
 pub(crate) fn within(scanner: &Scanner<'_>) -> Result<(), UnreadWhy> {
-    match scanner.unwrapped > scanner.limits.unwrapped {
+    match scanner.fuel.is_spent() {
         true => Err(UnreadWhy::Limit),
         false => Ok(()),
+    }
+}
+
+/// Charges bytes of a stream that were read, unless they are the part's own.
+pub(crate) fn charge(scanner: &Scanner<'_>, region: &Region, bytes: u64) {
+    if region.depth > 0 {
+        scanner.fuel.burn(bytes);
     }
 }
 
@@ -206,18 +210,15 @@ fn fill(
     from: usize,
 ) -> (usize, bool) {
     let mut filled = from;
-    let nested = region.depth > 0;
     while filled < buffer.len() {
         match input.read(&mut buffer[filled..]) {
             Ok(0) => return (filled, true),
             Ok(count) => {
                 filled += count;
-                if nested {
-                    scanner.unwrapped += count as u64;
-                    if scanner.unwrapped > scanner.limits.unwrapped {
-                        scanner.skipped(&region.member, UnreadWhy::Limit);
-                        return (filled, true);
-                    }
+                charge(scanner, region, count as u64);
+                if region.depth > 0 && scanner.fuel.is_spent() {
+                    scanner.skipped(&region.member, UnreadWhy::Limit);
+                    return (filled, true);
                 }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

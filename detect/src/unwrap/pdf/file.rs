@@ -8,6 +8,7 @@ use super::object::{Incomplete, Lexer, Object, is_blank, parsed};
 use super::{LARGEST_OBJECT, LONGEST_MARK, NEAR, STRETCH};
 use crate::unwrap::bytes::Bytes;
 use crate::unwrap::charset;
+use crate::unwrap::fuel::Metered;
 use crate::window::Scanner;
 
 /// A file, through the stretch of it that is held.
@@ -65,7 +66,7 @@ impl<'a> View<'a> {
 
     /// The object at `at` and how long it is.
     pub(super) fn object(&mut self, scanner: &mut Scanner<'_>, at: u64) -> Option<(Object, usize)> {
-        let mut want = NEAR;
+        let mut want = NEAR.min(self.chunk);
         loop {
             let (text, whole) = self.at(at, want);
             let text = &text[..text.len().min(LARGEST_OBJECT)];
@@ -74,7 +75,7 @@ impl<'a> View<'a> {
             let object = lexer.next();
             // What has to be read again costs again.
             let cost = object.as_ref().map_or(text.len(), |_| lexer.at);
-            scanner.unwrapped += cost as u64;
+            scanner.fuel.burn(cost as u64);
             match object {
                 Ok(object) => return object.map(|object| (object, lexer.at)),
                 Err(Incomplete) if more => want = text.len().saturating_mul(4).min(LARGEST_OBJECT),
@@ -134,7 +135,7 @@ pub(super) fn marked(text: &[u8], word: usize) -> Option<(usize, u32)> {
 }
 
 /// A stream in ASCII base 85 undone (ISO 32000-1, 7.4.3).
-pub(super) fn ascii85<R: Read>(input: R) -> impl Read {
+pub(super) fn ascii85<R: Read>(input: Metered<R>) -> impl Read {
     let mut done = false;
     charset::converted(input, move |raw, ended, ready| {
         let mut group = [0_u8; 5];
@@ -178,7 +179,7 @@ fn base85(group: &[u8; 5]) -> [u8; 4] {
 }
 
 /// A stream in hexadecimal digits undone (ISO 32000-1, 7.4.2).
-pub(super) fn ascii_hex<R: Read>(input: R) -> impl Read {
+pub(super) fn ascii_hex<R: Read>(input: Metered<R>) -> impl Read {
     let mut high = None;
     charset::converted(input, move |raw, _, ready| {
         for &byte in raw.iter().take_while(|&&byte| byte != b'>') {
