@@ -24,10 +24,11 @@ use crate::redact::{FingerprintKey, Redactor};
 /// Findings of one order. Stops: an order that is larger than what it asks for.
 pub const WANTED: usize = 512;
 
-/// Bytes of a remote's name that are kept, and of an address: a longer one is left out. Stops: a
-/// configuration that fills a report.
+/// Bytes of a remote's name and of an address, cleaned. Stops: a configuration that fills a report.
 const NAME: usize = 64;
 const ADDRESS: usize = 256;
+/// What a remote is called whose name is a URL that may not be shown.
+const NAMELESS: &str = "‹url›";
 
 /// A question about the findings in one repository. Raw names are in it: its `Debug` says only how
 /// many.
@@ -245,12 +246,16 @@ fn told(
         .remotes
         .iter()
         .map(|remote: &RemoteName| Remote {
-            name: redactor.name(&remote.name[..remote.name.len().min(NAME)]),
+            name: remote
+                .name
+                .as_ref()
+                .map_or(SafeText::from_program(NAMELESS), |name| {
+                    cut(&redactor.name(name), NAME)
+                }),
             address: remote
                 .address
                 .as_ref()
-                .filter(|address| address.len() <= ADDRESS)
-                .map(|address| redactor.name(address)),
+                .map(|address| cut(&redactor.name(address), ADDRESS)),
             reached: false,
         })
         .collect();
@@ -274,6 +279,13 @@ fn told(
             }
         })
         .collect()
+}
+
+/// Cuts what was cleaned. Never the other way round: half a token is none that a rule knows, and still
+/// half a token.
+fn cut(clean: &SafeText, most: usize) -> SafeText {
+    SafeText::try_from(akwatch_proto::text::cut(clean.as_str(), most))
+        .expect("invariant: a part of a SafeText, and an ellipsis")
 }
 
 fn git(trace: Trace, top: &SafeText, remotes: &[Remote], redactor: &mut Redactor<'_>) -> Git {

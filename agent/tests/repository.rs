@@ -299,3 +299,31 @@ fn names_in_a_repository_are_cleaned() {
         assert!(!text.contains(&*window), "{window} is in {text}");
     }
 }
+
+/// A name is cleaned whole and cut then, and one that is a URL loses what stands in it.
+#[test]
+fn the_names_of_remotes_are_cleaned_before_they_are_cut() {
+    let fixture = Fixture::new();
+    fixture.commit("srv/app", ".env", &secret(1));
+    let token = Sample::of(&RuleSet::builtin(), "github.token", &mut Seed(9));
+    let token = token.unwrap().secret;
+    // Wherever the end falls within the token.
+    for before in [34, 44, 54] {
+        let name = format!("{}/{token}", "n".repeat(before));
+        let key = format!("remote.{name}.url");
+        fixture.git("srv/app", &["config", &key, "../hub.git"]);
+    }
+    // As `git fetch --filter=blob:none URL` writes it; the password has no form of its own.
+    let password = "correct-horse-battery";
+    let key = format!("remote.file://deploy:{password}@/srv/hub.git.promisor");
+    fixture.git("srv/app", &["config", &key, "true"]);
+    let (text, lines) = fixture.scan();
+    assert!(
+        lines.iter().any(|line| line["git"]["remotes"].is_array()),
+        "{text}"
+    );
+    for part in [&token[..8], &token[8..16], &password[..8]] {
+        assert!(!text.contains(part), "{part} is in {text}");
+    }
+    assert!(text.contains("\"/srv/hub\""), "{text}");
+}

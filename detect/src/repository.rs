@@ -137,11 +137,12 @@ pub struct Trace {
     pub reached: Vec<usize>,
 }
 
-/// A remote, raw.
+/// A remote, raw but for what could be a credential's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteName {
-    /// Its name.
-    pub name: Vec<u8>,
+    /// Its name. Of one that is a URL, as Git itself names some, what the address of that is; none
+    /// where that is not understood.
+    pub name: Option<Vec<u8>>,
     /// `HOST/REPO`, without anything that could be a credential's.
     pub address: Option<Vec<u8>>,
 }
@@ -457,7 +458,7 @@ impl Tracer {
             .remotes
             .iter()
             .map(|name| RemoteName {
-                name: name.clone(),
+                name: config::shown_name(name),
                 address: addresses(name),
             })
             .collect();

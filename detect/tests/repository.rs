@@ -476,7 +476,7 @@ fn of_several_remotes_the_one_that_has_it_is_named_without_its_credential() {
     let reached = traced.traces[0][0].reached.iter();
     let names: Vec<_> = reached.map(|at| traced.remotes[*at].clone()).collect();
     assert_eq!(names.len(), 1);
-    assert_eq!(names[0].name, b"backup");
+    assert_eq!(names[0].name.as_deref(), Some(&b"backup"[..]));
     let address = names[0].address.as_deref();
     assert_eq!(address, Some(&b"git.example.org/acme/app"[..]));
     assert!(!format!("{traced:?}").contains("Tr4n5m1tT3dN3v3r"));
@@ -495,7 +495,7 @@ fn a_remote_that_was_removed_leaves_nothing_and_one_without_url_its_name() {
     };
     let traced = bench.trace("app/.git", &[wanted]);
     pushed(&traced.traces[0][0], &brought);
-    assert_eq!(traced.remotes[0].name, b"origin");
+    assert_eq!(traced.remotes[0].name.as_deref(), Some(&b"origin"[..]));
     assert_eq!(traced.remotes[0].address, None);
 }
 

@@ -199,6 +199,16 @@ pub(super) fn address(url: &[u8]) -> Option<Vec<u8>> {
     (!address.is_empty() && address.len() <= ADDRESS).then_some(address)
 }
 
+/// A remote's name as it may be shown: Git names a remote by its URL where it was given no other name
+/// (`git fetch --filter=… URL`), and a URL may hold a credential wherever it stands.
+pub(super) fn shown_name(name: &[u8]) -> Option<Vec<u8>> {
+    let url = |mark: &[u8]| memchr::memmem::find(name, mark).is_some();
+    if url(b"://") || url(b"::") || url(b"@") {
+        return address(name);
+    }
+    Some(name.to_vec())
+}
+
 /// Reads pairs, and knows in which section it is.
 struct Reader<'a> {
     rest: &'a [u8],
@@ -376,6 +386,28 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_that_is_a_url_is_shown_as_its_address() {
+        let secret = "Zq7vRt2mXw9pLk4s";
+        let named = |name: &str| shown_name(name.as_bytes());
+        let plain = |name: &str| Some(name.as_bytes().to_vec());
+        for name in ["origin", "team/backup", "a.b:c"] {
+            assert_eq!(named(name), plain(name));
+        }
+        for name in [
+            format!("https://bob:{secret}@git.example.org/acme/app.git"),
+            format!("https://git.example.org/acme/app?private_token={secret}"),
+            format!("bob:{secret}@git.example.org:acme/app"),
+        ] {
+            assert_eq!(named(&name), plain("git.example.org/acme/app"), "{name}");
+        }
+        assert_eq!(
+            named(&format!("file://bob:{secret}@/srv/app")),
+            plain("/srv/app")
+        );
+        assert_eq!(named(&format!("ext::curl -u {secret}")), None);
     }
 
     #[test]
