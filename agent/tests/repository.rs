@@ -327,3 +327,31 @@ fn the_names_of_remotes_are_cleaned_before_they_are_cut() {
     }
     assert!(text.contains("\"/srv/hub\""), "{text}");
 }
+
+/// What cannot be read may name a remote: then nobody can say that nothing was pushed.
+#[test]
+fn a_configuration_or_refs_that_cannot_be_read_leave_it_unknown() {
+    let fixture = Fixture::new();
+    fixture.commit("srv/app", ".env", &secret(1));
+    fixture.git("srv/app", &["push", "-q", "origin", "main"]);
+    fixture.git("srv/app", &["pack-refs", "--all"]);
+    // A log of the remote's refs would still say it.
+    fs::remove_dir_all(fixture.path("srv/app/.git/logs")).unwrap();
+    assert_eq!(fixture.said("/srv/app/.env")["state"], "pushed");
+    let dot = fixture.path("srv/app/.git");
+    for name in ["packed-refs", "config"] {
+        fs::rename(dot.join(name), dot.join("aside")).unwrap();
+        symlink("aside", dot.join(name)).unwrap();
+        let git = fixture.said("/srv/app/.env");
+        check(&git, "unknown", None);
+        assert_eq!(git["why"], "unreadable", "{name}");
+        // Without the refs that it had, to which the configuration belongs.
+        fs::remove_file(dot.join(name)).unwrap();
+        if name == "config" {
+            fs::rename(dot.join("aside"), dot.join(name)).unwrap();
+        }
+    }
+    // No remote at all is an answer.
+    fixture.git("srv/app", &["remote", "remove", "origin"]);
+    assert_eq!(fixture.said("/srv/app/.env")["state"], "not-pushed");
+}

@@ -234,6 +234,8 @@ pub struct Tracer {
     follows: usize,
     /// Objects that trees are searched for.
     searched: HashSet<ObjectId>,
+    /// Why not every ref and setting was seen: what was not may name a remote.
+    unlisted: Option<UntracedWhy>,
     /// Why not everything was seen that could say *pushed*.
     incomplete: Option<UntracedWhy>,
     /// Why not everything was seen behind that.
@@ -301,6 +303,7 @@ impl Tracer {
             opened: HashSet::new(),
             follows: 0,
             searched: HashSet::new(),
+            unlisted: None,
             incomplete: cut.then_some(UntracedWhy::Limit),
             late: None,
             unsupported: false,
@@ -348,6 +351,9 @@ impl Tracer {
     /// A step that stopped for good where none may: nothing more will be known.
     fn unread(&mut self, why: UntracedWhy) -> Step {
         self.lacks(why);
+        if matches!(self.phase, Phase::Files(_)) {
+            self.unlisted = self.incomplete;
+        }
         self.phase = Phase::Done;
         Step::More
     }
@@ -426,6 +432,7 @@ impl Tracer {
         if self.refs.cut {
             self.incomplete.get_or_insert(UntracedWhy::Limit);
         }
+        self.unlisted = self.incomplete;
         (self.tips, self.remotes) = self.refs.tips(&self.config);
         self.phase = if self.unsupported {
             Phase::Done
@@ -494,10 +501,10 @@ impl Tracer {
         let tracked = self.refs.any_tracking(&self.config);
         if self.config.remotes.is_empty() && !tracked {
             // There is nowhere that it could have gone by itself; but to a bare repository it came.
-            return if self.config.bare {
-                unknown(UntracedWhy::Untracked)
-            } else {
-                not_pushed
+            return match self.unlisted {
+                Some(why) => unknown(why),
+                None if self.config.bare => unknown(UntracedWhy::Untracked),
+                None => not_pushed,
             };
         }
         let traceless = self.config.remotes.iter().any(|one| one.fetch.is_empty());

@@ -704,3 +704,37 @@ fn names_that_are_no_refs_and_files_that_are_not_given_are_survived() {
         assert_eq!(traced.traces[0][0].commit, None);
     }
 }
+
+#[test]
+fn refs_or_a_configuration_that_were_not_seen_may_name_a_remote() {
+    let wanted = [Wanted::Path {
+        path: b"a".to_vec(),
+        secrets: 1,
+    }];
+    let traced = |names: &[&[u8]], whole: bool, config: Option<&[u8]>| {
+        let names = names.iter().map(|name| name.to_vec()).collect();
+        let mut tracer = Tracer::new(names, whole, &wanted);
+        loop {
+            match tracer.step() {
+                Step::Ask(_) => {
+                    tracer.give(config.map(|text| Box::new(text.to_vec()) as Box<dyn Source>))
+                }
+                Step::Done => break tracer.finish().traces[0][0].clone(),
+                Step::More | Step::Scan { .. } => {}
+            }
+        }
+    };
+    let config = Some(&b"[core]\n\tbare = false\n"[..]);
+    not_pushed(&traced(&[b"config"], true, config), None);
+    unknown(
+        &traced(&[b"config"], true, None),
+        UntracedWhy::Unreadable,
+        None,
+    );
+    unknown(
+        &traced(&[b"config"], false, config),
+        UntracedWhy::Limit,
+        None,
+    );
+    unknown(&traced(&[], false, None), UntracedWhy::Limit, None);
+}

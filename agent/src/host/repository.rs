@@ -257,25 +257,25 @@ struct List {
 }
 
 impl List {
-    /// A file by its name from `directory`, if it is there.
+    /// A file by its name from `directory`, unless it is not there. What is no plain file or cannot be
+    /// looked at is listed too: it cannot be given, so the detector says that it was not read.
     fn file(&mut self, directory: BorrowedFd<'_>, from: From, name: &[u8]) {
         let path = Path::new(OsStr::from_bytes(name));
-        let Ok(stat) = rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) else {
-            return;
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return;
+        match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => self.push(from, name.to_vec(), Some(&stat)),
+            Err(Errno::NOENT) => {}
+            Err(_) => self.push(from, name.to_vec(), None),
         }
-        self.push(from, name.to_vec(), &stat);
     }
 
-    fn push(&mut self, from: From, name: Vec<u8>, stat: &Stat) {
+    fn push(&mut self, from: From, name: Vec<u8>, stat: Option<&Stat>) {
         if self.files.len() >= FILES {
             self.whole = false;
             return;
         }
-        let state = crate::open::state_of(stat);
-        (&name, state.ino, state.size, state.ctime_ns).hash(&mut self.stamp);
+        let state = stat.map(crate::open::state_of);
+        let state = state.map(|state| (state.ino, state.size, state.ctime_ns));
+        (&name, state).hash(&mut self.stamp);
         self.files.push(Listed { from, name });
     }
 
@@ -304,16 +304,18 @@ impl List {
             }
             let inner = [name, b"/", entry.as_slice()].concat();
             let path = Path::new(OsStr::from_bytes(&entry));
-            let Ok(stat) = rustix::fs::statat(&directory, path, AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
+            let stat = match rustix::fs::statat(&directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(Errno::NOENT) => continue,
+                Err(_) => {
+                    self.push(From::Common, inner, None);
+                    continue;
+                }
             };
             match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => self.below(base, &inner, depth - 1),
-                FileType::RegularFile if !entry.ends_with(b".lock") => {
-                    self.push(From::Common, inner, &stat);
-                }
-                FileType::RegularFile => {}
-                _ => self.whole = false,
+                FileType::RegularFile if entry.ends_with(b".lock") => {}
+                _ => self.push(From::Common, inner, Some(&stat)),
             }
         }
     }
@@ -334,7 +336,7 @@ impl List {
             let stem = &name[..name.len() - b".idx".len()];
             for end in [&b".idx"[..], b".pack"] {
                 let name = [b"objects/pack/", stem, end].concat();
-                self.push(From::Objects(at), name, &stat);
+                self.push(From::Objects(at), name, Some(&stat));
             }
         }
     }
