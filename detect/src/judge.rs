@@ -7,6 +7,7 @@
 pub(crate) mod checksum;
 pub(crate) mod clue;
 mod compound;
+mod csp;
 pub(crate) mod der;
 pub(crate) mod jwk;
 pub(crate) mod key;

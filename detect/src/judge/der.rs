@@ -2,10 +2,12 @@
 //!
 //! Programs keep keys as one line of base64 in a setting or a string, and as `.der` files; no first line
 //! says what they are. Reads as much structure as tells a private key from a certificate or a public key:
-//! RFC 8017 (PKCS #1), RFC 5958 (PKCS #8), RFC 5915 (elliptic curves). Verifies no arithmetic.
+//! RFC 8017 (PKCS #1), RFC 5958 (PKCS #8), RFC 5915 (elliptic curves). Verifies no arithmetic. Microsoft's
+//! own form stands in the same places and is asked about with these.
 
 use zeroize::Zeroizing;
 
+use super::csp;
 use crate::unwrap::inline;
 
 pub(super) const INTEGER: u8 = 0x02;
@@ -21,7 +23,7 @@ const LONGEST: usize = 16 * 1024;
 
 /// Whether `der` begins with a whole private key.
 pub(crate) fn is_private_key(der: &[u8]) -> bool {
-    der.len() >= SHORTEST && key(der).is_some()
+    der.len() >= SHORTEST && (key(der).is_some() || csp::is_private_key(der))
 }
 
 fn key(der: &[u8]) -> Option<()> {
@@ -62,7 +64,7 @@ pub(crate) fn may_begin(head: &[u8]) -> bool {
         [SEQUENCE, 0x82, _, _, ..] => 4,
         [SEQUENCE, 0x81, _, ..] => 3,
         [SEQUENCE, 0x20..=0x7f, ..] => 2,
-        _ => return false,
+        _ => return csp::may_begin(head),
     };
     matches!(
         head.get(length..length + 4),
@@ -73,7 +75,7 @@ pub(crate) fn may_begin(head: &[u8]) -> bool {
 /// The base64 of the key that `text` holds, without blanks: equal keys are equal text.
 pub(crate) fn wrapped(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.trim_ascii();
-    if text.first() != Some(&b'M') || !(SHORTEST..=LONGEST).contains(&text.len()) {
+    if !matches!(text.first(), Some(b'M' | b'B')) || !(SHORTEST..=LONGEST).contains(&text.len()) {
         return None;
     }
     let part = |b: &u8| inline::is_base64(*b) || matches!(b, b'=' | b'-' | b'_');

@@ -117,6 +117,35 @@ fn keys_without_armour_are_told_by_their_structure() {
     check("a.xml", xml.as_bytes(), Confidence::Proven);
 }
 
+/// RSA of 1024 bits as Microsoft's providers export it, of numbers that are none.
+fn csp_blob(kind: u8, magic: &[u8; 4]) -> Vec<u8> {
+    let head = [kind, 2, 0, 0, 0, 0x24, 0, 0];
+    let bits = 1024_u32.to_le_bytes();
+    [
+        &head[..],
+        magic,
+        &bits,
+        &[1, 0, 1, 0],
+        &bytes(1024 / 16 * 9),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_strong_names_key_is_told_and_its_public_half_is_not() {
+    let blob = csp_blob(7, b"RSA2");
+    assert_eq!(blob.len(), 596);
+    check("App.snk", &blob, Confidence::Proven);
+    let text = STANDARD.encode(&blob);
+    let call = format!("rsa.ImportCspBlob(Convert.FromBase64String(\"{text}\"));\n");
+    check("A.cs", call.as_bytes(), Confidence::Proven);
+    let env = format!("SIGNING_BLOB={text}\n");
+    check("a.env", env.as_bytes(), Confidence::Proven);
+    nothing("App.snk", &csp_blob(6, b"RSA1")[..160]);
+    nothing("App.snk", &blob[..500]);
+    nothing("App.snk", &[&blob[..20], &[0; 576]].concat());
+}
+
 #[test]
 fn what_is_public_or_cut_is_no_key() {
     let numbers = [&element(2, &bytes(128))[..], &[2, 3, 1, 0, 1]].concat();
