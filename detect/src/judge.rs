@@ -32,7 +32,7 @@ use clue::Hints;
 use compound::header_name;
 pub(crate) use compound::header_scheme;
 
-use crate::rule::{Engine, Half, Role, Rule, RuleSet};
+use crate::rule::{Engine, Half, ProofKind, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
 use crate::unwrap::inline;
@@ -134,12 +134,11 @@ impl Judge<'_> {
             return;
         }
         let offset = value.bytes.len() - value.bytes.trim_ascii_start().len();
-        let tokens = sieve::tokens(bytes, self.rules);
-        let mut whole = false;
-        for token in &tokens {
-            whole |= token.start == 0 && token.end == bytes.len();
-            self.token(value, bytes, offset, token, out);
-        }
+        let mut tokens = sieve::tokens(bytes, self.rules);
+        // What is no token after all is judged by its name.
+        tokens.retain(|token| self.token(value, bytes, offset, token, out));
+        let is_whole = |token: &Token| token.start == 0 && token.end == bytes.len();
+        let whole = tokens.iter().any(is_whole);
         if quiet::is_password_hash(bytes) {
             self.password_hash(value, bytes, offset, out);
             return;
@@ -191,7 +190,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A token of a rule's shape inside the value.
+    /// A token of a rule's shape inside the value; false if its shape alone said too little.
     fn token(
         &self,
         value: &Value<'_>,
@@ -199,21 +198,23 @@ impl Judge<'_> {
         offset: usize,
         token: &Token,
         out: &mut Vec<Candidate>,
-    ) {
+    ) -> bool {
         let text = &bytes[token.start..token.end];
         let mut number = token.rule;
         // Where services share a form, the name beside the value tells whose it is.
-        if self.rules.rule(number).provider.as_str() == "generic" {
+        let shared = |rule: &Rule| rule.proof == Some(ProofKind::Chance);
+        if self.rules.rule(number).provider.as_str() == "generic" || shared(self.rules.rule(number))
+        {
             number = self.named_service(value.path, text).unwrap_or(number);
         }
         let rule = self.rules.rule(number);
         let body = &text[rule.shape(token.half).fixed(text)..];
         if quiet::is_placeholder(text) && (quiet::is_stand_in(text) || quiet::is_placeholder(body))
         {
-            return;
+            return true;
         }
         let part = match token.half {
-            Half::Id if quiet::entropy(&text[4.min(text.len())..]) < 2.5 => return,
+            Half::Id if quiet::entropy(&text[4.min(text.len())..]) < 2.5 => return true,
             Half::Id => Part::Id,
             Half::Secret if rule.is_pair() => Part::Secret,
             Half::Secret => Part::Single,
@@ -229,14 +230,14 @@ impl Judge<'_> {
             found.named = true;
         }
         if part == Part::Single && quiet::entropy(text) < 2.8 {
-            return;
+            return true;
         }
         if part == Part::Single && quiet::is_wordy_body(body) {
             // Words behind a beginning that nothing else has, with digits or capitals among them: a
             // fixture as likely as a key.
             let own = text.len() - body.len() >= LONG_BEGINNING && quiet::is_varied(body);
             if !own {
-                return;
+                return true;
             }
             found.confidence = found.confidence.min(Confidence::Contextual);
         }
@@ -246,14 +247,15 @@ impl Judge<'_> {
                 proof::Verdict::Lowers | proof::Verdict::Fails => {
                     found.confidence = found.confidence.min(Confidence::Contextual);
                 }
-                proof::Verdict::Alien => return,
+                proof::Verdict::Alien => return kind != ProofKind::Chance,
                 proof::Verdict::Silent => {}
             }
         }
         if found.confidence < Confidence::Proven && says_digest(value.path) {
-            return;
+            return true;
         }
         out.push(found);
+        true
     }
 
     /// The token's rule, and pair rules of which it may be the same half: Volcengine's and Kingsoft's
@@ -396,6 +398,10 @@ impl Judge<'_> {
             return None;
         }
         let found = self.named_service(value.path, bytes)?;
+        let body = &bytes[self.rules.rule(found).secret.fixed(bytes)..];
+        if quiet::is_name(body) {
+            return None;
+        }
         // A provider's own pair comes first, since its id is most likely near, unless the service's word
         // says more: `baidu_map` than `baidu`.
         let path = value.path.to_ascii_lowercase();

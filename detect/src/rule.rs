@@ -88,6 +88,8 @@ pub(crate) enum ProofKind {
     AzureSignature,
     Base64Json,
     Base64Number,
+    /// Nothing is encoded: what tells it from a word is that no word is like it.
+    Chance,
     Confluent,
     Crc32Base62,
     Crc32BodyHex,

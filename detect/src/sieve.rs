@@ -152,8 +152,17 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         escaped_until: 0,
     };
     let mut inside = false;
+    let mut run = 0;
     for (at, &byte) in value.iter().enumerate() {
         let is = ALNUM.has(byte);
+        run = if inline::is_base64(byte) {
+            run + 1
+        } else {
+            if run >= LONG_RUN {
+                sieve.run(at);
+            }
+            0
+        };
         if is && !inside {
             let word = value[at..]
                 .first_chunk()
@@ -335,6 +344,7 @@ impl Sieve<'_> {
                 .iter()
                 .position(|&b| !inline::is_base64(b));
             self.wrapped_until = more.map_or(self.text.len(), |more| known + more);
+            self.run(self.wrapped_until);
             return;
         }
         let end = inline::wrapped_end(self.text, start);
@@ -342,6 +352,28 @@ impl Sieve<'_> {
         if inline::looks_wrapped(&self.text[start..end]) {
             self.hits.push(Hit::Wrapped(start..end));
         }
+    }
+
+    /// A long run ends at `at`: shapes that begin with one and go on behind it.
+    fn run(&mut self, at: usize) {
+        let text = self.text;
+        if !matches!(text.get(at), Some(b'-' | b'.' | b'_' | b':' | b'|')) {
+            return;
+        }
+        let tokens = self.rules.anchors().runs().iter();
+        let tokens = tokens.filter_map(|&(length, anchor)| {
+            let start = at.checked_sub(length).filter(|&at| begins(text, at))?;
+            let shape = self.rules.rule(anchor.rule).shape(anchor.half);
+            let end = shape.patterns[usize::from(anchor.pattern)].end_at(text, start)?;
+            ends(text, end).then_some(Token {
+                rule: anchor.rule,
+                half: anchor.half,
+                start,
+                end,
+            })
+        });
+        let longest = tokens.max_by_key(|token| token.end);
+        self.hits.extend(longest.map(Hit::Token));
     }
 
     /// Shapes without a beginning of their own, by what they hold; and private `keys`, by how their
@@ -379,6 +411,8 @@ impl Sieve<'_> {
     }
 }
 
+/// Bytes of base64 that make a run a long one.
+const LONG_RUN: usize = 32;
 /// Bytes before an escaped separator in which its name is looked for.
 const LONGEST_ESCAPED: usize = 192;
 /// Bytes of a string of escapes on either side of where they begin.

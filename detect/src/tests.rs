@@ -8,6 +8,7 @@ mod histories;
 mod hostile;
 mod keys;
 mod layouts;
+mod lone;
 mod matrix;
 mod office;
 mod packs;

@@ -8,6 +8,7 @@
 use akwatch_proto::finding::Proof;
 
 use super::proof::{Verdict, crc32};
+use super::quiet;
 use crate::rule::ProofKind;
 use crate::unwrap::inline;
 
@@ -23,6 +24,9 @@ pub(super) fn prove(kind: ProofKind, token: &[u8], proofs: &mut Vec<Proof>) -> V
             false if !token.starts_with(b"BBDC-") && !ends_by_chance(token) => Verdict::Alien,
             false => structure(false, proofs),
         },
+        // Two bytes and a length are a property's name as likely as a token.
+        ProofKind::Chance if is_made_by_chance(token) => Verdict::Lowers,
+        ProofKind::Chance => Verdict::Alien,
         // Its documents do not say what the sum is over: what holds is proof, what fails is none.
         ProofKind::Confluent => match confluent(token) {
             true => checksum(true, proofs),
@@ -63,6 +67,7 @@ pub(crate) fn complete(kind: ProofKind, token: &mut String) {
             token.replace_range(end.., &STANDARD_NO_PAD.encode(text));
         }
         ProofKind::Base64Number => base64_number_sample(token),
+        ProofKind::Chance => replace(token, "7kQ2xW9z4T".to_owned()),
         ProofKind::Confluent => {
             let tail = packed_sum(&token.as_bytes()[4..58]);
             replace(token, tail);
@@ -97,6 +102,16 @@ pub(crate) fn complete(kind: ProofKind, token: &mut String) {
         }
         _ => {}
     }
+}
+
+/// Whether what follows the first two bytes has digits in several places, as no name has.
+fn is_made_by_chance(token: &[u8]) -> bool {
+    let body = token.get(2..).unwrap_or_default();
+    let groups = body
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+        .filter(|group| group[0].is_ascii_digit())
+        .count();
+    groups >= 2 && quiet::is_chance(body)
 }
 
 fn checksum(holds: bool, proofs: &mut Vec<Proof>) -> Verdict {

@@ -319,12 +319,20 @@ pub(crate) fn is_wordy_body(value: &[u8]) -> bool {
     is_wordy(value) && ngram::wordiness(value).is_none_or(|score| score > floor)
 }
 
+/// Whether a value is letters that stand beside each other as in words: what is called like a service's
+/// key is a setting's name then.
+pub(crate) fn is_name(value: &[u8]) -> bool {
+    value.iter().all(u8::is_ascii_alphabetic)
+        && is_wordy(value)
+        && ngram::wordiness(value).is_some_and(|score| score > 40)
+}
+
 /// Whether digits or capitals inside words make a body more than a name.
 pub(crate) fn is_varied(value: &[u8]) -> bool {
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let upper = value.iter().filter(|b| b.is_ascii_uppercase()).count();
     let lower = value.iter().filter(|b| b.is_ascii_lowercase()).count();
-    digits >= 2 && (upper == 0 || lower == 0 || upper * 8 >= lower) && value.len() >= 16
+    digits >= 2 && (upper == 0 || lower == 0 || upper * 16 >= lower) && value.len() >= 16
         || (digits >= 1 && upper >= 2 && lower >= 2 && value.len() >= 20)
 }
 

@@ -272,14 +272,13 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
     let public = shape(&raw.id_part)?;
     let secret = shape(&raw.secret_part)?;
     let token = shape(&raw.token_part)?;
+    let fewest = if trusted { 1 } else { FEWEST_LITERAL_BYTES };
     if raw
         .marker
         .as_ref()
-        .is_some_and(|marker| marker.len() < FEWEST_LITERAL_BYTES)
+        .is_some_and(|marker| marker.len() < fewest)
     {
-        return Err(format!(
-            "a marker has at least {FEWEST_LITERAL_BYTES} bytes"
-        ));
+        return Err(format!("a marker has at least {fewest} bytes"));
     }
     if let Some(behind) = &raw.behind
         && (raw.marker.is_none() || behind.is_empty() || behind.len() > LONGEST_BEHIND)
@@ -344,11 +343,13 @@ fn check_secret(secret: &Shape, alone: bool, marker: Option<&str>) -> Result<(),
             ));
         }
         if alone
-            && (pattern.literal_bytes() < FEWEST_LITERAL_BYTES
-                || (pattern.anchor().len() < FEWEST_LITERAL_BYTES && marker.is_none()))
+            && (pattern.literal_bytes() < marker.map_or(FEWEST_LITERAL_BYTES, str::len)
+                || (pattern.anchor().len() < FEWEST_LITERAL_BYTES
+                    && marker.is_none()
+                    && pattern.run_before_literal().is_none()))
         {
             return Err(format!(
-                "a secret without an id needs a fixed beginning of {FEWEST_LITERAL_BYTES} characters or a marker"
+                "a secret without an id needs a fixed beginning of {FEWEST_LITERAL_BYTES} characters, a marker, or a long run of letters and digits before a separator"
             ));
         }
     }
@@ -403,6 +404,7 @@ fn proof_named(name: &str) -> Result<ProofKind, String> {
         "azure-signature" => ProofKind::AzureSignature,
         "base64-json" => ProofKind::Base64Json,
         "base64-number" => ProofKind::Base64Number,
+        "chance" => ProofKind::Chance,
         "confluent" => ProofKind::Confluent,
         "crc32-base62" => ProofKind::Crc32Base62,
         "crc32-body-hex" => ProofKind::Crc32BodyHex,

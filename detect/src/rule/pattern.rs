@@ -61,7 +61,7 @@ pub(crate) const NAME_PART: ByteSet = ByteSet::of(&[
     (0x80, 0xff),
 ]);
 
-const CLASSES: [(&str, ByteSet); 21] = [
+const CLASSES: [(&str, ByteSet); 22] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
     ("lower", ByteSet::of(&[(b'a', b'z')])),
     ("upper", ByteSet::of(&[(b'A', b'Z')])),
@@ -119,6 +119,18 @@ const CLASSES: [(&str, ByteSet); 21] = [
             (b'/', b'/'),
             (b'_', b'_'),
             (b'-', b'-'),
+            (b'=', b'='),
+        ]),
+    ),
+    // Base64 for addresses whose padding may stand inside, and dots.
+    (
+        "padded",
+        ByteSet::of(&[
+            (b'0', b'9'),
+            (b'A', b'Z'),
+            (b'a', b'z'),
+            (b'_', b'_'),
+            (b'-', b'.'),
             (b'=', b'='),
         ]),
     ),
@@ -197,6 +209,8 @@ pub(crate) struct Pattern {
 const UUID: &str = "{xdigit:8}-{xdigit:4}-{xdigit:4}-{xdigit:4}-{xdigit:12}";
 /// Longest repeat of one class: session tokens fit.
 const LONGEST_REPEAT: usize = 4096;
+/// Letters and digits that the sieve takes for a long run.
+const LONG_RUN: usize = 32;
 /// Items and variable items of one pattern: what bounds the backtracking.
 const MOST_ITEMS: usize = 48;
 const MOST_VARIABLE: usize = 4;
@@ -271,6 +285,18 @@ impl Pattern {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// How many letters and digits every match begins with, where that many make a long run and a literal
+    /// that is none of them ends it.
+    pub(crate) fn run_before_literal(&self) -> Option<usize> {
+        let [Item::Class { set, min, max }, Item::Literal(bytes), ..] = self.items.as_slice()
+        else {
+            return None;
+        };
+        let ends = bytes.first().is_some_and(|byte| b"-._:|".contains(byte));
+        let plain = set.members().into_iter().all(|byte| ALNUM.has(byte));
+        (min == max && *min >= LONG_RUN && plain && ends).then_some(*min)
     }
 
     /// With how many bytes of a kind every match begins. `=` counts as one in a class: it is padding,

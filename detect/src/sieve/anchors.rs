@@ -27,6 +27,8 @@ pub(crate) struct Anchors {
     /// By the hash of three bytes, the next free place taken: the bytes, and the shapes that begin so.
     slots: Vec<Option<([u8; 3], Vec<Anchor>)>>,
     markers: Markers,
+    /// Shapes that begin with a long run of letters and digits, by its length.
+    runs: Vec<(usize, Anchor)>,
     /// Some shape can begin in a short run and is too short to be searched.
     short_runs: bool,
 }
@@ -40,6 +42,7 @@ impl Anchors {
             two: Gate::new(),
             slots: Vec::new(),
             markers: Markers::new(),
+            runs: Vec::new(),
             short_runs: false,
         };
         let mut known: std::collections::BTreeMap<[u8; 3], Vec<Anchor>> = Default::default();
@@ -54,6 +57,10 @@ impl Anchors {
                         *of == number && pattern.offset_of(literal.as_bytes()).is_some()
                     });
                     anchors.mark(anchor, pattern, marked);
+                    let run = pattern
+                        .run_before_literal()
+                        .filter(|_| !marked && !rule.is_pair());
+                    anchors.runs.extend(run.map(|length| (length, anchor)));
                 }
             }
         }
@@ -133,6 +140,11 @@ impl Anchors {
             at = (at + 1) & mask;
         }
         at
+    }
+
+    /// Shapes that begin with a long run of letters and digits, and how long it is.
+    pub(super) fn runs(&self) -> &[(usize, Anchor)] {
+        &self.runs
     }
 
     pub(super) fn markers(&self) -> &Markers {
