@@ -32,7 +32,7 @@ use clue::Hints;
 use compound::header_name;
 pub(crate) use compound::header_scheme;
 
-use crate::rule::{Engine, Half, ProofKind, Role, Rule, RuleSet};
+use crate::rule::{Engine, Half, Names, ProofKind, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
 use crate::unwrap::inline;
@@ -310,6 +310,10 @@ impl Judge<'_> {
         if has_tokens && !matches!(role, Some(Role::Password)) {
             return;
         }
+        if role.is_none() && is_led(value, bytes) {
+            let found = self.candidate(value, Part::Anonymous, bytes, offset);
+            return self.bearer(bytes, found, value, out);
+        }
         if role.is_none() && !self.anonymous {
             return;
         }
@@ -514,7 +518,9 @@ impl Judge<'_> {
             && bytes.iter().filter(|&&b| b == b':').count() <= 1
             && quiet::is_chance(bytes)
             || quiet::is_keyboard_noise(bytes);
-        let fits = fits && value.sure && quiet::is_random(bytes, 3.0);
+        // Sixteen hexadecimal digits have less to vary.
+        let floor = if quiet::is_hex(bytes) { 2.8 } else { 3.0 };
+        let fits = fits && value.sure && quiet::is_random(bytes, floor);
         // It may also be the second half of a pair: `token = "…"` beside an id.
         if fits {
             found.rules = self.fitting(bytes, Half::Secret);
@@ -642,6 +648,11 @@ impl Judge<'_> {
             .filter(|decoded| !proof::is_volcengine_half(decoded))
             .map(|decoded| (Encoding::Base64, decoded))
     }
+}
+
+/// Whether a name says with its first word that a secret follows, and the value can be nothing else.
+fn is_led(value: &Value<'_>, bytes: &[u8]) -> bool {
+    value.sure && Names::leads(value.path) && quiet::is_strong_secret(bytes)
 }
 
 /// `AWS::ApiGateway::ApiKey`: the name of a kind of thing, as schemas have it, and what stands beside it

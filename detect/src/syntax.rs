@@ -14,6 +14,7 @@ pub(crate) mod dockerfile;
 pub(crate) mod flow;
 pub(crate) mod hcl;
 pub(crate) mod history;
+pub(crate) mod idiom;
 pub(crate) mod keyed;
 pub(crate) mod literal;
 pub(crate) mod markup;

@@ -135,6 +135,16 @@ impl Judge<'_> {
             }
         } else if credentials.len() >= 12 {
             let decoded = inline::base64(credentials).map(Zeroizing::new);
+            // A password in another character set, or one byte of it that was mistyped.
+            let odd = |text: &[u8]| text.contains(&b':') && !inline::is_texty(text);
+            if decoded.as_ref().is_some_and(|text| odd(text)) && credentials.len() >= 32 {
+                let found = self.candidate(value, Part::Single, credentials, at);
+                let sure = Value {
+                    sure: true,
+                    ..*value
+                };
+                return self.bearer(credentials, found, &sure, out);
+            }
             let password = decoded
                 .as_ref()
                 .and_then(|text| memchr::memchr(b':', text).map(|colon| &text[colon + 1..]));
@@ -233,7 +243,8 @@ pub(crate) fn header_scheme(bytes: &[u8]) -> Option<(usize, bool)> {
 }
 
 /// Words that services use in place of `Bearer`.
-const SCHEMES: [&str; 9] = [
+const SCHEMES: [&str; 10] = [
+    "ntlm",
     "token",
     "api-token",
     "apitoken",

@@ -541,6 +541,52 @@ impl Names {
         None
     }
 
+    /// Whether `key` says with its first word that a secret follows and with its last nothing else:
+    /// `key_wrap`, and not `key_id`. What cannot be machine-made is no secret beside such a name.
+    pub(crate) fn leads(key: &[u8]) -> bool {
+        const FIRST: [&[u8]; 6] = [
+            b"secret",
+            b"key",
+            b"token",
+            b"password",
+            b"passwd",
+            b"credential",
+        ];
+        const LAST: [&[u8]; 24] = [
+            b"id",
+            b"ids",
+            b"name",
+            b"hash",
+            b"digest",
+            b"fingerprint",
+            b"sum",
+            b"checksum",
+            b"sha",
+            b"sha256",
+            b"md5",
+            b"uri",
+            b"url",
+            b"ref",
+            b"type",
+            b"version",
+            b"arn",
+            b"public",
+            b"pub",
+            b"signature",
+            b"salt",
+            b"iv",
+            b"nonce",
+            b"example",
+        ];
+        let key = key.rsplit(|&b| b == b'.').next().unwrap_or_default();
+        let mut words = key.split(|b| matches!(b, b'_' | b'-'));
+        let is = |word: &[u8], known: &[&[u8]]| {
+            known.iter().any(|known| word.eq_ignore_ascii_case(known))
+        };
+        words.next().is_some_and(|first| is(first, &FIRST))
+            && words.next_back().is_some_and(|last| !is(last, &LAST))
+    }
+
     /// What `key` says when a qualifier follows the known words: `SECRET_KEY_PROD`.
     pub(crate) fn role_within(&self, key: &[u8]) -> Option<Named> {
         let key = &key[key.len().saturating_sub(LONGEST_KEY)..];

@@ -40,6 +40,7 @@ pub(crate) fn places(text: &[u8], strings: bool, rules: &RuleSet, mut found: imp
         for (_, value) in named.take(MOST) {
             found(value - 1);
         }
+        super::idiom::places(text, found);
     }
 }
 
@@ -156,6 +157,7 @@ pub(crate) fn line(
     fields: &mut Fields<'_>,
 ) {
     flagged(text, range, blocks, fields);
+    super::idiom::line(text, range.clone(), blocks.block(), fields);
     for (name, value) in named(text, range.clone()).take(MOST_OF_LINE) {
         let scope = blocks.scope();
         if is_quote(text[value]) {

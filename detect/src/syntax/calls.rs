@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::{Fields, ScopeId, flow};
+use super::{Fields, ScopeId, flow, literal};
 
 /// One row of the table.
 #[derive(Deserialize)]
@@ -46,6 +46,7 @@ pub(crate) fn arguments(
     fields: &mut Fields<'_>,
 ) {
     let name = function(text, start, open);
+    default_of(text, start, &name, open, scope, fields);
     let Some(meanings) = lookup(&text[name.clone()]) else {
         return;
     };
@@ -85,6 +86,83 @@ pub(crate) fn arguments(
         }
         at += 1;
     }
+}
+
+/// Functions whose second argument is what is taken when nothing is there under the first.
+const GETTERS: [&[u8]; 10] = [
+    b"getenv",
+    b"Getenv",
+    b"GetEnv",
+    b"getEnv",
+    b"get_env",
+    b"env",
+    b"get",
+    b"getOrDefault",
+    b"getProperty",
+    b"fetch",
+];
+
+/// `password = getenv("DBPW", "…")`: the default by the name that it is assigned to, whatever the
+/// variable is called.
+fn default_of(
+    text: &[u8],
+    start: usize,
+    function: &Range<usize>,
+    open: usize,
+    scope: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    if !GETTERS.contains(&&text[function.clone()]) {
+        return;
+    }
+    let line = &text[start..function.start];
+    let Some(equals) = line.iter().rposition(|&b| b == b'=') else {
+        return;
+    };
+    let before = line[..equals].trim_ascii_end();
+    let before = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
+    // What the call stands behind is a path, `os.environ.`, and no other call or comparison.
+    let path = line[equals + 1..].trim_ascii_start();
+    let plain = path.iter().all(|b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'>' | b'-' | b'\\')
+    });
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$');
+    let length = before
+        .iter()
+        .rev()
+        .take(LONGEST_NAME)
+        .take_while(part)
+        .count();
+    if length == 0 || !plain {
+        return;
+    }
+    let end = text.len().min(open + LONGEST_CALL);
+    let end = memchr::memchr(b'\n', &text[open..end]).map_or(end, |n| open + n);
+    let first = open + 1 + blanks(&text[open + 1..end]);
+    let Some((raw, _)) = literal::string(text, first, end) else {
+        return;
+    };
+    // A variable whose name speaks is told by it.
+    let variable = text[raw.clone()].to_ascii_lowercase();
+    if [&b"pass"[..], b"secret", b"token", b"key"]
+        .iter()
+        .any(|word| memchr::memmem::find(&variable, word).is_some())
+    {
+        return;
+    }
+    let comma = raw.end + 1 + text.get(raw.end + 1..end).map_or(0, blanks);
+    if text[..end].get(comma) != Some(&b',') {
+        return;
+    }
+    let second = comma + 1 + blanks(&text[comma + 1..end]);
+    if let Some((raw, decoded)) = literal::string(text, second, end) {
+        let name = &before[before.len() - length..];
+        fields.add_decoded(name, raw, decoded, scope);
+    }
+}
+
+fn blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|b| b.is_ascii_whitespace()).count()
 }
 
 /// The last word before a bracket: a function's or type's name, or what a tuple is assigned to:

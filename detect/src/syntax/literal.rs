@@ -12,6 +12,8 @@ pub(crate) type Literal = (Range<usize>, Option<Vec<u8>>);
 
 /// Bytes of a string between three quotes. Stops: a quote that nothing closes.
 const LONGEST_TRIPLE: usize = 16 * 1024;
+/// Bytes of a string whose lines end with a backslash.
+const LONGEST_CONTINUED: usize = 4 * 1024;
 
 /// The string that begins at `at` with its prefix and quote: `b"…"`, `f'…'`, `@"…"`, three quotes, and
 /// pieces that are joined. `end` is where its line ends.
@@ -31,13 +33,52 @@ pub(crate) fn string(text: &[u8], at: usize, end: usize) -> Option<Literal> {
         let start = at + 3;
         let limit = text.len().min(start + LONGEST_TRIPLE);
         let length = memchr::memmem::find(&text[start..limit], &triple)?;
-        return (length > 0).then_some((start..start + length, None));
+        let raw = start..start + length;
+        let wrapped = wrapped(&text[raw.clone()]);
+        return (length > 0).then_some((raw, wrapped));
     }
     let (raw, decoded) = flow::quoted(&text[..end], at + 1, quote);
+    if raw.end == end && text[at..end].trim_ascii_end().ends_with(b"\\") {
+        return continued(text, at + 1, quote);
+    }
     if let Some((raw, joined)) = joined(text, &raw, quote) {
         return Some((raw, Some(joined)));
     }
     (!raw.is_empty()).then_some((raw, decoded))
+}
+
+/// The string that begins at `start` and whose lines each end with a backslash but the last.
+fn continued(text: &[u8], start: usize, quote: u8) -> Option<Literal> {
+    let text = &text[..text.len().min(start + LONGEST_CONTINUED)];
+    let mut whole = Vec::new();
+    let mut at = start;
+    for _ in 0..MOST_LINES {
+        let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
+        let (piece, decoded) = flow::quoted(&text[..end], at, quote);
+        if piece.end < end {
+            whole.extend_from_slice(decoded.as_deref().unwrap_or(&text[piece.clone()]));
+            return Some((start..piece.end, Some(whole)));
+        }
+        let line = text[at..end].trim_ascii_end().strip_suffix(b"\\")?;
+        whole.extend_from_slice(&crate::unwrap::inline::unescape(line));
+        at = (end + 1).min(text.len());
+    }
+    None
+}
+
+/// One run of base64 that lines cut, without the line ends.
+fn wrapped(text: &[u8]) -> Option<Vec<u8>> {
+    let lines = || {
+        text.trim_ascii()
+            .split(|&b| b == b'\n')
+            .map(<[u8]>::trim_ascii)
+    };
+    let part = |b: &u8| crate::unwrap::inline::is_base64(*b) || matches!(b, b'=' | b'-' | b'_');
+    let first = lines().next().map_or(0, <[u8]>::len);
+    let fits = first >= 16
+        && (2..=MOST_LINES).contains(&lines().take(MOST_LINES + 1).count())
+        && lines().all(|line| (1..=first).contains(&line.len()) && line.iter().all(part));
+    fits.then(|| lines().flatten().copied().collect())
 }
 
 /// Bytes of the letters and signs before a quote that say how a string is to be read.
@@ -122,12 +163,14 @@ pub(crate) fn cluttered(text: &[u8], range: Range<usize>) -> Option<Range<usize>
     let (before, rest) = line.split_at(skipped);
     let marks: Vec<u8> = before.iter().copied().filter(|b| mark(b)).collect();
     let length = super::text::bare_length(rest);
-    // One string, whose quote is closed behind the word or further on.
+    // One string, whose quote is closed behind the word or further on, or on another line.
+    let goes_on = line.trim_ascii_end().ends_with(b"\\");
     let string = match marks[..] {
         [] => true,
         [quote, ref others @ ..] if others.iter().all(|b| *b == b'=' || *b == quote) => {
             let again = others.iter().filter(|b| **b == quote).count();
-            quote != b'=' && again != 1 && memchr::memchr(quote, rest).is_some()
+            let closed = memchr::memchr(quote, rest).is_some();
+            quote != b'=' && again != 1 && (closed || goes_on || again == 2)
         }
         _ => false,
     };

@@ -77,6 +77,11 @@ impl Blocks {
         self.block
     }
 
+    /// The block as it is, for what may hold no value.
+    pub(crate) fn block(&self) -> ScopeId {
+        self.block
+    }
+
     /// The block for values without a name.
     pub(crate) fn scope(&mut self) -> ScopeId {
         self.used = true;
@@ -139,9 +144,7 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
                     fields.add(path, start + part.start..start + part.end, scope, true);
                 });
             }
-            if text[raw.clone()].contains(&b'&') {
-                super::markup::read(text, raw.clone(), scope, fields);
-            }
+            super::markup::read(text, raw.clone(), scope, fields);
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {
             // A driver's string goes on behind the bracket that ended it here.
@@ -278,6 +281,13 @@ fn is_between(byte: u8) -> bool {
 /// The name left of a separator: quoted, or a dotted identifier, with the words before it.
 fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usize>> {
     let floor = start.max(separator.saturating_sub(96));
+    if is_in_resource(text, floor, separator) {
+        return None;
+    }
+    words_before(text, floor, separator)
+}
+
+fn words_before(text: &[u8], floor: usize, separator: usize) -> Option<Range<usize>> {
     let mut end = separator;
     if text[separator] == b'>' {
         // `=>` is handled at its `=`; `<name>` here.
@@ -310,7 +320,10 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     }
     // `setopt(handle, PASSWORD, "…")`: a constant names its neighbour, any other word does not.
     let name = &text[begin..end];
-    let constant = name.len() >= 6 && name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+    let constant = name.len() >= 6
+        && name
+            .iter()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
     let tuple = begin > floor && text[begin - 1] == b'{';
     if text[separator] == b',' && !quoted && !constant && !tuple {
         return None;
@@ -350,6 +363,15 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
         begin = word.min(begin);
     }
     Some(begin..end)
+}
+
+/// Whether a colon stands inside the name of a resource, `arn:aws:secretsmanager:…:secret:name`.
+fn is_in_resource(text: &[u8], floor: usize, separator: usize) -> bool {
+    let inside =
+        |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'/' | b'_' | b'*');
+    let before = &text[floor..separator];
+    let length = before.iter().rev().take_while(inside).count();
+    text[separator] == b':' && before[before.len() - length..].starts_with(b"arn:")
 }
 
 /// The name before its type: `password: Option<&str> = …`, `Dim password As String = …`,
@@ -558,18 +580,38 @@ pub(crate) fn held(path: &[u8], value: &[u8], mut found: impl FnMut(&[u8], Range
         return;
     }
     let mut from = question + 1;
-    for piece in value[question + 1..].split(|&b| b == b'&').take(64) {
-        if let Some(equals) = memchr::memchr(b'=', piece).filter(|&at| at > 0 && at <= 64) {
+    for _ in 0..64 {
+        let Some(rest) = value.get(from..).filter(|rest| !rest.is_empty()) else {
+            return;
+        };
+        // An address inside an address has its marks escaped.
+        let (length, mark) = mark_in(rest, b'&', b"%26").unwrap_or((rest.len(), 1));
+        let piece = &rest[..length];
+        if let Some((equals, mark)) = mark_in(piece, b'=', b"%3D").filter(|mark| mark.0 <= 64) {
             let stop = |b: &u8| b.is_ascii_whitespace() || *b == b'#';
             let end = piece.iter().position(stop).unwrap_or(piece.len());
             let name = &piece[..equals];
             let name = name.strip_prefix(b"amp;").unwrap_or(name);
-            if equals + 1 < end {
-                found(&[path, b".", name].concat(), from + equals + 1..from + end);
+            if equals > 0 && equals + mark < end {
+                found(
+                    &[path, b".", name].concat(),
+                    from + equals + mark..from + end,
+                );
             }
         }
-        from += piece.len() + 1;
+        from += length + mark;
     }
+}
+
+/// Where a mark first stands in `text`, plain or escaped, and its bytes.
+fn mark_in(text: &[u8], plain: u8, escaped: &[u8; 3]) -> Option<(usize, usize)> {
+    memchr::memchr2_iter(plain, b'%', text).find_map(|at| match text[at] {
+        b'%' => {
+            let here = text.get(at..at + 3)?;
+            here.eq_ignore_ascii_case(escaped).then_some((at, 3))
+        }
+        _ => Some((at, 1)),
+    })
 }
 
 /// `host=h user=u password=p`: pairs with blanks between, as libpq and ODBC's cousins take them.

@@ -283,3 +283,125 @@ fn what_a_page_says_is_told_as_it_is_meant() {
         );
     }
 }
+
+#[test]
+fn values_beside_neither_name_nor_separator_are_told() {
+    for file in ["a.txt", "a.cs", "a.py", "a.ps1", "a.spec"] {
+        for text in [
+            "$p = ConvertTo-SecureString \"Copper#4711\" -AsPlainText -Force\n",
+            "$p = ConvertTo-SecureString -String 'Copper#4711' -AsPlainText -Force\n",
+            "(ConvertTo-SecureString -AsPlainText -Force -String \"Copper#4711\")\n",
+        ] {
+            check(file, text, &["Copper#4711"]);
+        }
+        if file != "a.ps1" {
+            let text = "run(\"ConvertTo-SecureString \\\"Copper#4711\\\" -Force\")\n";
+            check(file, text, &["Copper#4711"]);
+        }
+        check(
+            file,
+            "$p = ConvertTo-SecureString $plain -AsPlainText -Force\n",
+            &[],
+        );
+        if file == "a.ps1" {
+            continue;
+        }
+        check(file, "%define password Copper4711x\n", &["Copper4711x"]);
+        check(file, "%global db_password Copper4711x\n", &["Copper4711x"]);
+        check(file, "%define password %(cat file)\n", &[]);
+        check(
+            file,
+            "if (user.password.equals(\"Copper4711x\")) {\n",
+            &["Copper4711x"],
+        );
+        check(
+            file,
+            "if (\"Copper4711x\".equals(password)) {\n",
+            &["Copper4711x"],
+        );
+        check(file, "if (\"Copper4711x\".equals(version)) {\n", &[]);
+    }
+}
+
+#[test]
+fn a_default_is_told_by_the_name_that_takes_it() {
+    for file in ["a.py", "a.php", "a.go", "a.txt"] {
+        for text in [
+            "password = os.getenv(\"DBPW\", \"Copper4711x\")\n",
+            "if password := getenv(\"X\", \"Copper4711x\"):\n",
+            "$password = getenv('X', 'Copper4711x');\n",
+            "db_password = os.environ.get(\"X\", b\"Copper4711x\")\n",
+        ] {
+            check(file, text, &["Copper4711x"]);
+        }
+        check(file, "version = os.getenv(\"X\", \"Copper4711x\")\n", &[]);
+        check(file, "password = f(x) + env(\"X\", \"Copper4711x\")\n", &[]);
+    }
+}
+
+#[test]
+fn strings_that_go_on_over_lines_are_one() {
+    let key = "b7Jq0tWz4vXn9LrE2yPc8KdHs6UaM1gF5oTiQwZk3Rxe";
+    let (one, two) = key.split_at(20);
+    for file in ["a.py", "a.c", "a.txt"] {
+        check(file, &format!("api_key = '{one}\\\n{two}'\n"), &[key]);
+        check(file, &format!("key_wrap = '{one}\\\n{two}'  # x\n"), &[key]);
+        check(
+            file,
+            &format!("api_key = \"\"\"{two}\n{one}\"\"\"\n"),
+            &[&format!("{two}{one}")],
+        );
+    }
+    check(
+        "a.py",
+        "password = 'see the manual\\\n for what it is'\n",
+        &[],
+    );
+}
+
+#[test]
+fn names_that_say_it_first_need_what_can_be_nothing_else() {
+    let key = "b7Jq0tWz4vXn9LrE2yPc8KdHs6UaM1gF5oTiQwZk3Rxe";
+    check(
+        "a.go",
+        &format!("var secret_of_staging = \"{key}\"\n"),
+        &[key],
+    );
+    check("a.js", &format!("{{token_one: '{key}'}}\n"), &[key]);
+    check("a.go", &format!("var key_fingerprint = \"{key}\"\n"), &[]);
+    check("a.go", &format!("var secret_id = \"{key}\"\n"), &[]);
+    check("a.go", &format!("var monkey_of_staging = \"{key}\"\n"), &[]);
+    check(
+        "a.go",
+        "var key_of_staging = \"8d969eef6ecad3c29a3a629280e686cf0c3f5d5a\"\n",
+        &[],
+    );
+}
+
+#[test]
+fn what_a_call_is_given_may_name_a_value_and_the_name_of_a_resource_is_none() {
+    check(
+        "a.txt",
+        "print(\"x, password: Copper4711!\")\n",
+        &["Copper4711!"],
+    );
+    check(
+        "a.txt",
+        "f(\"SecretArn\", \"arn:aws:secretsmanager:eu-west-1:111122223333:secret:maple-Xq67Zj\")\n",
+        &[],
+    );
+}
+
+#[test]
+fn an_address_inside_an_address_has_its_own_query() {
+    check(
+        "a.js",
+        "url = \"https://h.example.com/1?next%3D2%26token%3DQx93hTz81mKp02VwLs%26v%3D3\";\n",
+        &["Qx93hTz81mKp02VwLs"],
+    );
+    check(
+        "a.js",
+        "url = \"https://h.example.com/1?a=1%26token%3dQx93hTz81mKp02VwLs&v=3\";\n",
+        &["Qx93hTz81mKp02VwLs"],
+    );
+}
