@@ -28,6 +28,24 @@ pub(crate) fn is_documentation(name: &[u8]) -> bool {
         || is_interpreter(name)
 }
 
+/// Whether a file is part of a tree that a package manager or the system laid down: its defaults, types
+/// and labels are everybody's. What is configured lies elsewhere.
+pub(crate) fn is_packaged(name: &[u8]) -> bool {
+    const TREES: [&[u8]; 9] = [
+        b"/usr/share/",
+        b"/usr/lib/",
+        b"/usr/include/",
+        b"/usr/src/",
+        b"/.cargo/registry/",
+        b"/go/pkg/mod/",
+        b"/.m2/repository/",
+        b"/vendor/",
+        b"/bower_components/",
+    ];
+    let mut trees = PACKAGES.iter().chain(&TREES);
+    trees.any(|tree| memchr::memmem::find(name, tree).is_some()) || is_interpreter(name)
+}
+
 /// Where package managers put what others wrote.
 const PACKAGES: [&[u8]; 4] = [
     b"/site-packages/",

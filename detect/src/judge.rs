@@ -5,6 +5,7 @@
 //! vendor's example is nothing.
 
 pub(crate) mod checksum;
+pub(crate) mod chosen;
 pub(crate) mod clue;
 mod compound;
 mod csp;
@@ -20,6 +21,7 @@ pub(crate) mod quiet;
 mod rsa;
 mod signed;
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use akwatch_proto::credential::{Confidence, CredentialId, Kind};
@@ -32,6 +34,7 @@ use clue::Hints;
 use compound::header_name;
 pub(crate) use compound::header_scheme;
 
+use crate::content::Format;
 use crate::rule::{Engine, Half, Names, ProofKind, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
@@ -77,6 +80,8 @@ pub(crate) struct Candidate {
     pub(crate) kind: Option<Kind>,
     /// The public half of a finding by itself, where its text told it.
     pub(crate) public: Option<CredentialId>,
+    /// A word, and what its place says for it so far: what stands beside it decides.
+    pub(crate) doubt: Option<i8>,
 }
 
 /// Which part of the scan, and which member inside it.
@@ -98,6 +103,8 @@ pub(crate) struct Value<'a> {
     pub(crate) sure: bool,
     /// Whether it stands unquoted in a text without a syntax.
     pub(crate) loose: bool,
+    /// What the text around it says for a word as a password.
+    pub(crate) spoken: i8,
     pub(crate) order: u64,
     /// First line of the value's byte at an offset.
     pub(crate) line: &'a dyn Fn(usize) -> u32,
@@ -109,6 +116,9 @@ pub(crate) struct Judge<'r> {
     pub(crate) rules: &'r RuleSet,
     /// Machine-made values without a name are looked at only where an id is near.
     pub(crate) anonymous: bool,
+    /// How the text is written, and what its file says for a word as a password, once asked.
+    pub(crate) format: Format,
+    pub(crate) place: OnceCell<i8>,
     /// Values are judged by their names: not in binary data.
     pub(crate) by_name: bool,
     /// What is known by its name only is below the default: the text is documentation.
@@ -187,6 +197,7 @@ impl Judge<'_> {
             proofs: Vec::new(),
             kind: None,
             public: None,
+            doubt: None,
         }
     }
 
@@ -496,7 +507,10 @@ impl Judge<'_> {
             && quiet::is_random(bytes, 3.0)
         {
             out.push(found);
-        } else if role == Role::Secret && quiet::is_passphrase(bytes) {
+        } else if role == Role::Secret
+            && (quiet::is_passphrase(bytes)
+                || chosen::has_mark(bytes) && says(value.path, "secret"))
+        {
             self.password(bytes, found, value, out);
         }
     }
@@ -522,7 +536,9 @@ impl Judge<'_> {
         let floor = if quiet::is_hex(bytes) { 2.8 } else { 3.0 };
         let fits = fits && value.sure && quiet::is_random(bytes, floor);
         // It may also be the second half of a pair: `token = "…"` beside an id.
-        if fits {
+        if !fits && chosen::has_mark(bytes) && says(value.path, "secret") {
+            self.password(bytes, found, value, out);
+        } else if fits {
             found.rules = self.fitting(bytes, Half::Secret);
             found.rules.push(rule);
             found.part = Part::Single;
@@ -551,12 +567,23 @@ impl Judge<'_> {
         } else {
             quiet::is_password(bytes)
         };
-        if value.sure && fits {
+        // What its looks do not make one, its place may.
+        if !fits && !value.loose {
+            let place = self.weigh(bytes, value);
+            found.doubt = place.map(|weight| weight.saturating_add(value.spoken));
+        }
+        if value.sure && (fits || found.doubt.is_some()) {
             found.part = Part::Single;
             found.rules = vec![rule];
             found.kind = Some(Kind::Password);
             out.push(found);
         }
+    }
+
+    /// What its place says for a word as a password.
+    fn weigh(&self, bytes: &[u8], value: &Value<'_>) -> Option<i8> {
+        let place = || chosen::of_file(self.format, value.member);
+        chosen::weigh(bytes, value.path, *self.place.get_or_init(place))
     }
 
     /// What a system keeps instead of a password: information, below the default.
@@ -682,7 +709,8 @@ fn says_digest(path: &[u8]) -> bool {
 
 /// `MYSQL_ROOT_PASSWORD`: what is too short to be a key's half may be a password.
 fn role_for(role: Option<Role>, path: &[u8], bytes: &[u8]) -> Option<Role> {
-    let short = role == Some(Role::Secret) && bytes.len() < limits::SHORTEST_SECRET;
+    let secret = matches!(role, Some(Role::Secret | Role::Bearer));
+    let short = secret && bytes.len() < limits::SHORTEST_SECRET;
     let path = path.to_ascii_lowercase();
     let said = path.ends_with(b"password") || path.ends_with(b"secret");
     if short && said {

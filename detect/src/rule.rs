@@ -5,7 +5,7 @@
 //! shortest secret, how much of a shape must be fixed or random, matches per KiB) are code here and
 //! in `judge`, never data.
 
-mod name;
+pub(crate) mod name;
 mod pack;
 pub(crate) mod pattern;
 mod reference;

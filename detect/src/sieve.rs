@@ -460,12 +460,13 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
         name[key.map_or(0, |at| at + 1)..].trim_ascii() == b"value"
     };
     let names = rules.names();
-    let says = (ending == *b"lue" && is_value())
-        || names
-            .says(name, part)
-            .or_else(|| names.says_which(name, part))
-            .is_some_and(|role| !matches!(role, Role::Id | Role::Expiry));
-    says && !idle::is_idle(text, at)
+    let neighbour = ending == *b"lue" && is_value();
+    let role = names
+        .says(name, part)
+        .or_else(|| names.says_which(name, part));
+    let says = neighbour || role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry));
+    let password = neighbour || matches!(role, Some(Role::Password | Role::Secret));
+    says && !idle::is_idle(text, at, password)
 }
 
 /// The last three letters, in lower case, of a name that stands right before the separator at `at`

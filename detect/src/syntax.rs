@@ -19,6 +19,7 @@ pub(crate) mod keyed;
 pub(crate) mod literal;
 pub(crate) mod markup;
 pub(crate) mod obfuscated;
+pub(crate) mod prose;
 pub(crate) mod refine;
 pub(crate) mod shell;
 pub(crate) mod sql;
@@ -109,6 +110,8 @@ pub(crate) struct Field {
     pub(crate) scope: ScopeId,
     /// Whether the value was quoted, or its format leaves no doubt where it ends.
     pub(crate) quoted: bool,
+    /// Whether a sentence tells it.
+    pub(crate) told: bool,
     /// What `decoded` was undone from, where that is more than escapes.
     pub(crate) encoding: Option<Encoding>,
 }
@@ -134,6 +137,7 @@ impl Fields<'_> {
                 decoded: None,
                 scope,
                 quoted,
+                told: false,
                 encoding: None,
             });
         }
@@ -153,6 +157,7 @@ impl Fields<'_> {
                 decoded,
                 scope,
                 quoted: true,
+                told: false,
                 encoding: None,
             });
         }

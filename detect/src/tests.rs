@@ -1,6 +1,7 @@
 //! What the detector promises, tested from outside: whole credentials, at the right spot, once.
 
 mod bounds;
+mod chosen;
 mod configurations;
 mod containers;
 mod formats;

@@ -4,6 +4,7 @@
 //! encoding inside it held. Nothing here reads a source, and nothing is remembered between windows
 //! but scopes and candidates.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::content::{Format, Source};
 use crate::documentation;
 use crate::judge::clue::{self, Hints};
-use crate::judge::{Candidate, Judge, MemberName, Part, Value, der, quiet};
+use crate::judge::{Candidate, Judge, MemberName, Part, Value, chosen, der, quiet};
 use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
 use crate::sieve::{self, Hit, Strip};
@@ -62,6 +63,8 @@ const MOST_PER_KIB: u32 = 16;
 const MOST_NAMED_PER_KIB: u32 = 64;
 /// Lines around a half of a key of which all values are read.
 const NEAR: usize = 24;
+/// The same around a password that is a word.
+const NEXT: usize = 6;
 /// Lines longer than this are read around their hits only.
 const LONG_LINE: usize = 8192;
 
@@ -197,6 +200,8 @@ impl<'r> Scanner<'r> {
                 self.field(region, text, field, &lines, &judge);
             }
         }
+        let code = region.code;
+        chosen::settle(&mut self.candidates, found_before, text, &fields, code);
         clue::listen(
             &mut self.candidates[found_before..],
             text,
@@ -220,6 +225,13 @@ impl<'r> Scanner<'r> {
         let mut hits = Vec::new();
         let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
         self.too_many |= sifted.too_many;
+        if text.len() <= syntax::beside::LONGEST && has_sentences(region.format) {
+            let before = hits.len();
+            syntax::prose::places(text, |at| hits.push(Hit::Name(at)));
+            if hits.len() > before {
+                hits.sort_by_key(Hit::at);
+            }
+        }
         if text.len() <= syntax::beside::LONGEST && takes_notes(region) {
             let before = hits.len();
             let strings = is_free(region.format);
@@ -238,6 +250,8 @@ impl<'r> Scanner<'r> {
         Judge {
             rules: self.rules,
             anonymous,
+            format: region.format,
+            place: OnceCell::new(),
             by_name,
             documentation: documentation::is_documentation(&region.member.name),
         }
@@ -314,7 +328,13 @@ impl<'r> Scanner<'r> {
             scope: field.scope,
             encoding: &encoding,
             sure: field.quoted || !region.code || quiet::is_no_expression(bytes.trim_ascii()),
-            loose: !field.quoted && plain,
+            loose: !field.quoted && (plain || field.told),
+            spoken: match field.quoted {
+                true if chosen::is_compared(text, start) => chosen::COMPARED,
+                true if field.told => chosen::SPOKEN,
+                _ if chosen::is_remark(text, start) => chosen::REMARK,
+                _ => 0,
+            },
             order: region.offset + start as u64,
             line: &line,
             member: &region.member,
@@ -448,6 +468,7 @@ impl<'r> Scanner<'r> {
                 encoding: &region.encoding,
                 sure: false,
                 loose: true,
+                spoken: 0,
                 order,
                 line: &line,
                 member: &region.member,
@@ -503,6 +524,14 @@ fn takes_notes(region: &Region) -> bool {
                 region.format,
                 Format::Dotenv | Format::Ini | Format::Properties | Format::Toml | Format::Yaml
             ))
+}
+
+/// Whether people's sentences may stand in a text, in comments and in what scripts print among others.
+fn has_sentences(format: Format) -> bool {
+    !matches!(
+        format,
+        Format::Environ | Format::Argv | Format::Json | Format::Xml | Format::Csv | Format::Sql
+    )
 }
 
 /// Whether a format has no syntax of its own.
@@ -588,7 +617,13 @@ fn around_hits(
         }
         let is_id = matches!(hit, Hit::Token(token) if token.half == Half::Id);
         let half = is_id || matches!(hit, Hit::Name(at) if names_half(text, *at, range.end, rules));
-        let near = if plain && half { NEAR } else { 0 };
+        let word = matches!(hit, Hit::Name(at) if chosen::may_follow(text, *at, range.end));
+        let near = match plain {
+            true if half => NEAR,
+            // Who and where stand next to it.
+            true if word => NEXT,
+            _ => 0,
+        };
         wanted.push((line.saturating_sub(near), line + near));
     }
     if wanted.is_empty() {

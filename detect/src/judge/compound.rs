@@ -7,7 +7,7 @@ use akwatch_proto::limits;
 use akwatch_proto::place::Encoding;
 use zeroize::Zeroizing;
 
-use super::{Candidate, Judge, Part, Value, quiet};
+use super::{Candidate, Judge, Part, Value, chosen, quiet};
 use crate::rule::Engine;
 use crate::sieve;
 use crate::unwrap::inline;
@@ -34,7 +34,7 @@ impl Judge<'_> {
             name = start..start + next;
             start += next + 1;
         }
-        self.part(value, &bytes[name], &bytes[start..], offset + start, out);
+        self.part(value, &bytes[name], &bytes[start..], offset + start, 0, out);
     }
 
     /// A part of `value`, `from` bytes into it, that has a name of its own.
@@ -44,6 +44,7 @@ impl Judge<'_> {
         path: &[u8],
         bytes: &[u8],
         from: usize,
+        spoken: i8,
         out: &mut Vec<Candidate>,
     ) {
         let line = |inner: usize| (value.line)(from + inner);
@@ -54,6 +55,7 @@ impl Judge<'_> {
             line: &line,
             sure: true,
             loose: false,
+            spoken,
             ..*value
         };
         self.value(&inner, out);
@@ -95,16 +97,30 @@ impl Judge<'_> {
                 || own_rule
                 || quiet::is_reference(password)
                 || is_template(password)
-                || quiet::is_placeholder(password)
-                || !quiet::is_password(password)
                 || rest[host..stop].starts_with(b"@example.")
             {
+                continue;
+            }
+            let looks = !quiet::is_placeholder(password) && quiet::is_password(password);
+            let doubt = match looks {
+                true => None,
+                // A user and a host stand beside it; in examples they are words as well.
+                false => self.weigh(
+                    password,
+                    &Value {
+                        path: b"url.password",
+                        ..*value
+                    },
+                ),
+            };
+            if !looks && doubt.is_none() {
                 continue;
             }
             let mut found =
                 self.candidate(value, Part::Single, password, offset + start + colon + 1);
             found.rules = vec![rule];
             found.kind = Some(Kind::Password);
+            found.doubt = doubt;
             out.push(found);
         }
     }
@@ -198,7 +214,8 @@ impl Judge<'_> {
             ]
             .concat();
             let from = offset + start + equals + 1;
-            self.part(value, &path, &piece[equals + 1..], from, out);
+            let piece = &piece[equals + 1..];
+            self.part(value, &path, piece, from, chosen::SPOKEN, out);
         }
         // The address beside the halves says whose they are.
         let mut spoken = Vec::new();

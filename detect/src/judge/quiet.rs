@@ -110,7 +110,7 @@ const PLACEHOLDERS: [&[u8]; 22] = [
 ];
 
 /// Whole passwords and tokens that are no secret, folded.
-const WORDS: [&[u8]; 43] = [
+const WORDS: [&[u8]; 44] = [
     b"password",
     b"passwd",
     b"secret",
@@ -146,6 +146,7 @@ const WORDS: [&[u8]; 43] = [
     b"examplepassword",
     b"foobar",
     b"foobarbaz",
+    b"foobared",
     b"notasecret",
     b"supersecret",
     b"topsecret",
@@ -155,6 +156,11 @@ const WORDS: [&[u8]; 43] = [
     b"scramsha1",
     b"cleartext",
 ];
+
+/// Whether a folded word stands where a password would and is known to be none.
+pub(crate) fn is_common_word(folded: &[u8]) -> bool {
+    WORDS.contains(&folded)
+}
 
 /// Whether the value only says where a secret is.
 pub(crate) fn is_reference(value: &[u8]) -> bool {
@@ -597,6 +603,15 @@ fn is_stored_name(value: &[u8]) -> bool {
         })
 }
 
+/// What frameworks check a password with: `required|min:8`.
+fn is_validator(value: &[u8]) -> bool {
+    let check = |piece: &[u8]| {
+        let name = piece.split(|&b| b == b':').next().unwrap_or_default();
+        name.len() >= 3 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
+    };
+    value.contains(&b'|') && value.split(|&b| b == b'|').all(check)
+}
+
 /// Base64 of a placeholder, as manifests of examples hold it.
 pub(crate) fn hides_placeholder(value: &[u8]) -> bool {
     let Some(decoded) = inline::base64(value).filter(|_| value.len().is_multiple_of(4)) else {
@@ -615,7 +630,7 @@ pub(crate) fn hides_placeholder(value: &[u8]) -> bool {
 
 /// Whether a password beside its name is worth telling.
 pub(crate) fn is_password(value: &[u8]) -> bool {
-    if is_stored_name(value) || hides_placeholder(value) {
+    if is_stored_name(value) || hides_placeholder(value) || is_validator(value) {
         return false;
     }
     if value.len() < akwatch_proto::limits::SHORTEST_PASSWORD || value.len() > 256 {

@@ -7,13 +7,14 @@
 
 use akwatch_proto::limits;
 
-use crate::judge::quiet;
+use crate::judge::{chosen, quiet};
 
 /// Bytes behind a separator that are looked at: a longer line is left to the judge.
 const LOOKED_AT: usize = 96;
 
-/// Whether the line behind the separator at `at` holds one short, whole value that is no secret.
-pub(super) fn is_idle(text: &[u8], at: usize) -> bool {
+/// Whether the line behind the separator at `at` holds one short, whole value that is no secret. Behind
+/// the name of a `password` also a word may be one.
+pub(super) fn is_idle(text: &[u8], at: usize, password: bool) -> bool {
     let rest = &text[at + 1..text.len().min(at + 1 + LOOKED_AT)];
     let Some(end) = memchr::memchr(b'\n', rest) else {
         return false;
@@ -26,7 +27,7 @@ pub(super) fn is_idle(text: &[u8], at: usize) -> bool {
         [quote @ (b'"' | b'\''), inner @ .., last] if quote == last => inner,
         other => other,
     };
-    is_variable(value) || is_word(value)
+    is_variable(value) || (is_word(value) && !(password && chosen::may_be(value)))
 }
 
 /// `${NAME}` and `{{ name }}` as a whole: only a name is in it.
@@ -63,7 +64,8 @@ mod tests {
 
     fn check(line: &str, idle: bool) {
         let at = line.find([':', '=']).unwrap();
-        assert_eq!(is_idle(line.as_bytes(), at), idle, "{line}");
+        let password = line.starts_with("pass");
+        assert_eq!(is_idle(line.as_bytes(), at, password), idle, "{line}");
     }
 
     #[test]
@@ -73,11 +75,15 @@ mod tests {
         check("\"token\": \"changeme\",\n", true);
         check("secret = disabled\n", true);
         check("passwd=12345\n", true);
+        check("password: required\n", true);
+        check("secret: gooseberry\n", true);
     }
 
     #[test]
     fn what_may_be_one_is_kept() {
         check("password: hunter2222\n", false);
+        check("password: gooseberry\n", false);
+        check("password=20190817\n", false);
         check("password: ${DB_PASSWORD:-hunter2222}\n", false);
         check("password:\n  hunter2222\n", false);
         check("password: |\n", false);

@@ -384,6 +384,7 @@ impl Keyed<'_, '_, '_> {
             decoded,
             scope: self.block,
             quoted: false,
+            told: false,
             encoding: None,
         });
         next

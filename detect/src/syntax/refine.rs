@@ -262,6 +262,7 @@ fn addresses(text: &[u8], first: usize, fields: &mut Fields<'_>) {
                 },
                 scope: field.scope,
                 quoted: true,
+                told: false,
                 encoding: field.encoding,
             });
         });
@@ -292,6 +293,7 @@ fn logins(text: &[u8], first: usize, fields: &mut Fields<'_>) {
             decoded: Some(plain[colon + 1..].to_vec()),
             scope: field.scope,
             quoted: true,
+            told: false,
             encoding: Some(Encoding::Base64),
         };
         fields.fields[at] = login;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use akwatch_proto::limits;
 
 use super::literal::{self, is_quote};
-use super::{DEEPEST, Fields, ScopeId, beside};
+use super::{DEEPEST, Fields, ScopeId, beside, prose};
 use crate::rule::Fnv;
 
 /// Tracks the block that a line belongs to.
@@ -82,6 +82,15 @@ impl Blocks {
         self.block
     }
 
+    /// The same, unless the name is a verb: in `define('DB_USER', 'app')` it comes back with every name.
+    fn scope_of(&mut self, name: &[u8], verb: bool, fields: &mut Fields<'_>) -> ScopeId {
+        if verb {
+            self.scope()
+        } else {
+            self.scope_for(name, fields)
+        }
+    }
+
     /// The block for values without a name.
     pub(crate) fn scope(&mut self) -> ScopeId {
         self.used = true;
@@ -97,6 +106,7 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
     two_words(text, range.clone(), blocks, fields);
     if text.len() <= beside::LONGEST {
         beside::line(text, &range, blocks, fields);
+        prose::line(text, range.clone(), blocks, fields);
     }
     let mut at = range.start;
     let mut pairs = 0;
@@ -126,8 +136,9 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
             continue;
         };
         pairs += 1;
-        let scope = blocks.scope_for(&text[name.clone()], fields);
         let (raw, decoded, quoted) = value;
+        let verb = text[separator] == b'(' && is_key(&text[raw.start..range.end]);
+        let scope = blocks.scope_of(&text[name.clone()], verb, fields);
         at = at.max(raw.start);
         if quoted {
             // What a call is given may be a text with names of its own: `print("token: …")`.
@@ -147,26 +158,34 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
             super::markup::read(text, raw.clone(), scope, fields);
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {
-            // A driver's string goes on behind the bracket that ended it here.
-            if text.get(raw.end) == Some(&b'(') {
-                let rest = text.get(raw.start..range.end.min(raw.start + 512));
-                let rest = rest.unwrap_or_default();
-                let length = rest.iter().position(u8::is_ascii_whitespace);
-                let start = raw.start;
-                held(
-                    &text[name.clone()],
-                    &rest[..length.unwrap_or(rest.len())],
-                    |path, part| {
-                        fields.add(path, start + part.start..start + part.end, scope, true);
-                    },
-                );
-            }
+            driver(text, range.end, &name, &raw, scope, fields);
             if let Some((default, decoded)) = literal::fallback(&text[..range.end], raw.end) {
                 fields.add_decoded(&text[name.clone()], default, decoded, scope);
             }
             fields.add(&text[name], raw, scope, false);
         }
     }
+}
+
+/// A driver's string goes on behind the bracket that ended it: `user:pw@tcp(host)/base`.
+fn driver(
+    text: &[u8],
+    end: usize,
+    name: &Range<usize>,
+    raw: &Range<usize>,
+    scope: ScopeId,
+    fields: &mut Fields<'_>,
+) {
+    if text.get(raw.end) != Some(&b'(') {
+        return;
+    }
+    let rest = &text[raw.start..end.min(raw.start + 512).max(raw.end)];
+    let length = rest.iter().position(u8::is_ascii_whitespace);
+    let whole = &rest[..length.unwrap_or(rest.len())];
+    held(&text[name.clone()], whole, |path, part| {
+        let place = raw.start + part.start..raw.start + part.end;
+        fields.add(path, place, scope, true);
+    });
 }
 
 type Value = (Range<usize>, Option<Vec<u8>>, bool);
@@ -226,6 +245,20 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
             (length > 0).then_some((at..at + length, None, false))
         }
     }
+}
+
+/// Whether a first argument is a name of several words, and a string follows it.
+fn is_key(text: &[u8]) -> bool {
+    let joint = |b: &u8| matches!(b, b'_' | b'.' | b'-');
+    let name = text
+        .iter()
+        .take(64)
+        .take_while(|b| b.is_ascii_alphanumeric() || joint(b))
+        .count();
+    let rest = text[name..].get(1..).unwrap_or_default();
+    let next = rest.strip_prefix(b",").map(<[u8]>::trim_ascii_start);
+    text[..name].iter().any(joint)
+        && next.is_some_and(|next| next.first().copied().is_some_and(is_quote))
 }
 
 fn is_scheme(word: &[u8]) -> bool {

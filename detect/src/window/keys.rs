@@ -155,6 +155,7 @@ impl Scanner<'_> {
             proofs: found.proofs,
             kind: Some(Kind::PrivateKey),
             public: None,
+            doubt: None,
         });
         self.candidates.last_mut()
     }
