@@ -262,6 +262,12 @@ impl TalkError {
     pub fn is_end(&self) -> bool {
         matches!(self, TalkError::Link(LinkError::Closed | LinkError::Cut))
     }
+
+    /// Whether the message is larger than a frame: nothing of it was sent, and the link is as it was.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, TalkError::Link(LinkError::TooLarge { .. }))
+    }
 }
 
 impl<S: Message, R: Message> Link<S, R> {

@@ -23,6 +23,8 @@ use crate::redact::{FingerprintKey, Redactor};
 
 /// Findings of one order. Stops: an order that is larger than what it asks for.
 pub const WANTED: usize = 512;
+/// Bytes of the paths in one order. Stops: five hundred paths as long as they may be.
+pub const PATHS: usize = 256 << 10;
 
 /// Bytes of a remote's name and of an address, cleaned. Stops: a configuration that fills a report.
 const NAME: usize = 64;
@@ -39,6 +41,7 @@ pub struct Order {
     /// The work tree, or the repository's own directory; comes back cleaned.
     pub top: Vec<u8>,
     /// The repository's files; see [`Tracer::new`].
+    #[serde(with = "names")]
     pub files: Vec<Vec<u8>>,
     /// Whether those are all.
     pub whole: bool,
@@ -55,6 +58,37 @@ impl std::fmt::Debug for Order {
             self.files.len(),
             self.wanted.len()
         )
+    }
+}
+
+/// A list of names as one text. As JSON has it, a byte would be a number of up to four digits, and there
+/// may be a mebibyte of them.
+mod names {
+    use data_encoding::BASE64;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(names: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        // No name of a file holds a NUL.
+        let ended: Vec<u8> = names
+            .iter()
+            .flat_map(|name| name.iter().chain(&[0]))
+            .copied()
+            .collect();
+        to.serialize_str(&BASE64.encode(&ended))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Vec<u8>>, D::Error> {
+        let text = String::deserialize(from)?;
+        let ended = BASE64.decode(text.as_bytes());
+        let ended = ended.map_err(|_| D::Error::custom("no list of names"))?;
+        let Some(names) = ended.strip_suffix(&[0]) else {
+            return Ok(Vec::new());
+        };
+        let names = names.split(|&byte| byte == 0);
+        Ok(names.map(<[u8]>::to_vec).collect())
     }
 }
 

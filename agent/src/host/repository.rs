@@ -28,6 +28,9 @@ const LINE: usize = 8192;
 const OBJECTS: usize = 6;
 /// Files that are listed: refs, their logs, packs. Stops: a directory of a million of them.
 const FILES: usize = 16_384;
+/// Bytes of their names, which the watcher holds and writes several times. Stops: names of thousands
+/// of bytes each, sixteen directories deep.
+pub const NAMES: usize = 1 << 20;
 /// Directories in one another below `refs` and `logs`.
 const DEPTH: usize = 16;
 
@@ -227,6 +230,7 @@ impl Repository {
     fn list(&mut self) {
         let mut list = List {
             files: Vec::new(),
+            names: 0,
             whole: true,
             stamp: DefaultHasher::new(),
         };
@@ -252,11 +256,17 @@ impl Repository {
 
 struct List {
     files: Vec<Listed>,
+    /// Bytes of their names.
+    names: usize,
     whole: bool,
     stamp: DefaultHasher,
 }
 
 impl List {
+    fn is_full(&self) -> bool {
+        self.files.len() >= FILES || self.names > NAMES
+    }
+
     /// A file by its name from `directory`, unless it is not there. What is no plain file or cannot be
     /// looked at is listed too: it cannot be given, so the detector says that it was not read.
     fn file(&mut self, directory: BorrowedFd<'_>, from: From, name: &[u8]) {
@@ -269,7 +279,8 @@ impl List {
     }
 
     fn push(&mut self, from: From, name: Vec<u8>, stat: Option<&Stat>) {
-        if self.files.len() >= FILES {
+        self.names = self.names.saturating_add(name.len());
+        if self.is_full() {
             self.whole = false;
             return;
         }
@@ -298,7 +309,7 @@ impl List {
         }
         entries.sort();
         for entry in entries {
-            if self.files.len() >= FILES {
+            if self.is_full() {
                 self.whole = false;
                 return;
             }
@@ -504,3 +515,6 @@ fn all_objects(
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests;

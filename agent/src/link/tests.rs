@@ -3,12 +3,17 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 
+use akwatch_detect::repository::Wanted;
+use akwatch_proto::credential::{Epoch, Fingerprint, Scheme};
+use akwatch_proto::finding::Subject;
 use akwatch_proto::limits;
 use akwatch_proto::place::SafeText;
 use proptest::prelude::*;
 
 use super::*;
+use crate::host::repository::NAMES;
 use crate::job::{Captured, Content, JobHeader, JobId, PartForm, PartHeader};
+use crate::trace::{PATHS, Sought, WANTED};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -240,4 +245,40 @@ proptest! {
         let _ = FromReporter::decode(frame());
         let _ = FromMarker::decode(frame());
     }
+}
+
+/// The largest order that a repository may be the cause of: the watcher holds it twice, in a slice of
+/// 96 MiB.
+#[test]
+fn an_order_at_all_its_bounds_is_small_and_arrives_as_it_was() {
+    let files = vec![vec![0xff; 64]; NAMES / 64];
+    let subject = Subject::Secret(Fingerprint {
+        scheme: Scheme::Hmac,
+        epoch: Epoch::parse("1").unwrap(),
+        bytes: [0xff; 32],
+    });
+    let sought = Sought {
+        what: Wanted::Path {
+            path: vec![0xff; PATHS / WANTED],
+            secrets: 1,
+        },
+        subjects: vec![subject],
+    };
+    let order = ToDetector::Trace(Order {
+        id: JobId(1),
+        top: vec![0xff; 4096],
+        files: files.clone(),
+        whole: true,
+        wanted: vec![sought; WANTED],
+    });
+    let (body, _) = order.encode().unwrap();
+    assert!(body.len() < 3 << 20, "{}", body.len());
+    let frame = Frame {
+        body,
+        descriptors: Vec::new(),
+    };
+    let Ok(ToDetector::Trace(order)) = ToDetector::decode(frame) else {
+        panic!("no order");
+    };
+    assert!(order.files == files && order.wanted.len() == WANTED);
 }

@@ -4,6 +4,7 @@
 //! follow that as they are. Nothing that is read here is believed: a message that is over a bound, or
 //! whose parts do not add up, is an error that quotes nothing of it.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use akwatch_proto::agent::FleetKey;
@@ -72,13 +73,13 @@ pub(crate) fn plain<T: DeserializeOwned>(
 
 /// [`ToDetector`] as its JSON says it; captures follow the JSON.
 #[derive(Serialize, Deserialize)]
-enum DetectorWire {
+enum DetectorWire<'a> {
     Start {
         key: FleetKey,
         packs: Vec<(String, String)>,
     },
     Examine(Vec<JobWire>),
-    Trace(Order),
+    Trace(Cow<'a, Order>),
     /// The size of the one descriptor, if there is one.
     Give {
         id: JobId,
@@ -109,7 +110,7 @@ impl Message for ToDetector {
                     .map(|job| job_wire(job, &mut captures, &mut descriptors))
                     .collect(),
             ),
-            ToDetector::Trace(order) => DetectorWire::Trace(order.clone()),
+            ToDetector::Trace(order) => DetectorWire::Trace(Cow::Borrowed(order)),
             ToDetector::Give { id, file } => {
                 descriptors.extend(file.as_ref().map(|(file, _)| file.as_fd()));
                 DetectorWire::Give {
@@ -140,7 +141,7 @@ impl Message for ToDetector {
         let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| malformed())?;
         let (json, mut captures) = rest.split_at_checked(length).ok_or_else(malformed)?;
         let mut descriptors = frame.descriptors.into_iter();
-        let message = match from_json(TO_DETECTOR, json)? {
+        let message = match from_json::<DetectorWire<'static>>(TO_DETECTOR, json)? {
             DetectorWire::Start { key, packs } => ToDetector::Start { key, packs },
             DetectorWire::Examine(jobs) => {
                 bounded(TO_DETECTOR, jobs.len() <= JOBS)?;
@@ -152,7 +153,7 @@ impl Message for ToDetector {
             }
             DetectorWire::Trace(order) => {
                 bounded(TO_DETECTOR, order.wanted.len() <= WANTED)?;
-                ToDetector::Trace(order)
+                ToDetector::Trace(order.into_owned())
             }
             DetectorWire::Give { id, size } => ToDetector::Give {
                 id,

@@ -84,6 +84,18 @@ impl Detecting {
         self.terms.is_some() && self.outlet.is_some()
     }
 
+    /// Says something; whether there is a detector that took it.
+    pub(super) fn say(
+        &mut self,
+        message: &ToDetector,
+        patience: Duration,
+    ) -> Result<bool, TalkError> {
+        match &mut self.outlet {
+            Some(outlet) => outlet.say(message, patience).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Ends the link, and with it the detector.
     pub(super) fn close(&mut self) {
         if let Some(outlet) = self.outlet.take() {
@@ -275,19 +287,23 @@ impl Watcher {
         patience: Duration,
         now: Instant,
     ) -> bool {
-        let Some(outlet) = &mut self.detecting.outlet else {
-            return false;
-        };
-        let Err(why) = outlet.say(message, patience) else {
-            return true;
-        };
+        match self.detecting.say(message, patience) {
+            Ok(taken) => taken,
+            Err(why) => {
+                self.take_silence(&why, now);
+                false
+            }
+        }
+    }
+
+    /// The detector did not take what was said.
+    pub(super) fn take_silence(&mut self, why: &TalkError, now: Instant) {
         // What it answered before it ended is still to be heard: its end comes after that.
         self.detecting.outlet = None;
         if !why.is_end() {
             tracing::warn!(%why, "the detector takes nothing and is replaced");
             self.lose_detector(now, true);
         }
-        false
     }
 
     /// Whether one more place of a scan may go to the detector, which answers in order: an event must

@@ -26,7 +26,7 @@ use crate::host::Root;
 use crate::host::repository::{Inside, Location, Repository, around, may_say_what_was_pushed};
 use crate::job::JobId;
 use crate::link::ToDetector;
-use crate::trace::{Order, Sought, Told, WANTED, untraced};
+use crate::trace::{Order, PATHS, Sought, Told, WANTED, untraced};
 
 /// How long a repository is left to settle: a push changes several files.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -361,11 +361,14 @@ impl Watcher {
         sought: impl Iterator<Item = (Wanted, Vec<FindingKey>)>,
         now: Instant,
     ) {
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         let (mut wanted, mut findings) = (Vec::new(), Vec::new());
         for (what, keys) in sought {
             count += keys.len();
-            if count > WANTED && !findings.is_empty() {
+            if let Wanted::Path { path, .. } = &what {
+                bytes += path.len();
+            }
+            if (count > WANTED || bytes > PATHS) && !findings.is_empty() {
                 break; // the rest is asked about when these are answered
             }
             wanted.push(Sought {
@@ -374,17 +377,32 @@ impl Watcher {
             });
             findings.push(keys);
         }
-        let mut order = Order {
+        let message = ToDetector::Trace(Order {
             id: self.detecting.next_id(),
             top: location.top.as_os_str().as_bytes().to_vec(),
             files: repository.files(),
             whole: repository.whole,
             wanted,
-        };
-        if !self.say_to_detector(&ToDetector::Trace(order.clone()), ACCEPT, now) {
-            return self.detecting.pushed.wants(location.clone(), now);
+        });
+        match self.detecting.say(&message, ACCEPT) {
+            Ok(true) => {}
+            Ok(false) => return self.detecting.pushed.wants(location.clone(), now),
+            Err(why) if why.is_too_large() => {
+                // Nobody is to blame, and it would be as large the next time.
+                let seen = self.detecting.pushed.seen.entry(location.clone());
+                seen.or_default().done = usize::MAX;
+                let keys = findings.into_iter().flatten().collect();
+                return self.say_untraced(location, keys, UntracedWhy::Limit);
+            }
+            Err(why) => {
+                self.take_silence(&why, now);
+                return self.detecting.pushed.wants(location.clone(), now);
+            }
         }
-        order.files.clear();
+        let ToDetector::Trace(mut order) = message else {
+            return;
+        };
+        order.files = Vec::new();
         self.detecting.pushed.out = Some(Out {
             order,
             location: location.clone(),
