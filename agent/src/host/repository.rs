@@ -31,6 +31,9 @@ const FILES: usize = 16_384;
 /// Bytes of their names, which the watcher holds and writes several times. Stops: names of thousands
 /// of bytes each, sixteen directories deep.
 pub const NAMES: usize = 1 << 20;
+/// Entries of directories that are looked at, of whatever kind. Stops: a hundred thousand empty
+/// directories. A list of so many takes about a third of a second.
+const ENTRIES: usize = 20_000;
 /// Directories in one another below `refs` and `logs`.
 const DEPTH: usize = 16;
 
@@ -135,6 +138,8 @@ pub struct Repository {
     pub path: PathBuf,
     /// Whether every file could be listed.
     pub whole: bool,
+    /// The entries of directories that were looked at for that.
+    pub entries: usize,
     /// Changes when a file of the list does.
     pub stamp: u64,
 }
@@ -180,6 +185,7 @@ impl Repository {
             files: Vec::new(),
             path: common_path,
             whole: true,
+            entries: 0,
             stamp: 0,
         };
         repository.list();
@@ -231,6 +237,7 @@ impl Repository {
         let mut list = List {
             files: Vec::new(),
             names: 0,
+            entries: 0,
             whole: true,
             stamp: DefaultHasher::new(),
         };
@@ -243,12 +250,13 @@ impl Repository {
             list.file(shared, From::Common, name);
         }
         for name in [&b"refs"[..], b"logs"] {
-            list.below(shared, name, DEPTH);
+            list.below(shared, name, name, DEPTH);
         }
         for (at, (_, objects)) in self.objects.iter().enumerate() {
             list.packs(objects.as_fd(), at);
         }
         self.whole = list.whole;
+        self.entries = list.entries;
         self.stamp = list.stamp.finish();
         self.files = list.files;
     }
@@ -258,6 +266,8 @@ struct List {
     files: Vec<Listed>,
     /// Bytes of their names.
     names: usize,
+    /// Entries that were looked at.
+    entries: usize,
     whole: bool,
     stamp: DefaultHasher,
 }
@@ -290,9 +300,9 @@ impl List {
         self.files.push(Listed { from, name });
     }
 
-    /// All files below a directory.
-    fn below(&mut self, base: BorrowedFd<'_>, name: &[u8], depth: usize) {
-        let directory = match descend(base, name) {
+    /// All files below a directory, which is `step` from `base` and has this name in the list.
+    fn below(&mut self, base: BorrowedFd<'_>, step: &[u8], name: &[u8], depth: usize) {
+        let directory = match descend(base, step) {
             Ok(directory) => directory,
             Err(Errno::NOENT) => return,
             Err(_) => {
@@ -324,7 +334,7 @@ impl List {
                 }
             };
             match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => self.below(base, &inner, depth - 1),
+                FileType::Directory => self.below(directory.as_fd(), &entry, &inner, depth - 1),
                 FileType::RegularFile if entry.ends_with(b".lock") => {}
                 _ => self.push(From::Common, inner, Some(&stat)),
             }
@@ -364,13 +374,15 @@ impl List {
                 break;
             };
             let name = entry.file_name().to_bytes();
-            if !matches!(name, b"." | b"..") {
-                names.push(name.to_vec());
+            if matches!(name, b"." | b"..") {
+                continue;
             }
-            if names.len() >= FILES {
+            if self.entries >= ENTRIES {
                 self.whole = false;
                 break;
             }
+            self.entries += 1;
+            names.push(name.to_vec());
         }
         Some(names)
     }

@@ -39,8 +39,12 @@ const BYTES_PER_SECOND: u64 = 4 << 20;
 const UNDER_PRESSURE: u32 = 4;
 /// The longest that it is.
 const LONGEST_REST: Duration = Duration::from_secs(120);
-/// How long it is left alone for each file that was looked up, which is the watcher's own work.
+/// How long it is left alone for each file and entry that was looked up, which is the watcher's own
+/// work.
 const REST_PER_FILE: Duration = Duration::from_millis(1);
+/// How many times as long as a look at one repository took no other is looked at: looking is done in
+/// the loop, and anybody can have many repositories.
+const LOOK_SHARE: u32 = 9;
 /// How long the detector may say nothing of an order: it is idle-class, and comes last.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long it may take to accept a message.
@@ -67,6 +71,8 @@ pub(super) struct Pushed {
     seen: HashMap<Location, Seen>,
     out: Option<Out>,
     looked_again: Option<Instant>,
+    /// Until when none is looked at, because one was.
+    rests: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -78,6 +84,8 @@ struct Seen {
     /// How many of the findings were asked about by that stamp.
     done: usize,
     rest: Option<Instant>,
+    /// How long it is left alone at least, for what looking at it takes.
+    looking: Duration,
     deaths: u32,
 }
 
@@ -119,8 +127,22 @@ impl Pushed {
         match &self.out {
             Some(out) => Some(out.heard + PATIENCE),
             None if !self.stirred.is_empty() => Some(now),
-            None => self.due.values().min().copied(),
+            None => {
+                let due = self.due.values().min().copied()?;
+                Some(self.rests.map_or(due, |rests| due.max(rests)))
+            }
         }
+    }
+
+    /// The next repository that may be looked at now.
+    fn take_due(&mut self, now: Instant) -> Option<Location> {
+        if self.rests.is_some_and(|rests| now < rests) {
+            return None;
+        }
+        let due = self.due.iter().find(|(_, at)| **at <= now);
+        let location = due.map(|(location, _)| location.clone())?;
+        self.due.remove(&location);
+        Some(location)
     }
 
     /// The detector is no more. An order that it had alone may have ended it.
@@ -189,10 +211,10 @@ impl Watcher {
                 self.detecting.pushed.wants(location, now);
             }
         }
-        let due = self.detecting.pushed.due.iter().find(|(_, at)| **at <= now);
-        if let Some(location) = due.map(|(location, _)| location.clone()) {
-            self.detecting.pushed.due.remove(&location);
+        if let Some(location) = self.detecting.pushed.take_due(now) {
+            let began = Instant::now();
             self.trace(&location, now);
+            self.detecting.pushed.rests = Some(now + began.elapsed() * LOOK_SHARE);
         }
     }
 
@@ -315,9 +337,11 @@ impl Watcher {
                 ..Seen::default()
             };
         }
+        let entries = repository.as_ref().map_or(0, |open| open.entries);
+        let looked = u32::try_from(sought.len() + entries).unwrap_or(u32::MAX);
+        seen.looking = REST_PER_FILE.saturating_mul(looked).min(LONGEST_REST);
+        seen.rest = Some(now + seen.looking);
         if seen.done >= sought.len() {
-            let files = u32::try_from(sought.len()).unwrap_or(u32::MAX);
-            seen.rest = Some(now + REST_PER_FILE.saturating_mul(files).min(LONGEST_REST));
             return; // nothing has changed
         }
         let skipped = sought.into_iter().skip(seen.done);
@@ -456,7 +480,7 @@ impl Watcher {
         if self.governor.rung() != Rung::Full {
             rest *= UNDER_PRESSURE;
         }
-        seen.rest = Some(now + rest.min(LONGEST_REST));
+        seen.rest = Some(now + rest.max(seen.looking).min(LONGEST_REST));
         let keys = out.findings.into_iter().flatten();
         let gits = told.gits.into_iter().flatten().map(Some);
         let said: Vec<_> = keys.zip(gits).collect();
@@ -495,3 +519,6 @@ fn object_of(place: &Place) -> Option<ObjectId> {
     let (_, id) = inside.first()?.as_str().split_once(' ')?;
     ObjectId::parse(id.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;
