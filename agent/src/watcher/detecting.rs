@@ -84,6 +84,12 @@ impl Detecting {
         self.terms.is_some() && self.outlet.is_some()
     }
 
+    #[cfg(test)]
+    pub(super) fn take_for_test(&mut self, outlet: Outlet<ToDetector>) {
+        self.outlet = Some(outlet);
+        self.terms = Some(Terms::default());
+    }
+
     /// Says something; whether there is a detector that took it.
     pub(super) fn say(
         &mut self,
@@ -446,6 +452,7 @@ impl Watcher {
             self.lose_detector(now, true);
             return;
         };
+        self.detecting.pushed.hear(now);
         if self.take_example(&flight, &examined).is_some() {
             return;
         }

@@ -45,7 +45,7 @@ const REST_PER_FILE: Duration = Duration::from_millis(1);
 /// How many times as long as a look at one repository took no other is looked at: looking is done in
 /// the loop, and anybody can have many repositories.
 const LOOK_SHARE: u32 = 9;
-/// How long the detector may say nothing of an order: it is idle-class, and comes last.
+/// How long the detector may say nothing at all while it has an order: it is idle-class.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long it may take to accept a message.
 const ACCEPT: Duration = Duration::from_secs(30);
@@ -143,6 +143,13 @@ impl Pushed {
         let location = due.map(|(location, _)| location.clone())?;
         self.due.remove(&location);
         Some(location)
+    }
+
+    /// The detector answered a job. Those go before the order, so it may come to that much later.
+    pub(super) fn hear(&mut self, now: Instant) {
+        if let Some(out) = &mut self.out {
+            out.heard = now;
+        }
     }
 
     /// The detector is no more. An order that it had alone may have ended it.

@@ -240,7 +240,7 @@ fn reporter(
 }
 
 /// A running watcher over one directory, and everything around it.
-struct Agent {
+pub(super) struct Agent {
     directory: tempfile::TempDir,
     /// Ends the watcher.
     stop: Stop,
@@ -258,11 +258,11 @@ struct Agent {
 }
 
 impl Agent {
-    fn new() -> Agent {
+    pub(super) fn new() -> Agent {
         Agent::with(|_| ())
     }
 
-    fn with(before: impl FnOnce(&Path)) -> Agent {
+    pub(super) fn with(before: impl FnOnce(&Path)) -> Agent {
         Agent::watching(false, before)
     }
 
@@ -323,7 +323,7 @@ impl Agent {
         })];
     }
 
-    fn setup(&self, links: Links) -> Setup {
+    pub(super) fn setup(&self, links: Links) -> Setup {
         let state = self.directory.path().join("state");
         let host = Arc::new(Root::live().unwrap());
         let none = GlobSet::new([], &[]).unwrap();
@@ -354,7 +354,7 @@ impl Agent {
         }
     }
 
-    fn watched(&self, name: &str) -> PathBuf {
+    pub(super) fn watched(&self, name: &str) -> PathBuf {
         let watched = self.directory.path().join("watched");
         if name.is_empty() {
             watched
@@ -367,7 +367,7 @@ impl Agent {
         fs::write(self.watched(name), content).unwrap();
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.stop.ask();
         if let Some(watcher) = self.watcher.take() {
             watcher.join().unwrap().unwrap();
@@ -410,7 +410,7 @@ impl Agent {
         assert_eq!(said, proof);
     }
 
-    fn expect_present(&self, number: u64) -> Finding {
+    pub(super) fn expect_present(&self, number: u64) -> Finding {
         self.expect(number, PresenceState::Present)
     }
 
