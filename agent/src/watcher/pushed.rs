@@ -77,7 +77,7 @@ pub(super) struct Pushed {
 
 #[derive(Default)]
 struct Seen {
-    /// The directory of its refs.
+    /// The directory of its refs; where it could not be opened, its top.
     path: PathBuf,
     /// Of its files and of what was asked about.
     stamp: u64,
@@ -134,6 +134,15 @@ impl Pushed {
         }
     }
 
+    /// The repositories whose refs lie above a file. One without a path is none: every path begins with
+    /// that.
+    fn around(&self, file: &Path) -> Vec<Location> {
+        let seen = self.seen.iter();
+        seen.filter(|(_, seen)| !seen.path.as_os_str().is_empty() && file.starts_with(&seen.path))
+            .map(|(location, _)| location.clone())
+            .collect()
+    }
+
     /// The next repository that may be looked at now.
     fn take_due(&mut self, now: Instant) -> Option<Location> {
         if self.rests.is_some_and(|rests| now < rests) {
@@ -168,12 +177,7 @@ impl Watcher {
         if !may_say_what_was_pushed(file) {
             return;
         }
-        let seen = self.detecting.pushed.seen.iter();
-        let of: Vec<Location> = seen
-            .filter(|(_, seen)| file.starts_with(&seen.path))
-            .map(|(location, _)| location.clone())
-            .collect();
-        for location in of {
+        for location in self.detecting.pushed.around(file) {
             self.detecting.pushed.wants(location, now);
         }
         let above = file.parent().filter(|above| above.ends_with(".git"));
@@ -344,6 +348,8 @@ impl Watcher {
                 ..Seen::default()
             };
         }
+        let path = repository.as_ref().map_or(&location.top, |open| &open.path);
+        seen.path.clone_from(path);
         let entries = repository.as_ref().map_or(0, |open| open.entries);
         let looked = u32::try_from(sought.len() + entries).unwrap_or(u32::MAX);
         seen.looking = REST_PER_FILE.saturating_mul(looked).min(LONGEST_REST);
@@ -354,7 +360,6 @@ impl Watcher {
         let skipped = sought.into_iter().skip(seen.done);
         match repository {
             Ok(repository) if seen.deaths < DEATHS => {
-                seen.path.clone_from(&repository.path);
                 self.send_order(location, repository, skipped, now);
             }
             other => {

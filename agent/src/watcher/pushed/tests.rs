@@ -144,3 +144,18 @@ fn a_detector_that_answers_jobs_is_not_ended_for_an_order_that_waits_behind_them
     idle.watcher.trace_next(busy + PATIENCE);
     assert!(!idle.has_detector());
 }
+
+#[test]
+fn a_repository_that_cannot_be_opened_is_asked_again_for_its_own_files_only() {
+    let (mut idle, now) = (Idle::new(), Instant::now());
+    let location = idle.location();
+    idle.watcher.trace(&location, now);
+    assert!(idle.watcher.detecting.pushed.out.is_none());
+    let note = |idle: &mut Idle, file: PathBuf| {
+        idle.watcher.note_refs(&file, now);
+        idle.watcher.detecting.pushed.due.len()
+    };
+    assert_eq!(note(&mut idle, "/elsewhere/refs/heads/main".into()), 0);
+    let own = idle.agent.watched("app/.git/refs/heads/main");
+    assert_eq!(note(&mut idle, own), 1);
+}
