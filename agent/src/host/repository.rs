@@ -59,44 +59,61 @@ pub struct Location {
 
 /// The repository that a file belongs to, and as what; none for a file of none, and for a
 /// repository's own files that are no objects.
-#[must_use]
-pub fn around(root: &Root, file: &Path) -> Option<(Location, Inside)> {
+///
+/// # Errors
+/// When nobody can say: a directory on the way could not be looked at, or there are too many.
+pub fn around(root: &Root, file: &Path) -> Result<Option<(Location, Inside)>, Errno> {
     if let Some((directory, inside)) = object(file) {
-        let is_one = ["HEAD", "objects"].iter().all(|name| {
-            root.open(&directory.join(name), OFlags::PATH | OFlags::NOFOLLOW)
-                .is_ok()
-        });
+        for name in ["HEAD", "objects"] {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW;
+            if there(root.open(&directory.join(name), flags))?.is_none() {
+                return Ok(None);
+            }
+        }
         let location = Location {
             top: directory,
             work_tree: false,
         };
-        return is_one.then_some((location, inside));
+        return Ok(Some((location, inside)));
     }
     if file.iter().any(|name| name == ".git") {
-        return None;
+        return Ok(None);
     }
     let mut device = None;
-    for above in file.ancestors().skip(1).take(UP) {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let directory = root.open(above, flags).ok()?;
-        let own = rustix::fs::fstat(&directory).ok()?.st_dev;
-        if *device.get_or_insert(own) != own {
-            return None; // as Git itself: not beyond the filesystem
+    for (up, above) in file.ancestors().skip(1).enumerate() {
+        if up >= UP {
+            return Err(Errno::NAMETOOLONG);
         }
-        let found = rustix::fs::statat(&directory, ".git", AtFlags::SYMLINK_NOFOLLOW);
-        if found.is_ok() {
-            let path = file.strip_prefix(above).ok()?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let Some(directory) = there(root.open(above, flags))? else {
+            return Ok(None);
+        };
+        let own = rustix::fs::fstat(&directory)?.st_dev;
+        if *device.get_or_insert(own) != own {
+            return Ok(None); // as Git itself: not beyond the filesystem
+        }
+        let dot = rustix::fs::statat(&directory, ".git", AtFlags::SYMLINK_NOFOLLOW);
+        if there(dot)?.is_some()
+            && let Ok(path) = file.strip_prefix(above)
+        {
             let location = Location {
                 top: above.to_owned(),
                 work_tree: true,
             };
-            return Some((
-                location,
-                Inside::WorkTree(path.as_os_str().as_bytes().into()),
-            ));
+            let path = path.as_os_str().as_bytes().into();
+            return Ok(Some((location, Inside::WorkTree(path))));
         }
     }
-    None
+    Ok(None)
+}
+
+/// Tells what is not there from what could not be looked at.
+fn there<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(why) => Err(why),
+    }
 }
 
 /// Whether a file of this name may say what was pushed: refs, what they were, and where they go. Only

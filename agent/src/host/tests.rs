@@ -150,7 +150,9 @@ fn what_is_denied_of_a_repository_is_not_opened_and_not_followed() {
     }
     std::fs::write(at("srv/linked/.git"), "gitdir: ../app/.git\n").unwrap();
     let root = std::sync::Arc::new(Root::at(dir.path()).unwrap());
-    let (location, inside) = around(&root, Path::new("/srv/linked/a/.env")).unwrap();
+    let (location, inside) = around(&root, Path::new("/srv/linked/a/.env"))
+        .unwrap()
+        .unwrap();
     assert_eq!(location.top, Path::new("/srv/linked"));
     assert_eq!(inside, Inside::WorkTree(b"a/.env".to_vec()));
 

@@ -49,7 +49,8 @@ impl Repositories {
         detector: &mut Detector,
         key: &FingerprintKey,
     ) -> Vec<Option<Git>> {
-        let Some((location, inside)) = around(self.opener.root(), file) else {
+        // What cannot be looked at has no name to be unknown under.
+        let Ok(Some((location, inside))) = around(self.opener.root(), file) else {
             return Vec::new();
         };
         let top = location.top.as_os_str().as_encoded_bytes().to_vec();

@@ -18,6 +18,8 @@ use akwatch_proto::coverage::Rung;
 use akwatch_proto::finding::{Finding, FindingKey, PresenceState};
 use akwatch_proto::git::{Git, UntracedWhy};
 use akwatch_proto::place::{Place, SafeText};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::Watcher;
 use super::answer::is_cleaned;
@@ -51,9 +53,15 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const ACCEPT: Duration = Duration::from_secs(30);
 /// Files whose repository is looked up in one turn of the loop.
 const AT_ONCE: usize = 32;
-/// Files that wait for that, and repositories that are known.
+/// Files that wait for that. When these were looked up, those behind them are.
 const STIRRED: usize = 65_536;
+/// Repositories that are asked about. Stops: a tree of them.
 const REPOSITORIES: usize = 4096;
+/// Those among them that belong to one user other than root. Stops: one user whose repositories keep
+/// everybody else's out.
+const OF_ONE_OWNER: usize = 1024;
+/// Whose a repository is that cannot be looked at.
+const NOBODY: u32 = u32::MAX;
 /// Files whose names hold a secret. Stops: a tree of them.
 const UNPLAIN: usize = 1024;
 /// How often a repository may end the detector before nobody asks it again until it changes.
@@ -64,6 +72,10 @@ const DEATHS: u32 = 2;
 pub(super) struct Pushed {
     /// Files with findings, of which nobody has looked where they lie.
     stirred: BTreeSet<PathBuf>,
+    /// The first of those that there was no room for.
+    left_out: Option<PathBuf>,
+    /// There was no room for a repository.
+    refused: bool,
     /// Files with findings whose names hold a secret: what is known of those is known by their clean
     /// names, so the raw ones are kept here, in memory only.
     unplain: BTreeSet<PathBuf>,
@@ -83,6 +95,8 @@ struct Seen {
     stamp: u64,
     /// How many of the findings were asked about by that stamp.
     done: usize,
+    /// Whose its top is.
+    owner: u32,
     rest: Option<Instant>,
     /// How long it is left alone at least, for what looking at it takes.
     looking: Duration,
@@ -109,24 +123,47 @@ impl Pushed {
 
     /// A file with findings was read, or may lie in a repository that it did not lie in before.
     pub(super) fn stir(&mut self, file: &Path) {
-        if self.stirred.len() < STIRRED {
-            self.stirred.insert(file.to_owned());
+        self.stirred.insert(file.to_owned());
+        if self.stirred.len() > STIRRED
+            && let Some(last) = self.stirred.pop_last()
+            && self.left_out.as_ref().is_none_or(|first| last < *first)
+        {
+            self.left_out = Some(last);
         }
+    }
+
+    /// The next file to be looked up, while there is room for what that may bring.
+    fn take_stirred(&mut self) -> Option<PathBuf> {
+        if self.due.len() >= REPOSITORIES {
+            return None;
+        }
+        self.stirred.pop_first()
+    }
+
+    /// Whether one more repository of this owner may be asked about.
+    fn has_room(&self, owner: u32) -> bool {
+        let of_owner = || self.seen.values().filter(|seen| seen.owner == owner);
+        self.seen.len() < REPOSITORIES && (owner == 0 || of_owner().count() < OF_ONE_OWNER)
     }
 
     fn wants(&mut self, location: Location, now: Instant) {
         let rest = self.seen.get(&location).and_then(|seen| seen.rest);
         let at = (now + SETTLE).max(rest.unwrap_or(now));
-        if self.due.len() < REPOSITORIES {
+        // Those that are known always have room, so that none of them is forgotten.
+        if self.due.len() < REPOSITORIES || self.seen.contains_key(&location) {
             self.due.entry(location).or_insert(at);
         }
+    }
+
+    fn has_stirred(&self) -> bool {
+        !self.stirred.is_empty() || self.left_out.is_some()
     }
 
     /// When something is to be done: a repository to be asked about, or given up.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         match &self.out {
             Some(out) => Some(out.heard + PATIENCE),
-            None if !self.stirred.is_empty() => Some(now),
+            None if self.due.len() < REPOSITORIES && self.has_stirred() => Some(now),
             None => {
                 let due = self.due.values().min().copied()?;
                 Some(self.rests.map_or(due, |rests| due.max(rests)))
@@ -192,8 +229,16 @@ impl Watcher {
 
     /// What is held from before this run is looked up once.
     pub(super) fn stir_all(&mut self) {
-        for path in self.known.below(Path::new("/")) {
-            self.detecting.pushed.stir(&path);
+        self.stir_from(Path::new("/"));
+    }
+
+    fn stir_from(&mut self, first: &Path) {
+        let pushed = &mut self.detecting.pushed;
+        let unplain = pushed.unplain.iter().cloned();
+        let mut files: Vec<PathBuf> = unplain.collect();
+        files.extend(self.known.below(Path::new("/")));
+        for file in files.iter().filter(|file| file.as_path() >= first) {
+            pushed.stir(file);
         }
     }
 
@@ -221,6 +266,9 @@ impl Watcher {
             for location in all {
                 self.detecting.pushed.wants(location, now);
             }
+            if std::mem::take(&mut self.detecting.pushed.refused) {
+                self.stir_all(); // there may be room now
+            }
         }
         if let Some(location) = self.detecting.pushed.take_due(now) {
             let began = Instant::now();
@@ -232,12 +280,36 @@ impl Watcher {
     /// Looks up where files lie that have findings.
     fn look_up(&mut self, now: Instant) {
         for _ in 0..AT_ONCE {
-            let Some(file) = self.detecting.pushed.stirred.pop_first() else {
-                return;
+            let Some(file) = self.detecting.pushed.take_stirred() else {
+                break;
             };
             match around(&self.host, &file) {
-                Some((location, _)) => self.detecting.pushed.wants(location, now),
-                None => self.forget_repository_of(&file),
+                Ok(Some((location, _))) => self.detecting.pushed.wants(location, now),
+                Ok(None) => self.forget_repository_of(&file),
+                Err(_) => self.doubt_repository_of(&file),
+            }
+        }
+        if self.detecting.pushed.stirred.is_empty()
+            && let Some(first) = self.detecting.pushed.left_out.take()
+        {
+            self.stir_from(&first);
+        }
+    }
+
+    /// Where a file lies cannot be looked at: what its repository said holds no longer, and nothing else
+    /// does.
+    fn doubt_repository_of(&mut self, file: &Path) {
+        let held = self.held_in(file).into_iter();
+        let said: Vec<(FindingKey, Option<Git>)> = held
+            .filter_map(|finding| {
+                let top = finding.git?.repository;
+                Some((finding.key, Some(untraced(top, UntracedWhy::Unreadable))))
+            })
+            .collect();
+        self.note_git(&said);
+        for (location, seen) in &mut self.detecting.pushed.seen {
+            if file.starts_with(&location.top) {
+                seen.stamp = 0; // so that it is asked again when it can be
             }
         }
     }
@@ -288,8 +360,13 @@ impl Watcher {
         let mut sought: Vec<(Wanted, Vec<FindingKey>)> = Vec::new();
         let mut known: HashMap<PathBuf, bool> = HashMap::new();
         for file in files {
-            let Some(inside) = inside(&self.host, location, &file, &mut known) else {
-                continue;
+            let inside = match inside(&self.host, location, &file, &mut known) {
+                Ok(Some(inside)) => inside,
+                Ok(None) => continue,
+                Err(_) => {
+                    self.detecting.pushed.stir(&file);
+                    continue;
+                }
             };
             let keys = self.held_in(&file).into_iter().map(|finding| finding.key);
             match inside {
@@ -321,10 +398,10 @@ impl Watcher {
             self.detecting.pushed.seen.remove(location);
             return;
         }
-        if self.detecting.pushed.seen.len() >= REPOSITORIES
-            && !self.detecting.pushed.seen.contains_key(location)
-        {
-            return;
+        if !self.has_room(location) {
+            self.detecting.pushed.refused = true;
+            let keys = sought.into_iter().flat_map(|(_, keys)| keys).collect();
+            return self.say_untraced(location, keys, UntracedWhy::Limit);
         }
         let repository = Repository::open(&self.opener, location);
         let mut stamp = DefaultHasher::new();
@@ -345,6 +422,7 @@ impl Watcher {
         if seen.stamp != stamp {
             *seen = Seen {
                 stamp,
+                owner: seen.owner,
                 ..Seen::default()
             };
         }
@@ -369,6 +447,26 @@ impl Watcher {
                 self.say_untraced(location, said, why);
             }
         }
+    }
+
+    /// Whether a repository is known, or may be.
+    fn has_room(&mut self, location: &Location) -> bool {
+        if self.detecting.pushed.seen.contains_key(location) {
+            return true;
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let top = self.host.open(&location.top, flags);
+        let owner = top.and_then(rustix::fs::fstat).map(|stat| stat.st_uid);
+        let owner = owner.unwrap_or(NOBODY);
+        let has_room = self.detecting.pushed.has_room(owner);
+        if has_room {
+            let seen = Seen {
+                owner,
+                ..Seen::default()
+            };
+            self.detecting.pushed.seen.insert(location.clone(), seen);
+        }
+        has_room
     }
 
     fn say_untraced(&mut self, location: &Location, keys: Vec<FindingKey>, why: UntracedWhy) {
@@ -509,18 +607,19 @@ fn inside(
     location: &Location,
     file: &Path,
     known: &mut HashMap<PathBuf, bool>,
-) -> Option<Inside> {
-    let directory = file.parent()?;
+) -> Result<Option<Inside>, Errno> {
+    let (Some(directory), Ok(path)) = (file.parent(), file.strip_prefix(&location.top)) else {
+        return Ok(None);
+    };
     if location.work_tree
         && let Some(belongs) = known.get(directory)
     {
-        let path = file.strip_prefix(&location.top).ok()?;
         let path = path.as_os_str().as_bytes().to_vec();
-        return belongs.then_some(Inside::WorkTree(path));
+        return Ok(belongs.then_some(Inside::WorkTree(path)));
     }
-    let found = around(host, file).filter(|(of, _)| of == location);
+    let found = around(host, file)?.filter(|(of, _)| of == location);
     known.insert(directory.to_owned(), found.is_some());
-    found.map(|(_, inside)| inside)
+    Ok(found.map(|(_, inside)| inside))
 }
 
 /// The object of a pack that a finding lies in, by the name that the detector gave it.

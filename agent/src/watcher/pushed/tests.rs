@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use akwatch_proto::git::PushState;
+
 use super::*;
 use crate::job::{
     Examined, JobHeader, NameAt, PartForm, PartHeader, Pending, PendingOrigin, PendingPlace,
@@ -103,6 +105,24 @@ impl Idle {
         self.watcher.take_answer(0, said, now).unwrap();
     }
 
+    /// What is held of the one finding.
+    fn said(&mut self) -> Option<Git> {
+        let file = self.agent.watched("app/.env");
+        let [finding] = self.watcher.held_in(&file).try_into().unwrap();
+        finding.git
+    }
+
+    /// Notes that its repository said that it was not pushed.
+    fn note_not_pushed(&mut self) {
+        let file = self.agent.watched("app/.env");
+        let [finding] = self.watcher.held_in(&file).try_into().unwrap();
+        let git = Git {
+            state: PushState::NotPushed,
+            ..untraced(SafeText::from_program("/app"), UntracedWhy::Limit)
+        };
+        self.watcher.note_git(&[(finding.key, Some(git))]);
+    }
+
     fn has_detector(&self) -> bool {
         self.watcher.detecting.is_ready()
     }
@@ -158,4 +178,79 @@ fn a_repository_that_cannot_be_opened_is_asked_again_for_its_own_files_only() {
     assert_eq!(note(&mut idle, "/elsewhere/refs/heads/main".into()), 0);
     let own = idle.agent.watched("app/.git/refs/heads/main");
     assert_eq!(note(&mut idle, own), 1);
+}
+
+/// A directory that cannot be looked at is no proof that no repository is there.
+#[test]
+fn an_error_on_the_way_up_is_unknown_and_forgets_nothing() {
+    let (mut idle, now) = (Idle::new(), Instant::now());
+    idle.note_not_pushed();
+    let (app, aside) = (idle.agent.watched("app"), idle.agent.watched("aside"));
+    let file = app.join(".env");
+    fs::rename(&app, &aside).unwrap();
+    std::os::unix::fs::symlink(&app, &app).unwrap();
+    idle.watcher.detecting.pushed.stir(&file);
+    idle.watcher.look_up(now);
+    let git = idle.said().unwrap();
+    assert_eq!(git.state, PushState::Unknown);
+    assert_eq!(git.why, Some(UntracedWhy::Unreadable));
+    // A repository that is proven not to be there is.
+    fs::remove_file(&app).unwrap();
+    fs::rename(&aside, &app).unwrap();
+    fs::remove_dir_all(app.join(".git")).unwrap();
+    idle.watcher.detecting.pushed.stir(&file);
+    idle.watcher.look_up(now);
+    assert_eq!(idle.said(), None);
+}
+
+#[test]
+fn where_there_is_no_room_for_a_repository_that_is_said() {
+    let (mut idle, now) = (Idle::new(), Instant::now());
+    idle.note_not_pushed();
+    for number in 0..REPOSITORIES {
+        let seen = Seen::default();
+        idle.watcher
+            .detecting
+            .pushed
+            .seen
+            .insert(location(number), seen);
+    }
+    let location = idle.location();
+    idle.watcher.trace(&location, now);
+    let git = idle.said().unwrap();
+    assert_eq!(git.why, Some(UntracedWhy::Limit));
+    assert!(idle.watcher.detecting.pushed.refused);
+}
+
+#[test]
+fn one_owner_does_not_keep_the_others_out() {
+    let mut pushed = Pushed::default();
+    for number in 0..OF_ONE_OWNER {
+        let seen = Seen {
+            owner: 1000,
+            ..Seen::default()
+        };
+        assert!(pushed.has_room(1000));
+        pushed.seen.insert(location(number), seen);
+    }
+    assert!(!pushed.has_room(1000));
+    assert!(pushed.has_room(1001) && pushed.has_room(0));
+}
+
+#[test]
+fn more_files_than_wait_at_once_are_looked_up_in_their_turn() {
+    let mut pushed = Pushed::default();
+    for number in (0..STIRRED + 3).rev() {
+        pushed.stir(Path::new(&format!("/{number:08}")));
+    }
+    assert_eq!(pushed.stirred.len(), STIRRED);
+    let first = PathBuf::from(format!("/{STIRRED:08}"));
+    assert_eq!(pushed.left_out, Some(first));
+    let now = Instant::now();
+    for number in 0..REPOSITORIES {
+        pushed.wants(location(number), now);
+    }
+    // Nor is one taken that there is no room for.
+    assert_eq!(pushed.take_stirred(), None);
+    assert!(pushed.next_due(now).is_some_and(|due| due > now));
 }
