@@ -117,20 +117,23 @@ impl Told {
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         let findings: usize = self.gits.iter().map(Vec::len).sum();
-        let remotes = |git: &Git| git.remotes.len() <= limits::GIT_REMOTES;
-        self.gits.len() <= WANTED && findings <= WANTED && self.gits.iter().flatten().all(remotes)
+        let mut gits = self.gits.iter().flatten();
+        let remotes = |git: &Git| {
+            git.remotes.len() <= limits::GIT_REMOTES && git.remotes.iter().all(is_short)
+        };
+        self.gits.len() <= WANTED && findings <= WANTED && gits.all(remotes)
     }
 
-    /// Whether it answers `order`.
+    /// Whether it answers `order`: of a file, whose path is known, no other is told.
     #[must_use]
     pub fn fits(&self, order: &Order) -> bool {
         self.id == order.id
             && self.gits.len() == order.wanted.len()
-            && self
-                .gits
-                .iter()
-                .zip(&order.wanted)
-                .all(|(gits, sought)| gits.len() == sought.subjects.len())
+            && self.gits.iter().zip(&order.wanted).all(|(gits, sought)| {
+                gits.len() == sought.subjects.len()
+                    && (matches!(sought.what, Wanted::Object(_))
+                        || gits.iter().all(|git| git.path.is_none()))
+            })
     }
 }
 
@@ -315,6 +318,12 @@ fn told(
         .collect()
 }
 
+/// Whether a remote is as short as [`cut`] makes it.
+fn is_short(remote: &Remote) -> bool {
+    let address = remote.address.as_ref().map_or("", SafeText::as_str);
+    remote.name.as_str().len() <= NAME && address.len() <= ADDRESS
+}
+
 /// Cuts what was cleaned. Never the other way round: half a token is none that a rule knows, and still
 /// half a token.
 fn cut(clean: &SafeText, most: usize) -> SafeText {
@@ -380,5 +389,66 @@ impl Source for Given {
                 Err(_) => return Err(Unreadable),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(length: usize) -> SafeText {
+        SafeText::try_from("x".repeat(length)).unwrap()
+    }
+
+    fn told(name: usize, address: usize, path: Option<SafeText>) -> Told {
+        let remote = Remote {
+            name: text(name),
+            address: Some(text(address)),
+            reached: true,
+        };
+        let git = Git {
+            remotes: vec![remote],
+            path,
+            ..untraced(text(1), akwatch_proto::git::UntracedWhy::Limit)
+        };
+        Told {
+            id: JobId(1),
+            gits: vec![vec![git]],
+            work: 0,
+        }
+    }
+
+    #[test]
+    fn remotes_are_as_short_as_they_are_told() {
+        assert!(told(NAME, ADDRESS, None).is_bounded());
+        assert!(!told(NAME + 1, ADDRESS, None).is_bounded());
+        assert!(!told(NAME, ADDRESS + 1, None).is_bounded());
+        // What is escaped or replaced grows, and is cut behind that.
+        assert_eq!(cut(&text(4096), NAME).as_str().len(), NAME);
+    }
+
+    #[test]
+    fn a_path_is_told_of_objects_only() {
+        let order = |what| Order {
+            id: JobId(1),
+            top: Vec::new(),
+            files: Vec::new(),
+            whole: true,
+            wanted: vec![Sought {
+                what,
+                subjects: vec![Subject::Reference(
+                    akwatch_proto::credential::CredentialId::parse("x1").unwrap(),
+                )],
+            }],
+        };
+        let object = Wanted::Object(akwatch_detect::repository::ObjectId::default());
+        let file = Wanted::Path {
+            path: b".env".to_vec(),
+            secrets: 1,
+        };
+        let told = |path| told(1, 1, path);
+        assert!(told(Some(text(1))).fits(&order(object)));
+        assert!(told(None).fits(&order(file.clone())));
+        assert!(!told(Some(text(1))).fits(&order(file)));
     }
 }

@@ -45,7 +45,7 @@ pub const TREES: usize = 131_072;
 /// Versions of files that are looked into.
 pub const SCANS: usize = 512;
 /// Things that are asked for.
-const ASKS: u32 = 65_536;
+pub const ASKS: u32 = 65_536;
 /// Bytes of a configuration.
 const CONFIG: usize = 1 << 20;
 /// Files that can be listed. Stops: a list that is longer than the history.

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use akwatch_detect::repository::{Ask, ObjectId, Wanted};
+use akwatch_detect::repository::{ASKS, Ask, ObjectId, Wanted};
 use akwatch_ledger::Query;
 use akwatch_proto::coverage::Rung;
 use akwatch_proto::finding::{Finding, FindingKey, PresenceState};
@@ -49,6 +49,9 @@ const REST_PER_FILE: Duration = Duration::from_millis(1);
 const LOOK_SHARE: u32 = 9;
 /// How long the detector may say nothing at all while it has an order: it is idle-class.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one order may take, whatever is said meanwhile. Stops: a detector that asks without end, and
+/// so keeps every other repository waiting.
+const ORDER: Duration = Duration::from_secs(3600);
 /// How long it may take to accept a message.
 const ACCEPT: Duration = Duration::from_secs(30);
 /// Files whose repository is looked up in one turn of the loop.
@@ -109,7 +112,10 @@ struct Out {
     location: Location,
     repository: Repository,
     findings: Vec<Vec<FindingKey>>,
+    since: Instant,
     heard: Instant,
+    /// Files that were asked for.
+    asks: u32,
 }
 
 impl Pushed {
@@ -162,7 +168,7 @@ impl Pushed {
     /// When something is to be done: a repository to be asked about, or given up.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         match &self.out {
-            Some(out) => Some(out.heard + PATIENCE),
+            Some(out) => Some((out.heard + PATIENCE).min(out.since + ORDER)),
             None if self.due.len() < REPOSITORIES && self.has_stirred() => Some(now),
             None => {
                 let due = self.due.values().min().copied()?;
@@ -196,6 +202,16 @@ impl Pushed {
         if let Some(out) = &mut self.out {
             out.heard = now;
         }
+    }
+
+    /// The order takes too long, though the detector lives: it is not waited for. Twice, and its
+    /// repository is not asked again until it changes.
+    fn give_up(&mut self, now: Instant) {
+        if let Some(out) = &self.out {
+            let seen = self.seen.entry(out.location.clone()).or_default();
+            seen.rest = Some(now + LONGEST_REST);
+        }
+        self.lose(true, now);
     }
 
     /// The detector is no more. An order that it had alone may have ended it.
@@ -252,6 +268,9 @@ impl Watcher {
             if now >= out.heard + PATIENCE {
                 tracing::error!("a repository is past its deadline: the detector is replaced");
                 self.lose_detector(now, true);
+            } else if now >= out.since + ORDER {
+                tracing::warn!("a repository takes too long, and is left for later");
+                self.detecting.pushed.give_up(now);
             }
             return;
         }
@@ -542,7 +561,9 @@ impl Watcher {
             location: location.clone(),
             repository,
             findings,
+            since: now,
             heard: now,
+            asks: 0,
         });
     }
 
@@ -558,6 +579,11 @@ impl Watcher {
             return;
         };
         out.heard = now;
+        out.asks += 1;
+        if out.asks > ASKS + 1 {
+            tracing::error!("the detector asks for more than any order takes; it is replaced");
+            return self.lose_detector(now, true);
+        }
         let file = out.repository.give(&self.opener, ask);
         self.say_to_detector(&ToDetector::Give { id, file }, ACCEPT, now);
     }

@@ -254,3 +254,33 @@ fn more_files_than_wait_at_once_are_looked_up_in_their_turn() {
     assert_eq!(pushed.take_stirred(), None);
     assert!(pushed.next_due(now).is_some_and(|due| due > now));
 }
+
+#[test]
+fn a_detector_that_asks_without_end_is_ended() {
+    let (mut idle, now) = (Idle::new(), Instant::now());
+    idle.order(now);
+    let out = idle.watcher.detecting.pushed.out.as_mut().unwrap();
+    (out.asks, out.heard) = (ASKS, now);
+    let id = out.order.id;
+    idle.watcher.take_ask(id, Ask::File(0), now);
+    assert!(idle.has_detector());
+    idle.watcher.take_ask(id, Ask::File(0), now);
+    assert!(!idle.has_detector());
+}
+
+#[test]
+fn an_order_that_takes_too_long_is_given_up_and_its_repository_is_unknown_then() {
+    let (mut idle, mut now) = (Idle::new(), Instant::now());
+    idle.note_not_pushed();
+    for _ in 0..DEATHS {
+        idle.order(now);
+        now += ORDER;
+        idle.watcher.detecting.pushed.hear(now);
+        idle.watcher.trace_next(now);
+        assert!(idle.has_detector());
+        assert!(idle.watcher.detecting.pushed.out.is_none());
+    }
+    let location = idle.location();
+    idle.watcher.trace(&location, now);
+    assert_eq!(idle.said().unwrap().why, Some(UntracedWhy::Limit));
+}
