@@ -93,6 +93,36 @@ impl Root {
         })
     }
 
+    /// Opens `path` as [`open`](Root::open) does, but for somebody else's symbolic links on the way: a
+    /// directory that was a directory when a path was found may be a link by now, and whoever put it
+    /// there chose where it leads. A link is followed where it is root's or this process's own user's,
+    /// or where its owner owns what is opened in the end.
+    ///
+    /// # Errors
+    /// The kernel's; `ELOOP` where a link is not followed.
+    pub fn open_guarded(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
+        if self.in_root {
+            // Hardly any path has a link in it: then this is all.
+            let without = Root::inside() | ResolveFlags::NO_SYMLINKS;
+            match rustix::fs::openat2(&self.directory, path, flags, Mode::empty(), without) {
+                Err(Errno::LOOP | Errno::AGAIN) => {}
+                done => return done,
+            }
+        }
+        let mut owners = Vec::new();
+        let opened = self.open_by_components(path, flags, &mut |owner| owners.push(owner))?;
+        let own = rustix::process::geteuid().as_raw();
+        owners.retain(|&owner| owner != 0 && owner != own);
+        if !owners.is_empty() {
+            let owner = rustix::fs::fstat(&opened)?.st_uid;
+            if owners.iter().any(|&of_link| of_link != owner) {
+                return Err(Errno::LOOP);
+            }
+        }
+        Ok(opened)
+    }
+
     fn inside() -> ResolveFlags {
         ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS
     }
@@ -114,7 +144,7 @@ impl Root {
             return rustix::fs::open(path, flags, Mode::empty());
         }
         if !self.in_root {
-            return self.open_by_components(path, flags);
+            return self.open_by_components(path, flags, &mut |_| ());
         }
         // EAGAIN: a rename raced with `..`; the kernel asks to try again.
         for _ in 0..8 {
@@ -127,8 +157,13 @@ impl Root {
     }
 
     /// The way without `openat2` (before Linux 5.6, or forbidden): every name is opened on its own
-    /// without following, and links are resolved here.
-    fn open_by_components(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    /// without following, and links are resolved here, where the owner of each is told.
+    fn open_by_components(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        followed: &mut dyn FnMut(u32),
+    ) -> Result<OwnedFd, Errno> {
         let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut above: Vec<OwnedFd> = Vec::new();
         let mut rest: Vec<Vec<u8>> = reversed_names(path);
@@ -140,15 +175,18 @@ impl Root {
             }
             let parent = above.last().map_or(self.directory.as_fd(), AsFd::as_fd);
             let found = rustix::fs::openat(parent, OsStr::from_bytes(&name), step, Mode::empty())?;
-            let is_link = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode)
-                == rustix::fs::FileType::Symlink;
+            let stat = rustix::fs::fstat(&found)?;
+            let is_link =
+                rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink;
             let last = rest.is_empty();
             if is_link && !(last && flags.contains(OFlags::NOFOLLOW)) {
                 links += 1;
                 if links > LINKS {
                     return Err(Errno::LOOP);
                 }
-                let target = rustix::fs::readlinkat(parent, OsStr::from_bytes(&name), Vec::new())?;
+                followed(stat.st_uid);
+                // Of the link that was looked at, which may be another by now.
+                let target = rustix::fs::readlinkat(&found, "", Vec::new())?;
                 let target = Path::new(OsStr::from_bytes(target.as_bytes()));
                 if target.is_absolute() {
                     above.clear();

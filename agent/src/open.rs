@@ -216,7 +216,8 @@ impl Opener {
         if self.deny.covers(path) {
             return Err(Refusal::Denied);
         }
-        let name = match self.root.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let name = match self.root.open_guarded(path, flags) {
             Ok(name) => name,
             Err(Errno::NOENT | Errno::NOTDIR) => return Err(self.absent(path)),
             Err(errno) => return Err(unreadable("open", errno)),

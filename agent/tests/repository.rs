@@ -355,3 +355,24 @@ fn a_configuration_or_refs_that_cannot_be_read_leave_it_unknown() {
     fixture.git("srv/app", &["remote", "remove", "origin"]);
     assert_eq!(fixture.said("/srv/app/.env")["state"], "not-pushed");
 }
+
+/// Whoever swaps a directory for a link to a repository of root is told nothing of that.
+#[test]
+fn a_gitdir_behind_somebodys_link_is_not_followed() {
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can give a link away
+    }
+    let fixture = Fixture::new();
+    fixture.commit("srv/app", ".env", &secret(1));
+    fixture.git("srv/app", &["push", "-q", "origin", "main"]);
+    fs::create_dir(fixture.path("srv/own")).unwrap();
+    fs::write(fixture.path("srv/own/.env"), secret(1)).unwrap();
+    fs::write(fixture.path("srv/own/.git"), "gitdir: ../way/.git\n").unwrap();
+    let way = fixture.path("srv/way");
+    symlink("app", &way).unwrap();
+    assert_eq!(fixture.said("/srv/own/.env")["state"], "pushed");
+    std::os::unix::fs::lchown(&way, Some(NOBODY), None).unwrap();
+    let git = fixture.said("/srv/own/.env");
+    check(&git, "unknown", None);
+    assert_eq!(git["why"], "unreadable");
+}

@@ -66,7 +66,7 @@ pub fn around(root: &Root, file: &Path) -> Result<Option<(Location, Inside)>, Er
     if let Some((directory, inside)) = object(file) {
         for name in ["HEAD", "objects"] {
             let flags = OFlags::PATH | OFlags::NOFOLLOW;
-            if there(root.open(&directory.join(name), flags))?.is_none() {
+            if there(root.open_guarded(&directory.join(name), flags))?.is_none() {
                 return Ok(None);
             }
         }
@@ -85,7 +85,7 @@ pub fn around(root: &Root, file: &Path) -> Result<Option<(Location, Inside)>, Er
             return Err(Errno::NAMETOOLONG);
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let Some(directory) = there(root.open(above, flags))? else {
+        let Some(directory) = there(root.open_guarded(above, flags))? else {
             return Ok(None);
         };
         let own = rustix::fs::fstat(&directory)?.st_dev;
@@ -185,7 +185,7 @@ impl Repository {
         let (own_path, own) = if location.work_tree {
             of_work_tree(opener, &location.top).map_err(unreadable)?
         } else {
-            let own = root.open(&location.top, OFlags::PATH | OFlags::DIRECTORY);
+            let own = root.open_guarded(&location.top, OFlags::PATH | OFlags::DIRECTORY);
             (location.top.clone(), own.map_err(unreadable)?)
         };
         let (common_path, common) = match common_of(opener, &own_path).map_err(unreadable)? {
@@ -448,7 +448,9 @@ fn may_follow(says: &Stat, to: &Stat) -> bool {
 /// The repository's own directory of a work tree: `.git`, or what the file of that name says.
 fn of_work_tree(opener: &Opener, top: &Path) -> Result<(PathBuf, OwnedFd), Errno> {
     let path = top.join(".git");
-    let dot = opener.root().open(&path, OFlags::PATH | OFlags::NOFOLLOW)?;
+    let dot = opener
+        .root()
+        .open_guarded(&path, OFlags::PATH | OFlags::NOFOLLOW)?;
     let stat = rustix::fs::fstat(&dot)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok((path, dot)),
@@ -479,7 +481,7 @@ fn follow(
 ) -> Result<(PathBuf, OwnedFd), Errno> {
     let path = plainly(&base.join(OsStr::from_bytes(named)));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    let directory = root.open(&path, flags)?;
+    let directory = root.open_guarded(&path, flags)?;
     let stat = rustix::fs::fstat(&directory)?;
     if may_follow(says, &stat) {
         Ok((path, directory))
@@ -509,7 +511,7 @@ fn line_of(opener: &Opener, path: &Path) -> Result<(Vec<u8>, Stat), Errno> {
         return Err(Errno::ACCESS);
     }
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let file = opener.root().open(path, flags)?;
+    let file = opener.root().open_guarded(path, flags)?;
     let text = read_all(&file, LINE)?;
     let end = memchr::memchr(b'\n', &text).unwrap_or(text.len());
     Ok((text[..end].to_vec(), rustix::fs::fstat(&file)?))

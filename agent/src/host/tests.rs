@@ -176,3 +176,48 @@ fn what_is_denied_of_a_repository_is_not_opened_and_not_followed() {
     assert_eq!(given("/srv/app", &location), None);
     assert_eq!(given("/srv/linked", &location), None);
 }
+
+/// A directory that was swapped for a link leads to where its owner may lead, not where this process may
+/// go.
+#[test]
+fn a_link_on_the_way_is_followed_where_its_owner_owns_what_it_leads_to() {
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can give a file away
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let owners = |name: &str, uid| std::os::unix::fs::lchown(path(name), Some(uid), None).unwrap();
+    for (of, uid) in [("root", 0), ("bob", 1001), ("eve", 1002)] {
+        std::fs::create_dir_all(path(of)).unwrap();
+        std::fs::write(path(&format!("{of}/file")), of).unwrap();
+        for link in [("roots", 0), ("bobs", 1001)] {
+            let name = format!("{}-to-{of}", link.0);
+            symlink(of, path(&name)).unwrap();
+            owners(&name, link.1);
+        }
+        owners(of, uid);
+        owners(&format!("{of}/file"), uid);
+    }
+    let mut root = Root::at(directory.path()).unwrap();
+    for in_root in [true, false] {
+        root.in_root &= in_root;
+        let opens = |name: &str| {
+            let name = PathBuf::from(format!("/{name}"));
+            root.open_guarded(&name, OFlags::PATH | OFlags::NOFOLLOW)
+        };
+        for name in [
+            "bob/file",
+            "roots-to-root/file",
+            "roots-to-bob/file",
+            "bobs-to-bob/file",
+        ] {
+            assert!(opens(name).is_ok(), "{name}");
+        }
+        for name in ["bobs-to-root/file", "bobs-to-eve/file"] {
+            assert_eq!(opens(name).err(), Some(Errno::LOOP), "{name}");
+        }
+        // The last name is opened as what it is.
+        assert!(opens("bobs-to-root").is_ok());
+        assert_eq!(opens("bob/none").err(), Some(Errno::NOENT));
+    }
+}

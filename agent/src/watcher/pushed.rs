@@ -474,7 +474,7 @@ impl Watcher {
             return true;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let top = self.host.open(&location.top, flags);
+        let top = self.host.open_guarded(&location.top, flags);
         let owner = top.and_then(rustix::fs::fstat).map(|stat| stat.st_uid);
         let owner = owner.unwrap_or(NOBODY);
         let has_room = self.detecting.pushed.has_room(owner);
