@@ -276,9 +276,13 @@ fn filters_upon_filters_are_undone() {
         ascii.push('\n');
     }
     ascii += "~>";
+    // Blanks may stand amid a group, and be more than are read at once.
+    let split = ascii.len() / 2;
+    let apart = [&ascii[..split], &"\n".repeat(100_000), &ascii[split..]].concat();
     let hex: String = contents.bytes().map(|b| format!("{b:02X}")).collect();
     for object in [
         stream("", "[/ASCII85Decode/FlateDecode]", ascii.as_bytes()),
+        stream("", "[/ASCII85Decode/FlateDecode]", apart.as_bytes()),
         stream("", "/AHx", format!("{hex}>").as_bytes()),
         text(&format!("<<>>stream\n{contents}\nendstream")),
     ] {

@@ -3,7 +3,7 @@
 //! Names and values are told by their bytes, so a text has to be UTF-8 before it is looked at. GB18030
 //! covers GBK and GB2312; it is believed only where the text is no UTF-8 and every character is one.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use encoding_rs::GB18030;
 use zeroize::Zeroizing;
@@ -165,6 +165,9 @@ pub(crate) fn quoted_printable<R: Read>(input: Metered<R>) -> impl Read {
 
 /// Bytes that are converted at once.
 const CHUNK: usize = 4096;
+/// Bytes that may be left for the next time. Stops: what waits for an end that does not come, and is
+/// looked at again with each read.
+const MOST_LEFT: usize = 64 << 10;
 
 /// A stream through `convert`, which takes what has come, whether that is all, and where to write; it
 /// answers how many bytes it has used. What it leaves comes again, with more behind.
@@ -202,6 +205,9 @@ impl<R: Read, F: FnMut(&[u8], bool, &mut Vec<u8>) -> usize> Read for Converted<R
             self.ended = count == 0;
             let used = (self.convert)(&self.raw, self.ended, &mut self.ready);
             self.raw.drain(..used);
+            if self.raw.len() > MOST_LEFT {
+                return Err(ErrorKind::InvalidData.into());
+            }
         }
         let count = into.len().min(self.ready.len() - self.at);
         into[..count].copy_from_slice(&self.ready[self.at..self.at + count]);

@@ -136,37 +136,38 @@ pub(super) fn marked(text: &[u8], word: usize) -> Option<(usize, u32)> {
 
 /// A stream in ASCII base 85 undone (ISO 32000-1, 7.4.3).
 pub(super) fn ascii85<R: Read>(input: Metered<R>) -> impl Read {
+    // Digits of the group that is open: blanks of any length may stand among them.
+    let mut group = [0_u8; 5];
+    let mut filled = 0;
     let mut done = false;
     charset::converted(input, move |raw, ended, ready| {
-        let mut group = [0_u8; 5];
-        let (mut filled, mut used) = (0, 0);
-        for (at, &byte) in raw.iter().enumerate() {
+        let digits = if done { &[][..] } else { raw };
+        for &byte in digits {
             match byte {
-                _ if done => used = at + 1,
-                b'z' if filled == 0 => {
-                    ready.extend_from_slice(&[0; 4]);
-                    used = at + 1;
-                }
+                b'z' if filled == 0 => ready.extend_from_slice(&[0; 4]),
                 b'!'..=b'u' => {
                     group[filled] = byte - b'!';
                     filled += 1;
                     if filled == 5 {
                         ready.extend_from_slice(&base85(&group));
-                        (filled, used) = (0, at + 1);
+                        filled = 0;
                     }
                 }
-                b'~' => done = true,
+                b'~' => {
+                    done = true;
+                    break;
+                }
                 _ => {}
             }
-            if filled == 0 {
-                used = at + 1;
+        }
+        if ended || done {
+            if filled > 1 {
+                group[filled..].fill(84);
+                ready.extend_from_slice(&base85(&group)[..filled - 1]);
             }
+            filled = 0;
         }
-        if (ended || done) && filled > 1 {
-            group[filled..].fill(84);
-            ready.extend_from_slice(&base85(&group)[..filled - 1]);
-        }
-        if ended || done { raw.len() } else { used }
+        raw.len()
     })
 }
 
