@@ -42,8 +42,12 @@ const LARGEST_PACKED: u64 = 4 << 20;
 const MOST_PACKED: usize = 8 << 20;
 /// Bytes of a font's table to Unicode.
 const LARGEST_TABLE: u64 = 512 << 10;
-/// Codes of the fonts that are held: some ten megabytes.
+/// Codes of the fonts that are held, and those that a font counts as besides its own: some ten
+/// megabytes. Stops: a page of a million fonts without any.
 const MOST_CODES: usize = 1 << 18;
+const FONT: usize = 64;
+/// Bytes of text that telling something of a code costs as much as.
+const TOLD: usize = 8;
 /// Pages of one file.
 const MOST_PAGES: usize = 20_000;
 /// Levels of the tree of pages, and references that lead to references.
@@ -85,6 +89,7 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         pages: Vec::new(),
         root: None,
         fonts: HashMap::new(),
+        showings: 0,
         codes: 0,
         encrypted: false,
         limited: false,
@@ -125,6 +130,21 @@ struct Stream {
     done: bool,
 }
 
+/// What a font is known by: its object, or its name where it is written out.
+#[derive(PartialEq, Eq, Hash)]
+enum FontKey {
+    Object(u32),
+    /// Of the page or form of this number.
+    Named(u32, Vec<u8>),
+}
+
+/// The fonts that the contents of a page or a form name.
+struct Fonts {
+    /// The number of the page or form.
+    of: u32,
+    named: HashMap<Vec<u8>, Rc<Object>>,
+}
+
 struct Document<'a, 'r> {
     bytes: &'a Bytes<'a>,
     region: &'r Region,
@@ -139,7 +159,9 @@ struct Document<'a, 'r> {
     pages: Vec<u32>,
     /// The number of the catalogue.
     root: Option<u32>,
-    fonts: HashMap<u32, Rc<Font>>,
+    fonts: HashMap<FontKey, Rc<Font>>,
+    /// Pages and forms whose fonts were looked up.
+    showings: u32,
     codes: usize,
     encrypted: bool,
     limited: bool,
@@ -261,13 +283,17 @@ impl<'a> Document<'a, '_> {
         while let (Some(number), Some(offset)) = (next(), next()) {
             let start = first.saturating_add(offset as usize);
             let mut lexer = Lexer::new(text.get(start..).unwrap_or_default(), false);
-            let Ok(Some(object)) = lexer.next() else {
-                continue;
-            };
-            scanner.fuel.burn(lexer.at as u64);
+            let object = lexer.next();
+            // One that does not end was looked at to the end.
+            let rest = text.len().saturating_sub(start);
+            let cost = object.as_ref().map_or(rest, |_| lexer.at);
+            scanner.fuel.burn(cost as u64);
             if stream::within(scanner).is_err() {
                 return;
             }
+            let Ok(Some(object)) = object else {
+                continue;
+            };
             if held && self.objects.len() < MOST_OBJECTS {
                 let place = Place::Packed(packed + start);
                 self.objects.insert(number, place);
@@ -361,10 +387,10 @@ impl<'a> Document<'a, '_> {
                 }
                 None => continue,
             };
-            let named = self.fonts_of(scanner, &page);
+            let fonts = self.fonts_of(scanner, &page);
             let name = format!("page {turned}");
             let inner = stream::member(scanner, self.region, name.as_bytes());
-            let mut shown = Showing::new(inner, named);
+            let mut shown = Showing::new(inner, fonts);
             for at in streams {
                 if std::mem::replace(&mut self.streams[at].done, true) {
                     continue;
@@ -413,21 +439,29 @@ impl<'a> Document<'a, '_> {
     }
 
     /// The fonts that the contents of a page or a form name.
-    fn fonts_of(&mut self, scanner: &mut Scanner<'_>, owner: &Object) -> Vec<(Vec<u8>, Object)> {
+    fn fonts_of(&mut self, scanner: &mut Scanner<'_>, owner: &Object) -> Fonts {
+        self.showings += 1;
+        let mut fonts = Fonts {
+            of: self.showings,
+            named: HashMap::new(),
+        };
         let mut owner = owner.clone();
         for _ in 0..DEEPEST {
             if let Some(resources) = self.get(scanner, &owner, b"Resources") {
-                return match self.get(scanner, &resources, b"Font") {
-                    Some(Object::Dictionary(fonts)) => fonts,
-                    _ => Vec::new(),
-                };
+                if let Some(Object::Dictionary(entries)) = self.get(scanner, &resources, b"Font") {
+                    // Of two the first counts, as elsewhere.
+                    let entries = entries.into_iter().rev();
+                    let entries = entries.map(|(name, font)| (name, Rc::new(font)));
+                    fonts.named.extend(entries);
+                }
+                return fonts;
             }
             match self.get(scanner, &owner, b"Parent") {
                 Some(parent) => owner = parent,
                 None => break,
             }
         }
-        Vec::new()
+        fonts
     }
 
     /// A stream's dictionary and its data.
@@ -468,9 +502,14 @@ impl<'a> Document<'a, '_> {
             if operator == b"Tf" {
                 let size = contents.operands.get(1).and_then(Object::number);
                 let name = contents.operands.first().and_then(Object::name);
-                let font = name.and_then(|name| shown.named.iter().find(|(n, _)| n == name));
-                let font = font.map(|(_, font)| font.clone());
-                let font = font.map(|font| self.font(scanner, by_number, &font));
+                let font = name.and_then(|name| {
+                    let font = Rc::clone(shown.fonts.named.get(name)?);
+                    let key = match font.reference() {
+                        Some(number) => FontKey::Object(number),
+                        None => FontKey::Named(shown.fonts.of, name.to_vec()),
+                    };
+                    Some(self.font(scanner, by_number, key, &font))
+                });
                 let font = font.unwrap_or_default();
                 shown.page.set_font(font, size.unwrap_or_default());
             } else {
@@ -490,10 +529,10 @@ impl<'a> Document<'a, '_> {
         &mut self,
         scanner: &mut Scanner<'_>,
         by_number: &HashMap<u32, usize>,
+        key: FontKey,
         object: &Object,
     ) -> Rc<Font> {
-        let number = object.reference();
-        if let Some(font) = number.and_then(|number| self.fonts.get(&number)) {
+        if let Some(font) = self.fonts.get(&key) {
             return Rc::clone(font);
         }
         let Some(dictionary) = self.resolve(scanner, object) else {
@@ -512,15 +551,15 @@ impl<'a> Document<'a, '_> {
         let font = Font::of(&dictionary, table.as_deref(), &mut |object| {
             self.resolve(scanner, object)
         });
+        scanner.fuel.burn((font.told() * TOLD) as u64);
         let font = Rc::new(font);
-        if self.codes + font.codes() > MOST_CODES {
+        let codes = font.codes() + FONT;
+        if self.codes + codes > MOST_CODES {
             self.fonts.clear();
             self.codes = 0;
         }
-        if let Some(number) = number {
-            self.codes += font.codes();
-            self.fonts.insert(number, Rc::clone(&font));
-        }
+        self.codes += codes;
+        self.fonts.insert(key, Rc::clone(&font));
         font
     }
 
@@ -556,8 +595,8 @@ impl<'a> Document<'a, '_> {
             let contents = shows(b"BT") && (shows(b"Tj") || shows(b"TJ"));
             let mut input = Cursor::new(head.as_slice()).chain(input);
             if contents || object.says(b"Subtype", b"Form") {
-                let named = self.fonts_of(scanner, &object);
-                let mut shown = Showing::new(inner, named);
+                let fonts = self.fonts_of(scanner, &object);
+                let mut shown = Showing::new(inner, fonts);
                 self.show(scanner, &by_number, &mut shown, &mut input);
                 shown.end(scanner);
             } else {
@@ -572,17 +611,16 @@ impl<'a> Document<'a, '_> {
 struct Showing {
     lines: Lines,
     page: Page,
-    /// The fonts that the contents name.
-    named: Vec<(Vec<u8>, Object)>,
+    fonts: Fonts,
 }
 
 impl Showing {
-    fn new(mut region: Region, named: Vec<(Vec<u8>, Object)>) -> Showing {
+    fn new(mut region: Region, fonts: Fonts) -> Showing {
         region.format = Format::Text;
         Showing {
             lines: Lines::new(region),
             page: Page::default(),
-            named,
+            fonts,
         }
     }
 

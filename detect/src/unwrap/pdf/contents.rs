@@ -8,7 +8,8 @@ use super::STRETCH;
 use super::object::{Incomplete, Lexer, Object, is_blank};
 use crate::scan::UnreadWhy;
 
-/// Operands of one operator. Stops: contents of nothing but numbers.
+/// Operands of one operator, which together are no longer than what is looked at. Stops: contents of
+/// nothing but numbers, and of arrays that are each as long.
 const MOST_OPERANDS: usize = 512;
 
 /// The operators of contents.
@@ -21,6 +22,8 @@ pub(super) struct Contents<'i> {
     /// Bytes that have come.
     pub(super) read: u64,
     pub(super) operands: Vec<Object>,
+    /// Bytes that the operands were written with.
+    written: usize,
 }
 
 impl<'i> Contents<'i> {
@@ -33,12 +36,14 @@ impl<'i> Contents<'i> {
             ended: false,
             read: 0,
             operands: Vec::new(),
+            written: 0,
         }
     }
 
     /// The next operator, its operands beside it; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, UnreadWhy> {
         self.operands.clear();
+        self.written = 0;
         loop {
             let mut lexer = Lexer::new(&self.held[self.at..self.filled], !self.ended);
             match lexer.next() {
@@ -51,8 +56,10 @@ impl<'i> Contents<'i> {
                 }
                 Ok(Some(operand)) => {
                     self.at += lexer.at;
-                    if self.operands.len() == MOST_OPERANDS {
+                    self.written += lexer.at;
+                    if self.operands.len() == MOST_OPERANDS || self.written > STRETCH {
                         self.operands.clear();
+                        self.written = lexer.at;
                     }
                     self.operands.push(operand);
                 }
@@ -71,11 +78,22 @@ impl<'i> Contents<'i> {
         self.held.copy_within(self.at..self.filled, 0);
         self.filled -= self.at;
         self.at = 0;
-        let count = self.input.read(&mut self.held[self.filled..]);
-        let count = count.map_err(|_| UnreadWhy::Damaged)?;
-        self.filled += count;
-        self.read += count as u64;
-        self.ended = count == 0;
+        let before = self.filled;
+        // As much as there is room for: an operand that has not come whole is looked at again from its
+        // beginning.
+        while self.filled < self.held.len() && !self.ended {
+            let count = self.input.read(&mut self.held[self.filled..]);
+            match count {
+                Ok(count) => {
+                    self.filled += count;
+                    self.read += count as u64;
+                    self.ended = count == 0;
+                }
+                // It comes again when what came before it was read.
+                Err(_) if self.filled > before => break,
+                Err(_) => return Err(UnreadWhy::Damaged),
+            }
+        }
         Ok(())
     }
 

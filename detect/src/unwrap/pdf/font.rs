@@ -9,8 +9,9 @@ use encoding_rs::GB18030;
 
 use super::object::{Lexer, Object, parsed};
 
-/// Codes of one font that are told. Two bytes have no more.
-const MOST_CODES: usize = 1 << 16;
+/// Times that one font may tell something of a code. Two bytes have a quarter as many codes. Stops: a
+/// table of nothing but ranges that tell all of them.
+const MOST_TOLD: usize = 1 << 18;
 /// Characters that one code stands for: a ligature has three.
 const LONGEST: usize = 4;
 
@@ -34,6 +35,8 @@ pub(super) struct Font {
     otherwise: Otherwise,
     widths: HashMap<u16, f64>,
     width: f64,
+    /// Times that it may still tell something.
+    left: usize,
 }
 
 /// What one code stands for; NUL is no character.
@@ -57,6 +60,7 @@ impl Default for Font {
             otherwise: Otherwise::Latin,
             widths: HashMap::new(),
             width: 500.0,
+            left: MOST_TOLD,
         }
     }
 }
@@ -143,10 +147,23 @@ impl Font {
         character.map(|character| told([character]))
     }
 
-    fn tell(&mut self, code: u16, characters: Told) {
-        if self.told.len() < MOST_CODES {
-            self.told.insert(code, characters);
-        }
+    /// Times that it has told something.
+    pub(super) fn told(&self) -> usize {
+        MOST_TOLD - self.left
+    }
+
+    /// Says what a code stands for, if it may say more.
+    fn tell(&mut self, code: u16, characters: Told) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        self.told.insert(code, characters);
+        Some(())
+    }
+
+    /// Says how far a code moves on, if it may say more.
+    fn widen(&mut self, code: u16, width: f64) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        self.widths.insert(code, width);
+        Some(())
     }
 
     /// `/Widths`: of each code from the first on.
@@ -154,7 +171,7 @@ impl Font {
         let first = first.unwrap_or_default().min(255) as u16;
         for (code, width) in (first..256).zip(widths) {
             if let Some(width) = width.number() {
-                self.widths.insert(code, width);
+                self.widen(code, width);
             }
         }
     }
@@ -162,18 +179,20 @@ impl Font {
     /// `/W`: a code and the widths from it on, or two codes and the width from one to the other.
     fn wide_widths(&mut self, mut rest: &[Object]) {
         let code = |object: &Object| object.count().and_then(|code| u16::try_from(code).ok());
-        while let [first, second, after @ ..] = rest {
+        while let [first, second, after @ ..] = rest
+            && self.left > 0
+        {
             let Some(first) = code(first) else { return };
             rest = after;
             if let Object::Array(widths) = second {
                 for (code, width) in (first..=u16::MAX).zip(widths) {
-                    self.widths.insert(code, width.number().unwrap_or(1000.0));
+                    self.widen(code, width.number().unwrap_or(1000.0));
                 }
             } else if let (Some(last), [width, after @ ..]) = (code(second), after) {
                 // A run of one width is that of the whole font, or short.
                 let width = width.number().unwrap_or(1000.0);
                 for code in (first..=last).take(4096) {
-                    self.widths.insert(code, width);
+                    self.widen(code, width);
                 }
                 rest = after;
             }
@@ -239,7 +258,9 @@ impl Font {
             Object::String(to) => {
                 let mut characters = utf16(to);
                 for code in first..=last {
-                    self.tell(code, characters);
+                    if self.tell(code, characters).is_none() {
+                        return;
+                    }
                     // The last character of it counts on.
                     let at = characters.iter().position(|&c| c == '\0');
                     let last = &mut characters[at.unwrap_or(LONGEST).saturating_sub(1)];
