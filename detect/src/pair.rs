@@ -5,12 +5,17 @@
 //! *ambiguous*, with the number of candidates. A temporary credential takes its token and expiry
 //! from the same scope.
 
-use std::collections::{BTreeMap, HashSet};
+mod beside;
+mod compare;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use akwatch_proto::credential::{Confidence, CredentialId, Kind, PublicPrefix, Scheme};
 use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
+
+use beside::Beside;
 
 use crate::content::Secret;
 use crate::judge::{Candidate, MemberName, Part, proof};
@@ -18,11 +23,21 @@ use crate::rule::{Engine, ProofKind, RuleSet};
 use crate::scan::{Match, RawSpot};
 use crate::syntax::{ScopeId, Scopes};
 
-/// Pairs of one scope that are compared. Stops: thousands of ids beside thousands of secrets.
-const MOST_COMPARED: usize = 400_000;
+/// Halves that stand in a list if all but one in eight stand in twos.
+const LIST: usize = 16;
 
-/// Turns candidates into matches, in order of part and position.
-pub(crate) fn pair(mut candidates: Vec<Candidate>, scopes: &Scopes, rules: &RuleSet) -> Vec<Match> {
+/// What pairing gives.
+pub(crate) struct Paired {
+    /// In order of part and position.
+    pub(crate) matches: Vec<Match>,
+    /// Ids that were held against a secret, each once for every secret: what pairing cost.
+    pub(crate) compared: u64,
+    /// Whether halves stayed alone that were not compared with all the others of their scope.
+    pub(crate) too_many: bool,
+}
+
+/// Turns candidates into matches.
+pub(crate) fn pair(mut candidates: Vec<Candidate>, scopes: &Scopes, rules: &RuleSet) -> Paired {
     candidates.sort_by_key(|found| (found.member.part, found.order));
     let twins = candidates
         .iter()
@@ -38,16 +53,30 @@ pub(crate) fn pair(mut candidates: Vec<Candidate>, scopes: &Scopes, rules: &Rule
             })
         })
         .collect();
+    let mut first: HashMap<&[u8], usize> = HashMap::new();
+    let values = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, found)| *first.entry(found.value.as_slice()).or_insert(at))
+        .collect();
     let mut pairing = Pairing {
         twins,
+        values,
         links: vec![None; candidates.len()],
         ambiguous: vec![0; candidates.len()],
+        beside: Beside::of(&candidates, scopes),
+        compared: 0,
+        too_many: false,
         candidates,
         scopes,
         rules,
     };
     pairing.link();
-    pairing.matches()
+    Paired {
+        compared: pairing.compared,
+        too_many: pairing.too_many,
+        matches: pairing.matches(),
+    }
 }
 
 /// What has been told of each place: member and value.
@@ -63,9 +92,22 @@ struct Pairing<'a> {
     links: Vec<Option<(usize, ScopeId, u16)>>,
     /// The same value as the other half, where its name may say either.
     twins: Vec<Option<usize>>,
+    /// For each candidate the first that has the same value.
+    values: Vec<usize>,
     ambiguous: Vec<u32>,
+    beside: Beside,
+    compared: u64,
+    too_many: bool,
     scopes: &'a Scopes,
     rules: &'a RuleSet,
+}
+
+/// What has come together in a scope.
+#[derive(Default)]
+struct Gathered {
+    members: Vec<usize>,
+    /// How many scopes it is from: what is from one has been compared there.
+    sources: u32,
 }
 
 impl Pairing<'_> {
@@ -77,26 +119,29 @@ impl Pairing<'_> {
     }
 
     fn link_all(&mut self, due: fn(&Candidate) -> bool) {
-        let mut open: BTreeMap<ScopeId, Vec<usize>> = BTreeMap::new();
+        let mut open: BTreeMap<ScopeId, Gathered> = BTreeMap::new();
         for (at, found) in self.candidates.iter().enumerate() {
             let pairs = matches!(found.part, Part::Id | Part::Secret | Part::Anonymous)
                 || (found.part == Part::Single
                     && found.kind == Some(Kind::Token)
                     && found.rules.len() > 1);
             if pairs && self.is_free(at) && due(found) {
-                open.entry(found.scope).or_default().push(at);
+                let here = open.entry(found.scope).or_default();
+                here.members.push(at);
+                here.sources = 2;
             }
         }
-        while let Some((scope, members)) = open.pop_last() {
-            self.link_scope(scope, &members);
-            let rest: Vec<usize> = members
-                .into_iter()
-                .filter(|&at| self.is_free(at) && self.climbs(at))
-                .collect();
-            if scope != Scopes::ROOT && !rest.is_empty() {
+        while let Some((scope, mut here)) = open.pop_last() {
+            if here.sources > 1 {
+                here.members.sort_unstable();
+                self.link_scope(scope, &here.members);
+            }
+            here.members
+                .retain(|&at| self.is_free(at) && self.climbs(at));
+            if scope != Scopes::ROOT && !here.members.is_empty() {
                 let parent = open.entry(self.scopes.parent(scope)).or_default();
-                parent.extend(rest);
-                parent.sort_unstable();
+                parent.members.append(&mut here.members);
+                parent.sources += 1;
             }
         }
     }
@@ -123,15 +168,12 @@ impl Pairing<'_> {
             .copied()
             .filter(|&at| self.candidates[at].part != Part::Id)
             .collect();
-        if ids.is_empty() || secrets.is_empty() || ids.len() * secrets.len() > MOST_COMPARED {
-            return;
-        }
+        let (pairs, cut) = compare::pairs(&ids, &secrets, |at| self.candidates[at].stem.as_slice());
+        self.compared += pairs.len() as u64;
         let mut scores: Vec<(u32, usize, usize, u16)> = Vec::new();
-        for &id in &ids {
-            for &secret in &secrets {
-                if let Some((score, rule)) = self.score(id, secret) {
-                    scores.push((score, id, secret, rule));
-                }
+        for (id, secret) in pairs {
+            if let Some((score, rule)) = self.score(id, secret) {
+                scores.push((score, id, secret, rule));
             }
         }
         scores.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
@@ -146,6 +188,8 @@ impl Pairing<'_> {
             self.link_level(scope, &scores[start..end]);
             start = end;
         }
+        let alone = |all: &[usize]| all.iter().any(|&at| self.is_free(at) && self.climbs(at));
+        self.too_many |= cut && alone(&ids) && alone(&secrets);
     }
 
     /// Links what is mutually unique among equals first, then the tied in their order.
@@ -154,13 +198,12 @@ impl Pairing<'_> {
             if tied {
                 self.link_twos(scope, level);
             }
-            let mut by_id: BTreeMap<usize, HashSet<&[u8]>> = BTreeMap::new();
-            let mut by_secret: BTreeMap<usize, HashSet<&[u8]>> = BTreeMap::new();
+            let mut by_id: HashMap<usize, HashSet<usize>> = HashMap::new();
+            let mut by_secret: HashMap<usize, HashSet<usize>> = HashMap::new();
             for &(_, id, secret, _) in level {
                 if self.is_free(id) && self.is_free(secret) {
-                    let value = |at: usize| self.candidates[at].value.as_slice();
-                    by_id.entry(id).or_default().insert(value(secret));
-                    by_secret.entry(secret).or_default().insert(value(id));
+                    by_id.entry(id).or_default().insert(self.values[secret]);
+                    by_secret.entry(secret).or_default().insert(self.values[id]);
                 }
             }
             let counts: Vec<(usize, usize)> = level
@@ -196,25 +239,18 @@ impl Pairing<'_> {
             .collect();
         tied.sort_unstable();
         tied.dedup();
-        let is_id = |at: usize| self.candidates[at].part == Part::Id;
-        let in_twos = tied.len() > 2
-            && tied.len().is_multiple_of(2)
-            && tied.chunks(2).all(|two| is_id(two[0]) != is_id(two[1]));
-        if !in_twos {
+        let twos = self.twos(&tied);
+        if tied.len() <= 2 || twos.is_empty() {
             return;
         }
-        let among = u32::try_from(tied.len() / 2).unwrap_or(u32::MAX);
-        for two in tied.chunks(2) {
-            let (id, secret) = if self.candidates[two[0]].part == Part::Id {
-                (two[0], two[1])
-            } else {
-                (two[1], two[0])
-            };
-            let together = level
-                .iter()
-                .find(|entry| entry.1 == id && entry.2 == secret);
-            if let Some(&(.., rule)) = together.filter(|_| self.is_free(id) && self.is_free(secret))
-            {
+        let together: HashMap<(usize, usize), u16> = level
+            .iter()
+            .map(|&(_, id, secret, rule)| ((id, secret), rule))
+            .collect();
+        let among = u32::try_from(twos.len()).unwrap_or(u32::MAX);
+        for (id, secret) in twos {
+            let free = self.is_free(id) && self.is_free(secret);
+            if let Some(&rule) = together.get(&(id, secret)).filter(|_| free) {
                 self.links[id] = Some((secret, scope, rule));
                 self.links[secret] = Some((id, scope, rule));
                 self.ambiguous[id] = among;
@@ -222,10 +258,44 @@ impl Pairing<'_> {
         }
     }
 
+    /// What stands in twos, id and secret; nothing if it does not. In a long list a half may be missing:
+    /// the others stay together, and what follows does not move up.
+    fn twos(&self, tied: &[usize]) -> Vec<(usize, usize)> {
+        let is_id = |at: usize| self.candidates[at].part == Part::Id;
+        let in_order = |two: &[usize]| match is_id(two[0]) {
+            true => (two[0], two[1]),
+            false => (two[1], two[0]),
+        };
+        if tied.len().is_multiple_of(2) && tied.chunks(2).all(|two| is_id(two[0]) != is_id(two[1]))
+        {
+            return tied.chunks(2).map(in_order).collect();
+        }
+        let list = |id_first: bool| {
+            let mut twos = Vec::new();
+            let mut rest = tied;
+            while let [one, other, ..] = *rest {
+                let together = is_id(one) == id_first && is_id(other) != id_first;
+                if together {
+                    twos.push(in_order(&[one, other]));
+                }
+                rest = &rest[if together { 2 } else { 1 }..];
+            }
+            twos
+        };
+        let (front, back) = (list(true), list(false));
+        let twos = if back.len() > front.len() {
+            back
+        } else {
+            front
+        };
+        let is_list = tied.len() >= LIST && twos.len() * 2 * 8 >= tied.len() * 7;
+        if is_list { twos } else { Vec::new() }
+    }
+
     /// How well an id and a secret go together, and by which rule.
     fn score(&self, id: usize, secret: usize) -> Option<(u32, u16)> {
         let (public, hidden) = (&self.candidates[id], &self.candidates[secret]);
-        if public.value == hidden.value {
+        if self.values[id] == self.values[secret] {
             return None;
         }
         let mut best: Option<(u32, u16)> = None;
@@ -358,39 +428,15 @@ impl Pairing<'_> {
 
     /// A session token and an expiry in the pair's own scope or, for tokens, just around it.
     fn beside(&self, id: usize, secret: usize, scope: ScopeId) -> (Option<usize>, Option<Proof>) {
-        let inner = [
+        let around = [
             self.candidates[id].scope,
             self.candidates[secret].scope,
             scope,
         ];
-        let near = |found: &Candidate| {
-            inner.contains(&found.scope)
-                || inner.contains(&self.scopes.parent(found.scope))
-                || inner[..2]
-                    .iter()
-                    .any(|&one| self.scopes.parent(one) == found.scope && one != scope)
-        };
         let stem = &self.candidates[secret].stem;
-        let token = (0..self.candidates.len())
-            .filter(|&at| {
-                let found = &self.candidates[at];
-                found.part == Part::Token && self.links[at].is_none() && near(found)
-            })
-            .max_by_key(|&at| {
-                (
-                    self.candidates[at].stem == *stem,
-                    self.candidates[at].prefixed,
-                )
-            });
-        let expiry = self
-            .candidates
-            .iter()
-            .find(|found| {
-                found.part == Part::Expiry
-                    && (near(found) || found.scope == self.scopes.parent(scope))
-            })
-            .and_then(|found| found.proofs.first().cloned());
-        (token, expiry)
+        let (token, expiry) = self.beside.pair(around, stem, self.scopes);
+        let proofs = expiry.map(|at| &self.candidates[at].proofs);
+        (token, proofs.and_then(|proofs| proofs.first().cloned()))
     }
 
     fn spot(&mut self, at: usize) -> RawSpot {

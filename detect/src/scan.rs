@@ -58,9 +58,10 @@ pub struct Scan {
     pub matches: Vec<Match>,
     /// What was not read, and why.
     pub unread: Vec<Unread>,
-    /// More matches were there than [`Limits::matches`] keeps.
+    /// More matches were there than [`Limits::matches`] keeps, or more halves of keys side by side than
+    /// are all compared with each other.
     pub too_many: bool,
-    /// Bytes looked at, unwrapped ones included.
+    /// Bytes looked at, unwrapped ones included, and halves of keys held against each other.
     pub work: u64,
     /// For each part, the bytes of its source that were read from its start without a gap.
     pub read: Vec<u64>,
@@ -210,14 +211,15 @@ impl Detector {
         self.buffers.truncate(KEPT);
         self.strip = Some(scanner.strip);
         let candidates = std::mem::take(&mut scanner.candidates);
-        let mut matches = pair(candidates, &scanner.scopes, &self.rules);
-        let too_many = scanner.too_many || matches.len() > self.limits.matches;
-        matches.truncate(self.limits.matches);
+        let paired = pair(candidates, &scanner.scopes, &self.rules);
+        let mut matches = paired.matches;
+        let too_many = scanner.too_many || paired.too_many || matches.len() > self.limits.matches;
+        keep(&mut matches, self.limits.matches);
         Scan {
             matches,
             unread: scanner.unread,
             too_many,
-            work: scanner.work,
+            work: scanner.work + paired.compared,
             read,
         }
     }
@@ -228,6 +230,20 @@ impl Detector {
     pub fn secrets_in_name(&mut self, name: &[u8]) -> Vec<(Range<usize>, RuleId)> {
         name::secrets(name, &self.rules)
     }
+}
+
+/// Keeps as many as `most`: what has no secret gives way to what has one.
+fn keep(matches: &mut Vec<Match>, most: usize) {
+    let secrets = matches.iter().filter(|found| found.secret.is_some());
+    let mut room = most.saturating_sub(secrets.count());
+    if matches.len() > most {
+        matches.retain(|found| {
+            let kept = found.secret.is_some() || room > 0;
+            room = room.saturating_sub(usize::from(found.secret.is_none()));
+            kept
+        });
+    }
+    matches.truncate(most);
 }
 
 /// Reads one part; answers how many bytes of it were read without a gap.

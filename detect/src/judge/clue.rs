@@ -122,6 +122,16 @@ fn is_unsaid(found: &Candidate) -> bool {
     matches!(found.part, Part::Id | Part::Secret) && !found.prefixed && found.hints.own.is_empty()
 }
 
+/// Adds what is not there yet: thousands of siblings say the same few words, and each candidate gets a
+/// copy of them.
+fn add_new(known: &mut Vec<u16>, rules: &[u16]) {
+    for rule in rules {
+        if !known.contains(rule) {
+            known.push(*rule);
+        }
+    }
+}
+
 impl Hearing<'_> {
     fn siblings(&mut self, fields: &[Field]) {
         let words = self.rules.words();
@@ -143,11 +153,11 @@ impl Hearing<'_> {
             spoken.retain(|&rule| self.rules.rule(rule).is_pair());
             if let Some(heard) = self.siblings.get_mut(&field.scope) {
                 heard.first = field.raw.start.min(heard.first);
-                heard.rules.extend(&spoken);
+                add_new(&mut heard.rules, &spoken);
             }
             if let Some(heard) = self.siblings.get_mut(&parent) {
                 heard.first_inside = field.raw.start.min(heard.first_inside);
-                heard.inside.extend(&spoken);
+                add_new(&mut heard.inside, &spoken);
             }
         }
     }

@@ -84,7 +84,12 @@ fn texts_made_to_be_slow_come_to_their_end() {
 
 #[test]
 fn hostile_input_costs_work_in_proportion() {
-    let pieces: [&str; 14] = [
+    let made = sample("aws.access-key", 12);
+    let pair = format!("{}:{}\n", made.id, made.secret);
+    let named = format!("key_id={}\nsecret_key={}\n", made.id, made.secret);
+    let pieces: [&str; 16] = [
+        &pair,
+        &named,
         "a",
         "AKID",
         "-AKIA",

@@ -3,10 +3,10 @@
 use akwatch_proto::credential::{Confidence, Kind};
 use akwatch_proto::finding::Proof;
 
-use super::{detector, findings, outline, sample, scan_bytes};
+use super::{detector, findings, outline, rules, sample, scan_bytes};
 use crate::content::{Format, Part, Position};
 use crate::sample::{Sample, Seed};
-use crate::scan::Scan;
+use crate::scan::{Detector, Limits, Scan};
 
 fn linked(scan: &Scan, made: &Sample) -> bool {
     scan.matches.iter().any(|found| {
@@ -383,4 +383,92 @@ fn signed_addresses_say_when_they_end() {
             outline(&scan)
         );
     }
+}
+
+/// A list of keys in one of its forms.
+fn list(form: &str, made: &[Sample]) -> (&'static str, String) {
+    let lines = |one: fn(usize, &Sample) -> String, between: &str| {
+        let lines = made.iter().enumerate().map(|(n, made)| one(n, made));
+        lines.collect::<Vec<String>>().join(between)
+    };
+    let id: fn(usize, &Sample) -> String = |n, made| format!("APP{n}X_SECRET_ID={}", made.id);
+    let key: fn(usize, &Sample) -> String = |n, made| format!("APP{n}X_SECRET_KEY={}", made.secret);
+    match form {
+        "lines" => (
+            "keys.txt",
+            lines(|_, made| format!("{}:{}", made.id, made.secret), "\n") + "\n",
+        ),
+        _ => (".env", lines(id, "\n") + "\n" + &lines(key, "\n") + "\n"),
+    }
+}
+
+/// Above a bound, ids and secrets were once not compared at all; below it, comparing took the square of
+/// their number, and linking more.
+#[test]
+fn long_lists_are_linked_and_cost_in_proportion() {
+    let made: Vec<Sample> = (0..1000)
+        .map(|n| sample("tencent.access-key", 9000 + n))
+        .collect();
+    for form in ["lines", "names"] {
+        let scan = |count: usize| {
+            let (name, text) = list(form, &made[..count]);
+            let bytes = text.into_bytes();
+            let limits = Limits {
+                matches: usize::MAX,
+                ..Limits::default()
+            };
+            let part = Part {
+                name: name.as_bytes(),
+                format: Format::Guess,
+                start: Position::default(),
+                source: &bytes,
+            };
+            let scan = Detector::new(rules(), limits).scan(&[part]);
+            // One in a hundred is as regular as no key is.
+            let linked = made[..count].iter().filter(|made| linked(&scan, made));
+            let linked = linked.count();
+            assert!(linked * 100 >= count * 99, "{form}: {linked} of {count}");
+            scan.work
+        };
+        let (few, many) = (scan(250), scan(1000));
+        assert!(many <= few * 9 / 2, "{form}: {few} then {many}");
+    }
+}
+
+#[test]
+fn one_named_pair_is_linked_among_hundreds_that_fit_nothing() {
+    let made = sample("aws.access-key", 77);
+    let mut text = format!("BACKUP_SECRET_ACCESS_KEY={}\n", made.secret);
+    for n in 0..700 {
+        let other = sample("tencent.access-key", 500 + n);
+        let secret = sample("alibaba.access-key", 500 + n).secret;
+        text += &format!("A{n}Q_SECRET_ID={}\n", other.id);
+        text += &format!("B{n}R_ACCESS_KEY_SECRET={secret}\n");
+    }
+    text += &format!("BACKUP_ACCESS_KEY_ID={}\n", made.id);
+    let bytes = text.into_bytes();
+    let part = Part {
+        name: b".env",
+        format: Format::Guess,
+        start: Position::default(),
+        source: &bytes,
+    };
+    let limits = Limits {
+        matches: 2000,
+        ..Limits::default()
+    };
+    let scan = Detector::new(rules(), limits).scan(&[part]);
+    assert!(linked(&scan, &made));
+    assert!(scan.too_many, "not all were compared with all");
+}
+
+#[test]
+fn references_give_way_where_there_are_too_many() {
+    let one = sample("tencent.access-key", 3);
+    let ids: String = (0..300)
+        .map(|n| format!("{}\n\n", sample("tencent.access-key", 900 + n).id))
+        .collect();
+    let text = format!("{ids}secret_id={}\nsecret_key={}\n", one.id, one.secret);
+    let scan = scan_bytes("a.txt", Format::Guess, text.as_bytes());
+    assert!(scan.too_many && linked(&scan, &one));
 }

@@ -1,0 +1,59 @@
+//! Which ids of a scope are compared with which of its secrets: all with all while they are few, else
+//! each with its neighbours and with those of its own stem. The cost grows with their number, never with
+//! its square.
+
+use std::collections::HashMap;
+
+/// Comparisons that each value of a scope may cost on average.
+const EACH: usize = 64;
+/// Values before and behind one, in the order of the text, that are compared with it.
+const NEIGHBOURS: usize = 16;
+/// The same among those of one stem, which may stand anywhere.
+const OF_ONE_STEM: usize = 8;
+
+/// Pairs of an id and a secret, and whether some were left out. Both lists are in the order of the text.
+pub(super) fn pairs<'a>(
+    ids: &[usize],
+    secrets: &[usize],
+    stem: impl Fn(usize) -> &'a [u8],
+) -> (Vec<(usize, usize)>, bool) {
+    if ids.len() * secrets.len() <= EACH * (ids.len() + secrets.len()) {
+        let all = ids
+            .iter()
+            .flat_map(|&id| secrets.iter().map(move |&secret| (id, secret)));
+        return (all.collect(), false);
+    }
+    let mut pairs = Vec::new();
+    neighbours(ids, secrets, NEIGHBOURS, &mut pairs);
+    let mut stems: HashMap<&[u8], (Vec<usize>, Vec<usize>)> = HashMap::new();
+    for &id in ids {
+        stems.entry(stem(id)).or_default().0.push(id);
+    }
+    for &secret in secrets {
+        stems.entry(stem(secret)).or_default().1.push(secret);
+    }
+    for (ids, secrets) in stems.values() {
+        neighbours(ids, secrets, OF_ONE_STEM, &mut pairs);
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    (pairs, true)
+}
+
+/// Each id with the nearest secrets on either side, each secret with the nearest ids.
+fn neighbours(ids: &[usize], secrets: &[usize], most: usize, pairs: &mut Vec<(usize, usize)>) {
+    let near = |others: &[usize], at: usize| {
+        let here = others.partition_point(|&other| other < at);
+        here.saturating_sub(most)..others.len().min(here + most)
+    };
+    for &id in ids {
+        pairs.extend(
+            secrets[near(secrets, id)]
+                .iter()
+                .map(|&secret| (id, secret)),
+        );
+    }
+    for &secret in secrets {
+        pairs.extend(ids[near(ids, secret)].iter().map(|&id| (id, secret)));
+    }
+}
