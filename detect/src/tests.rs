@@ -7,6 +7,7 @@ mod containers;
 mod formats;
 mod histories;
 mod hostile;
+mod judging;
 mod keys;
 mod layouts;
 mod lone;

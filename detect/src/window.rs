@@ -359,13 +359,16 @@ impl<'r> Scanner<'r> {
         }
         if let Some((encoding, decoded)) = judge.unwrapped(bytes) {
             let decoded = Zeroizing::new(decoded);
-            if encoding != Encoding::Url || decoded.as_slice() != bytes {
+            if encoding != Encoding::Url {
                 return self.decoded(region, value, judge, encoding, &decoded);
             }
         }
         let before = self.candidates.len();
         judge.value(value, &mut self.candidates);
         if let Some(text) = der::wrapped(bytes) {
+            if decoded.as_slice() != bytes {
+                return self.unescaped(region, value, judge, &decoded);
+            }
             self.unarmoured(value, before, text);
         } else if self.store_value(region, value) {
             self.candidates.truncate(before);
@@ -376,6 +379,20 @@ impl<'r> Scanner<'r> {
     fn decoded(
         &mut self,
         region: &Region,
+    /// A text with percent-escapes: what it holds without them, but for the addresses in it, which are
+    /// split as they are written.
+    fn unescaped(&mut self, region: &Region, value: &Value<'_>, judge: &Judge<'_>, text: &[u8]) {
+        let split = judge.escaped_urls(value, &mut self.candidates);
+        let before = self.candidates.len();
+        self.decoded(region, value, judge, Encoding::Url, text);
+        if split {
+            let rule = self.rules.engine(Engine::UrlPassword);
+            let mut told = self.candidates.split_off(before.min(self.candidates.len()));
+            told.retain(|found| found.rules.last().copied() != rule);
+            self.candidates.append(&mut told);
+        }
+    }
+
         value: &Value<'_>,
         judge: &Judge<'_>,
         encoding: Encoding,

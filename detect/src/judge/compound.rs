@@ -61,12 +61,36 @@ impl Judge<'_> {
         self.value(&inner, out);
     }
 
+    /// The passwords of the addresses in a value with percent-escapes: an address is split first and
+    /// undone afterwards, since a mark that was escaped divides nothing. Whether there was one.
+    pub(crate) fn escaped_urls(&self, value: &Value<'_>, out: &mut Vec<Candidate>) -> bool {
+        let bytes = value.bytes.trim_ascii();
+        let offset = value.bytes.len() - value.bytes.trim_ascii_start().len();
+        if memchr::memmem::find(bytes, b"://").is_none() || quiet::is_reference(bytes) {
+            return false;
+        }
+        let before = out.len();
+        self.urls(value, bytes, offset, true, out);
+        out.len() > before
+    }
+
     /// `scheme://user:password@host`.
     pub(super) fn url(
         &self,
         value: &Value<'_>,
         bytes: &[u8],
         offset: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        self.urls(value, bytes, offset, false, out);
+    }
+
+    fn urls(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        escaped: bool,
         out: &mut Vec<Candidate>,
     ) {
         let Some(rule) = self.rules.engine(Engine::UrlPassword) else {
@@ -89,7 +113,10 @@ impl Judge<'_> {
             let Some(colon) = memchr::memchr(b':', &rest[..host]) else {
                 continue;
             };
-            let password = &rest[colon + 1..host];
+            let written = &rest[colon + 1..host];
+            let undone = inline::percent(written).filter(|_| escaped);
+            let undone = undone.map(Zeroizing::new);
+            let password = undone.as_ref().map_or(written, |undone| undone.as_slice());
             let own_rule = sieve::tokens(password, self.rules)
                 .iter()
                 .any(|token| token.start == 0);
@@ -132,6 +159,9 @@ impl Judge<'_> {
         bytes: &[u8],
         offset: usize,
         out: &mut Vec<Candidate>,
+            if undone.is_some() {
+                found.encoding.push(Encoding::Url);
+            }
     ) {
         let Some((space, bearer)) = header_scheme(bytes) else {
             return;

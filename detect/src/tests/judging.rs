@@ -1,0 +1,48 @@
+//! What a value holds, and whose it is, whatever stands around it.
+
+use super::{findings, outline, scan_bytes};
+use crate::content::Format;
+
+/// The secrets that are told, each once, and what is told of them.
+fn told(file: &str, text: &str) -> (Vec<String>, Vec<String>) {
+    let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+    let mut secrets: Vec<String> = findings(&scan)
+        .iter()
+        .filter_map(|found| found.secret.as_ref())
+        .map(|secret| String::from_utf8_lossy(secret.expose()).into_owned())
+        .collect();
+    secrets.sort_unstable();
+    (secrets, outline(&scan))
+}
+
+fn check(file: &str, text: &str, secrets: &[&str]) {
+    let (found, outline) = told(file, text);
+    assert_eq!(found, secrets, "{file}: {text}\n{outline:#?}");
+}
+
+#[test]
+fn escaped_marks_divide_no_address() {
+    for (written, password) in [
+        ("Zk9%2FXm2Qp4vT", "Zk9/Xm2Qp4vT"),
+        ("Zk9%23Xm2Qp4vT", "Zk9#Xm2Qp4vT"),
+        ("Zk9%3FXm2Qp4vT", "Zk9?Xm2Qp4vT"),
+        ("Zk9%40Xm2Qp4vT", "Zk9@Xm2Qp4vT"),
+        ("Zk9%3aXm2Qp4vT%25", "Zk9:Xm2Qp4vT%"),
+    ] {
+        for user in ["app", "app%3Aro"] {
+            let address = format!("postgres://{user}:{written}@db:5432/x");
+            for (file, text) in [
+                (".env", format!("DATABASE_URL={address}\n")),
+                (
+                    ".env",
+                    format!("DATABASE_URL=\"{address}?sslmode=require\"\n"),
+                ),
+                ("a.json", format!("{{\"url\": \"{address}\"}}\n")),
+                ("a.py", format!("url = '{address}'\n")),
+                ("a.log", format!("connecting to {address} failed\n")),
+            ] {
+                check(file, &text, &[password]);
+            }
+        }
+    }
+}
