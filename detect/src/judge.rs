@@ -165,6 +165,8 @@ impl Judge<'_> {
         }
         if bytes.contains(&b';') && bytes.contains(&b'=') && !bytes.contains(&b'\n') {
             self.connection(value, bytes, offset, out);
+        } else if bytes.contains(&b'=') && bytes.contains(&b' ') && bytes.len() <= LONGEST_NAMED {
+            self.settings(value, bytes, offset, out);
         }
         if !whole && self.by_name && bytes.len() <= LONGEST_NAMED && !bytes.contains(&b'\n') {
             self.named(value, bytes, offset, !tokens.is_empty(), out);

@@ -362,23 +362,19 @@ impl<'r> Scanner<'r> {
             if encoding != Encoding::Url {
                 return self.decoded(region, value, judge, encoding, &decoded);
             }
+            if decoded.as_slice() != bytes {
+                return self.unescaped(region, value, judge, &decoded);
+            }
         }
         let before = self.candidates.len();
         judge.value(value, &mut self.candidates);
         if let Some(text) = der::wrapped(bytes) {
-            if decoded.as_slice() != bytes {
-                return self.unescaped(region, value, judge, &decoded);
-            }
             self.unarmoured(value, before, text);
         } else if self.store_value(region, value) {
             self.candidates.truncate(before);
         }
     }
 
-    /// A text that an encoding held.
-    fn decoded(
-        &mut self,
-        region: &Region,
     /// A text with percent-escapes: what it holds without them, but for the addresses in it, which are
     /// split as they are written.
     fn unescaped(&mut self, region: &Region, value: &Value<'_>, judge: &Judge<'_>, text: &[u8]) {
@@ -393,6 +389,10 @@ impl<'r> Scanner<'r> {
         }
     }
 
+    /// A text that an encoding held.
+    fn decoded(
+        &mut self,
+        region: &Region,
         value: &Value<'_>,
         judge: &Judge<'_>,
         encoding: Encoding,

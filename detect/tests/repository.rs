@@ -717,7 +717,7 @@ fn refs_or_a_configuration_that_were_not_seen_may_name_a_remote() {
         loop {
             match tracer.step() {
                 Step::Ask(_) => {
-                    tracer.give(config.map(|text| Box::new(text.to_vec()) as Box<dyn Source>))
+                    tracer.give(config.map(|text| Box::new(text.to_vec()) as Box<dyn Source>));
                 }
                 Step::Done => break tracer.finish().traces[0][0].clone(),
                 Step::More | Step::Scan { .. } => {}

@@ -148,6 +148,9 @@ impl Judge<'_> {
             found.rules = vec![rule];
             found.kind = Some(Kind::Password);
             found.doubt = doubt;
+            if undone.is_some() {
+                found.encoding.push(Encoding::Url);
+            }
             out.push(found);
         }
     }
@@ -159,9 +162,6 @@ impl Judge<'_> {
         bytes: &[u8],
         offset: usize,
         out: &mut Vec<Candidate>,
-            if undone.is_some() {
-                found.encoding.push(Encoding::Url);
-            }
     ) {
         let Some((space, bearer)) = header_scheme(bytes) else {
             return;
@@ -203,6 +203,22 @@ impl Judge<'_> {
                 found.encoding.push(Encoding::Base64);
                 out.push(found);
             }
+        }
+    }
+
+    /// `host=… user=… password=…`: its pairs, each by its own name.
+    pub(super) fn settings(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        for (name, range) in spaced(bytes).into_iter().flatten() {
+            let dot: &[u8] = if value.path.is_empty() { b"" } else { b"." };
+            let path = [value.path, dot, name].concat();
+            let from = offset + range.start;
+            self.part(value, &path, &bytes[range], from, chosen::SPOKEN, out);
         }
     }
 
@@ -255,6 +271,36 @@ impl Judge<'_> {
         for found in &mut out[first..] {
             found.hints.near.extend(&spoken);
         }
+    }
+}
+
+/// The pairs of `host=h user=u password='p w'`, as libpq takes them: each name and the range of its value.
+/// Nothing if any piece is no pair, as in prose.
+fn spaced(bytes: &[u8]) -> Option<Vec<(&[u8], std::ops::Range<usize>)>> {
+    let mut pairs = Vec::new();
+    let mut at = 0;
+    loop {
+        at += bytes[at..].iter().take_while(|b| **b == b' ').count();
+        if at == bytes.len() {
+            return (pairs.len() > 1).then_some(pairs);
+        }
+        let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        let length = bytes[at..].iter().take(33).take_while(part).count();
+        let name = &bytes[at..at + length];
+        if !(1..=32).contains(&length) || bytes.get(at + length) != Some(&b'=') || pairs.len() > 64
+        {
+            return None;
+        }
+        at += length + 1;
+        let rest = &bytes[at..];
+        let quote = usize::from(rest.starts_with(b"'"));
+        let end = match memchr::memchr(if quote > 0 { b'\'' } else { b' ' }, &rest[quote..]) {
+            Some(end) => end,
+            None if quote > 0 => return None,
+            None => rest.len(),
+        };
+        pairs.push((name, at + quote..at + quote + end));
+        at = bytes.len().min(at + quote + end + quote);
     }
 }
 

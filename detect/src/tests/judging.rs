@@ -46,3 +46,35 @@ fn escaped_marks_divide_no_address() {
         }
     }
 }
+
+#[test]
+fn settings_between_blanks_are_read_by_their_names() {
+    let settings = "host=db user=app password=v7Rtk29Lm4 dbname=x";
+    for (file, text) in [
+        (
+            "postgresql.auto.conf",
+            format!("primary_conninfo = '{settings} sslmode=prefer'\n"),
+        ),
+        ("a.toml", format!("dsn = \"{settings}\"\n")),
+        ("a.json", format!("{{\"dsn\": \"{settings}\"}}\n")),
+        ("a.yaml", format!("dsn: \"{settings}\"\n")),
+        (".env", format!("DSN=\"{settings}\"\n")),
+        ("a.conf", format!("dsn = \"{settings}\"\n")),
+        ("main.go", format!("\tdsn := \"{settings}\"\n")),
+        ("a.py", format!("c = psycopg2.connect(\"{settings}\")\n")),
+        (
+            "b.py",
+            "c = psycopg2.connect(\"host=db password='v7Rtk29Lm4' user=app\")\n".to_owned(),
+        ),
+    ] {
+        check(file, &text, &["v7Rtk29Lm4"]);
+    }
+    for text in [
+        "usage = \"set user=NAME password=PASSWORD and go\"\n",
+        "dsn = \"host=%s user=%s password=%s\"\n",
+        "dsn = \"host=db user=app password=${DB_PASSWORD}\"\n",
+        "note = \"a=b and c=d\"\n",
+    ] {
+        check("a.py", text, &[]);
+    }
+}
