@@ -168,6 +168,7 @@ impl Judge<'_> {
         } else if bytes.contains(&b'=') && bytes.contains(&b' ') && bytes.len() <= LONGEST_NAMED {
             self.settings(value, bytes, offset, out);
         }
+        self.behind_id(value, bytes, offset, &tokens, out);
         if !whole && self.by_name && bytes.len() <= LONGEST_NAMED && !bytes.contains(&b'\n') {
             self.named(value, bytes, offset, !tokens.is_empty(), out);
         }

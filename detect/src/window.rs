@@ -187,6 +187,10 @@ impl<'r> Scanner<'r> {
             region.scope,
             &mut fields,
         );
+        // An id names no field: the line is read for both halves.
+        fields
+            .fields
+            .retain(|field| !is_behind_id(text, field, self.rules));
         around_hits(text, region, &lines, &hits, &mut fields, self.rules);
         let mut fields = std::mem::take(&mut fields.fields);
         self.work += text.len() as u64;
@@ -602,6 +606,26 @@ fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
     [path, b".", name].concat()
 }
 
+/// Whether a field's name is an id with a beginning of its own and a blank, `id secret`.
+fn is_behind_id(text: &[u8], field: &Field, rules: &RuleSet) -> bool {
+    let begins = field
+        .path
+        .first_chunk()
+        .is_some_and(|&word| rules.anchors().may_begin(u32::from_le_bytes(word)));
+    if !begins || field.path.len() < limits::SHORTEST_SECRET {
+        return false;
+    }
+    let before = &text[..field.raw.start.min(text.len())];
+    let name = before.trim_ascii_end();
+    name.len() < before.len() && name.ends_with(&field.path) && is_id(&field.path, rules)
+}
+
+/// Whether all of `text` is an id with a beginning of its own.
+fn is_id(text: &[u8], rules: &RuleSet) -> bool {
+    let mut tokens = sieve::tokens(text, rules).into_iter();
+    tokens.any(|token| token.half == Half::Id && token.start == 0 && token.end == text.len())
+}
+
 /// Reads, line by line, what no parser has made a field of.
 fn around_hits(
     text: &[u8],
@@ -641,7 +665,9 @@ fn around_hits(
             true if word => NEXT,
             _ => 0,
         };
-        wanted.push((line.saturating_sub(near), line + near));
+        let alone = matches!(hit, Hit::Token(id) if is_id && is_alone(text, &range, id));
+        let below = near.max(usize::from(alone));
+        wanted.push((line.saturating_sub(near), line + below));
     }
     if wanted.is_empty() {
         return;
@@ -652,6 +678,7 @@ fn around_hits(
         hits,
         rules,
         fields,
+        after_id: false,
     };
     let root = region.scope;
     let parsed = reader.fields.fields.len();
@@ -728,6 +755,14 @@ struct LineReader<'a, 'f, 's> {
     hits: &'a [Hit],
     rules: &'a RuleSet,
     fields: &'f mut Fields<'s>,
+    /// Whether the line before is an id and nothing else.
+    after_id: bool,
+}
+
+/// Whether a line holds nothing but an id.
+fn is_alone(text: &[u8], line: &std::ops::Range<usize>, id: &sieve::Token) -> bool {
+    let piece = syntax::text::alone(text, line.clone());
+    piece.is_some_and(|piece| piece == (id.start..id.end))
 }
 
 impl LineReader<'_, '_, '_> {
@@ -739,9 +774,20 @@ impl LineReader<'_, '_, '_> {
             .take(4096)
             .collect();
         if range.len() <= LONG_LINE {
+            // `id` and `secret` on lines of their own.
+            if std::mem::take(&mut self.after_id)
+                && let Some(piece) = syntax::text::alone(self.text, range.clone())
+            {
+                let scope = blocks.scope();
+                self.fields.add(b"", piece, scope, true);
+            }
+            self.after_id = here.iter().any(|hit| {
+                matches!(hit, Hit::Token(id) if id.half == Half::Id && is_alone(self.text, &range, id))
+            });
             self.stretch(range, &here, blocks);
             return;
         }
+        self.after_id = false;
         let mut done = range.start;
         for hit in &here {
             let start = hit.at().saturating_sub(256).max(done);

@@ -8,8 +8,8 @@ use akwatch_proto::place::Encoding;
 use zeroize::Zeroizing;
 
 use super::{Candidate, Judge, Part, Value, chosen, quiet};
-use crate::rule::Engine;
-use crate::sieve;
+use crate::rule::{Engine, Half};
+use crate::sieve::{self, Token};
 use crate::unwrap::inline;
 
 impl Judge<'_> {
@@ -219,6 +219,31 @@ impl Judge<'_> {
             let path = [value.path, dot, name].concat();
             let from = offset + range.start;
             self.part(value, &path, &bytes[range], from, chosen::SPOKEN, out);
+        }
+    }
+
+    /// `id:secret`, `id secret` in one value: what stands behind an id with a beginning of its own.
+    pub(super) fn behind_id(
+        &self,
+        value: &Value<'_>,
+        bytes: &[u8],
+        offset: usize,
+        tokens: &[Token],
+        out: &mut Vec<Candidate>,
+    ) {
+        let id = tokens
+            .iter()
+            .find(|token| token.start == 0 && token.half == Half::Id);
+        let Some(id) = id.filter(|id| id.end < bytes.len()) else {
+            return;
+        };
+        let between = |b: &&u8| matches!(b, b':' | b',' | b';' | b'|' | b'/' | b' ' | b'\t');
+        let marks = bytes[id.end..].iter().take(8).take_while(between).count();
+        let start = id.end + marks;
+        let piece = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(b);
+        let rest = &bytes[start..];
+        if marks > 0 && rest.len() >= limits::SHORTEST_SECRET && rest.iter().all(piece) {
+            self.part(value, b"", rest, offset + start, out);
         }
     }
 

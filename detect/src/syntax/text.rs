@@ -679,6 +679,26 @@ pub(crate) fn spaced_pairs(
     }
 }
 
+/// The one piece that a line holds, without the mark of a list and quotes.
+pub(crate) fn alone(text: &[u8], line: Range<usize>) -> Option<Range<usize>> {
+    let whole = text.get(line.clone()).filter(|line| line.len() <= 512)?;
+    let mut piece = whole.trim_ascii();
+    if let [b'-' | b'*', b' ', rest @ ..] = piece {
+        piece = rest.trim_ascii_start();
+    }
+    if let [b'"' | b'\'', ..] = piece {
+        piece = &piece[1..];
+        piece = piece.strip_suffix(b",").unwrap_or(piece);
+        piece = piece.strip_suffix(b"\"").or(piece.strip_suffix(b"'"))?;
+    }
+    let inside = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(b);
+    if !(limits::SHORTEST_SECRET..=256).contains(&piece.len()) || !piece.iter().all(inside) {
+        return None;
+    }
+    let start = line.start + memchr::memmem::find(whole, piece)?;
+    Some(start..start + piece.len())
+}
+
 /// The pieces of a line that could be a half of a key: what is left when the rest is cut away.
 pub(crate) fn pieces(text: &[u8], range: Range<usize>, with_slash: bool) -> Vec<Range<usize>> {
     let inside = |byte: u8| {

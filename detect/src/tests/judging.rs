@@ -1,6 +1,6 @@
 //! What a value holds, and whose it is, whatever stands around it.
 
-use super::{findings, outline, scan_bytes};
+use super::{findings, outline, sample, scan_bytes};
 use crate::content::Format;
 
 /// The secrets that are told, each once, and what is told of them.
@@ -76,5 +76,53 @@ fn settings_between_blanks_are_read_by_their_names() {
         "note = \"a=b and c=d\"\n",
     ] {
         check("a.py", text, &[]);
+    }
+}
+
+#[test]
+fn an_id_and_a_secret_alone_are_a_pair() {
+    for rule in ["aws.access-key", "tencent.access-key", "alibaba.access-key"] {
+        for seed in 0..5 {
+            let made = sample(rule, 40 + seed);
+            let (id, secret) = (&made.id, &made.secret);
+            for (file, text) in [
+                ("a.txt", format!("{id} {secret}\n")),
+                ("a.txt", format!("  {id}\t{secret}\n")),
+                ("a.conf", format!("{id} {secret}\n")),
+                ("a.log", format!("{id} {secret}\n")),
+                ("a.txt", format!("{id}\n{secret}\n")),
+                ("a.txt", format!("the key\n\n{id}\n{secret}\nbye\n")),
+                ("a.txt", format!("- {id}\n- {secret}\n")),
+                ("a.txt", format!("\"{id}\",\n\"{secret}\"\n")),
+                ("keys", format!("{id}\n{secret}\n")),
+                ("a.conf", format!("{id}\n{secret}\n")),
+                ("a.json", format!("[\"{id}:{secret}\"]\n")),
+                ("a.yml", format!("- {id}\n- {secret}\n")),
+                ("a.yml", format!("keys: {id} {secret}\n")),
+            ] {
+                let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+                let pairs = findings(&scan).into_iter().filter(|found| {
+                    found.id.as_ref().is_some_and(|known| known.as_str() == id)
+                        && found
+                            .secret
+                            .as_ref()
+                            .is_some_and(|s| s.expose() == secret.as_bytes())
+                });
+                assert_eq!(pairs.count(), 1, "{file} {rule} {:#?}", outline(&scan));
+                assert_eq!(scan.matches.len(), 1, "{file} {rule} {:#?}", outline(&scan));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_word_below_an_id_is_no_secret() {
+    let made = sample("aws.access-key", 4);
+    for below in [
+        "the-next-paragraph-begins",
+        "0123456789abcdef0123456789abcdef01234567",
+    ] {
+        let text = format!("{}\n{below}\n", made.id);
+        check("a.txt", &text, &[]);
     }
 }
