@@ -243,7 +243,7 @@ impl Judge<'_> {
         let piece = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(b);
         let rest = &bytes[start..];
         if marks > 0 && rest.len() >= limits::SHORTEST_SECRET && rest.iter().all(piece) {
-            self.part(value, b"", rest, offset + start, out);
+            self.part(value, b"", rest, offset + start, 0, out);
         }
     }
 

@@ -178,3 +178,30 @@ fn a_file_is_read_once_within_any_budget() {
         assert_eq!(scan(name, &bytes, budget).unread, [], "{name}");
     }
 }
+
+/// What is left out of a PDF is said: an object that is too deep or too large takes its stream along.
+#[test]
+fn objects_that_are_not_read_are_said() {
+    let stream = |dictionary: String| flate(&dictionary, b"nothing to see");
+    let arrays = |depth: usize| format!("/A{}{}", "[".repeat(depth), "]".repeat(depth));
+    let numbers = |count: usize| format!("/A[{}]", "1 ".repeat(count));
+    let blanks = |count: usize| [" ".repeat(count).as_bytes(), &stream(String::new())].concat();
+    let packed = |object: String| {
+        let inner = format!("7 0 {object}");
+        flate("/Type/ObjStm/N 1/First 4", inner.as_bytes())
+    };
+    for (object, limited) in [
+        (stream(arrays(8)), false),
+        (stream(arrays(40)), true),
+        (stream(numbers(50_000)), false),
+        (stream(numbers(300_000)), true),
+        (blanks(100_000), false),
+        (blanks(600_000), true),
+        (packed(format!("<<{}>>", arrays(8))), false),
+        (packed(format!("<<{}>>", arrays(40))), true),
+        (packed(format!("<<{}>>", numbers(300_000))), true),
+    ] {
+        let scan = scan("a.pdf", &pdf(&[object]), 256 << 20);
+        assert_eq!(has(&scan, UnreadWhy::Limit), limited, "{:?}", scan.unread);
+    }
+}

@@ -106,7 +106,7 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     if document.view.unreadable {
         scanner.skipped(&region.member, UnreadWhy::Unreadable);
     }
-    if document.limited || stream::within(scanner).is_err() {
+    if document.limited || document.view.limited || stream::within(scanner).is_err() {
         scanner.skipped(&region.member, UnreadWhy::Limit);
     }
 }
@@ -282,16 +282,17 @@ impl<'a> Document<'a, '_> {
         let mut next = || numbers.next().ok().flatten()?.count();
         while let (Some(number), Some(offset)) = (next(), next()) {
             let start = first.saturating_add(offset as usize);
-            let mut lexer = Lexer::new(text.get(start..).unwrap_or_default(), false);
+            let rest = one_object(&text, start);
+            let mut lexer = Lexer::new(rest, false);
             let object = lexer.next();
             // One that does not end was looked at to the end.
-            let rest = text.len().saturating_sub(start);
-            let cost = object.as_ref().map_or(rest, |_| lexer.at);
-            scanner.fuel.burn(cost as u64);
+            let looked_at = object.as_ref().map_or(rest.len(), |_| 0);
+            scanner.fuel.burn(lexer.cost() + looked_at as u64);
             if stream::within(scanner).is_err() {
                 return;
             }
             let Ok(Some(object)) = object else {
+                self.limited |= lexer.deep || rest.len() == LARGEST_OBJECT;
                 continue;
             };
             if held && self.objects.len() < MOST_OBJECTS {
@@ -314,9 +315,9 @@ impl<'a> Document<'a, '_> {
             object = match *self.objects.get(&number)? {
                 Place::File(at) => self.view.object(scanner, at)?.0,
                 Place::Packed(start) => {
-                    let mut lexer = Lexer::new(self.packed.get(start..)?, false);
+                    let mut lexer = Lexer::new(one_object(&self.packed, start), false);
                     let object = lexer.next().ok().flatten()?;
-                    scanner.fuel.burn(lexer.at as u64);
+                    scanner.fuel.burn(lexer.cost());
                     object
                 }
             };
@@ -486,12 +487,9 @@ impl<'a> Document<'a, '_> {
         shown: &mut Showing,
         input: &mut dyn Read,
     ) {
-        let mut contents = Contents::new(input);
+        let mut contents = Contents::new(input, scanner.fuel.clone());
         loop {
-            let before = contents.read;
-            let operator = contents.next();
-            scanner.fuel.burn(contents.read - before);
-            let operator = match operator {
+            let operator = match contents.next() {
                 Ok(Some(operator)) => operator,
                 Ok(None) => break,
                 Err(why) => {
@@ -668,6 +666,12 @@ impl Lines {
         self.region.offset += self.text.len() as u64;
         self.text = Zeroizing::default();
     }
+}
+
+/// The bytes at `start` that one object may have.
+fn one_object(text: &[u8], start: usize) -> &[u8] {
+    let rest = text.get(start..).unwrap_or_default();
+    &rest[..rest.len().min(LARGEST_OBJECT)]
 }
 
 /// Whether a trailer says that the file is encrypted.

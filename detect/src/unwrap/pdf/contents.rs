@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::STRETCH;
 use super::object::{Incomplete, Lexer, Object, is_blank};
 use crate::scan::UnreadWhy;
+use crate::unwrap::fuel::Fuel;
 
 /// Operands of one operator, which together are no longer than what is looked at. Stops: contents of
 /// nothing but numbers, and of arrays that are each as long.
@@ -19,22 +20,21 @@ pub(super) struct Contents<'i> {
     at: usize,
     filled: usize,
     ended: bool,
-    /// Bytes that have come.
-    pub(super) read: u64,
+    fuel: Fuel,
     pub(super) operands: Vec<Object>,
     /// Bytes that the operands were written with.
     written: usize,
 }
 
 impl<'i> Contents<'i> {
-    pub(super) fn new(input: &'i mut dyn Read) -> Contents<'i> {
+    pub(super) fn new(input: &'i mut dyn Read, fuel: Fuel) -> Contents<'i> {
         Contents {
             input,
             held: Zeroizing::new(vec![0; STRETCH]),
             at: 0,
             filled: 0,
             ended: false,
-            read: 0,
+            fuel,
             operands: Vec::new(),
             written: 0,
         }
@@ -46,7 +46,10 @@ impl<'i> Contents<'i> {
         self.written = 0;
         loop {
             let mut lexer = Lexer::new(&self.held[self.at..self.filled], !self.ended);
-            match lexer.next() {
+            let object = lexer.next();
+            // The bytes themselves were charged when they came.
+            self.fuel.burn(lexer.cost() - lexer.at as u64);
+            match object {
                 Ok(Some(Object::Word(word))) => {
                     self.at += lexer.at;
                     if word == b"ID" {
@@ -75,6 +78,8 @@ impl<'i> Contents<'i> {
             // One operand of this size is none that shows text.
             return Err(UnreadWhy::Limit);
         }
+        // Contents without an operator end here, and nowhere else.
+        self.fuel.check().map_err(|_| UnreadWhy::Limit)?;
         self.held.copy_within(self.at..self.filled, 0);
         self.filled -= self.at;
         self.at = 0;
@@ -86,7 +91,7 @@ impl<'i> Contents<'i> {
             match count {
                 Ok(count) => {
                     self.filled += count;
-                    self.read += count as u64;
+                    self.fuel.burn(count as u64);
                     self.ended = count == 0;
                 }
                 // It comes again when what came before it was read.

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use super::object::{Incomplete, Lexer, Object, is_blank, parsed};
+use super::object::{Lexer, Object, is_blank, parsed};
 use super::{LARGEST_OBJECT, LONGEST_MARK, NEAR, STRETCH};
 use crate::unwrap::bytes::Bytes;
 use crate::unwrap::charset;
@@ -22,6 +22,8 @@ pub(super) struct View<'a> {
     pub(super) chunk: usize,
     /// Whether some of it could not be had.
     pub(super) unreadable: bool,
+    /// Whether an object was left out for its size or its depth.
+    pub(super) limited: bool,
 }
 
 impl<'a> View<'a> {
@@ -33,6 +35,7 @@ impl<'a> View<'a> {
             length: bytes.len(),
             chunk: STRETCH,
             unreadable: false,
+            limited: false,
         }
     }
 
@@ -69,17 +72,22 @@ impl<'a> View<'a> {
         let mut want = NEAR.min(self.chunk);
         loop {
             let (text, whole) = self.at(at, want);
+            let cut = !whole || text.len() > LARGEST_OBJECT;
             let text = &text[..text.len().min(LARGEST_OBJECT)];
-            let more = !whole && text.len() < LARGEST_OBJECT;
+            let more = cut && text.len() < LARGEST_OBJECT;
             let mut lexer = Lexer::new(text, more);
             let object = lexer.next();
             // What has to be read again costs again.
-            let cost = object.as_ref().map_or(text.len(), |_| lexer.at);
-            scanner.fuel.burn(cost as u64);
+            let (length, used, deep) = (text.len(), lexer.at, lexer.deep);
+            let looked_at = object.as_ref().map_or(length, |_| 0);
+            scanner.fuel.burn(lexer.cost() + looked_at as u64);
             match object {
-                Ok(object) => return object.map(|object| (object, lexer.at)),
-                Err(Incomplete) if more => want = text.len().saturating_mul(4).min(LARGEST_OBJECT),
-                Err(Incomplete) => return None,
+                Ok(Some(object)) => return Some((object, used)),
+                _ if more && !deep => want = length.saturating_mul(4).min(LARGEST_OBJECT),
+                _ => {
+                    self.limited |= deep || cut;
+                    return None;
+                }
             }
         }
     }

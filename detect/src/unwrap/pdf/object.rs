@@ -91,7 +91,14 @@ pub(super) struct Lexer<'a> {
     pub(super) at: usize,
     /// Whether more follows `text`, so that what touches its end has not come whole.
     more: bool,
+    /// Whether something was too deep.
+    pub(super) deep: bool,
+    /// Objects that were made, numbers aside.
+    made: usize,
 }
+
+/// Bytes that making an object costs as much as reading.
+const MADE: usize = 8;
 
 /// What has not come whole, or is too deep.
 #[derive(Debug, PartialEq)]
@@ -99,7 +106,18 @@ pub(super) struct Incomplete;
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a [u8], more: bool) -> Lexer<'a> {
-        Lexer { text, at: 0, more }
+        Lexer {
+            text,
+            at: 0,
+            more,
+            deep: false,
+            made: 0,
+        }
+    }
+
+    /// What was read, and made of it, cost.
+    pub(super) fn cost(&self) -> u64 {
+        (self.at + self.made * MADE) as u64
     }
 
     /// The next object; none at the end.
@@ -122,7 +140,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn object(&mut self, depth: u32) -> Result<Option<Object>, Incomplete> {
-        let depth = depth.checked_sub(1).ok_or(Incomplete)?;
+        let Some(depth) = depth.checked_sub(1) else {
+            self.deep = true;
+            return Err(Incomplete);
+        };
         let Some(byte) = self.peek() else {
             return Ok(None);
         };
@@ -154,6 +175,7 @@ impl<'a> Lexer<'a> {
             }
             _ => Object::Word(self.regular()?.to_vec()),
         };
+        self.made += usize::from(!matches!(object, Object::Number(_)));
         Ok(Some(object))
     }
 
