@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Ask, ObjectId, WORK};
 use crate::content::Source;
+use crate::unwrap::bytes::read_up_to;
 use crate::unwrap::fuel::Fuel;
 use crate::unwrap::git::{self, Base, Entry, Kind, Object};
 use crate::unwrap::inflate::Inflater;
@@ -167,10 +168,9 @@ impl Objects {
         if size > LARGEST_OBJECT {
             return Some(Loose::Large(kind));
         }
-        let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(size).ok()?));
-        content.extend_from_slice(&head[used..]);
+        let mut content = Zeroizing::new(head[used..].to_vec());
         let rest = (size + 1).saturating_sub(content.len() as u64);
-        input.take(rest).read_to_end(&mut content).ok()?;
+        read_up_to(&mut input, rest, &mut content).ok()?;
         self.fuel.burn(content.len() as u64);
         (content.len() as u64 == size).then_some(Loose::Object(Object { kind, content }))
     }
@@ -266,12 +266,9 @@ impl Objects {
         let source = self.packs[pack].pack.source()?;
         let at = entry.data;
         let size = usize::try_from(entry.size).map_err(|_| Stop::Limit)?;
-        let mut content = Zeroizing::new(Vec::with_capacity(size));
-        let read = self
-            .inflater
-            .of(At { source, at })
-            .take(entry.size + 1)
-            .read_to_end(&mut content);
+        let mut content = Zeroizing::default();
+        let mut input = self.inflater.of(At { source, at });
+        let read = read_up_to(&mut input, entry.size + 1, &mut content);
         self.fuel.burn(content.len() as u64 + OBJECT_COST);
         if self.fuel.is_spent() {
             return Err(Stop::Limit);

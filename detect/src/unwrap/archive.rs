@@ -278,10 +278,9 @@ fn shared_strings(
     scanner: &mut Scanner<'_>,
     region: &Region,
     shared: &mut office::Shared,
-    file: &mut zip::read::ZipFile<'_, impl Read>,
+    file: &mut dyn Read,
 ) {
-    let size = file.size();
-    let read = shared.read(scanner.fuel.meter(file), size);
+    let read = shared.read(scanner.fuel.meter(file));
     shared.cut |= scanner.fuel.is_spent();
     if read.is_err() {
         scanner.skipped(&region.member, UnreadWhy::Damaged);

@@ -23,6 +23,45 @@ const LARGEST_HELD: usize = 16 << 20;
 const STRETCH: usize = 8 << 10;
 const FIRST: usize = 256;
 
+/// Bytes that are set aside for something whose size is only claimed. Stops: eight megabytes for each
+/// object of ten bytes.
+const CLAIMED: usize = 64 << 10;
+
+/// Reads up to `most` bytes behind what is `held`. Memory is taken as they come, and what was held is
+/// wiped wherever it was.
+pub(crate) fn read_up_to(
+    input: &mut dyn Read,
+    most: u64,
+    held: &mut Zeroizing<Vec<u8>>,
+) -> std::io::Result<()> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let end = held.len().saturating_add(most);
+    while held.len() < end {
+        let more = end - held.len();
+        if held.len() == held.capacity() {
+            make_room(held, more.min(CLAIMED.max(held.len())));
+        }
+        let room = more.min(held.capacity() - held.len());
+        let before = held.len();
+        input.take(room as u64).read_to_end(held)?;
+        if held.len() - before < room {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Makes room for `more` bytes behind what is `held`, which is wiped where it was.
+pub(crate) fn make_room(held: &mut Zeroizing<Vec<u8>>, more: usize) {
+    if held.capacity() - held.len() >= more {
+        return;
+    }
+    let size = held.len().saturating_add(more);
+    let mut larger = Zeroizing::new(Vec::with_capacity(size.max(held.capacity())));
+    larger.extend_from_slice(held);
+    *held = larger;
+}
+
 /// Bytes with random access. Each read of them is charged, for they may be read again and again.
 pub(crate) struct Bytes<'a> {
     place: Place<'a>,
@@ -196,5 +235,24 @@ impl Read for Fueled<'_> {
 impl Seek for Fueled<'_> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.input.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_taken_as_bytes_come() {
+        for (there, claimed) in [(0, 8 << 20), (10, 8 << 20), (500_000, 8 << 20), (300, 200)] {
+            let input = vec![7; there];
+            let mut held = Zeroizing::new(vec![1, 2, 3]);
+            read_up_to(&mut input.as_slice(), claimed, &mut held).unwrap();
+            let expected = there.min(usize::try_from(claimed).unwrap());
+            assert_eq!(held.len(), 3 + expected);
+            assert!(held.starts_with(&[1, 2, 3]) && held[3..].iter().all(|&b| b == 7));
+            let most = (2 * held.len()).max(CLAIMED) + CLAIMED;
+            assert!(held.capacity() <= most, "{} for {there}", held.capacity());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! names. Of a delta only what it brings is read, with the lines around it: what it copies is read
 //! where it comes from. Nothing is followed out of the pack: no alternates, no base in another pack.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::ops::Range;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, read_up_to};
 use super::container::Container;
 use super::inflate::Inflater;
 use super::stream;
@@ -104,6 +104,7 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         order: VecDeque::new(),
         held: 0,
         ids: HashMap::new(),
+        lost: HashSet::new(),
         inflater: Inflater::new(scanner.fuel.clone()),
     };
     let mut at = header.len() as u64;
@@ -205,6 +206,8 @@ struct Pack<'a> {
     held: usize,
     /// Where the files that were read lie: a delta may name its base by id.
     ids: HashMap<[u8; 20], u64>,
+    /// Objects that could not be made: nothing that builds on them can.
+    lost: HashSet<u64>,
     inflater: Inflater,
 }
 
@@ -291,15 +294,23 @@ impl Pack<'_> {
     ) -> Option<(Zeroizing<Vec<u8>>, u64)> {
         let mut input = self.inflater.of(self.bytes.from(entry.data));
         let size = usize::try_from(entry.size).ok()?;
-        let mut content = Zeroizing::new(Vec::with_capacity(size));
-        let read = (&mut input).take(entry.size + 1).read_to_end(&mut content);
+        let mut content = Zeroizing::default();
+        let read = read_up_to(&mut input, entry.size + 1, &mut content);
         made(scanner, content.len());
         (read.is_ok() && content.len() == size).then_some((content, entry.data + input.total_in()))
     }
 
     /// The object at an offset, from what is kept or made again. Nothing when its chain has no
-    /// beginning here, or takes more work than there is.
+    /// beginning here, or takes more work than there is; that is learnt once.
     fn object(&mut self, scanner: &mut Scanner<'_>, at: u64) -> Option<Rc<Object>> {
+        let object = self.make(scanner, at);
+        if object.is_none() && self.lost.len() < MOST_IDS {
+            self.lost.insert(at);
+        }
+        object
+    }
+
+    fn make(&mut self, scanner: &mut Scanner<'_>, at: u64) -> Option<Rc<Object>> {
         // Deltas are undone when their turn comes: a chain of them is not held.
         let mut deltas = Vec::new();
         let mut at = at;
@@ -307,7 +318,7 @@ impl Pack<'_> {
             if let Some(kept) = self.kept.get(&at) {
                 break Rc::clone(kept);
             }
-            if deltas.len() > LONGEST_CHAIN {
+            if deltas.len() > LONGEST_CHAIN || self.lost.contains(&at) || scanner.fuel.is_spent() {
                 return None;
             }
             let entry = self
@@ -368,6 +379,9 @@ pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<(Object
         return None;
     }
     let to = usize::try_from(to).ok()?;
+    if made_by(rest)? != to {
+        return None;
+    }
     let mut content = Zeroizing::new(Vec::with_capacity(to));
     let mut brought = Brought::new();
     while let Some((&operation, after)) = rest.split_first() {
@@ -409,6 +423,31 @@ pub(crate) fn apply(base: &Object, delta: &[u8], largest: u64) -> Option<(Object
     }
     let kind = base.kind;
     (content.len() == to).then_some((Object { kind, content }, brought))
+}
+
+/// How many bytes the operations of a delta make: nothing is made for one that only claims to be large.
+fn made_by(mut rest: &[u8]) -> Option<usize> {
+    let mut made = 0_usize;
+    while let Some((&operation, after)) = rest.split_first() {
+        let (size, used) = match operation & 0x80 {
+            0 => (usize::from(operation), usize::from(operation)),
+            _ => {
+                let offset = (operation & 15).count_ones() as usize;
+                let mut used = offset;
+                let mut size = 0;
+                for bit in 0..3 {
+                    if operation & (16 << bit) != 0 {
+                        size |= usize::from(*after.get(used)?) << (8 * bit);
+                        used += 1;
+                    }
+                }
+                (if size == 0 { 0x10000 } else { size }, used)
+            }
+        };
+        rest = after.get(used..)?;
+        made = made.checked_add(size)?;
+    }
+    Some(made)
 }
 
 /// A little-endian number, seven bits a byte.

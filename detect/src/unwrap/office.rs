@@ -13,6 +13,7 @@ use std::io::{Error, ErrorKind, Read};
 
 use zeroize::Zeroizing;
 
+use super::bytes::make_room;
 use super::charset;
 use super::fuel::Metered;
 use super::sqlite::quote;
@@ -395,14 +396,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Reads what a workbook's table of about `size` bytes holds.
+    /// Reads what a workbook's table holds.
     ///
     /// # Errors
     ///
     /// Those of the input; what came before them is kept.
-    pub(crate) fn read(&mut self, input: Input<'_>, size: u64) -> std::io::Result<()> {
-        let room = usize::try_from(size).unwrap_or(LARGEST_SHARED);
-        self.text.reserve(room.min(LARGEST_SHARED));
+    pub(crate) fn read(&mut self, input: Input<'_>) -> std::io::Result<()> {
         let mut pieces = Pieces::new(input)?;
         let mut strings = Strings::default();
         let mut piece_of_text = Zeroizing::new(Vec::new());
@@ -421,6 +420,10 @@ impl Shared {
                 let room = (start + LONGEST_CELL).min(LARGEST_SHARED) - self.text.len();
                 self.cut |= piece_of_text.len() > room;
                 let kept = piece_of_text.len().min(room);
+                if self.text.capacity() - self.text.len() < kept {
+                    let more = self.text.len().min(LARGEST_SHARED - self.text.len());
+                    make_room(&mut self.text, more.max(STRETCH).max(kept));
+                }
                 self.text.extend_from_slice(&piece_of_text[..kept]);
             }
             piece_of_text.clear();

@@ -13,7 +13,7 @@ mod schema;
 
 use schema::{Columns, MOST_COLUMNS, Schema};
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, read_up_to};
 use super::{charset, stream};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
@@ -485,13 +485,12 @@ impl<'a> Database<'a> {
             at: 0,
         };
         let whole = chain.left.min(LONGEST_ROW);
-        payload.reserve(usize::try_from(whole).unwrap_or_default());
         let mut rest = Overflow {
             database: self,
             chain,
         };
         // One that ends early or leads nowhere keeps what is there.
-        let sound = (&mut rest).take(whole).read_to_end(&mut payload).is_ok();
+        let sound = read_up_to(&mut rest, whole, &mut payload).is_ok();
         let chain = rest.chain;
         self.damaged |= !sound;
         let follows = sound && (chain.left > 0 || chain.at < chain.page.len());
