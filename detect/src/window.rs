@@ -155,6 +155,7 @@ impl<'r> Scanner<'r> {
         if hits.is_empty() && !syntax::always(region.format, text, foreign) {
             return;
         }
+        let binary = is_binary(region.format, text);
         let guessed;
         let region = if matches!(region.format, Format::Guess | Format::Conf) {
             guessed = Region {
@@ -190,8 +191,6 @@ impl<'r> Scanner<'r> {
         let mut fields = std::mem::take(&mut fields.fields);
         self.work += text.len() as u64;
         let near_id = |hit: &Hit| matches!(hit, Hit::Token(token) if token.half == Half::Id);
-        let binary = memchr::memchr(0, text).is_some()
-            && !matches!(region.format, Format::Environ | Format::Argv);
         let judge = self.judge(region, hits.iter().any(near_id), !binary);
         for field in &fields {
             let whole = !(cut && field.raw.end == text.len());
@@ -548,6 +547,23 @@ fn has_sentences(format: Format) -> bool {
         format,
         Format::Environ | Format::Argv | Format::Json | Format::Xml | Format::Csv | Format::Sql
     )
+}
+
+/// Whether a text is none, so that a name in it says nothing of what stands beside it: not one that its
+/// name says is a text, and not for a NUL at its end or for one in a KiB.
+fn is_binary(format: Format, text: &[u8]) -> bool {
+    const FEW: usize = 4;
+    if matches!(format, Format::Environ | Format::Argv) || memchr::memchr(0, text).is_none() {
+        return false;
+    }
+    let end = text.iter().rposition(|&byte| byte != 0);
+    let text = &text[..end.map_or(0, |end| end + 1)];
+    let few = if is_free(format) || format == Format::Guess {
+        0
+    } else {
+        FEW
+    };
+    memchr::memchr_iter(0, text).count() > few.max(text.len() >> 10)
 }
 
 /// Whether a format has no syntax of its own.

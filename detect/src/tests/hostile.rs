@@ -4,7 +4,8 @@
 use std::cell::Cell;
 
 use super::pdf::{flate, pdf, stream, text, zlib};
-use super::unwrapping::{gzip, tar, zip};
+use super::unwrapping::{config, gzip, tar, zip};
+use super::{findings, outline};
 use crate::content::{Format, Part, Position, Source, Unreadable};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
@@ -203,5 +204,61 @@ fn objects_that_are_not_read_are_said() {
     ] {
         let scan = scan("a.pdf", &pdf(&[object]), 256 << 20);
         assert_eq!(has(&scan, UnreadWhy::Limit), limited, "{:?}", scan.unread);
+    }
+}
+
+/// A tar whose first member is of this kind, under a sum that holds.
+fn of_kind(mut bytes: Vec<u8>, kind: u8, more: bool) -> Vec<u8> {
+    bytes[156] = kind;
+    bytes[482] = u8::from(more);
+    bytes[148..156].fill(b' ');
+    let sum: u32 = bytes[..512].iter().map(|&b| u32::from(b)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    bytes
+}
+
+/// What a member is called, and of what kind it is said to be, does not hide what it holds.
+#[test]
+fn members_of_odd_kinds_are_read() {
+    let (text, secret) = config(61);
+    let plain = tar(&[("a.env", text.as_bytes())]);
+    // The rest of a map of holes lies between the header and the content.
+    let mut mapped = of_kind(plain.clone(), b'S', true);
+    mapped.splice(512..512, [0; 512]);
+    let mut twice = of_kind(plain.clone(), b'S', true);
+    twice.splice(512..512, [[0; 504].as_slice(), &[1], &[0; 519]].concat());
+    for (name, bytes) in [
+        ("sparse.tar", of_kind(plain.clone(), b'S', false)),
+        ("mapped.tar", mapped),
+        ("mapped twice.tar", twice),
+        ("unknown.tar", of_kind(plain, b'~', false)),
+        ("directory.zip", zip(&[("a.env/", text.as_bytes())])),
+    ] {
+        let scan = scan(name, &bytes, 1 << 20);
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{name}: {:#?}", outline(&scan));
+        let told = found[0].secret.as_ref().map(|told| told.expose().to_vec());
+        assert_eq!(told.as_deref(), Some(secret.as_bytes()), "{name}");
+        assert_eq!(scan.unread, [], "{name}");
+    }
+}
+
+/// A NUL does not make a text a program.
+#[test]
+fn names_count_in_texts_that_have_a_nul() {
+    let line = "DB_PASSWORD=Yk8#wq2Lm5vT\n";
+    let filler = "# nothing to see in this line\n".repeat(100);
+    let nuls = "\0".repeat(200);
+    for (name, text, expected) in [
+        ("app.env", format!("{line}\0"), 1),
+        ("app.env", format!("{line}{nuls}"), 1),
+        ("app.env", format!("A=1\0\n{line}"), 1),
+        ("a", format!("{line}\0\0\0"), 1),
+        ("a", format!("{filler}{line}{filler}\0\n{filler}"), 1),
+        ("a", format!("\0\x01\0\x02{line}\0\x03\x04{filler}"), 0),
+    ] {
+        let scan = scan(name, &text.clone().into_bytes(), 1 << 20);
+        let found = findings(&scan).len();
+        assert_eq!(found, expected, "{name}: {text:?}: {:#?}", outline(&scan));
     }
 }

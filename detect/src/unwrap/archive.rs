@@ -118,18 +118,44 @@ fn tar_members(
                     pax_path(&text).or(long_name)
                 };
             }
-            b'0' | 0 | b'7' => {
+            // Links, devices, directories and volumes have no content; a global header names none.
+            b'1'..=b'6' | b'V' => long_name = None,
+            b'g' | b'K' => {}
+            // What is not known is a file, as POSIX has it.
+            kind => {
+                if kind == b'S' {
+                    sparse_map(scanner, region, &header, input)?;
+                    body = input.take(size);
+                }
                 let name = long_name.take().unwrap_or_else(|| short_name(&header));
                 let inner = stream::member(scanner, region, &name);
                 stream::read(scanner, &inner, &mut body, None);
             }
-            _ => long_name = None,
         }
         let padding = (512 - size % 512) % 512;
         let left = body.limit();
         stream::skip(scanner, region, input, left.saturating_add(padding))?;
     }
     Err(UnreadWhy::Limit)
+}
+
+/// Passes over the rest of the map of a sparse file, GNU's own kind: its content is what it has, its
+/// holes left out.
+fn sparse_map(
+    scanner: &Scanner<'_>,
+    region: &Region,
+    header: &[u8; 512],
+    input: &mut dyn Read,
+) -> Result<(), UnreadWhy> {
+    let mut more = header[482] != 0;
+    while more {
+        let mut map = [0_u8; 512];
+        input.read_exact(&mut map).map_err(|_| UnreadWhy::Damaged)?;
+        stream::charge(scanner, region, map.len() as u64);
+        stream::within(scanner)?;
+        more = map[504] != 0;
+    }
+    Ok(())
 }
 
 fn short_name(header: &[u8; 512]) -> Vec<u8> {
@@ -184,7 +210,8 @@ pub(crate) fn zip(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>)
             scanner.skipped(&region.member, UnreadWhy::Limit);
             return false;
         }
-        if !entry.is_dir() {
+        // What is called a directory may have content all the same.
+        if !entry.is_dir() || entry.size() > 0 || entry.compressed_size() > 2 {
             member(scanner, region, &mut book, entry, &mut body);
         }
         true
