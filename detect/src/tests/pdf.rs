@@ -339,14 +339,15 @@ fn files_made_to_be_slow_or_large_end_at_their_bounds() {
     let page = "<</Type/Page/Contents 2 0 R/Resources<</Font<</F 3 0 R>>>>>>";
     let fonts = "/F 1 Tf ".repeat(1 << 20);
     let table = "<0000> <FFFF> <0020> endbfrange ".repeat(10_000);
+    let open = |object: &str| format!("%PDF-1.7\n{}", object.repeat(1 << 17)).into_bytes();
     for (bytes, what) in [
         (pdf(&[bomb]), "a bomb"),
         (
             pdf(&[text(page), flate("", &vec![b'1'; 64 << 20])]),
             "one operand",
         ),
-        ("1 0 obj(".repeat(1 << 17).into_bytes(), "strings"),
-        ("1 0 obj[".repeat(1 << 17).into_bytes(), "arrays"),
+        (open("1 0 obj("), "strings"),
+        (open("1 0 obj["), "arrays"),
         (
             pdf(&[
                 text(page),
@@ -363,11 +364,8 @@ fn files_made_to_be_slow_or_large_end_at_their_bounds() {
             start: Position::default(),
             source: &bytes,
         }]);
-        assert!(
-            what.ends_with('s') || why(&scan).contains(&UnreadWhy::Limit),
-            "{what}: {:?}",
-            scan.unread
-        );
+        let said = why(&scan);
+        assert!(said.contains(&UnreadWhy::Limit), "{what}: {said:?}");
         assert!(scan.work < 32 << 20, "{what}: {} bytes of work", scan.work);
     }
     // A tree of pages that leads to itself.
@@ -381,15 +379,99 @@ fn files_made_to_be_slow_or_large_end_at_their_bounds() {
     assert!(scan(&pdf(&looped)).unread.is_empty());
 }
 
+/// What is judged at once ends somewhere: amid an id, amid a secret, between them.
 #[test]
-fn any_damage_to_a_file_ends() {
+fn a_key_is_whole_wherever_a_stretch_of_text_ends() {
+    let made = sample("tencent.access-key", 77);
+    let pair = [
+        format!("secretId: {}", made.id),
+        format!("secretKey: {}", made.secret),
+    ];
+    for pad in (0..280).step_by(8) {
+        let mut lines = vec!["-".repeat(60); 4094];
+        lines.push("-".repeat(pad));
+        lines.extend_from_slice(&pair);
+        lines.extend(vec!["-".repeat(60); 40]);
+        let shown: String = lines.iter().map(|line| format!("({line})'\n")).collect();
+        let shown = format!("BT /F1 9 Tf 12 TL {shown} ET");
+        let strings: String = lines.iter().map(|line| format!("(  {line})")).collect();
+        for (what, bytes) in [
+            ("shown", pages(&[&shown], LATIN, &[])),
+            ("strings", pdf(&[text(&format!("<</K[{strings}]>>"))])),
+            (
+                "between",
+                format!("%PDF-1.7\n{}", lines.join("\n   ")).into_bytes(),
+            ),
+        ] {
+            let scan = scan(&bytes);
+            let found = findings(&scan);
+            assert_eq!(found.len(), 1, "{what} {pad}: {:#?}", outline(&scan));
+            let told = found[0].secret.as_ref().map(|told| told.expose().to_vec());
+            assert_eq!(
+                told.as_deref(),
+                Some(made.secret.as_bytes()),
+                "{what} {pad}"
+            );
+            assert!(found[0].id.is_some(), "{what} {pad}: {:#?}", outline(&scan));
+        }
+    }
+}
+
+/// A font, a form, packed objects, filters upon filters: each of a file's structures once.
+fn rich() -> Vec<u8> {
     let wide =
         "<</Type/Font/Subtype/Type0/Encoding/Identity-H/DescendantFonts[5 0 R]/ToUnicode 6 0 R>>";
+    let packed = "20 0 21 17 <</T(a)/V(bcdef)>><</Font<</F2 4 0 R>>>>";
+    let form = "BT /F2 9 Tf [(x) 3 <00010002>] TJ ET BI /W 1 ID \x01 EI";
     let more = [
         text("<</DW 500/W[1[2 3] 4 5 6]>>"),
         text("<<>>stream\n1 beginbfrange <0001> <0030> <0020> endbfrange\nendstream"),
+        flate("/Type/ObjStm/N 2/First 11", packed.as_bytes()),
+        flate("/Subtype/Form/Resources 21 0 R", form.as_bytes()),
+        stream("", "[/AHx/Fl]", b"789c0300000000 01>"),
+        stream("", "/A85", b"87cURD]j7BEbo80~>"),
     ];
-    let whole = pages(&["BT /F1 9 Tf <00010002> Tj [(x) 3] TJ ET"], wide, &more);
+    pages(&["BT /F1 9 Tf <00010002> Tj [(x) 3] TJ ET"], wide, &more)
+}
+
+/// However little may be unwrapped, and whatever of the file is damaged: it ends, and where it ends for
+/// the budget that is said.
+#[test]
+fn any_budget_ends_a_file_and_is_said() {
+    let whole = rich();
+    let within = |bytes: &[u8], unwrapped: u64| {
+        let limits = Limits {
+            unwrapped,
+            ..Limits::default()
+        };
+        let bytes = bytes.to_vec();
+        Detector::new(RuleSet::builtin(), limits).scan(&[Part {
+            name: b"a.pdf",
+            format: Format::Guess,
+            start: Position::default(),
+            source: &bytes,
+        }])
+    };
+    assert_eq!(why(&within(&whole, 1 << 20)), []);
+    let enough = (0..1 << 13).find(|&budget| within(&whole, budget).unread.is_empty());
+    let enough = enough.unwrap();
+    for budget in 0..enough {
+        let why = why(&within(&whole, budget));
+        assert!(why.contains(&UnreadWhy::Limit), "{budget}: {why:?}");
+    }
+    assert!(enough > 500, "{enough}");
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x15;
+        for budget in [0, 90, enough / 2, enough] {
+            within(&flipped, budget);
+        }
+    }
+}
+
+#[test]
+fn any_damage_to_a_file_ends() {
+    let whole = rich();
     for at in 0..whole.len() {
         let mut flipped = whole.clone();
         flipped[at] ^= 0x15;

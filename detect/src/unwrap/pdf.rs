@@ -622,13 +622,19 @@ impl Showing {
         }
     }
 
+    /// Judges the lines that the page has ended. The one that is open stays with it: what comes next
+    /// goes on from its last sign.
     fn judge(&mut self, scanner: &mut Scanner<'_>) {
-        self.lines.text = std::mem::take(&mut self.page.text);
-        self.lines.flush(scanner);
+        let text = &self.page.text;
+        let ended = memchr::memrchr(b'\n', text).filter(|&at| text.len() - at < STRETCH);
+        let ended = ended.map_or(text.len() - 1, |at| at + 1);
+        self.lines.add(scanner, &text[..ended]);
+        self.page.text = Zeroizing::new(text[ended..].to_vec());
     }
 
     fn end(mut self, scanner: &mut Scanner<'_>) {
-        self.judge(scanner);
+        self.lines.add(scanner, &self.page.text);
+        self.lines.flush(scanner);
         // Some signs of every document stand for no character; most of a page that do are its text.
         if self.page.unknown > self.page.shown / 2 {
             scanner.skipped(&self.lines.region.member, UnreadWhy::Unsupported);
@@ -651,20 +657,31 @@ impl Lines {
     }
 
     fn add(&mut self, scanner: &mut Scanner<'_>, text: &[u8]) {
+        stream::charge(scanner, &self.region, text.len() as u64);
         self.text.extend_from_slice(text);
         if self.text.len() >= STRETCH {
-            self.flush(scanner);
+            let (stop, keep) = stream::cut(&self.text);
+            let cut = self.text[stop - 1] != b'\n';
+            scanner.text(&self.region, &self.text[..stop], cut);
+            self.pass(keep);
         }
     }
 
+    /// Judges what is left.
     fn flush(&mut self, scanner: &mut Scanner<'_>) {
-        stream::plain(scanner, &self.region, &mut self.text.as_slice());
-        let lines = memchr::memchr_iter(b'\n', &self.text).count();
+        scanner.text(&self.region, &self.text, false);
+        self.pass(self.text.len());
+    }
+
+    /// Leaves the first bytes behind.
+    fn pass(&mut self, bytes: usize) {
+        let (passed, rest) = self.text.split_at(bytes);
+        let lines = memchr::memchr_iter(b'\n', passed).count();
         if let LineBase::Counted(before) = &mut self.region.line {
             *before = before.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
         }
-        self.region.offset += self.text.len() as u64;
-        self.text = Zeroizing::default();
+        self.region.offset += bytes as u64;
+        self.text = Zeroizing::new(rest.to_vec());
     }
 }
 

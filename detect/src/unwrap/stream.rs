@@ -247,17 +247,8 @@ fn windows(
             scanner.text(region, &buffer[..filled], false);
             break;
         }
-        // A window ends with a line where it can; the next repeats its last lines.
-        let overlap = OVERLAP.min(buffer.len() / 4);
-        let line_end = memchr::memrchr(b'\n', &buffer[filled - overlap..filled])
-            .map(|at| filled - overlap + at + 1);
-        let stop = line_end.unwrap_or(filled);
-        scanner.text(region, &buffer[..stop], line_end.is_none());
-        let keep = stop - overlap.min(stop);
-        let keep = match memchr::memchr(b'\n', &buffer[keep..stop]) {
-            Some(at) if keep + at + 1 < stop => keep + at + 1,
-            _ => keep,
-        };
+        let (stop, keep) = cut(&buffer[..filled]);
+        scanner.text(region, &buffer[..stop], buffer[stop - 1] != b'\n');
         if let LineBase::Counted(lines) = &mut region.line {
             let passed = memchr::memchr_iter(b'\n', &buffer[..keep]).count();
             *lines = lines.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
@@ -271,6 +262,21 @@ fn windows(
     }
     wipe(&mut buffer[..used]);
     total
+}
+
+/// Where the window that is a text ends and where the next begins, when more follows. A window ends with
+/// a line where it can; the next repeats its last lines.
+pub(crate) fn cut(text: &[u8]) -> (usize, usize) {
+    let filled = text.len();
+    let overlap = OVERLAP.min(filled / 4);
+    let line_end = memchr::memrchr(b'\n', &text[filled - overlap..]);
+    let stop = line_end.map_or(filled, |at| filled - overlap + at + 1);
+    let keep = stop - overlap.min(stop);
+    let keep = match memchr::memchr(b'\n', &text[keep..stop]) {
+        Some(at) if keep + at + 1 < stop => keep + at + 1,
+        _ => keep,
+    };
+    (stop, keep)
 }
 
 /// Overwrites what was read. The buffer is kept and used again, so the writes cannot be left out.
