@@ -126,3 +126,31 @@ fn a_word_below_an_id_is_no_secret() {
         check("a.txt", &text, &[]);
     }
 }
+
+/// What has a beginning of its own is told by it, whole and once, whatever its name.
+#[test]
+fn tokens_with_a_colon_are_whole() {
+    for rule in ["datastax.token", "rancher.token", "fcm.server-key"] {
+        for seed in 0..4 {
+            let token = &sample(rule, seed).secret;
+            for (file, text) in [
+                (".env", format!("X={token}\n")),
+                ("a.yml", format!("cassandra:\n  password: {token}\n")),
+                ("a.yml", format!("sid: \"{token}\"\n")),
+                (
+                    "a.py",
+                    format!("auth = PlainTextAuthProvider(\"token\", \"{token}\")\n"),
+                ),
+                ("a.log", format!("sent {token} to it\n")),
+                (
+                    "a.sh",
+                    format!("curl -H \"Authorization: Bearer {token}\" h\n"),
+                ),
+            ] {
+                check(file, &text, &[token]);
+                let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+                assert_eq!(findings(&scan)[0].rule.as_str(), rule, "{text}");
+            }
+        }
+    }
+}
