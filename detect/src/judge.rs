@@ -642,7 +642,10 @@ impl Judge<'_> {
             let mut tokens = sieve::tokens(bytes, self.rules).into_iter();
             tokens.any(|token| token.start == 0 && token.end == bytes.len())
         };
-        Self::decoded(bytes).filter(|_| !is_token(bytes))
+        // A token that travels escaped is the same token without its escapes.
+        Self::decoded(bytes).filter(|(encoding, decoded)| {
+            !is_token(bytes) || (*encoding == Encoding::Url && is_token(decoded))
+        })
     }
 
     fn decoded(bytes: &[u8]) -> Option<(Encoding, Vec<u8>)> {

@@ -61,7 +61,7 @@ pub(crate) const NAME_PART: ByteSet = ByteSet::of(&[
     (0x80, 0xff),
 ]);
 
-const CLASSES: [(&str, ByteSet); 22] = [
+const CLASSES: [(&str, ByteSet); 23] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
     ("lower", ByteSet::of(&[(b'a', b'z')])),
     ("upper", ByteSet::of(&[(b'A', b'Z')])),
@@ -132,6 +132,21 @@ const CLASSES: [(&str, ByteSet); 22] = [
             (b'_', b'_'),
             (b'-', b'.'),
             (b'=', b'='),
+        ]),
+    ),
+    // Base64 as it is, or escaped for an address, a cookie or a header.
+    (
+        "pct",
+        ByteSet::of(&[
+            (b'0', b'9'),
+            (b'A', b'Z'),
+            (b'a', b'z'),
+            (b'+', b'+'),
+            (b'/', b'/'),
+            (b'_', b'_'),
+            (b'-', b'-'),
+            (b'=', b'='),
+            (b'%', b'%'),
         ]),
     ),
     (

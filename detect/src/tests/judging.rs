@@ -154,3 +154,23 @@ fn tokens_with_a_colon_are_whole() {
         }
     }
 }
+
+/// Cookies and headers carry these with `/`, `+` and `=` escaped: the same token as without.
+#[test]
+fn tokens_are_told_as_they_travel() {
+    let body = "k3VzQ%2F8LrT1nYw%2BbGc5XmJ0hPdSa7uEoRi2KfZtQ9vUx4Wj6NyBlMqTgHs%2FDpC1eAr8%3D%3D";
+    for token in [format!("xoxd-{body}"), format!("{}{body}", "A".repeat(21))] {
+        let plain = token
+            .replace("%2F", "/")
+            .replace("%2B", "+")
+            .replace("%3D", "=");
+        for (file, text) in [
+            (".env", format!("COOKIE={token}\n")),
+            ("a.py", format!("headers = {{'X': 'd={token}; x=1'}}\n")),
+            ("a.log", format!("Cookie: d={token}; b=1\n")),
+            ("a.json", format!("{{\"value\": \"{token}\"}}\n")),
+        ] {
+            check(file, &text, &[&plain]);
+        }
+    }
+}
