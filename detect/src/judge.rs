@@ -507,7 +507,7 @@ impl Judge<'_> {
         let shaped = shaped && (value.sure || (digits >= 1 && !words));
         if (shaped || (value.sure && (unshaped || (!words && !found.rules.is_empty()))))
             && !quiet::is_path(bytes)
-            && quiet::is_random(bytes, 3.0)
+            && quiet::is_random(bytes, floor_for(bytes))
         {
             out.push(found);
         } else if role == Role::Secret
@@ -535,9 +535,7 @@ impl Judge<'_> {
             && bytes.iter().filter(|&&b| b == b':').count() <= 1
             && quiet::is_chance(bytes)
             || quiet::is_keyboard_noise(bytes);
-        // Sixteen hexadecimal digits have less to vary.
-        let floor = if quiet::is_hex(bytes) { 2.8 } else { 3.0 };
-        let fits = fits && value.sure && quiet::is_random(bytes, floor);
+        let fits = fits && value.sure && quiet::is_random(bytes, floor_for(bytes));
         // It may also be the second half of a pair: `token = "…"` beside an id.
         if !fits && chosen::has_mark(bytes) && says(value.path, "secret") {
             self.password(bytes, found, value, out);
@@ -686,6 +684,16 @@ impl Judge<'_> {
 /// Whether a name says with its first word that a secret follows, and the value can be nothing else.
 fn is_led(value: &Value<'_>, bytes: &[u8]) -> bool {
     value.sure && Names::leads(value.path) && quiet::is_strong_secret(bytes)
+}
+
+/// Bits of entropy a byte that a named value needs. A few hexadecimal digits repeat by chance: of sixteen
+/// every seventh is below what longer values need, and none below this.
+fn floor_for(bytes: &[u8]) -> f32 {
+    if quiet::is_hex(bytes) && bytes.len() < 24 {
+        2.3
+    } else {
+        3.0
+    }
 }
 
 /// `AWS::ApiGateway::ApiKey`: the name of a kind of thing, as schemas have it, and what stands beside it

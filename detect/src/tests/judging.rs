@@ -174,3 +174,21 @@ fn tokens_are_told_as_they_travel() {
         }
     }
 }
+
+/// Sixteen hexadecimal digits repeat some by chance.
+#[test]
+fn short_hexadecimal_tokens_are_told() {
+    let mut seed = crate::sample::Seed(8);
+    for (name, digits) in [("api_token", 16), ("api_token", 20), ("secret_key", 16)] {
+        let missed = (0..400).filter(|_| {
+            let number = format!("{:016x}{:016x}", seed.next_number(), seed.next_number());
+            let token = &number[32 - digits..];
+            let (found, _) = told(".env", &format!("{name}={token}\n"));
+            found != [token]
+        });
+        let missed = missed.count();
+        assert!(missed <= 8, "{name} of {digits}: {missed} of 400");
+    }
+    check(".env", "api_token=00000000deadbeef\n", &[]);
+    check(".env", "api_token=0101010101010101\n", &[]);
+}
