@@ -442,15 +442,24 @@ impl Judge<'_> {
         (!paired).then_some(found)
     }
 
-    /// The first rule by word whose word stands in `path` and whose shape `bytes` have.
+    /// The rule by word whose shape `bytes` have and whose word stands nearest before the end of `path`:
+    /// `datadog.algolia_api_key` is Algolia's. What begins inside a longer word comes after what does
+    /// not, as `front_api` in `wavefront_api_key`; of words that end together the longest says most.
     fn named_service(&self, path: &[u8], bytes: &[u8]) -> Option<u16> {
-        let mut spoken = Vec::new();
-        self.rules.words().within(path, &mut spoken);
-        let fits = |&number: &u16| {
+        let mut best: Option<(bool, usize, usize, std::cmp::Reverse<u16>)> = None;
+        self.rules.words().each_within(path, |range, number| {
+            let before = range.start.checked_sub(1).map(|at| path[at]);
+            let begins = before.is_none_or(|before| {
+                let camel = before.is_ascii_lowercase() && path[range.start].is_ascii_uppercase();
+                camel || !before.is_ascii_alphabetic()
+            });
+            let place = (begins, range.end, range.len(), std::cmp::Reverse(number));
             let rule = self.rules.rule(number);
-            rule.by_word && rule.secret.is_whole(bytes)
-        };
-        spoken.into_iter().filter(fits).min()
+            if rule.by_word && best.is_none_or(|best| place > best) && rule.secret.is_whole(bytes) {
+                best = Some(place);
+            }
+        });
+        best.map(|(.., std::cmp::Reverse(number))| number)
     }
 
     /// A value whose name says id, secret, or either.

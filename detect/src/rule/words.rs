@@ -4,6 +4,8 @@
 //! shape fits, and nothing else. Short words count only as words of their own, where `-`, `_`, `.` or a
 //! change of case bounds them; `ossAccessKeyId` speaks of `oss`, `across` does not.
 
+use std::ops::Range;
+
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 use super::Rule;
@@ -24,9 +26,9 @@ impl Words {
         let mut texts: Vec<String> = Vec::new();
         let mut known: Vec<(usize, Vec<u16>)> = Vec::new();
         for (number, rule) in (0_u16..).zip(rules) {
-            for word in &rule.words {
-                let word = word.to_ascii_lowercase();
+            for word in rule.words.iter().flat_map(|word| spellings(word)) {
                 match texts.iter().position(|text| *text == word) {
+                    Some(at) if known[at].1.contains(&number) => {}
                     Some(at) => known[at].1.push(number),
                     None => {
                         let bounded = word.len() < LONG && word.is_ascii();
@@ -50,6 +52,15 @@ impl Words {
         self.add(text, is_bounded, found);
     }
 
+    /// Calls `found` with each place of a word in `text`, a name, and each rule that has the word.
+    pub(crate) fn each_within(&self, text: &[u8], mut found: impl FnMut(Range<usize>, u16)) {
+        self.each(text, is_bounded, |range, rules| {
+            for &rule in rules {
+                found(range.clone(), rule);
+            }
+        });
+    }
+
     /// The same for a text that is no name: random values in it change case as they like, so that only
     /// what stands apart is a word.
     pub(crate) fn apart(&self, text: &[u8], found: &mut Vec<u16>) {
@@ -62,18 +73,28 @@ impl Words {
     }
 
     fn add(&self, text: &[u8], is: impl Fn(&[u8], usize, usize) -> bool, found: &mut Vec<u16>) {
+        self.each(text, is, |_, rules| {
+            for &rule in rules {
+                if !found.contains(&rule) {
+                    found.push(rule);
+                }
+            }
+        });
+    }
+
+    fn each(
+        &self,
+        text: &[u8],
+        is: impl Fn(&[u8], usize, usize) -> bool,
+        mut found: impl FnMut(Range<usize>, &[u16]),
+    ) {
         let Some(automaton) = &self.automaton else {
             return;
         };
         for hit in automaton.find_overlapping_iter(text) {
             let (bounded, rules) = &self.known[hit.pattern().as_usize()];
-            if *bounded > 0 && !is(text, hit.start(), hit.end()) {
-                continue;
-            }
-            for &rule in rules {
-                if !found.contains(&rule) {
-                    found.push(rule);
-                }
+            if *bounded == 0 || is(text, hit.start(), hit.end()) {
+                found(hit.start()..hit.end(), rules);
             }
         }
     }
@@ -94,6 +115,28 @@ impl Words {
             }
         }
     }
+}
+
+/// The ways in which people write a word of several parts: `data.gov`, `DATA_GOV`, `dataGov`.
+fn spellings(word: &str) -> Vec<String> {
+    let word = word.to_ascii_lowercase();
+    let between = |c: char| matches!(c, '.' | '-' | '_' | ' ');
+    let parts: Vec<&str> = word
+        .split(between)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.len() < 2 {
+        return vec![word];
+    }
+    let mut all: Vec<String> = ["_", "-", ".", " ", ""]
+        .iter()
+        .map(|between| parts.join(between))
+        .filter(|spelling| spelling.len() >= LONG)
+        .collect();
+    if !all.contains(&word) {
+        all.push(word);
+    }
+    all
 }
 
 /// Whether `text[start..end]` is a word of its own.
@@ -133,5 +176,29 @@ mod tests {
         check("obs2.key", "huawei", true);
         check("myhuaweicloud.com", "huawei", true);
         check("阿里云账号", "alibaba", true);
+    }
+
+    #[test]
+    fn words_of_several_parts_are_known_in_every_spelling() {
+        let set = RuleSet::builtin();
+        let mut checked = 0;
+        for rule in set.rules() {
+            for word in rule.words.iter().filter(|word| word.len() > 6) {
+                let parts: Vec<&str> = word
+                    .split(['.', '-', '_', ' '])
+                    .filter(|part| !part.is_empty())
+                    .collect();
+                if parts.len() < 2 {
+                    continue;
+                }
+                checked += 1;
+                for between in ["_", "-", ".", ""] {
+                    let name = parts.join(between);
+                    check(&format!("{name}_KEY"), rule.provider.as_str(), true);
+                    check(&name.to_ascii_uppercase(), rule.provider.as_str(), true);
+                }
+            }
+        }
+        assert!(checked > 20, "{checked}");
     }
 }

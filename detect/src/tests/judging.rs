@@ -192,3 +192,24 @@ fn short_hexadecimal_tokens_are_told() {
     check(".env", "api_token=00000000deadbeef\n", &[]);
     check(".env", "api_token=0101010101010101\n", &[]);
 }
+
+#[test]
+fn the_nearest_word_says_whose_a_token_is() {
+    for (path, shape, rule) in [
+        ("datadog.algolia_api_key", "algolia.key", "algolia.key"),
+        ("heroku.tomtom_api_key", "tomtom.key", "tomtom.key"),
+        ("algolia.datadog_api_key", "datadog.key", "datadog.key"),
+    ] {
+        let value = sample(shape, 5).secret;
+        let (parent, name) = path.split_once('.').unwrap();
+        for (file, text) in [
+            ("a.yml", format!("{parent}:\n  {name}: {value}\n")),
+            (".env", format!("{parent}_{name}={value}\n")),
+        ] {
+            let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+            let found = findings(&scan);
+            assert_eq!(found.len(), 1, "{text} {:#?}", outline(&scan));
+            assert_eq!(found[0].rule.as_str(), rule, "{text}");
+        }
+    }
+}
