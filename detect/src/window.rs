@@ -267,6 +267,7 @@ impl<'r> Scanner<'r> {
             ))
         });
         fresh.dedup_by(|b, a| a.order == b.order && a.part == b.part && a.value == b.value);
+        drop_inner(&mut fresh);
         let before = fresh.len();
         let named = [
             Engine::NamedPassword,
@@ -521,6 +522,40 @@ impl<'r> Scanner<'r> {
             self.decoded(region, &value, &judge, encoding, &decoded);
         }
     }
+}
+
+/// Drops what stands inside a longer finding whose own form says what it is: the token in a robot's
+/// address is no second credential. `fresh` is in the order of the text.
+fn drop_inner(fresh: &mut Vec<Candidate>) {
+    /// Outer findings that are open at one place.
+    const MOST_OPEN: usize = 4;
+    let mut open: Vec<usize> = Vec::new();
+    let mut inner = vec![false; fresh.len()];
+    for at in 0..fresh.len() {
+        let found = &fresh[at];
+        if !matches!(found.part, Part::Single | Part::Token) {
+            continue;
+        }
+        let end = |found: &Candidate| found.order + found.value.len() as u64;
+        open.retain(|&outer| end(&fresh[outer]) > found.order);
+        inner[at] = open.iter().any(|&outer| {
+            let outer = &fresh[outer];
+            let from = usize::try_from(found.order - outer.order).unwrap_or(usize::MAX);
+            found.value.len() < outer.value.len()
+                && found.encoding == outer.encoding
+                && found.member == outer.member
+                && outer
+                    .value
+                    .get(from..)
+                    .is_some_and(|rest| rest.starts_with(&found.value))
+        });
+        let strong = found.prefixed && found.confidence >= Confidence::Strong;
+        if strong && found.part == Part::Single && !inner[at] && open.len() < MOST_OPEN {
+            open.push(at);
+        }
+    }
+    let mut inner = inner.into_iter();
+    fresh.retain(|_| !inner.next().unwrap_or(false));
 }
 
 /// Whether a base64 text that begins at `start` is the body of a key with armour.

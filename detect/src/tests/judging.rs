@@ -213,3 +213,23 @@ fn the_nearest_word_says_whose_a_token_is() {
         }
     }
 }
+
+#[test]
+fn the_token_in_an_address_is_no_second_credential() {
+    for rule in ["dingtalk.robot", "google-chat.webhook", "wecom.robot"] {
+        for seed in 0..4 {
+            let address = format!("https://{}", sample(rule, seed).secret);
+            for (file, text) in [
+                ("a.py", format!("url = '{address}'\n")),
+                ("a.yml", format!("hook:\n  url: {address}\n")),
+                (".env", format!("HOOK={address}\n")),
+                ("a.sh", format!("curl '{address}'\n")),
+                ("a.json", format!("{{\"dingtalk_token\": \"{address}\"}}\n")),
+            ] {
+                let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+                assert_eq!(scan.matches.len(), 1, "{text}\n{:#?}", outline(&scan));
+                assert_eq!(scan.matches[0].rule.as_str(), rule);
+            }
+        }
+    }
+}
