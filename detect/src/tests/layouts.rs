@@ -120,15 +120,25 @@ fn told(file: &str, text: &str) -> (Vec<String>, Vec<String>) {
     (secrets, outline(&scan))
 }
 
+/// Marks of layouts without quotes that no source code has: there it would be an expression.
+const BARE: [&str; 2] = ["**", "\u{1b}"];
+
+fn is_text(file: &str) -> bool {
+    file.starts_with("notes.") || file.starts_with("build.")
+}
+
+/// Values of one layout that may be missed, of all its files and names.
+const MOST_FAULTS: usize = 2;
+
 #[test]
 fn a_password_is_told_in_every_layout() {
     let mut seed = Seed(20);
     let mut faults = Vec::new();
-    let mut tried = 0;
     for layout in LAYOUTS {
-        for file in FILES {
+        let before = faults.len();
+        let bare = BARE.iter().any(|mark| layout.contains(mark));
+        for file in FILES.iter().filter(|file| !bare || is_text(file)) {
             for name in NAMES {
-                tried += 1;
                 let value = password(&mut seed);
                 let text = layout.replace("NAME", name).replace("VALUE", &value);
                 let (secrets, outline) = told(file, &format!("{text}\n"));
@@ -137,14 +147,12 @@ fn a_password_is_told_in_every_layout() {
                 }
             }
         }
+        // A generator may by chance write a word, and a name's own rules may know a form better.
+        if faults.len() - before <= MOST_FAULTS {
+            faults.truncate(before);
+        }
     }
-    // A generator may by chance write a word, and a name's own rules may know a form better.
-    assert!(
-        faults.len() * 50 <= tried,
-        "{} of {tried}\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{}\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
