@@ -271,6 +271,9 @@ mod tests {
     fn the_built_in_rules_compile_and_keep_their_examples() {
         let (set, faults) = RuleSet::compile(&[]);
         assert_eq!(faults, []);
+        let unsourced = set.rules().iter().filter(|rule| rule.source.is_empty());
+        let unsourced: Vec<&str> = unsourced.map(|rule| rule.id.as_str()).collect();
+        assert!(unsourced.is_empty(), "no source: {unsourced:?}");
         let set = Arc::new(set);
         for seed in 0..12 {
             let faults = set.check_examples(seed);

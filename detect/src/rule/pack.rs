@@ -114,7 +114,7 @@ impl RawService {
             source: self
                 .source
                 .or_else(|| defaults.source.clone())
-                .unwrap_or_else(|| "the service's own documents".to_owned()),
+                .unwrap_or_default(),
             remedy: self
                 .remedy
                 .or_else(|| defaults.remedy.clone())
