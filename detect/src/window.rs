@@ -593,12 +593,13 @@ fn is_binary(format: Format, text: &[u8]) -> bool {
     }
     let end = text.iter().rposition(|&byte| byte != 0);
     let text = &text[..end.map_or(0, |end| end + 1)];
-    let few = if is_free(format) || format == Format::Guess {
-        0
-    } else {
-        FEW
-    };
-    memchr::memchr_iter(0, text).count() > few.max(text.len() >> 10)
+    let nuls = memchr::memchr_iter(0, text).count();
+    if !is_free(format) && format != Format::Guess {
+        return nuls > FEW.max(text.len() >> 10);
+    }
+    // A program's long texts have few NULs too, and numbers between them.
+    let control = |byte: &u8| matches!(byte, 1..=8 | 14..=26 | 28..=31);
+    nuls > 0 && (nuls > text.len() >> 10 || text.iter().any(control))
 }
 
 /// Whether a format has no syntax of its own.
