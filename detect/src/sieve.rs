@@ -511,6 +511,11 @@ fn odd_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
     while last > floor && text[last - 1].is_ascii_digit() {
         last -= 1;
     }
+    // `password[65]`: how long it may be is no name.
+    if last < end && text[end] == b']' && text[..last].ends_with(b"[") {
+        last -= 1;
+        end = last;
+    }
     let mut ending = [0_u8; 3];
     let mut found = 0;
     while last > at.saturating_sub(14) && found < 3 {

@@ -114,6 +114,32 @@ pub(crate) fn fallback(line: &[u8], from: usize) -> Option<Literal> {
     string(line, start, line.len()).filter(|(raw, _)| raw.end < line.len())
 }
 
+/// What stands between the quotes of print that begin at `at`.
+pub(crate) fn typographic(text: &[u8], at: usize, end: usize) -> Option<Range<usize>> {
+    /// Opening and closing; some programs close on both sides, some languages open below.
+    const QUOTES: [(&str, &[&str]); 8] = [
+        ("“", &["”", "“"]),
+        ("”", &["”"]),
+        ("„", &["“", "”"]),
+        ("‘", &["’", "‘"]),
+        ("’", &["’"]),
+        ("‚", &["‘", "’"]),
+        ("「", &["」"]),
+        ("『", &["』"]),
+    ];
+    let rest = &text[at..end];
+    let (open, closes) = QUOTES
+        .iter()
+        .find(|(open, _)| rest.starts_with(open.as_bytes()))?;
+    let start = at + open.len();
+    let inside = &text[start..end.min(start + LONGEST_CONTINUED)];
+    let close = closes
+        .iter()
+        .filter_map(|close| memchr::memmem::find(inside, close.as_bytes()))
+        .min()?;
+    (close > 0).then_some(start..start + close)
+}
+
 pub(crate) fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'`')
 }

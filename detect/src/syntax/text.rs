@@ -225,6 +225,8 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
             let (raw, decoded) = literal::string(text, start, end)?;
             Some((raw, decoded, true))
         }
+        // The quotes that word processors and people's keyboards write.
+        0xe2 | 0xe3 => literal::typographic(text, at, end).map(|raw| (raw, None, true)),
         // A reference with a default, as a whole.
         b'$' if text[at..end].starts_with(b"${") => {
             let length = memchr::memchr(b'}', &text[at..end])? + 1;
@@ -320,6 +322,14 @@ fn name_before(text: &[u8], start: usize, separator: usize) -> Option<Range<usiz
     words_before(text, floor, separator)
 }
 
+/// Bytes that the length of an array takes before its bracket: `char password[65] = "…"`.
+fn subscript(before: &[u8], after: &[u8]) -> usize {
+    let digits = before.iter().rev().take_while(|b| b.is_ascii_digit());
+    let digits = digits.count();
+    let closes = after.starts_with(b"]") && before[..before.len() - digits].ends_with(b"[");
+    if closes { digits + 1 } else { 0 }
+}
+
 fn words_before(text: &[u8], floor: usize, separator: usize) -> Option<Range<usize>> {
     let mut end = separator;
     if text[separator] == b'>' {
@@ -331,6 +341,7 @@ fn words_before(text: &[u8], floor: usize, separator: usize) -> Option<Range<usi
     while end > floor && is_between(text[end - 1]) {
         end -= 1;
     }
+    end -= subscript(&text[floor..end], &text[end..separator]);
     let quoted = end < separator && matches!(text[end], b'"' | b'\'' | b'`');
     // `Password { get; set; } = "…"`.
     if text[separator] == b'=' && end > floor && text[end - 1] == b'}' {

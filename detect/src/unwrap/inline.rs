@@ -415,6 +415,16 @@ pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
                 None => out.push(b'x'),
             },
             b'0'..=b'3' => at += octal(text, at - 1, &mut out) - 1,
+            // No language has these: whoever wrote the backslash meant it.
+            b'4'..=b'9'
+            | b'A'..=b'Z'
+            | b'c'..=b'd'
+            | b'g'..=b'm'
+            | b'o'..=b'q'
+            | b's'
+            | b'w'..=b'z' => {
+                out.extend([b'\\', kind]);
+            }
             other => out.push(other),
         }
     }

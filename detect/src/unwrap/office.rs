@@ -669,12 +669,14 @@ impl Rows<'_> {
     }
 }
 
-/// Whether a text is a value rather than what names one: it has a run as long as a key's.
+/// Whether a text is a value rather than what names one: it has a run as long as a key's, or a shorter one
+/// of all sorts of characters, as a password.
 fn is_value(text: &[u8]) -> bool {
     text.split(|b| !b.is_ascii_alphanumeric()).any(|run| {
-        run.len() >= 16
-            && run.iter().any(u8::is_ascii_digit)
-            && run.iter().any(u8::is_ascii_alphabetic)
+        let digits = run.iter().any(u8::is_ascii_digit);
+        let lower = run.iter().any(u8::is_ascii_lowercase);
+        let upper = run.iter().any(u8::is_ascii_uppercase);
+        digits && (run.len() >= 16 && (lower || upper) || run.len() >= 8 && lower && upper)
     })
 }
 
