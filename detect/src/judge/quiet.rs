@@ -165,7 +165,11 @@ pub(crate) fn is_common_word(folded: &[u8]) -> bool {
 /// Whether the value only says where a secret is.
 pub(crate) fn is_reference(value: &[u8]) -> bool {
     let value = value.trim_ascii();
-    REFERENCES.iter().any(|start| value.starts_with(start))
+    // What a machine draws from all characters may begin with any of them.
+    let drawn = matches!(value.first(), Some(b'$' | b'<'))
+        && value.iter().any(|b| b"!@#%^&*?~".contains(b))
+        && is_mixed(value);
+    (!drawn && REFERENCES.iter().any(|start| value.starts_with(start)))
         || holds(value, b"${")
         || holds(value, b"{{")
         || holds(value, b"$(")
@@ -662,18 +666,73 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         || value.starts_with(b"{SSHA}")
         || value.starts_with(b"*") && is_hex(&value[1..]);
     !(odd
-        || (code && !noise)
+        || (code && !noise && !is_mixed(value))
         || spoken
         || crypt
         || WORDS.contains(&folded.as_slice())
         || is_placeholder(value)
-        || holds(&lower, b"password")
-        || holds(&lower, b"passwd")
+        || (names_itself(&lower) && !is_dressed(value))
         || holds(&lower, b"://"))
         && letters
         && ((others && !is_identifier(value))
             || ngram::wordiness(value).is_some_and(|score| score < -60))
         && entropy(value) >= 2.5
+}
+
+fn names_itself(lower: &[u8]) -> bool {
+    holds(lower, b"password") || holds(lower, b"passwd")
+}
+
+/// Whether the word for a password was made into one, as rules for passwords demand: `Acme_Passwd_2024!`.
+/// Names of fields, selectors and stand-ins have no such marks, or brackets.
+fn is_dressed(value: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| value.iter().any(is);
+    has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(|b| b"!@#$%^&*?".contains(b))
+        && !has(|b| b"[](){}<>=\"'` /\\:;".contains(b))
+        && !value.starts_with(b"#")
+        && !value.starts_with(b"$")
+}
+
+/// Whether a value with the marks of code or of a path is a password that a machine drew from all
+/// printable characters: letters of both cases, digits and marks, and nothing of a word, a call or a
+/// pattern in it.
+fn is_mixed(value: &[u8]) -> bool {
+    const PATTERNS: [&[u8]; 16] = [
+        b"...", b"a-z", b"A-Z", b"0-9", b"://", b"</", b"=>", b".*", b".+", b"[^", b"(?", b"\\d",
+        b"\\w", b"\\s", b"\\b", b"()",
+    ];
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|b| is(b)).count();
+    let cases = [count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase)];
+    let digits = count(u8::is_ascii_digit);
+    let marks = count(u8::is_ascii_punctuation);
+    let kinds = [cases[0], cases[1], digits, marks]
+        .iter()
+        .filter(|&&count| count > 0)
+        .count();
+    let called = value
+        .windows(4)
+        .any(|four| four[3] == b'(' && four[..3].iter().all(u8::is_ascii_alphabetic));
+    // An escape that was left has one mark.
+    let escape = value.contains(&b'\\') && marks < 3;
+    let worded = value
+        .split(|b| !b.is_ascii_lowercase())
+        .any(|run| run.len() >= 4);
+    let words = match ngram::wordiness(value) {
+        Some(score) => score > -20,
+        None => worded,
+    };
+    (8..=64).contains(&value.len())
+        && value.iter().all(u8::is_ascii_graphic)
+        && kinds >= 3
+        && !escape
+        && cases.iter().all(|&count| count > 0)
+        && changes(value) * 5 >= value.len() * 2
+        && !called
+        && !words
+        && !PATTERNS.iter().any(|piece| holds(value, piece))
 }
 
 /// Whether the value of a name in a text without a syntax may be a password: logs and prose hold
@@ -744,7 +803,19 @@ mod tests {
         ] {
             assert!(is_reference(value.as_bytes()), "{value}");
         }
-        for value in ["Tr0ub4dor&3x", "hunter2222", "k9!sPq2z"] {
+        for value in ["$Db_Pass1", "$this->pw1", "<Password1>", "<your!Pass1>"] {
+            assert!(is_reference(value.as_bytes()), "{value}");
+        }
+        assert!(!is_reference(b"$t7Qz!p9Lw@2x"));
+        for value in [
+            "Tr0ub4dor&3x",
+            "hunter2222",
+            "k9!sPq2z",
+            "k9Xm2Qp4Lr8(",
+            "/q9Zt2Vw8:Lk/",
+            "B4t#;m9Q\\x:z7",
+            "Acme_Passwd_2024!",
+        ] {
             assert!(is_password(value.as_bytes()), "{value}");
         }
         for value in [
@@ -754,6 +825,13 @@ mod tests {
             "short1",
             "/etc/pass.txt",
             "com.acme.Type",
+            "get_value(Key1)",
+            "C:\\Users\\Acme1",
+            "^[A-Za-z0-9]{8,}$",
+            "\\u00E9a1B2c3d",
+            "00:1A:2b:3C:4d:5E",
+            "input[type=Password1]",
+            "dbPassword1",
         ] {
             assert!(!is_password(value.as_bytes()), "{value}");
         }
