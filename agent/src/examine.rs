@@ -143,20 +143,18 @@ fn answer(
         read,
         lines,
         too_many: scan.too_many || exhausted,
-        unread_inside: scan.unread.iter().find_map(unread_inside),
+        unread_inside: scan.unread.first().map(unread_inside),
         work: scan.work,
     }
 }
 
-/// What is unread inside a part: the part itself says so by the bytes read.
-fn unread_inside(unread: &Unread) -> Option<UnknownWhy> {
-    if unread.inside.is_empty() {
-        return None;
-    }
-    Some(match unread.why {
+/// Why something inside a part is unread. A stream that is compressed as a whole may be read to its last
+/// byte and still not be undone: the bytes read do not tell.
+fn unread_inside(unread: &Unread) -> UnknownWhy {
+    match unread.why {
         UnreadWhy::Limit => UnknownWhy::ReadShort,
         _ => UnknownWhy::Unreadable,
-    })
+    }
 }
 
 /// How the detector calls what the watcher knows of a part's format.

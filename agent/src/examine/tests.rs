@@ -72,6 +72,23 @@ fn a_file_that_shrank_is_read_short() {
 }
 
 #[test]
+fn a_stream_that_is_read_to_its_end_and_not_undone_says_so() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&b"KEY=value\n".repeat(100)).unwrap();
+    let packed = packed.finish().unwrap();
+    let whole = packed.len() as u64;
+    let answer = examined(&[file(&packed)], &[whole], None);
+    assert_eq!(
+        (&answer.read[..], answer.unread_inside),
+        (&[whole][..], None)
+    );
+    let damaged = [&packed[..20], &[0xff; 12]].concat();
+    let answer = examined(&[file(&damaged)], &[32], None);
+    assert_eq!(answer.read, [32]);
+    assert_eq!(answer.unread_inside, Some(UnknownWhy::Unreadable));
+}
+
+#[test]
 fn line_breaks_are_counted_once_however_windows_overlap() {
     let captured = Captured(zeroize::Zeroizing::new(b"a\nb\nc\nd".to_vec()));
     let content = Content::Captured(captured);

@@ -112,10 +112,11 @@ impl<'a> Scanner<'a> {
         let read = scan.read.first().copied().unwrap_or(0);
         self.tally.bytes += read;
         let expected = source.len().unwrap_or(size);
-        if read < expected || sparse.is_some_and(|sparse| !sparse.whole) {
+        let short = read < expected || sparse.is_some_and(|sparse| !sparse.whole);
+        if short {
             self.refused(path, short_because(&scan));
         }
-        self.count_unread(path, &scan);
+        self.count_unread(path, &scan, short);
         if scan.matches.is_empty() {
             return Ok(());
         }
@@ -225,12 +226,11 @@ impl<'a> Scanner<'a> {
         self.say(&scan, pending, &job.header.names, false)
     }
 
-    fn count_unread(&mut self, path: &[u8], scan: &Scan) {
-        for unread in scan
-            .unread
-            .iter()
-            .filter(|unread| !unread.inside.is_empty())
-        {
+    /// Counts what the scan of a file left out; of one that was read `short` that is said already, but for
+    /// its members.
+    fn count_unread(&mut self, path: &[u8], scan: &Scan, short: bool) {
+        let unread = scan.unread.iter();
+        for unread in unread.filter(|unread| !(short && unread.inside.is_empty())) {
             self.refused(path, slug_of(unread));
         }
         if scan.too_many {
