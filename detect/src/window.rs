@@ -326,7 +326,9 @@ impl<'r> Scanner<'r> {
             bytes,
             scope: field.scope,
             encoding: &encoding,
-            sure: field.quoted || !region.code || quiet::is_no_expression(bytes.trim_ascii()),
+            sure: field.quoted
+                || !region.code
+                || (quiet::is_no_expression(bytes.trim_ascii()) && !is_called(text, field.raw.end)),
             loose: !field.quoted && (plain || field.told),
             spoken: match field.quoted {
                 true if chosen::is_compared(text, start) => chosen::COMPARED,
@@ -641,6 +643,12 @@ fn worth_judging(
         || judge.rules.names().may_say(name)
         || crate::judge::header_scheme(bytes).is_some()
         || inline::may_be_wrapped(bytes)
+}
+
+/// Whether a name that ends at `end` of a program is that of a function or of a type.
+fn is_called(text: &[u8], end: usize) -> bool {
+    let rest = text.get(end..).unwrap_or_default();
+    rest.starts_with(b"(") || rest.starts_with(b"::") || rest.starts_with(b"[")
 }
 
 fn join(path: &[u8], name: &[u8]) -> Vec<u8> {

@@ -661,7 +661,11 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
     // A sentence in another script: nobody types a password in one.
     let spoken = value.iter().filter(|b| !b.is_ascii()).count() * 3 > value.len();
     let letters = value.iter().any(u8::is_ascii_alphabetic);
-    let others = value.iter().any(|b| !b.is_ascii_alphabetic());
+    // `Schlüsselkennwort` is as much a word as one without an umlaut.
+    let others = match std::str::from_utf8(value) {
+        Ok(text) if !text.is_ascii() => text.chars().any(|c| !c.is_alphabetic() && c != '-'),
+        _ => value.iter().any(|b| !b.is_ascii_alphabetic()),
+    };
     let crypt = value.starts_with(b"$2")
         || value.starts_with(b"{SSHA}")
         || value.starts_with(b"*") && is_hex(&value[1..]);
@@ -832,6 +836,8 @@ mod tests {
             "00:1A:2b:3C:4d:5E",
             "input[type=Password1]",
             "dbPassword1",
+            "Zielschlüsselwort",
+            "key-ﬁle",
         ] {
             assert!(!is_password(value.as_bytes()), "{value}");
         }

@@ -62,6 +62,20 @@ fn what_is_none_is_not_told() {
     }
 }
 
+/// Names of functions and of types may mix letters and digits as keys do.
+#[test]
+fn what_a_program_calls_is_no_secret() {
+    for (file, line) in [
+        ("a.c", "  KEY *private_key = GetP384FixtureKey();"),
+        ("a.c", "  secret_key = K512_PRIVKEY_get0(x);"),
+        ("a.rs", "let signing_secret = Sha3X448SeedBin::default();"),
+        ("a.go", "secretKey := HMAC256FromK2[0]"),
+    ] {
+        let scan = scan_bytes(file, Format::Guess, format!("{line}\n").as_bytes());
+        assert!(findings(&scan).is_empty(), "{line}: {:#?}", outline(&scan));
+    }
+}
+
 #[test]
 fn what_packages_hold_beside_their_examples_is_told() {
     let text = "DATABASE_PASSWORD = 'h6EszRvJ9mQ2'\n";
