@@ -37,6 +37,8 @@ pub(super) const BUILTIN: [(&str, &str); 15] = [
 
 /// Bytes of one pack: a pack is compiled in the detector's memory.
 const LARGEST_PACK: usize = 1 << 20;
+/// Bytes of a word that says whose a value is, at most.
+const LONGEST_WORD: usize = 64;
 /// Bytes that are looked at before a secret.
 const LONGEST_BEHIND: usize = 32;
 /// Fixed bytes that a shape needs to be found without a name beside it, and that a marker has.
@@ -287,6 +289,7 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
             "`behind` has at most {LONGEST_BEHIND} bytes, and the rule has a marker"
         ));
     }
+    check_words(&raw.words)?;
     if engine.is_none() {
         if secret.patterns.is_empty() {
             return Err("the rule has no pattern for its secret".to_owned());
@@ -325,6 +328,18 @@ fn compile(raw: RawRule, trusted: bool) -> Result<Compiled, String> {
             look_alikes: raw.look_alikes,
         },
     })
+}
+
+/// A word without a letter would stand everywhere.
+fn check_words(words: &[String]) -> Result<(), String> {
+    let says =
+        |word: &String| word.chars().any(char::is_alphanumeric) && word.len() <= LONGEST_WORD;
+    if words.iter().all(says) {
+        return Ok(());
+    }
+    Err(format!(
+        "each of `words` has a letter or a digit, and at most {LONGEST_WORD} bytes"
+    ))
 }
 
 /// The floor: no shape may fit short or arbitrary text.

@@ -188,6 +188,26 @@ fn tokens_of_one_rule_are_few_in_each_kib() {
 }
 
 #[test]
+fn words_that_say_nothing_are_refused() {
+    for (words, fine) in [
+        ("\"acme\"", true),
+        ("\"\"", false),
+        ("\"acme\", \"_-\"", false),
+        ("\"\", \"acme\"", false),
+    ] {
+        let pack = RulePack {
+            name: "words".to_owned(),
+            toml: format!(
+                "[[rule]]\nid = \"words.x\"\nprovider = \"x\"\nkind = \"token\"\nabout = \"\"\nsource = \"\"\nremedy = \"\"\nby-word = true\nwords = [{words}]\nsecret-part = {{ patterns = [\"{{hex:32}}\"] }}\n"
+            ),
+        };
+        let (set, faults) = RuleSet::compile(&[pack]);
+        assert_eq!(faults.is_empty(), fine, "{words}: {faults:?}");
+        assert_eq!(set.ids().any(|id| id.as_str() == "words.x"), fine);
+    }
+}
+
+#[test]
 fn packs_that_are_no_toml_are_named() {
     let pack = RulePack {
         name: "x.toml".to_owned(),
