@@ -6,6 +6,7 @@
 
 pub(crate) mod checksum;
 pub(crate) mod chosen;
+pub(crate) mod cipher;
 pub(crate) mod clue;
 mod compound;
 mod csp;

@@ -5,6 +5,7 @@
 //! they do not understand is read line by line by [`text`]. None of them judges a value.
 
 pub(crate) mod argv;
+pub(crate) mod array;
 pub(crate) mod beside;
 pub(crate) mod calls;
 pub(crate) mod crontab;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod chosen;
+mod ciphers;
 mod configurations;
 mod containers;
 mod formats;

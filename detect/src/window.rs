@@ -24,6 +24,7 @@ use crate::syntax::{self, Field, Fields, ScopeId, Scopes, literal, text::Blocks}
 use crate::unwrap::fuel::Fuel;
 use crate::unwrap::{inline, stream};
 
+mod ciphers;
 mod cover;
 mod keys;
 mod near;
@@ -153,7 +154,7 @@ impl<'r> Scanner<'r> {
         self.work += text.len() as u64;
         let (hits, foreign) = self.hits(region, text, cut);
         if hits.is_empty() && !syntax::always(region.format, text, foreign) {
-            return;
+            return self.cipher_keys(region, text);
         }
         let binary = is_binary(region.format, text);
         let guessed;
@@ -214,6 +215,7 @@ impl<'r> Scanner<'r> {
         }
         self.keys(region, text, &hits, &lines);
         self.wrapped(region, text, &hits, &lines, found_before);
+        self.cipher_keys(region, text);
         self.settle(found_before, scopes_before);
     }
 

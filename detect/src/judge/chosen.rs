@@ -511,7 +511,7 @@ fn of_format(format: Format) -> i8 {
 }
 
 /// The words of a name, in lower case: `spring.dataSource-pw2` has four.
-fn words(name: &[u8]) -> Vec<String> {
+pub(crate) fn words(name: &[u8]) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = 0_u8;
     for &byte in name {

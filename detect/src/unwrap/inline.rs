@@ -282,6 +282,16 @@ pub(crate) fn to_base64(bytes: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Hexadecimal in lower case.
+pub(crate) fn to_hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four: u8| DIGITS[usize::from(four)];
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)])
+        .collect()
+}
+
 /// Decodes hexadecimal of either case.
 pub(crate) fn hex(text: &[u8]) -> Option<Vec<u8>> {
     if text.len() % 2 == 1 || text.len() < 8 {

@@ -314,6 +314,12 @@ pub(crate) fn is_code(name: &[u8]) -> bool {
         b"cpp", b"cc", b"hpp", b"cs", b"kt", b"scala", b"lua", b"pl", b"pm", b"swift", b"vue",
         b"groovy", b"mjs", b"map", b"cjs", b"pyi", b"pyc",
     ];
-    let extension = name.rsplit(|&b| b == b'.').next().unwrap_or_default();
+    // What it is compressed with says nothing of it.
+    let mut endings = name.rsplit(|&b| b == b'.').take(4);
+    let packed = |ending: &&[u8]| {
+        let packed = [&b"gz"[..], b"bz2", b"xz", b"lzma", b"zst", b"zstd"];
+        !packed.contains(ending)
+    };
+    let extension = endings.find(packed).unwrap_or_default();
     extension.len() < name.len() && CODE.contains(&extension)
 }

@@ -1,0 +1,370 @@
+//! Arrays of bytes in source code: `char key[] = {0x3f, 017, 'x'}`, `bytes([63, 15, 120])`.
+//!
+//! Who writes a key as numbers keeps it from a search for text. Finds what such an array is called and
+//! what it holds; whether that is a key is not asked.
+
+use std::ops::Range;
+
+use crate::unwrap::inline;
+
+/// Bytes that a key has: fewer are a nonce or a mark, more are a table.
+const LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
+/// Bytes of text that an array takes. Stops: blanks and remarks without end.
+const LONGEST: usize = 2048;
+/// Bytes of text before an array in which its name is looked for.
+const LONGEST_BEFORE: usize = 192;
+/// Remarks inside one array.
+const MOST_REMARKS: usize = 8;
+
+/// An array with a name.
+pub(crate) struct Array {
+    pub(crate) name: Range<usize>,
+    /// From its bracket to the other.
+    pub(crate) range: Range<usize>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The arrays of `text` with as many bytes as a key.
+pub(crate) fn find(text: &[u8]) -> impl Iterator<Item = Array> {
+    memchr::memchr2_iter(b'{', b'[', text).filter_map(|at| {
+        let next = text.get(at + 1)?;
+        let begins =
+            next.is_ascii_digit() || next.is_ascii_whitespace() || b"-'(/\\".contains(next);
+        let (bytes, end) = begins.then(|| numbers(text, at))??;
+        let name = name_before(text, at)?;
+        Some(Array {
+            name,
+            range: at..end,
+            bytes,
+        })
+    })
+}
+
+/// The strings of `text` that are a key of 128, 192 or 256 bits in hexadecimal beside a name that ends
+/// with `key`: `key = "…"`, `char key[33] = "…"`, `"key": "…"`.
+pub(crate) fn keys(text: &[u8]) -> impl Iterator<Item = Array> {
+    memchr::memchr2_iter(b'y', b'Y', text).filter_map(|at| {
+        let end = at + 1;
+        let start = at
+            - text[..at]
+                .iter()
+                .rev()
+                .take(32)
+                .take_while(|b| is_part(**b))
+                .count();
+        let key = text[start..end].to_ascii_lowercase();
+        let rest = &text[end..text.len().min(end + 16)];
+        let free = key.ends_with(b"key") && !rest.first().is_some_and(|b| is_part(*b));
+        let rest = free.then(|| separated(rest))??;
+        let from = end + rest;
+        let quote = text[from - 1];
+        let length = text[from..]
+            .iter()
+            .take(65)
+            .take_while(|b| b.is_ascii_hexdigit())
+            .count();
+        let whole = matches!(length, 32 | 48 | 64) && text.get(from + length) == Some(&quote);
+        let bytes = whole.then(|| inline::hex(&text[from..from + length]))??;
+        Some(Array {
+            name: start..end,
+            range: from..from + length,
+            bytes,
+        })
+    })
+}
+
+/// Bytes from behind a name to behind the quote of its string.
+fn separated(text: &[u8]) -> Option<usize> {
+    let skip = |at: usize, of: &[u8]| at + text[at..].iter().take_while(|b| of.contains(b)).count();
+    let length = skip(0, b"[]0123456789\"' ");
+    let separator = skip(length, b":=>");
+    let quote = skip(separator, b" ");
+    let known = matches!(text.get(quote)?, b'"' | b'\'') && separator > length;
+    known.then_some(quote + 1)
+}
+
+/// The bytes between the bracket at `at` and the one that closes it, and where it stands.
+fn numbers(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
+    let close = if text[at] == b'{' { b'}' } else { b']' };
+    let text = &text[..text.len().min(at + LONGEST)];
+    let mut bytes = Vec::new();
+    let mut at = at + 1;
+    let mut remarks = 0;
+    loop {
+        at = skip(text, at, &mut remarks)?;
+        if text.get(at) == Some(&close) {
+            break;
+        }
+        if bytes.len() == *LENGTH.end() {
+            return None;
+        }
+        let (byte, length) = number(&text[at..])?;
+        bytes.push(byte);
+        at = skip(text, at + length, &mut remarks)?;
+        match text.get(at)? {
+            b',' => at += 1,
+            byte if *byte == close => break,
+            _ => return None,
+        }
+    }
+    LENGTH.contains(&bytes.len()).then_some((bytes, at + 1))
+}
+
+/// Where what is no blank, no joined line's end and no remark begins.
+fn skip(text: &[u8], mut at: usize, remarks: &mut usize) -> Option<usize> {
+    loop {
+        let rest = text.get(at..)?;
+        match rest {
+            [b, ..] if b.is_ascii_whitespace() => at += 1,
+            [b'\\', b'\n' | b'\r', ..] => at += 1,
+            [b'/', b'*', ..] => at += memchr::memmem::find(rest, b"*/")? + 2,
+            [b'/', b'/', ..] | [b'#', ..] => {
+                // A remark goes on over a line's end with a backslash.
+                let ends = |end: &usize| !rest[..*end].trim_ascii_end().ends_with(b"\\");
+                at += memchr::memchr_iter(b'\n', rest).find(ends)? + 1;
+            }
+            _ => return Some(at),
+        }
+        if matches!(rest[0], b'/' | b'#') {
+            *remarks += 1;
+            if *remarks > MOST_REMARKS {
+                return None;
+            }
+        }
+    }
+}
+
+/// One byte as source code writes it, and how long that is: `0x3f`, `077`, `-12`, `(byte) 0xf0`, `'x'`.
+fn number(text: &[u8]) -> Option<(u8, usize)> {
+    if let [b'\'', byte, b'\'', ..] = text
+        && byte.is_ascii_graphic()
+        && !matches!(byte, b'\\' | b'\'')
+    {
+        return Some((*byte, 3));
+    }
+    let cast = cast(text);
+    let minus = usize::from(text.get(cast) == Some(&b'-'));
+    let from = cast + minus;
+    let word = text[from..]
+        .iter()
+        .take(10)
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count();
+    let digits = &text[from..from + word];
+    let hex = digits.strip_prefix(b"0x").or(digits.strip_prefix(b"0X"));
+    let (digits, radix) = match (hex, digits) {
+        (Some(digits), _) => (digits, 16),
+        (None, [b'0', rest @ .., b'0'..=b'7']) if rest.iter().all(u8::is_ascii_digit) => {
+            (digits, 8)
+        }
+        _ => (digits, 10),
+    };
+    let digits = [&b"u8"[..], b"i8", b"u", b"U", b"L"]
+        .iter()
+        .find_map(|suffix| digits.strip_suffix(*suffix))
+        .unwrap_or(digits);
+    let value = u16::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
+    let byte = u8::try_from(value).ok()?;
+    let byte = if minus == 0 {
+        byte
+    } else {
+        byte.wrapping_neg()
+    };
+    Some((byte, from + word))
+}
+
+/// Bytes of a cast that a number has before it.
+fn cast(text: &[u8]) -> usize {
+    [&b"(byte)"[..], b"(char)", b"(uint8_t)", b"(unsigned char)"]
+        .iter()
+        .find(|cast| text.starts_with(cast))
+        .map_or(0, |cast| {
+            let rest = &text[cast.len()..];
+            cast.len() + usize::from(rest.starts_with(b" "))
+        })
+}
+
+/// What the array whose bracket is at `at` is called: left of `=` with a type or a constructor between, of
+/// a colon, or behind `#define`.
+fn name_before(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let floor = at.saturating_sub(LONGEST_BEFORE);
+    let before = &text[floor..at];
+    // Types, casts and calls: `= new byte[] {`, `= bytes([`, `:= []byte{`.
+    let between = |b: &u8| {
+        b.is_ascii_alphanumeric() || b.is_ascii_whitespace() || b"_()[]<>&*.\\:".contains(b)
+    };
+    if let Some(equals) = memchr::memrchr(b'=', before)
+        && before[equals + 1..].iter().all(between)
+    {
+        let left = &before[..equals];
+        return identifier(left.strip_suffix(b":").unwrap_or(left), floor);
+    }
+    let line = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let told = before[line..].trim_ascii_start();
+    if let Some(rest) = told.strip_prefix(b"#define") {
+        let start = floor + before.len() - rest.trim_ascii_start().len();
+        let length = text[start..at].iter().take_while(|b| is_part(**b));
+        let name = start..start + length.count();
+        let free = text[name.end..at]
+            .iter()
+            .all(|b| b.is_ascii_whitespace() || *b == b'\\' || *b == b'(');
+        return (!name.is_empty() && free).then_some(name);
+    }
+    let colon = memchr::memrchr(b':', &before[line..])? + line;
+    let word = |b: &u8| is_part(*b) || matches!(b, b' ' | b'(' | b'.' | b'[' | b']' | b'{');
+    let left = before[..colon].trim_ascii_end();
+    let left = left
+        .strip_suffix(b"\"")
+        .or(left.strip_suffix(b"'"))
+        .unwrap_or(left);
+    let free = before[colon + 1..].iter().all(word);
+    free.then(|| identifier(left, floor)).flatten()
+}
+
+/// The name at the end of `left`, which begins at `floor`, without the lengths and types behind it:
+/// `key[16]`, `key: [u8; 16]`, `key: Uint8Array`.
+fn identifier(left: &[u8], floor: usize) -> Option<Range<usize>> {
+    let mut left = bare(left);
+    for _ in 0..2 {
+        let length = left.iter().rev().take_while(|b| is_part(**b)).count();
+        let (rest, name) = left.split_at(left.len() - length);
+        let outer = bare(rest);
+        if length == 0 || name == b"PROGMEM" {
+            left = outer.strip_suffix(b":").map_or(outer, bare);
+        } else if outer.ends_with(b":") && !outer.ends_with(b"::") {
+            left = bare(&outer[..outer.len() - 1]);
+        } else {
+            break;
+        }
+    }
+    let length = left.iter().rev().take_while(|b| is_part(**b)).count();
+    let end = floor + left.len();
+    (length > 0).then_some(end - length..end)
+}
+
+/// `text` without blanks, signs of references and brackets at its end.
+fn bare(text: &[u8]) -> &[u8] {
+    let mut text = text.trim_ascii_end();
+    for _ in 0..4 {
+        let open = match text.last() {
+            Some(b']') => b'[',
+            Some(b'>') => b'<',
+            Some(b'&' | b'*') => {
+                text = text[..text.len() - 1].trim_ascii_end();
+                continue;
+            }
+            _ => break,
+        };
+        let Some(open) = memchr::memrchr(open, text) else {
+            break;
+        };
+        text = text[..open].trim_ascii_end();
+    }
+    text
+}
+
+fn is_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')
+}
+
+/// What the bytes say as text, if they are one, without the zero that ends it; else in hexadecimal.
+pub(crate) fn told(bytes: &[u8]) -> Vec<u8> {
+    let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    if text.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
+        text.to_vec()
+    } else {
+        inline::to_hex(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: [u8; 16] = [
+        0x9c, 0x41, 0x07, 0xe3, 0x5a, 0xd8, 0x22, 0xb6, 0x6f, 0x13, 0xc9, 0x84, 0x3e, 0xf1, 0x70,
+        0x2d,
+    ];
+
+    fn check(text: &str, expected: Option<&str>) {
+        let found: Vec<Array> = find(text.as_bytes()).collect();
+        let name = found.first().map(|array| &text[array.name.clone()]);
+        assert_eq!(name, expected, "{text}");
+        for array in found {
+            assert_eq!(array.bytes, BYTES, "{text}");
+            assert!(text[..array.range.end].ends_with(['}', ']']), "{text}");
+        }
+    }
+
+    fn list(of: impl Fn(u8) -> String) -> String {
+        BYTES.map(of).join(", ")
+    }
+
+    #[test]
+    fn arrays_are_found_as_languages_write_them() {
+        let hex = list(|b| format!("{b:#04x}"));
+        let decimal = list(|b| b.to_string());
+        check(&format!("char app_key[] = {{{hex}}};"), Some("app_key"));
+        check(&format!("#define AESKEY {{ {hex} }}"), Some("AESKEY"));
+        check(&format!("var key = []byte{{{hex}}}"), Some("key"));
+        check(&format!("key := []byte{{\n\t{hex},\n}}"), Some("key"));
+        check(&format!("let key: [u8; 16] = [{decimal}];"), Some("key"));
+        check(&format!("const KEY: &[u8] = &[{decimal}];"), Some("KEY"));
+        check(&format!("KEY = \\\n  bytes([{decimal}])"), Some("KEY"));
+        check(
+            &format!("const k: Uint8Array = new Uint8Array([{decimal}])"),
+            Some("k"),
+        );
+        check(&format!("  \"secret\": [{decimal}],"), Some("secret"));
+        check(
+            &format!("const uint8_t key[16] PROGMEM = {{{hex}}};"),
+            Some("key"),
+        );
+        let octal = list(|b| format!("0{b:03o}"));
+        check(&format!("uint8_t key[16] = {{{octal}}};"), Some("key"));
+        let signed = list(|b| i8::from_ne_bytes([b]).to_string());
+        check(&format!("byte[] key = {{{signed}}};"), Some("key"));
+        let cast = list(|b| format!("(byte) {b:#x}"));
+        check(&format!("byte[] key = new byte[] {{{cast}}};"), Some("key"));
+        let remarks = hex.replacen(", ", ", // one \\\n two\n /* three */ ", 1);
+        check(&format!("char key[] = {{\n{remarks}\n}};"), Some("key"));
+    }
+
+    #[test]
+    fn what_is_no_list_of_bytes_is_none() {
+        let hex = list(|b| format!("{b:#04x}"));
+        check(&format!("f({{{hex}}});"), None);
+        check(&format!("int key[] = {{{hex}, 256}};"), None);
+        check(&format!("int key[] = {{{hex}, x}};"), None);
+        check("char key[] = {1, 2, 3};", None);
+        check(
+            &format!("int key[] = {{{}}};", [hex.as_str(); 5].join(",")),
+            None,
+        );
+        check(&format!("char key[] = {{{hex}"), None);
+    }
+
+    #[test]
+    fn hexadecimal_keys_are_found() {
+        let hex: String = BYTES.iter().map(|b| format!("{b:02x}")).collect();
+        let check = |text: &str, expected: Option<&str>| {
+            let found = keys(text.as_bytes()).next();
+            let name = found.as_ref().map(|key| &text[key.name.clone()]);
+            assert_eq!(name, expected, "{text}");
+            assert!(found.is_none_or(|key| text[key.range] == hex));
+        };
+        check(&format!("char key[33]=\"{hex}\";"), Some("key"));
+        check(&format!("aesKey := '{hex}'"), Some("aesKey"));
+        check(&format!("key = '{hex}'"), Some("key"));
+        check(&format!("{{\"key\" : \"{hex}\"}}"), Some("key"));
+        check(&format!("key = \"{hex}ab\""), None);
+        check(&format!("keys = \"{hex}\""), None);
+        check(&format!("key = {hex}"), None);
+    }
+
+    #[test]
+    fn text_is_told_as_text() {
+        assert_eq!(told(b"kJ8s-2 x\0"), b"kJ8s-2 x");
+        assert_eq!(told(&[0x9c, 0, 0x41]), b"9c0041");
+    }
+}

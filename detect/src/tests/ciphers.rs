@@ -1,0 +1,148 @@
+//! Keys of ciphers in source code: arrays of bytes, and hexadecimal beside a bare `key`.
+
+use super::{findings, outline, scan_bytes};
+use crate::content::Format;
+use crate::sample::Seed;
+
+/// Bytes that chance made.
+fn made(seed: u64, count: usize) -> Vec<u8> {
+    let mut seed = Seed(seed);
+    (0..count)
+        .map(|_| seed.next_number().to_le_bytes()[4])
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn list(bytes: &[u8]) -> String {
+    let numbers: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
+    numbers.join(", ")
+}
+
+/// Scans source code and compares what is told, with its lines.
+fn check(file: &str, text: &str, expected: &[(&str, u32)]) {
+    let scan = scan_bytes(file, Format::Guess, text.as_bytes());
+    let found: Vec<(String, u32)> = findings(&scan)
+        .iter()
+        .filter_map(|found| {
+            let secret = String::from_utf8_lossy(found.secret.as_ref()?.expose()).into_owned();
+            Some((secret, found.spot.line))
+        })
+        .collect();
+    let expected: Vec<(String, u32)> = expected
+        .iter()
+        .map(|(secret, line)| ((*secret).to_owned(), *line))
+        .collect();
+    assert_eq!(found, expected, "{file}: {text}\n{:#?}", outline(&scan));
+}
+
+#[test]
+fn arrays_under_a_telling_name_are_keys() {
+    for (seed, count) in [(1, 16), (2, 24), (3, 32), (4, 64)] {
+        let bytes = made(seed, count);
+        let (told, list) = (hex(&bytes), list(&bytes));
+        let told = [(told.as_str(), 2)];
+        for (file, text) in [
+            ("a.h", format!("\n#define AESKEY {{{list}}}\n")),
+            (
+                "a.c",
+                format!("\nstatic const char secret_key[] = {{{list}}};\n"),
+            ),
+            ("a.go", format!("\nvar masterKey = []byte{{{list}}}\n")),
+            (
+                "a.java",
+                format!("\nbyte[] hmacKey = new byte[] {{{list}}};\n"),
+            ),
+            (
+                "a.rs",
+                format!("\nconst ENC_KEY: [u8; {count}] = [{list}];\n"),
+            ),
+            ("a.py", format!("\nAPP_SECRET = bytes([{list}])\n")),
+            (
+                "a.py",
+                format!("\nkey = bytes([{list}])\ncipher = AES.new(key)\n"),
+            ),
+        ] {
+            check(file, &text, &told);
+        }
+    }
+    let text = "kT8vPq2-Lm4Xz9Rw";
+    let code = format!("char password[] = {{{}, 0}};\n", list(text.as_bytes()));
+    check("a.c", &code, &[(text, 1)]);
+}
+
+#[test]
+fn other_arrays_are_none() {
+    let bytes = made(5, 32);
+    let chance = list(&bytes);
+    for text in [
+        // Nothing says that it is secret.
+        format!("static const char image[] = {{{chance}}};\n"),
+        format!("static const char key[] = {{{chance}}};\n"),
+        format!("static const char public_key[] = {{{chance}}};\n"),
+        format!("static const char secret_key_hash[] = {{{chance}}};\n"),
+        // No machine made it.
+        format!(
+            "char secret_key[] = {{{}}};\n",
+            list(&(40..72).collect::<Vec<u8>>())
+        ),
+        format!("char secret_key[] = {{{}}};\n", list(&[0; 32])),
+        format!(
+            "char secret_key[] = {{{}}};\n",
+            list(&[1, 2, 3, 250].repeat(8))
+        ),
+        // A table.
+        format!("char secret_key[] = {{{}}};\n", list(&made(6, 256))),
+        // What the standard of AES prints.
+        "char aes_key[] = {0x2b,0x7e,0x15,0x16,0x28,0xae,0xd2,0xa6,0xab,0xf7,0x15,0x88,0x09,0xcf,\
+         0x4f,0x3c};\n"
+            .to_owned(),
+    ] {
+        check("a.c", &text, &[]);
+    }
+    // Tests are made of keys; what is no code has its own syntax.
+    let code = format!("char secret_key[] = {{{chance}}};\n");
+    check("tests/a.c", &code, &[]);
+    check("a.txt", &code, &[]);
+}
+
+#[test]
+fn hexadecimal_beside_a_bare_key_is_one_where_code_is_about_ciphers() {
+    let key = hex(&made(7, 16));
+    check(
+        "a.c",
+        &format!("char key[33] = \"{key}\";\nencrypt(key, text);\n"),
+        &[(&key, 1)],
+    );
+    check(
+        "a.c.gz",
+        &format!("char key[33] = \"{key}\";\nencrypt(key, text);\n"),
+        &[(&key, 1)],
+    );
+    check(
+        "a.c",
+        &format!("char key[33] = \"{key}\";\nlookup(key, text);\n"),
+        &[],
+    );
+    check("a.js", &format!("cache = {{key: \"{key}\"}};\n"), &[]);
+    check("a.py", &format!("aes_key = '{}'\n", "ab".repeat(16)), &[]);
+}
+
+#[test]
+fn arrays_that_never_end_cost_little() {
+    for piece in [
+        "{",
+        "[[1,",
+        "{/*",
+        "{1,",
+        "key={0x",
+        "key = {//\\\n",
+        "y=\"a",
+        "key[0]",
+    ] {
+        let text = piece.repeat((256 << 10) / piece.len());
+        check("a.c", &text, &[]);
+    }
+}
