@@ -1,6 +1,7 @@
 //! Undoes encodings and opens containers, each bounded in bytes and depth, never in time.
 
 pub(crate) mod archive;
+pub(crate) mod biff;
 pub(crate) mod bytes;
 pub(crate) mod charset;
 pub(crate) mod compressed;

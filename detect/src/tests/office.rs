@@ -8,7 +8,7 @@ use crate::content::{Format, Part, Position};
 use crate::rule::RuleSet;
 use crate::scan::{Detector, Limits, Scan, UnreadWhy};
 use crate::unwrap::fuel::Fuel;
-use crate::unwrap::office;
+use crate::unwrap::{biff, office};
 
 const TYPES: (&str, &[u8]) = ("[Content_Types].xml", b"<Types/>");
 
@@ -321,4 +321,25 @@ fn what_a_workbook_is_made_to_grow_to_is_bounded() {
         let scan = Detector::new(RuleSet::builtin(), limits).scan(&[part]);
         assert!(scan.work < most, "{} bytes of work", scan.work);
     }
+}
+
+#[test]
+fn strings_of_a_workbook_in_records_are_lines() {
+    let table = biff::tests::table(&["host", "B2 login:ops,PW:kfuTw27Zq!", "db.example.com"]);
+    let xlsb = zip(&[
+        TYPES,
+        ("xl/worksheets/sheet1.bin", &[0x81, 0x01, 0]),
+        ("xl/sharedStrings.bin", &table),
+    ]);
+    let scan = scan_bytes("hosts.xlsb", Format::Guess, &xlsb);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1, "{:#?}", outline(&scan));
+    let told = found[0].secret.as_ref().unwrap();
+    assert_eq!(told.expose(), b"kfuTw27Zq!");
+    assert_eq!((found[0].spot.line, found[0].spot.inside.len()), (2, 1));
+    assert_eq!(why(&scan), []);
+    // Elsewhere the name means nothing.
+    let other = zip(&[("xl/sharedStrings.bin", &table)]);
+    let scan = scan_bytes("hosts.zip", Format::Guess, &other);
+    assert!(scan.unread.is_empty(), "{:?}", why(&scan));
 }

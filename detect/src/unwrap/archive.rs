@@ -11,7 +11,7 @@ use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
 use super::bytes::{Bytes, Fueled};
-use super::{office, stream};
+use super::{biff, office, stream};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{Region, Scanner};
@@ -283,9 +283,24 @@ fn member(
                 strings(scanner, inner, &mut file);
             }
         }
+        None if name == biff::SHARED && book.is_document => records(scanner, inner, &mut file),
         None => {
             stream::read(scanner, &inner, &mut file, None);
         }
+    }
+}
+
+/// Reads the strings of a workbook in records.
+fn records(scanner: &mut Scanner<'_>, mut region: Region, input: &mut dyn Read) {
+    region.format = Format::Text;
+    match biff::strings(&mut scanner.fuel.meter(input)) {
+        Ok((text, cut)) => {
+            stream::read(scanner, &region, &mut text.as_slice(), None);
+            if cut {
+                scanner.skipped(&region.member, UnreadWhy::Limit);
+            }
+        }
+        Err(_) => scanner.skipped(&region.member, UnreadWhy::Damaged),
     }
 }
 
