@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod biff;
 pub(crate) mod bytes;
+pub(crate) mod carve;
 pub(crate) mod charset;
 pub(crate) mod compressed;
 pub(crate) mod container;

@@ -409,3 +409,35 @@ fn a_container_in_any_armour_is_opened() {
         );
     }
 }
+
+#[test]
+fn compressed_fields_of_a_message_are_read() {
+    let (text, secret) = config(61);
+    let stream = gzip(text.as_bytes());
+    let length = u8::try_from(stream.len() & 0x7f).unwrap() | 0x80;
+    let more = u8::try_from(stream.len() >> 7).unwrap();
+    let message = [
+        &[0x0a, 4, b'b', b'l', b'o', b'b', 0x12, length, more][..],
+        &stream,
+        &[0x18, 1],
+    ]
+    .concat();
+    let scan = scan_bytes("state.pb", Format::Guess, &message);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1, "{:#?}", outline(&scan));
+    let told = found[0].secret.as_ref().unwrap();
+    assert_eq!(told.expose(), secret.as_bytes());
+    assert_eq!(found[0].spot.encoding, [Encoding::Compressed]);
+
+    // Fields inside fields end at the deepest nesting, and a mark alone is no stream.
+    let mut nested = message;
+    for _ in 0..40 {
+        let stream = gzip(&nested);
+        let length = u8::try_from(stream.len() & 0x7f).unwrap() | 0x80;
+        let more = u8::try_from(stream.len() >> 7).unwrap();
+        nested = [&[0x12, length, more][..], &stream].concat();
+    }
+    assert!(findings(&scan_bytes("deep.pb", Format::Guess, &nested)).is_empty());
+    let marks = [0x12, 60, 0x1f, 0x8b, 8].repeat(50_000);
+    assert!(findings(&scan_bytes("marks.pb", Format::Guess, &marks)).is_empty());
+}

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use akwatch_proto::place::Encoding;
 
+use super::carve;
 use super::container::Container;
 use crate::content::Format;
 use crate::judge::MemberName;
@@ -111,6 +112,7 @@ fn read_into(
     }
     if end {
         scanner.key_files(region, head);
+        carved(scanner, region, head);
     }
     let mut region = region.clone();
     // What is whole in one window is guessed when something in it is worth it; commands always are.
@@ -122,6 +124,21 @@ fn read_into(
         region.line = line;
     }
     windows(scanner, &mut region, input, buffer, filled, end)
+}
+
+/// Reads the compressed streams in the fields of a message.
+fn carved(scanner: &mut Scanner<'_>, region: &Region, head: &[u8]) {
+    for field in carve::fields(head) {
+        let mut inner = region.clone();
+        inner.depth += 1;
+        inner.format = Format::Guess;
+        inner.line = LineBase::Fixed(1);
+        inner.offset += field.start as u64;
+        if scanner.fuel.is_spent() {
+            return scanner.skipped(&region.member, UnreadWhy::Limit);
+        }
+        read(scanner, &inner, &mut &head[field], None);
+    }
 }
 
 /// A format for bytes whose name says none; binary data are read as text for their tokens.

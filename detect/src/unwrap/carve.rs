@@ -1,0 +1,76 @@
+//! Compressed streams inside messages of protocol buffers, which have no mark of their own.
+//!
+//! A field of such a message says how long it is right before its bytes: where these begin like gzip,
+//! so many are read as a stream.
+
+use std::ops::Range;
+
+/// Fields of one file. Stops: a file of streams that hold nothing.
+const MOST: usize = 64;
+/// What a gzip stream begins with.
+const MARK: &[u8] = &[0x1f, 0x8b, 8];
+
+/// The fields of `bytes` that hold a gzip stream.
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut until = 0;
+    memchr::memmem::find_iter(bytes, MARK)
+        .filter_map(move |at| {
+            let length = length_before(&bytes[..at])?;
+            let end = at.checked_add(length).filter(|&end| end <= bytes.len())?;
+            // A stream is never shorter than its header and its sums.
+            (length >= 18 && at >= until).then(|| {
+                until = end;
+                at..end
+            })
+        })
+        .take(MOST)
+}
+
+/// The length that stands at the end of `bytes`, behind the key of a field that has one.
+fn length_before(bytes: &[u8]) -> Option<usize> {
+    /// Bytes of a length: 256 MiB at most.
+    const LONGEST: usize = 4;
+    let more = |b: &&u8| **b & 0x80 != 0;
+    let (last, before) = bytes.split_last().filter(|(last, _)| **last < 0x80)?;
+    let count = before.iter().rev().take(LONGEST).take_while(more).count();
+    // A key may end with the same bits only where it is more than one byte: the shortest length counts.
+    (0..=count.min(LONGEST - 1)).find_map(|count| {
+        let (head, low) = before.split_at(before.len() - count);
+        let key = head.last().filter(|key| **key & 7 == 2 && **key < 0x80)?;
+        let low = low.iter().rev();
+        let value = low.fold(usize::from(*last), |value, byte| {
+            value << 7 | usize::from(byte & 0x7f)
+        });
+        (*key > 7).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(length: &[u8], stream: &[u8]) -> Vec<u8> {
+        [&[0x0a, 2, b'i', b'd', 0x12], length, stream].concat()
+    }
+
+    #[test]
+    fn fields_are_as_long_as_they_say() {
+        let stream = [MARK, &[7; 297]].concat();
+        let whole = message(&[0xac, 0x02], &stream);
+        let tail = [&whole[..], &[0x1a, 1, b'x']].concat();
+        assert!(fields(&tail).eq(std::iter::once(7..307)));
+        let short = message(&[40], &stream[..40]);
+        assert!(fields(&short).eq(std::iter::once(6..46)));
+        assert_eq!(fields(&whole[..200]).count(), 0);
+        assert_eq!(fields(&stream).count(), 0);
+        let unkeyed = [&[0x0a, 2, b'i', b'd', 0x13, 40][..], &stream[..40]].concat();
+        assert_eq!(fields(&unkeyed).count(), 0);
+    }
+
+    #[test]
+    fn streams_inside_a_field_are_the_fields_own() {
+        let inner = message(&[40], &[MARK, &[7; 37]].concat());
+        let outer = message(&[0x7f], &[MARK, &[7; 60], &inner, &[7; 90]].concat());
+        assert!(fields(&outer).eq(std::iter::once(6..133)));
+    }
+}
