@@ -22,6 +22,7 @@ pub(crate) mod quiet;
 mod rsa;
 mod signed;
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -393,7 +394,8 @@ impl Judge<'_> {
         } else if bytes.iter().all(u8::is_ascii_graphic)
             && says_key(value.path)
             && !quiet::is_published(value.path, bytes)
-            && (quiet::is_strong_secret(bytes) || quiet::is_scattered_secret(bytes))
+            && (quiet::is_strong_secret(&unmarked(value, bytes))
+                || quiet::is_scattered_secret(bytes))
         {
             self.bearer(bytes, found, value, out);
         }
@@ -539,7 +541,7 @@ impl Judge<'_> {
             return;
         };
         let fits = (limits::SHORTEST_SECRET..=LONGEST_NAMED).contains(&bytes.len())
-            && bytes
+            && unmarked(value, bytes)
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~:%!|".contains(b))
             && bytes.iter().filter(|&&b| b == b':').count() <= 1
@@ -694,6 +696,16 @@ impl Judge<'_> {
 /// Whether a name says with its first word that a secret follows, and the value can be nothing else.
 fn is_led(value: &Value<'_>, bytes: &[u8]) -> bool {
     value.sure && Names::leads(value.path) && quiet::is_strong_secret(bytes)
+}
+
+/// The value with the marks that an address escapes, and only an address, as marks that a token has too.
+fn unmarked<'b>(value: &Value<'_>, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+    let escaped = value.encoding.last() == Some(&Encoding::Url) && !bytes.contains(&b'=');
+    if !escaped || !bytes.contains(&b'&') {
+        return Cow::Borrowed(bytes);
+    }
+    let plain = |&byte: &u8| if byte == b'&' { b'/' } else { byte };
+    bytes.iter().map(plain).collect()
 }
 
 /// Bits of entropy a byte that a named value needs. A few hexadecimal digits repeat by chance: of sixteen

@@ -227,7 +227,10 @@ impl Keyed<'_, '_, '_> {
         // A command or a statement among the pairs is read as what it is.
         let odd = |b: &u8| matches!(b, b'"' | b'\'' | b'`' | b'(' | b'{' | b';' | b'|');
         let name = &self.text[key.clone()];
-        let is_key = !name.is_empty() && name.len() <= 256 && !name.iter().any(odd);
+        let is_key = !name.is_empty()
+            && name.len() <= 256
+            && !name.iter().any(odd)
+            && !is_sentence(name, self.style.colon);
         is_key.then_some((key, start + length + 1))
     }
 
@@ -389,6 +392,15 @@ impl Keyed<'_, '_, '_> {
         });
         next
     }
+}
+
+/// Whether what stands before a separator is no key but the beginning of a comparison, `if x.secret !`, or
+/// says a pair of its own, `token-> app: …`, where a `colon` separates nothing.
+fn is_sentence(name: &[u8], colon: bool) -> bool {
+    let ends = name.last().is_some_and(|b| matches!(b, b'!' | b'<' | b'~'));
+    ends && memchr::memchr(b' ', name).is_some()
+        || memchr::memmem::find(name, b"->").is_some()
+        || !colon && memchr::memmem::find(name, b": ").is_some()
 }
 
 /// Whether a type and the string that is assigned follow a colon.

@@ -15,6 +15,7 @@ pub(crate) use table::calls;
 pub(crate) use words::{Dialect, MOST_WORDS, Word};
 
 use super::{Fields, ScopeId};
+use crate::judge::quiet;
 use crate::rule::Fnv;
 use table::{Meaning, Row, rows_of};
 use words::{Command, Lexer};
@@ -369,7 +370,16 @@ impl Reader<'_, '_, '_> {
                     continue;
                 };
                 if carried.meaning == Meaning::Nothing {
-                    return Some(false);
+                    // People type the blank all the same: then the program asks, and takes the password
+                    // for the name of a database.
+                    let value = words.get(at + 1).filter(|value| {
+                        quiet::is_short_secret(&value.text) || quiet::is_strong_secret(&value.text)
+                    });
+                    let Some((value, meaning)) = value.zip(row.parted(&word.text)) else {
+                        return Some(false);
+                    };
+                    self.meant(program.name, meaning, value, 0);
+                    return Some(true);
                 }
                 if !carried.next {
                     self.meant(program.name, carried.meaning, word, carried.skip);

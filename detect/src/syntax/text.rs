@@ -544,7 +544,12 @@ fn words_of(line: &[u8], shortest: usize) -> Option<(Range<usize>, Range<usize>)
     let value = &line[from..end];
     let blank = matches!(rest.first(), Some(b' ' | b'\t'));
     let begins = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'+');
+    // `char password[]="…";`: a type and a statement.
+    let statement = [&b"=\""[..], b"='"]
+        .iter()
+        .any(|mark| memchr::memmem::find(value, mark).is_some());
     (blank
+        && !statement
         && (2..=64).contains(&name)
         && value.len() >= shortest
         && value.first().is_some_and(begins)
@@ -629,7 +634,10 @@ pub(crate) fn held(path: &[u8], value: &[u8], mut found: impl FnMut(&[u8], Range
             return;
         };
         // An address inside an address has its marks escaped.
-        let (length, mark) = mark_in(rest, b'&', b"%26").unwrap_or((rest.len(), 1));
+        let (length, mark) = mark_in(rest, b'&', b"%26")
+            .filter(|&(length, mark)| mark == 1 || is_escaped_pair(&rest[length + mark..]))
+            .or_else(|| Some((memchr::memchr(b'&', rest)?, 1)))
+            .unwrap_or((rest.len(), 1));
         let piece = &rest[..length];
         if let Some((equals, mark)) = mark_in(piece, b'=', b"%3D").filter(|mark| mark.0 <= 64) {
             let stop = |b: &u8| b.is_ascii_whitespace() || *b == b'#';
@@ -645,6 +653,15 @@ pub(crate) fn held(path: &[u8], value: &[u8], mut found: impl FnMut(&[u8], Range
         }
         from += length + mark;
     }
+}
+
+/// Whether a name and an escaped `=` begin `text`: before them an escaped `&` divides, else it is a part of
+/// the value.
+fn is_escaped_pair(text: &[u8]) -> bool {
+    let name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b';');
+    let length = text.iter().take(64).take_while(name).count();
+    let equals = text.get(length..length + 3).unwrap_or_default();
+    length > 0 && equals.eq_ignore_ascii_case(b"%3D")
 }
 
 /// Where a mark first stands in `text`, plain or escaped, and its bytes.

@@ -259,3 +259,68 @@ fn passwords_that_machines_draw_are_told_whatever_marks_they_have() {
         assert!(1000 - told <= most_lost, "{length}: {told}");
     }
 }
+
+#[test]
+fn lines_that_are_no_pair_are_read_as_text() {
+    let token = "Rk48vTq2Zx9mLp3Wd7Ys5Hn1";
+    check(
+        "notes.toml",
+        &format!("title = \"a\"\nToken-> BuildToken: {token} <- for User = build\n"),
+        &[token],
+    );
+    check(
+        "server.ini",
+        "[a]\nname = b\nif creds.Secret != 'gooseberry-jam' {\n",
+        &["gooseberry-jam"],
+    );
+    // A key with a blank is one.
+    check(
+        "server.ini",
+        "[a]\nadmin password = gT7wq2Lm9x\n",
+        &["gT7wq2Lm9x"],
+    );
+}
+
+#[test]
+fn a_statement_alone_in_a_file_is_told_once() {
+    check(
+        "a.c",
+        "char password[]=\"Zk9Xm2Qp4vT1\";\n",
+        &["Zk9Xm2Qp4vT1"],
+    );
+    check(
+        "a.c",
+        "char token='Zk9Xm2Qp4vT1Rw3Bf8';\n",
+        &["Zk9Xm2Qp4vT1Rw3Bf8"],
+    );
+}
+
+#[test]
+fn an_escaped_mark_in_a_query_is_a_part_of_the_value() {
+    let escaped = "https://example.com/a?password=Zk9Xm2%26Qp4vT1Rw8&next=%2Fhome";
+    check(
+        "a.js",
+        &format!("url = \"{escaped}\";\n"),
+        &["Zk9Xm2&Qp4vT1Rw8"],
+    );
+    // An address inside an address may have all its marks escaped.
+    let inner = "https://example.com/?at%3D17%26password%3DZk9Xm2Qp4vT1%26b%3D2";
+    check("a.js", &format!("url = \"{inner}\";\n"), &["Zk9Xm2Qp4vT1"]);
+}
+
+#[test]
+fn a_password_behind_a_blank_that_should_not_be_there_is_one() {
+    check(
+        "run.sh",
+        "mysql -u root --password Vne7sd2BXjq\n",
+        &["Vne7sd2BXjq"],
+    );
+    for words in [
+        "--password shop",
+        "--password /var/lib/x",
+        "--password shop_2024",
+        "-p shop",
+    ] {
+        check("run.sh", &format!("mysql -u root {words}\n"), &[]);
+    }
+}

@@ -151,6 +151,12 @@ impl Row {
         self.cluster(word).or_else(|| self.prefixed(word))
     }
 
+    /// What a long flag carries whose value must be attached, where it is not.
+    pub(crate) fn parted(&self, word: &[u8]) -> Option<Meaning> {
+        let long = word.starts_with(b"--") && self.attached.iter().any(|flag| flag == word);
+        self.flags.get(word).copied().filter(|_| long)
+    }
+
     /// `-sSu user:password`, `-pPASSWORD`.
     fn cluster(&self, word: &[u8]) -> Option<Carried> {
         // `-password` is one flag by its own name.
