@@ -169,10 +169,68 @@ fn same(told: &str, want: &str) -> bool {
             return true;
         }
     }
+    if written_otherwise(told, want) {
+        return true;
+    }
     let (told, want) = (bare(told), bare(want));
     told == want
         || (told.len() >= 8 && want.contains(&told))
         || (want.len() >= 8 && told.contains(&want))
+}
+
+/// Whether what was told is what was expected once that is undone: a tool of another author tells an array
+/// of bytes, the base64 of a list of web keys, and an address or a page's text with its escapes.
+fn written_otherwise(told: &str, want: &str) -> bool {
+    if let Some(bytes) = numbers(want).filter(|bytes| bytes.len() >= 12) {
+        let hex = data_encoding::HEXLOWER.encode(&bytes);
+        return told.starts_with(&hex) || told.as_bytes().starts_with(&bytes);
+    }
+    let key: Option<Value> = serde_json::from_str(told).ok();
+    let secrets = key.iter().flat_map(|key| ["d", "k"].map(|name| &key[name]));
+    let mut secrets = secrets.filter_map(Value::as_str);
+    if undone(want).is_some_and(|list| secrets.any(|one| one.len() >= 16 && list.contains(one))) {
+        return true;
+    }
+    let entities = |text: &str| {
+        [
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&quot;", "\""),
+            ("&amp;", "&"),
+        ]
+        .iter()
+        .fold(text.to_owned(), |text, (entity, plain)| {
+            text.replace(entity, plain)
+        })
+    };
+    told == entities(&entities(want)) || percent(want).is_some_and(|plain| plain == told)
+}
+
+/// The bytes that a list of numbers says, `0x3f, 077, 63`, of which the last may be cut off.
+fn numbers(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches(['\\', ' ', '\n', ',']);
+    text.split(',')
+        .map(|number| {
+            let number = number.trim();
+            let (digits, radix) = match number.strip_prefix("0x") {
+                Some(digits) => (digits, 16),
+                None if number.len() > 1 && number.starts_with('0') => (number, 8),
+                None => (number, 10),
+            };
+            u8::from_str_radix(digits, radix).ok()
+        })
+        .collect()
+}
+
+/// The text with its percent-escapes undone, if it has any.
+fn percent(text: &str) -> Option<String> {
+    let (first, rest) = text.split_once('%')?;
+    let mut bytes = first.as_bytes().to_vec();
+    for piece in rest.split('%') {
+        bytes.push(u8::from_str_radix(piece.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The text that base64 holds, of which a tool of another author may expect a part only.
