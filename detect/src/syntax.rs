@@ -23,6 +23,7 @@ pub(crate) mod obfuscated;
 pub(crate) mod prose;
 pub(crate) mod refine;
 pub(crate) mod shell;
+pub(crate) mod spots;
 pub(crate) mod sql;
 pub(crate) mod text;
 pub(crate) mod xml;

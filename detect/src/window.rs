@@ -20,6 +20,7 @@ use crate::judge::{Candidate, Judge, MemberName, Part, Value, chosen, der, quiet
 use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
 use crate::sieve::{self, Hit, Strip};
+use crate::syntax::beside::Wanted;
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, literal, text::Blocks};
 use crate::unwrap::fuel::Fuel;
 use crate::unwrap::{inline, stream};
@@ -225,17 +226,16 @@ impl<'r> Scanner<'r> {
         let mut hits = Vec::new();
         let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
         self.too_many |= sifted.too_many;
-        if text.len() <= syntax::beside::LONGEST && has_sentences(region.format) {
+        let notes = takes_notes(region);
+        let wanted = Wanted {
+            sentences: has_sentences(region.format),
+            wide: sifted.foreign,
+            flags: notes,
+            strings: notes && is_free(region.format),
+        };
+        if text.len() <= syntax::beside::LONGEST && (wanted.sentences || wanted.flags) {
             let before = hits.len();
-            syntax::prose::places(text, |at| hits.push(Hit::Name(at)));
-            if hits.len() > before {
-                hits.sort_by_key(Hit::at);
-            }
-        }
-        if text.len() <= syntax::beside::LONGEST && takes_notes(region) {
-            let before = hits.len();
-            let strings = is_free(region.format);
-            syntax::beside::places(text, strings, self.rules, |at| hits.push(Hit::Name(at)));
+            syntax::beside::places(text, wanted, self.rules, |at| hits.push(Hit::Name(at)));
             if hits.len() > before {
                 hits.sort_by_key(Hit::at);
             }

@@ -8,8 +8,9 @@
 use std::ops::Range;
 
 use super::literal::{self, is_quote, is_space};
+use super::spots::{self, Spots};
 use super::text::{Blocks, bare_length};
-use super::{Fields, shell};
+use super::{Fields, idiom, prose, shell};
 use crate::rule::{Role, RuleSet};
 
 /// Bytes of a text that is looked through.
@@ -18,9 +19,21 @@ pub(crate) const LONGEST: usize = 256 * 1024;
 const MOST: usize = 4096;
 const MOST_OF_LINE: usize = 64;
 
-/// Where in `text` a value begins that a name without a separator speaks of; with `strings` also
-/// definitions, cells and defaults.
-pub(crate) fn places(text: &[u8], strings: bool, rules: &RuleSet, mut found: impl FnMut(usize)) {
+/// What a text is looked through for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// What sentences tell, and those in Chinese among them.
+    pub(crate) sentences: bool,
+    pub(crate) wide: bool,
+    /// What stands behind flags.
+    pub(crate) flags: bool,
+    /// Definitions, cells, defaults and idioms.
+    pub(crate) strings: bool,
+}
+
+/// Where in `text` a value begins that a name without a separator speaks of.
+pub(crate) fn places(text: &[u8], wanted: Wanted, rules: &RuleSet, mut found: impl FnMut(usize)) {
+    let whole = 0..text.len();
     let speaks = |name: &[u8]| {
         let names = rules.names();
         let role = names
@@ -28,19 +41,43 @@ pub(crate) fn places(text: &[u8], strings: bool, rules: &RuleSet, mut found: imp
             .or_else(|| names.says_which(name, |_| true));
         role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
     };
-    for (name, value) in flags(text, 0..text.len()).take(MOST) {
-        let login = &text[name.clone()] == b"u"
-            && memchr::memchr(b':', &text[value..text.len().min(value + 40)]).is_some();
-        if login || speaks(&text[name]) {
-            found(value - 1);
+    let (mut flags, mut strings, mut idioms, mut sentences) = (0, 0, 0, 0);
+    let only = |bits: u64, wanted: bool| if wanted { bits } else { 0 };
+    spots::each(text, |base, spots| {
+        for spot in spots::places(only(spots.nouns, wanted.sentences), base) {
+            if let Some(at) = prose::place(text, spot).filter(|_| sentences < prose::MOST) {
+                sentences += 1;
+                found(at);
+            }
         }
-    }
-    if strings {
-        let named = named(text, 0..text.len()).filter(|(name, _)| speaks(&text[name.clone()]));
-        for (_, value) in named.take(MOST) {
-            found(value - 1);
+        for spot in spots::places(only(spots.flags, wanted.flags), base) {
+            let Some((name, value)) = flag(text, &whole, spot - 1).filter(|_| flags < MOST) else {
+                continue;
+            };
+            flags += 1;
+            let login = &text[name.clone()] == b"u"
+                && memchr::memchr(b':', &text[value..text.len().min(value + 40)]).is_some();
+            if login || speaks(&text[name]) {
+                found(value - 1);
+            }
         }
-        super::idiom::places(text, found);
+        for spot in spots::places(only(spots.strings, wanted.strings), base) {
+            let named = string(text, &whole, spot).filter(|_| strings < MOST);
+            if let Some((_, value)) = named.filter(|(name, _)| speaks(&text[name.clone()])) {
+                strings += 1;
+                found(value - 1);
+            }
+        }
+        for spot in spots::places(only(spots.marks, wanted.strings), base) {
+            if let Some(at) = idiom::place(text, spot).filter(|_| idioms < idiom::MOST) {
+                idioms += 1;
+                found(at);
+            }
+        }
+    });
+    if wanted.sentences && wanted.wide {
+        let rest = prose::MOST - sentences;
+        prose::wide_places(text).take(rest).for_each(found);
     }
 }
 
@@ -49,40 +86,47 @@ type Named = (Range<usize>, usize);
 
 /// The flags of a text whose names may say something, `--password …`, `-Password …`, `-u user:…`.
 fn flags(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Named> + '_ {
-    memchr::memchr_iter(b'-', &text[range.clone()]).filter_map(move |at| {
-        let at = range.start + at;
-        let before = at.checked_sub(1).filter(|&n| n >= range.start);
-        if before.is_some_and(|n| !(is_space(text[n]) || is_quote(text[n]))) {
-            return None;
-        }
-        let start = at + 1 + usize::from(text[..range.end].get(at + 1) == Some(&b'-'));
-        let name = text[start..range.end]
-            .iter()
-            .take(40)
-            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-            .count();
-        let end = start + name;
-        let blank = end < range.end && matches!(text[end], b' ' | b'\t');
-        let login = &text[start..end] == b"u" || name >= 4;
-        (blank && login && text[start].is_ascii_alphabetic()).then_some((start..end, end + 1))
-    })
+    memchr::memchr_iter(b'-', &text[range.clone()])
+        .filter_map(move |at| flag(text, &range, range.start + at))
+}
+
+/// The flag whose first dash is at `at`.
+fn flag(text: &[u8], range: &Range<usize>, at: usize) -> Option<Named> {
+    let before = at.checked_sub(1).filter(|&n| n >= range.start);
+    if before.is_some_and(|n| !(is_space(text[n]) || is_quote(text[n]))) {
+        return None;
+    }
+    let start = at + 1 + usize::from(text[..range.end].get(at + 1) == Some(&b'-'));
+    let name = text[start..range.end]
+        .iter()
+        .take(40)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        .count();
+    let end = start + name;
+    let blank = end < range.end && matches!(text[end], b' ' | b'\t');
+    let login = &text[start..end] == b"u" || name >= 4;
+    (blank && login && text[start].is_ascii_alphabetic()).then_some((start..end, end + 1))
 }
 
 /// Strings and cells that stand beside a name.
 fn named(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Named> + '_ {
-    memchr::memchr3_iter(b'"', b'\'', b'|', &text[range.clone()]).filter_map(move |at| {
-        let at = range.start + at;
-        let before = &text[range.start.max(at.saturating_sub(96))..at];
-        let name = match text[at] {
-            b'|' if text.get(at + 1) == Some(&b'|') => return None,
-            b'|' => cell(before)?,
-            // Too short a word is a verb of prose and of programs.
-            _ => beside(before).filter(|(name, _)| *name > 4)?,
-        };
-        let end = at - name.1;
-        let value = at + usize::from(text[at] == b'|');
-        (value < range.end).then_some((end - name.0..end, value))
-    })
+    memchr::memchr3_iter(b'"', b'\'', b'|', &text[range.clone()])
+        .filter_map(move |at| string(text, &range, range.start + at))
+}
+
+/// The name beside what begins or ends at `at`.
+fn string(text: &[u8], range: &Range<usize>, at: usize) -> Option<Named> {
+    let before = &text[range.start.max(at.saturating_sub(96))..at];
+    let name = match text[at] {
+        b'|' if text.get(at + 1) == Some(&b'|') => return None,
+        b'|' => cell(before)?,
+        // Too short a word is a verb of prose and of programs.
+        b'"' | b'\'' => beside(before).filter(|(name, _)| *name > 4)?,
+        _ => return None,
+    };
+    let end = at - name.1;
+    let value = at + usize::from(text[at] == b'|');
+    (value < range.end).then_some((end - name.0..end, value))
 }
 
 /// Bytes of the name at the end of `before`, the text before a string, and of what stands between.
@@ -90,6 +134,15 @@ fn beside(before: &[u8]) -> Option<(usize, usize)> {
     // Nearly every string of any text has a separator or a bracket before it.
     if !matches!(before.last(), Some(b' ' | b'\t' | b'{')) {
         return None;
+    }
+    let rest = before.strip_suffix(b"{").unwrap_or(before).trim_ascii_end();
+    match rest {
+        [.., b',' | b'(' | b'[' | b'+'] => return None,
+        // A type, or a property: see below.
+        [shorter @ .., b'='] if !matches!(shorter.trim_ascii_end(), [.., b'g' | b'}']) => {
+            return None;
+        }
+        _ => {}
     }
     let line = memchr::memrchr(b'\n', before).map_or(before, |n| &before[n + 1..]);
     let mut rest = line.strip_suffix(b"{").unwrap_or(line).trim_ascii_end();
@@ -149,15 +202,30 @@ fn word(text: &[u8]) -> usize {
     text.iter().rev().take_while(part).count()
 }
 
-/// Reads what stands beside names on the line `text[range]`.
+/// Reads what stands beside names on the line `text[range]`, and what its sentences tell.
 pub(crate) fn line(
     text: &[u8],
     range: &Range<usize>,
     blocks: &mut Blocks,
     fields: &mut Fields<'_>,
 ) {
-    flagged(text, range, blocks, fields);
-    super::idiom::line(text, range.clone(), blocks.block(), fields);
+    let spots = Spots::of(&text[range.clone()]);
+    if spots.flags != 0 {
+        flagged(text, range, blocks, fields);
+    }
+    if spots.marks != 0 {
+        idiom::line(text, range.clone(), blocks.block(), fields);
+    }
+    if spots.strings != 0 {
+        strings(text, range, blocks, fields);
+    }
+    if spots.nouns != 0 || spots.foreign != 0 {
+        prose::line(text, range.clone(), blocks, fields);
+    }
+}
+
+/// Reads the strings and cells of the line `text[range]`.
+fn strings(text: &[u8], range: &Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
     for (name, value) in named(text, range.clone()).take(MOST_OF_LINE) {
         let scope = blocks.scope();
         if is_quote(text[value]) {
@@ -221,5 +289,81 @@ mod tests {
             assert!(values.iter().all(|&value| value <= end), "{end} {values:?}");
             assert_eq!(values.len(), usize::from(end > 14), "{end}");
         }
+    }
+
+    const PIECES: [&str; 24] = [
+        "--password ",
+        "-u ",
+        "x",
+        "abc",
+        "\n",
+        " ",
+        "password",
+        "{",
+        "\"",
+        "'",
+        "| ",
+        "||",
+        "`token`",
+        "pwd is ",
+        "\"gooseberry\"",
+        "default_secret",
+        "= ",
+        " or ",
+        "key_wrap = ",
+        "\"b9Xk2LmQ7vT4zR8p\"",
+        ".equals(",
+        "ConvertTo-SecureString ",
+        "密码是",
+        "%define token ",
+    ];
+
+    #[test]
+    fn a_text_is_looked_through_for_all_that_its_lines_hold() {
+        let rules = RuleSet::builtin();
+        let wanted = Wanted {
+            sentences: true,
+            wide: true,
+            flags: true,
+            strings: true,
+        };
+        let mut numbers = 5_u64;
+        let mut seen = 0;
+        for round in 0..2000 {
+            let mut text = String::new();
+            for _ in 0..round % 60 {
+                numbers = numbers
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                text.push_str(PIECES[usize::try_from(numbers >> 33).unwrap() % PIECES.len()]);
+            }
+            let text = text.as_bytes();
+            let mut found = Vec::new();
+            places(text, wanted, &rules, |at| found.push(at));
+            let whole = 0..text.len();
+            let speaks = |name: &[u8]| {
+                let names = rules.names();
+                let role = names
+                    .says(name, |_| true)
+                    .or_else(|| names.says_which(name, |_| true));
+                role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
+            };
+            let mut expected: Vec<usize> = flags(text, whole.clone())
+                .filter(|(name, value)| {
+                    let next = &text[*value..text.len().min(value + 40)];
+                    speaks(&text[name.clone()])
+                        || &text[name.clone()] == b"u" && next.contains(&b':')
+                })
+                .chain(named(text, whole.clone()).filter(|(name, _)| speaks(&text[name.clone()])))
+                .map(|(_, value)| value - 1)
+                .chain(prose::places(text))
+                .chain((0..text.len()).filter_map(|spot| idiom::place(text, spot)))
+                .collect();
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{}", text.escape_ascii());
+            seen += found.len();
+        }
+        assert!(seen > 1000, "{seen}");
     }
 }

@@ -5,70 +5,31 @@
 //! are looked for in short texts only, and what stands there is judged by its name.
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
 
 use super::literal::{self, is_quote};
-use super::{Fields, ScopeId};
+use super::{Fields, ScopeId, spots};
 use crate::judge::quiet;
 use crate::rule::Names;
 
 /// Places of one text. Stops: a table of nothing but such.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 /// Bytes behind a place that are looked at.
 const REACH: usize = 512;
 /// Bytes of a name.
 const LONGEST_NAME: usize = 64;
 
-/// In the order of [`Idiom::OF`].
-const MARKS: [&str; 11] = [
-    "convertto-securestring",
-    "%define ",
-    "%global ",
-    ".equals(",
-    ".equalsignorecase(",
-    "secret_",
-    "key_",
-    "token_",
-    "password_",
-    "passwd_",
-    "credential_",
+/// What each idiom is known by, in either case.
+const SECURE_STRING: (&[u8], &[u8]) = (b"convertto-", b"securestring");
+const DEFINITIONS: [&[u8]; 2] = [b"%define ", b"%global "];
+const COMPARISONS: [&[u8]; 2] = [b".equals(", b".equalsignorecase("];
+const FIRST_WORDS: [&[u8]; 6] = [
+    b"secret_",
+    b"key_",
+    b"token_",
+    b"password_",
+    b"passwd_",
+    b"credential_",
 ];
-
-#[derive(Clone, Copy)]
-enum Idiom {
-    SecureString,
-    Definition,
-    Comparison,
-    FirstWord,
-}
-
-impl Idiom {
-    const OF: [Idiom; MARKS.len()] = [
-        Idiom::SecureString,
-        Idiom::Definition,
-        Idiom::Definition,
-        Idiom::Comparison,
-        Idiom::Comparison,
-        Idiom::FirstWord,
-        Idiom::FirstWord,
-        Idiom::FirstWord,
-        Idiom::FirstWord,
-        Idiom::FirstWord,
-        Idiom::FirstWord,
-    ];
-}
-
-fn marks() -> Option<&'static AhoCorasick> {
-    static MARKED: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-        AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(MARKS)
-            .ok()
-    });
-    MARKED.as_ref()
-}
 
 /// What an idiom names and the value beside it.
 struct Named<'a> {
@@ -78,38 +39,68 @@ struct Named<'a> {
     known: bool,
 }
 
-/// Where in `text` values begin that idioms speak of.
-pub(crate) fn places(text: &[u8], mut found: impl FnMut(usize)) {
-    for named in each(text, 0..text.len()).take(MOST) {
-        found(named.value.start);
-    }
+/// Where in `text` the value begins that the idiom at a [spot](spots::Spots::marks) speaks of.
+pub(crate) fn place(text: &[u8], spot: usize) -> Option<usize> {
+    at(text, &(0..text.len()), spot).map(|named| named.value.start)
 }
 
 /// Reads the idioms of the line `text[range]`.
 pub(crate) fn line(text: &[u8], range: Range<usize>, scope: ScopeId, fields: &mut Fields<'_>) {
-    for named in each(text, range).take(MOST) {
-        if !named.known {
-            fields.add(named.path, named.value, scope, true);
+    let mut count = 0;
+    spots::each(&text[range.clone()], |base, spots| {
+        for spot in spots::places(spots.marks, range.start + base) {
+            if let Some(named) = at(text, &range, spot).filter(|_| count < MOST) {
+                count += 1;
+                if !named.known {
+                    fields.add(named.path, named.value, scope, true);
+                }
+            }
         }
-    }
+    });
 }
 
-fn each(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Named<'_>> {
-    let marked = marks().into_iter().flat_map({
-        let range = range.clone();
-        move |marks| marks.find_iter(&text[range.clone()])
-    });
-    marked.filter_map(move |mark| {
-        let place = range.start + mark.start()..range.start + mark.end();
-        let end = range.end.min(place.end + REACH);
-        let end = memchr::memchr(b'\n', &text[place.end..end]).map_or(end, |n| place.end + n);
-        match Idiom::OF[mark.pattern().as_usize()] {
-            Idiom::SecureString => secure_string(text, place.end..end),
-            Idiom::Definition => definition(text, place, end),
-            Idiom::Comparison => comparison(text, place, end),
-            Idiom::FirstWord => first_word(text, place, end),
+fn at<'a>(text: &'a [u8], range: &Range<usize>, spot: usize) -> Option<Named<'a>> {
+    let before = &text[range.start..=spot];
+    let after = &text[spot + 1..range.end];
+    let ends = |mark: &&&[u8]| {
+        let end = before.len().checked_sub(mark.len()).map(|n| &before[n..]);
+        end.is_some_and(|end| end.eq_ignore_ascii_case(mark))
+    };
+    let place = |mark: &[u8]| spot + 1 - mark.len()..spot + 1;
+    let rest = |from: usize| {
+        let end = range.end.min(from + REACH);
+        memchr::memchr(b'\n', &text[from..end]).map_or(end, |n| from + n)
+    };
+    match text[spot] {
+        b'_' => {
+            let mark = place(FIRST_WORDS.iter().find(ends)?);
+            first_word(text, mark, rest(spot + 1))
         }
-    })
+        b'(' => {
+            let mark = place(COMPARISONS.iter().find(ends)?);
+            comparison(text, mark, rest(spot + 1))
+        }
+        b'-' => {
+            let (front, back) = SECURE_STRING;
+            let end = after.get(..back.len())?;
+            if !ends(&&front) || !end.eq_ignore_ascii_case(back) {
+                return None;
+            }
+            let end = spot + 1 + back.len();
+            secure_string(text, end..rest(end))
+        }
+        b'd' | b'D' | b'g' | b'G' => {
+            let begin = spot.checked_sub(1).filter(|&n| n >= range.start)?;
+            let all = &text[begin..range.end];
+            let mark = DEFINITIONS.iter().find(|mark| {
+                let begins = all.get(..mark.len());
+                begins.is_some_and(|begins| begins.eq_ignore_ascii_case(mark))
+            })?;
+            let end = begin + mark.len();
+            definition(text, begin..end, rest(end))
+        }
+        _ => None,
+    }
 }
 
 /// `-String 'value' -AsPlainText -Force` in any order, between quotes that may be escaped.
@@ -202,11 +193,11 @@ fn comparison(text: &[u8], mark: Range<usize>, end: usize) -> Option<Named<'_>> 
 
 /// `key_wrap = "…"`, where what is quoted can be nothing but machine-made.
 fn first_word(text: &[u8], mark: Range<usize>, end: usize) -> Option<Named<'_>> {
-    let name = text[mark.start..end].iter().take(LONGEST_NAME);
-    let name = mark.start..mark.start + name.take_while(|b| is_part(**b)).count();
     if mark.start.checked_sub(1).is_some_and(|n| is_part(text[n])) {
         return None;
     }
+    let name = text[mark.start..end].iter().take(LONGEST_NAME);
+    let name = mark.start..mark.start + name.take_while(|b| is_part(**b)).count();
     let signs = |b: &u8| {
         matches!(
             b,

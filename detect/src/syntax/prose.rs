@@ -12,7 +12,7 @@ use akwatch_proto::limits;
 use super::text::Blocks;
 use super::{Field, Fields};
 
-/// Nouns in Latin letters; the sieve of this module knows that they begin with a *p*.
+/// Nouns in Latin letters: [`spots`](super::spots) know how they begin.
 const NOUNS: [&[u8]; 5] = [b"password", b"passwd", b"passphrase", b"passcode", b"pwd"];
 /// Nouns in Chinese.
 const WIDE_NOUNS: [&str; 2] = ["密码", "口令"];
@@ -53,7 +53,7 @@ const MOST_WORDS: usize = 8;
 /// Bytes behind a noun that are looked at.
 const LOOKED_AT: usize = 192;
 /// Sentences of one text. Stops: a text of nothing but nouns.
-const MOST: usize = 1024;
+pub(super) const MOST: usize = 1024;
 const MOST_OF_LINE: usize = 16;
 
 /// A password that a sentence tells: its noun, where it stands, and whether its end is certain.
@@ -63,12 +63,20 @@ struct Told {
     quoted: bool,
 }
 
-/// Where in `text` a sentence tells a password.
-pub(crate) fn places(text: &[u8], found: impl FnMut(usize)) {
-    told(text, 0..text.len())
-        .take(MOST)
-        .map(|told| told.value.start - 1)
-        .for_each(found);
+/// Where the value begins that the sentence with the noun at a [spot](super::spots::Spots::nouns) tells.
+pub(crate) fn place(text: &[u8], spot: usize) -> Option<usize> {
+    latin(text, &(0..text.len()), spot - 2).map(|told| told.value.start - 1)
+}
+
+/// The same of all nouns in Chinese.
+pub(crate) fn wide_places(text: &[u8]) -> impl Iterator<Item = usize> {
+    wide(text, 0..text.len()).map(|told| told.value.start - 1)
+}
+
+/// All of them, for a test.
+#[cfg(test)]
+pub(super) fn places(text: &[u8]) -> impl Iterator<Item = usize> {
+    told(text, 0..text.len()).map(|told| told.value.start - 1)
 }
 
 /// Reads what the sentences of the line `text[range]` tell.
@@ -89,32 +97,36 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
 }
 
 fn told(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Told> + '_ {
+    let inner = range.clone();
+    let nouns = memchr::memchr2_iter(b'p', b'P', &text[range.clone()])
+        .filter_map(move |at| latin(text, &inner, inner.start + at));
+    nouns.chain(wide(text, range))
+}
+
+/// What the noun in Latin letters at `at` tells, if it is one.
+fn latin(text: &[u8], range: &Range<usize>, at: usize) -> Option<Told> {
     // What stands behind the range is not there.
     let text = &text[..range.end];
-    let latin = memchr::memchr2_iter(b'p', b'P', &text[range.clone()]);
-    let latin = latin.filter_map({
-        let range = range.clone();
-        move |at| {
-            let at = range.start + at;
-            let noun = NOUNS.iter().find(|noun| {
-                let word = text.get(at..at + noun.len());
-                word.is_some_and(|word| word.eq_ignore_ascii_case(noun))
-            })?;
-            let apart = at == range.start || !text[at - 1].is_ascii_alphanumeric();
-            let noun = at..at + noun.len();
-            let end = line_end(text, noun.end, range.end);
-            apart.then(|| spoken(text, noun, end)).flatten()
-        }
-    });
-    let wide = WIDE_NOUNS.iter().flat_map(move |noun| {
+    let noun = NOUNS.iter().find(|noun| {
+        let word = text.get(at..at + noun.len());
+        word.is_some_and(|word| word.eq_ignore_ascii_case(noun))
+    })?;
+    let apart = at == range.start || !text[at - 1].is_ascii_alphanumeric();
+    let noun = at..at + noun.len();
+    let end = line_end(text, noun.end, range.end);
+    apart.then(|| spoken(text, noun, end)).flatten()
+}
+
+fn wide(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Told> + '_ {
+    let text = &text[..range.end];
+    WIDE_NOUNS.iter().flat_map(move |noun| {
         let range = range.clone();
         memchr::memmem::find_iter(&text[range.clone()], noun.as_bytes()).filter_map(move |at| {
             let noun = range.start + at..range.start + at + noun.len();
             let end = line_end(text, noun.end, range.end);
             spoken_widely(text, noun, end)
         })
-    });
-    latin.chain(wide)
+    })
 }
 
 fn line_end(text: &[u8], from: usize, end: usize) -> usize {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use akwatch_proto::limits;
 
 use super::literal::{self, is_quote};
-use super::{DEEPEST, Fields, ScopeId, beside, prose};
+use super::{DEEPEST, Fields, ScopeId, beside};
 use crate::rule::Fnv;
 
 /// Tracks the block that a line belongs to.
@@ -106,7 +106,6 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
     two_words(text, range.clone(), blocks, fields);
     if text.len() <= beside::LONGEST {
         beside::line(text, &range, blocks, fields);
-        prose::line(text, range.clone(), blocks, fields);
     }
     let mut at = range.start;
     let mut pairs = 0;
