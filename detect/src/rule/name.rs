@@ -140,6 +140,26 @@ const QUALIFIERS: [&[u8]; 30] = [
     b"internal",
 ];
 const SOUGHT: usize = 18;
+/// By the letter before the last, a bit for each last letter that they end with.
+const SOUGHT_ENDINGS: [u32; 32] = {
+    let (mut endings, mut at) = ([0; 32], 0);
+    while at < SOUGHT {
+        if let [.., a, b] = QUALIFIERS[at] {
+            endings[(*a & 31) as usize] |= 1 << (*b & 31);
+        }
+        at += 1;
+    }
+    endings
+};
+/// A bit for each of their lengths.
+const SOUGHT_LENGTHS: u32 = {
+    let (mut lengths, mut at) = (0, 0);
+    while at < SOUGHT {
+        lengths |= 1 << QUALIFIERS[at].len();
+        at += 1;
+    }
+    lengths
+};
 
 /// What people write right before a short word for password: `MYSQLPASS`, `rootpwd`.
 const LOGINS: [&str; 64] = [
@@ -451,13 +471,20 @@ impl Names {
         let text = text.trim_ascii_end();
         let text =
             &text[..text.len() - text.iter().rev().take_while(|b| b.is_ascii_digit()).count()];
+        let &[.., a, b] = text else { return None };
+        if SOUGHT_ENDINGS[usize::from(a & 31)] >> (b & 31) & 1 == 0 {
+            return None;
+        }
+        let begins = last_words(text);
+        if begins & SOUGHT_LENGTHS == 0 {
+            return None;
+        }
         let rest = QUALIFIERS[..SOUGHT].iter().find_map(|word| {
-            let at = text.len().checked_sub(word.len())?;
-            let (rest, last) = text.split_at(at);
-            let bounded = rest.last().is_some_and(|&byte| is_separator(byte))
-                || (last.first().is_some_and(u8::is_ascii_uppercase)
-                    && rest.last().is_some_and(u8::is_ascii_lowercase));
-            (bounded && last.eq_ignore_ascii_case(word)).then_some(rest)
+            if begins >> word.len() & 1 == 0 {
+                return None;
+            }
+            let (rest, last) = text.split_at(text.len() - word.len());
+            last.eq_ignore_ascii_case(word).then_some(rest)
         })?;
         self.says(rest, part)
     }
@@ -694,6 +721,21 @@ fn last_four(name: &[u8]) -> [u8; 4] {
         [d] => [0, 0, 0, d],
         [] => [0; 4],
     }
+}
+
+/// Where a last word of letters may begin in a name: a bit for each length that it may have.
+fn last_words(name: &[u8]) -> u32 {
+    let mut begins = 0;
+    let longest = SOUGHT_LENGTHS.ilog2();
+    for (length, two) in (1..=longest).zip(name.windows(2).rev()) {
+        let &[before, first] = two else { break };
+        if !first.is_ascii_alphabetic() {
+            break;
+        }
+        let hump = first.is_ascii_uppercase() && before.is_ascii_lowercase();
+        begins |= u32::from(hump || is_separator(before)) << length;
+    }
+    begins
 }
 
 fn is_separator(byte: u8) -> bool {
