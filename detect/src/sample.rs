@@ -11,6 +11,7 @@ use crate::content::{Format, Part, Position};
 use crate::judge::checksum;
 use crate::rule::{Half, Pattern, ProofKind, Rule, RuleFault, RuleSet};
 use crate::scan::{Detector, Limits};
+use crate::sieve;
 
 /// One generated credential.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,6 +130,11 @@ impl RuleSet {
 
     /// Whether another rule's shape fixes more of how `secret` begins.
     fn is_likelier(&self, rule: &Rule, secret: &[u8]) -> bool {
+        // By chance it may also begin with the whole of another vendor's.
+        let mut begins = sieve::tokens(secret, self).into_iter();
+        if begins.any(|token| token.start == 0 && token.end < secret.len()) {
+            return true;
+        }
         let fixed = rule.secret.fixed(secret);
         self.rules().iter().any(|other| {
             other.id != rule.id

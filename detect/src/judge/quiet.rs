@@ -634,7 +634,9 @@ pub(crate) fn hides_placeholder(value: &[u8]) -> bool {
 
 /// Whether a password beside its name is worth telling.
 pub(crate) fn is_password(value: &[u8]) -> bool {
-    if is_stored_name(value) || hides_placeholder(value) || is_validator(value) {
+    // What stands between quotes that a page has escaped is read without them.
+    let escaped = value.starts_with(b"&quot;") || value.starts_with(b"&#34;");
+    if escaped || is_stored_name(value) || hides_placeholder(value) || is_validator(value) {
         return false;
     }
     if value.len() < akwatch_proto::limits::SHORTEST_PASSWORD || value.len() > 256 {
