@@ -23,7 +23,7 @@ use strip::STRIP;
 pub(crate) use strip::Strip;
 
 use crate::rule::pattern::{ALNUM, JOINED, NAME_PART};
-use crate::rule::{Half, Role, Rule, RuleSet};
+use crate::rule::{Anchor, Half, Role, Rule, RuleSet};
 use crate::unwrap::inline;
 
 /// Something worth reading the syntax for.
@@ -363,14 +363,7 @@ impl Sieve<'_> {
         let tokens = self.rules.anchors().runs().iter();
         let tokens = tokens.filter_map(|&(length, anchor)| {
             let start = at.checked_sub(length).filter(|&at| begins(text, at))?;
-            let shape = self.rules.rule(anchor.rule).shape(anchor.half);
-            let end = shape.patterns[usize::from(anchor.pattern)].end_at(text, start)?;
-            ends(text, end).then_some(Token {
-                rule: anchor.rule,
-                half: anchor.half,
-                start,
-                end,
-            })
+            token(self.rules.rule(anchor.rule), anchor, text, start)
         });
         let longest = tokens.max_by_key(|token| token.end);
         self.hits.extend(longest.map(Hit::Token));
@@ -397,18 +390,23 @@ impl Sieve<'_> {
                 let start = at
                     .checked_sub(offset)
                     .filter(|&at| begins(text, behind(rule, text, at)))?;
-                let shape = rule.shape(anchor.half);
-                let end = shape.patterns[usize::from(anchor.pattern)].end_at(text, start)?;
-                ends(text, end).then_some(Token {
-                    rule: anchor.rule,
-                    half: anchor.half,
-                    start,
-                    end,
-                })
+                token(rule, anchor, text, start)
             });
             hits.extend(shapes.max_by_key(|token| token.end).map(Hit::Token));
         });
     }
+}
+
+/// The token that begins at `start` by a shape of `rule`, if nothing goes on where it ends.
+fn token(rule: &Rule, anchor: Anchor, text: &[u8], start: usize) -> Option<Token> {
+    let shape = rule.shape(anchor.half);
+    let end = shape.patterns[usize::from(anchor.pattern)].end_at(text, start)?;
+    ends(text, end).then_some(Token {
+        rule: anchor.rule,
+        half: anchor.half,
+        start,
+        end,
+    })
 }
 
 /// Bytes of base64 that make a run a long one.

@@ -26,6 +26,16 @@ impl ByteSet {
         ByteSet(set)
     }
 
+    const fn with(self, bytes: &[u8]) -> ByteSet {
+        let mut set = self.0;
+        let mut at = 0;
+        while at < bytes.len() {
+            set[(bytes[at] >> 6) as usize] |= 1 << (bytes[at] & 63);
+            at += 1;
+        }
+        ByteSet(set)
+    }
+
     /// Whether `byte` is in the set.
     pub(crate) const fn has(self, byte: u8) -> bool {
         self.0[(byte >> 6) as usize] >> (byte & 63) & 1 == 1
@@ -39,27 +49,11 @@ impl ByteSet {
 /// Letters and digits, the alphabet of most keys.
 pub(crate) const ALNUM: ByteSet = ByteSet::of(&[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')]);
 /// What may not stand beside a token: it would be a piece of something longer.
-pub(crate) const JOINED: ByteSet = ByteSet::of(&[
-    (b'0', b'9'),
-    (b'A', b'Z'),
-    (b'a', b'z'),
-    (b'+', b'+'),
-    (b'/', b'/'),
-    (b'_', b'_'),
-    (b'-', b'-'),
-]);
+pub(crate) const JOINED: ByteSet = ALNUM.with(b"+/_-");
 
 /// What stands in a name before its separator.
-pub(crate) const NAME_PART: ByteSet = ByteSet::of(&[
-    (b'0', b'9'),
-    (b'A', b'Z'),
-    (b'a', b'z'),
-    (b'_', b'_'),
-    (b'-', b'.'),
-    (b'$', b'$'),
-    (b' ', b' '),
-    (0x80, 0xff),
-]);
+pub(crate) const NAME_PART: ByteSet =
+    ByteSet::of(&[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z'), (0x80, 0xff)]).with(b"_-.$ ");
 
 const CLASSES: [(&str, ByteSet); 23] = [
     ("digit", ByteSet::of(&[(b'0', b'9')])),
@@ -75,109 +69,24 @@ const CLASSES: [(&str, ByteSet); 23] = [
         ByteSet::of(&[(b'0', b'9'), (b'a', b'f'), (b'A', b'F')]),
     ),
     ("base32", ByteSet::of(&[(b'A', b'Z'), (b'2', b'7')])),
-    (
-        "word",
-        ByteSet::of(&[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z'), (b'_', b'_')]),
-    ),
-    (
-        "url",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'_', b'_'),
-            (b'-', b'-'),
-        ]),
-    ),
-    (
-        "urldot",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'_', b'_'),
-            (b'-', b'.'),
-        ]),
-    ),
-    (
-        "b64",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'+', b'+'),
-            (b'/', b'/'),
-        ]),
-    ),
-    (
-        "b64any",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'+', b'+'),
-            (b'/', b'/'),
-            (b'_', b'_'),
-            (b'-', b'-'),
-            (b'=', b'='),
-        ]),
-    ),
+    ("word", ALNUM.with(b"_")),
+    ("url", ALNUM.with(b"_-")),
+    ("urldot", ALNUM.with(b"_-.")),
+    ("b64", ALNUM.with(b"+/")),
+    ("b64any", ALNUM.with(b"+/_-=")),
     // Base64 for addresses whose padding may stand inside, and dots.
-    (
-        "padded",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'_', b'_'),
-            (b'-', b'.'),
-            (b'=', b'='),
-        ]),
-    ),
+    ("padded", ALNUM.with(b"_-.=")),
     // Base64 as it is, or escaped for an address, a cookie or a header.
-    (
-        "pct",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'+', b'+'),
-            (b'/', b'/'),
-            (b'_', b'_'),
-            (b'-', b'-'),
-            (b'=', b'='),
-            (b'%', b'%'),
-        ]),
-    ),
-    (
-        "tilde",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'A', b'Z'),
-            (b'a', b'z'),
-            (b'_', b'_'),
-            (b'-', b'.'),
-            (b'~', b'~'),
-        ]),
-    ),
+    ("pct", ALNUM.with(b"+/_-=%")),
+    ("tilde", ALNUM.with(b"_-.~")),
     (
         "lowdash",
-        ByteSet::of(&[(b'0', b'9'), (b'a', b'z'), (b'-', b'-')]),
+        ByteSet::of(&[(b'0', b'9'), (b'a', b'z')]).with(b"-"),
     ),
     // What Django's generator of secret keys draws from.
     (
         "django",
-        ByteSet::of(&[
-            (b'0', b'9'),
-            (b'a', b'z'),
-            (b'!', b'!'),
-            (b'#', b'&'),
-            (b'(', b'+'),
-            (b'-', b'-'),
-            (b'=', b'='),
-            (b'@', b'@'),
-            (b'^', b'_'),
-        ]),
+        ByteSet::of(&[(b'0', b'9'), (b'a', b'z')]).with(b"!#$%&()*+-=@^_"),
     ),
     // The version and the month in keys with Microsoft's signature.
     (

@@ -31,16 +31,19 @@ pub(crate) struct Wanted {
     pub(crate) strings: bool,
 }
 
+/// Whether a name says that a secret follows.
+fn speaks(rules: &RuleSet, name: &[u8]) -> bool {
+    let names = rules.names();
+    let role = names
+        .says(name, |_| true)
+        .or_else(|| names.says_which(name, |_| true));
+    role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
+}
+
 /// Where in `text` a value begins that a name without a separator speaks of.
 pub(crate) fn places(text: &[u8], wanted: Wanted, rules: &RuleSet, mut found: impl FnMut(usize)) {
     let whole = 0..text.len();
-    let speaks = |name: &[u8]| {
-        let names = rules.names();
-        let role = names
-            .says(name, |_| true)
-            .or_else(|| names.says_which(name, |_| true));
-        role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
-    };
+    let speaks = |name: &[u8]| speaks(rules, name);
     let (mut flags, mut strings, mut idioms, mut sentences) = (0, 0, 0, 0);
     let only = |bits: u64, wanted: bool| if wanted { bits } else { 0 };
     spots::each(text, |base, spots| {
@@ -341,13 +344,7 @@ mod tests {
             let mut found = Vec::new();
             places(text, wanted, &rules, |at| found.push(at));
             let whole = 0..text.len();
-            let speaks = |name: &[u8]| {
-                let names = rules.names();
-                let role = names
-                    .says(name, |_| true)
-                    .or_else(|| names.says_which(name, |_| true));
-                role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
-            };
+            let speaks = |name: &[u8]| speaks(&rules, name);
             let mut expected: Vec<usize> = flags(text, whole.clone())
                 .filter(|(name, value)| {
                     let next = &text[*value..text.len().min(value + 40)];
