@@ -1,4 +1,4 @@
-//! Undoes encodings and opens containers, each bounded in bytes and depth, never in time.
+//! Undoes encodings and opens containers, bounded in depth and in work (`fuel`), never in time.
 
 pub(crate) mod archive;
 pub(crate) mod biff;

@@ -2,7 +2,7 @@
 //!
 //! A window is a text that lies in memory as a whole: up to a megabyte of a file, or what an
 //! encoding inside it held. Nothing here reads a source, and nothing is remembered between windows
-//! but scopes and candidates.
+//! but scopes, candidates and keystores.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;

@@ -32,11 +32,13 @@ look-alikes = [\"ACME{upnum:9}\\n\"]
 ```
 
 A pattern is literals and `{class:length}` or `{class:least-most}`. Classes: `digit lower upper alpha
-alnum upnum lownum lowdash hex xdigit base32 word url urldot b64 b64any tilde cask month print`. A secret has at least
-16 characters; a secret without an id begins with two fixed characters, has a `marker` (fixed
-characters further in; `behind` is what may be written right before such a secret), or sets
-`by-word = true`, and then stands only beside a key that holds one of its words. A rule that asks for
-less is set aside by name and the others stay. `service = [{ id, about, words, patterns, source, proof }]` is the short form of a token, with
+alnum upnum lownum lowdash hex xdigit base32 word url urldot b64 b64any padded pct tilde django cask month print`. A secret
+has at least 16 characters; a secret without an id begins with two fixed characters or with 32 letters
+and digits before a separator, has a `marker` (two fixed characters or more further in; `behind` is what
+may be written right before such a secret), or sets `by-word = true`, and then stands only beside a key
+that holds one of its words. A word has a letter or a digit and at most 64 bytes; one of several parts is
+known however they are joined (`data.gov`, `DATA_GOV`). A rule that asks for less is set aside by name and
+the others stay. `service = [{ id, about, words, patterns, source, proof }]` is the short form of a token, with
 words `by-word`; every one of its patterns is tried in examples that all short forms share. `{uuid}`
 is short for a UUID. Examples hold `{id}`, `{secret}`, `{token}` or a class; look-alikes may hold the
 secret `{short}` by one character or `{masked}`.

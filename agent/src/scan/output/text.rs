@@ -112,11 +112,7 @@ fn place(line: &Line) -> String {
 
 /// When a temporary credential ends, or that it has; nothing of one that says no end.
 fn ends(proof: &[Proof], now: Time) -> String {
-    let mut ends = proof.iter().filter_map(|proof| match proof {
-        Proof::Expires { at } => Some(*at),
-        _ => None,
-    });
-    let Some(at) = ends.next() else {
+    let Some(at) = Proof::expiry(proof) else {
         return String::new();
     };
     let word = if at <= now { "EXPIRED" } else { "expires" };
