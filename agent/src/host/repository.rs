@@ -26,6 +26,8 @@ const UP: usize = 64;
 const LINE: usize = 8192;
 /// Directories of objects: its own and its alternates'. Git allows alternates five deep.
 const OBJECTS: usize = 6;
+/// Lines of one list of alternates that are tried. Stops: thousands of directories opened for one.
+const ALTERNATES: usize = 64;
 /// Files that are listed: refs, their logs, packs. Stops: a directory of a million of them.
 const FILES: usize = 16_384;
 /// Bytes of their names, which the watcher holds and writes several times. Stops: names of thousands
@@ -457,7 +459,7 @@ fn of_work_tree(opener: &Opener, top: &Path) -> Result<(PathBuf, OwnedFd), Errno
         FileType::RegularFile => {
             let (line, says) = line_of(opener, &path)?;
             let named = line.strip_prefix(b"gitdir:").ok_or(Errno::INVAL)?;
-            follow(opener.root(), top, named.trim_ascii(), &says)
+            follow(opener, top, named.trim_ascii(), &says)
         }
         _ => Err(Errno::LOOP),
     }
@@ -466,7 +468,7 @@ fn of_work_tree(opener: &Opener, top: &Path) -> Result<(PathBuf, OwnedFd), Errno
 /// The directory that linked work trees share, where a directory is that of one.
 fn common_of(opener: &Opener, path: &Path) -> Result<Option<(PathBuf, OwnedFd)>, Errno> {
     match line_of(opener, &path.join("commondir")) {
-        Ok((line, says)) => follow(opener.root(), path, line.trim_ascii(), &says).map(Some),
+        Ok((line, says)) => follow(opener, path, line.trim_ascii(), &says).map(Some),
         Err(Errno::NOENT) => Ok(None),
         Err(why) => Err(why),
     }
@@ -474,14 +476,17 @@ fn common_of(opener: &Opener, path: &Path) -> Result<Option<(PathBuf, OwnedFd)>,
 
 /// The directory that `named` is, from `base`.
 fn follow(
-    root: &Root,
+    opener: &Opener,
     base: &Path,
     named: &[u8],
     says: &Stat,
 ) -> Result<(PathBuf, OwnedFd), Errno> {
     let path = plainly(&base.join(OsStr::from_bytes(named)));
+    if opener.denies(&path) {
+        return Err(Errno::ACCESS);
+    }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    let directory = root.open_guarded(&path, flags)?;
+    let directory = opener.root().open_guarded(&path, flags)?;
     let stat = rustix::fs::fstat(&directory)?;
     if may_follow(says, &stat) {
         Ok((path, directory))
@@ -534,14 +539,15 @@ fn all_objects(
         {
             let lines = text.split(|&byte| byte == b'\n');
             let paths = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
-            let root = opener.root();
-            found.extend(paths.filter_map(|line| follow(root, path, line, &stat).ok()));
-        }
-        for (path, objects) in found {
-            if all.len() < OBJECTS && !all.iter().any(|(known, _)| *known == path) {
-                all.push((path, objects));
+            for line in paths.take(ALTERNATES) {
+                let named = plainly(&path.join(OsStr::from_bytes(line)));
+                let known = all.iter().chain(&found).any(|(known, _)| *known == named);
+                if !known && all.len() + found.len() < OBJECTS {
+                    found.extend(follow(opener, path, line, &stat).ok());
+                }
             }
         }
+        all.append(&mut found);
         at += 1;
     }
     Ok(all)

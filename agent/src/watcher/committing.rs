@@ -315,6 +315,7 @@ impl Watcher {
         let seen = SeenOn { device, mount };
         self.known.insert(path, place.outer(), Some(seen));
         if reading.observed.is_empty() {
+            self.detecting.pushed.forget_unplain(path);
             return;
         }
         if plain_path(place).is_some() {

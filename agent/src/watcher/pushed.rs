@@ -119,6 +119,11 @@ struct Out {
 }
 
 impl Pushed {
+    /// Such a file has no findings any more: there is room for another.
+    pub(super) fn forget_unplain(&mut self, file: &Path) {
+        self.unplain.remove(file);
+    }
+
     /// A file with findings was read, whose name is shown with replacements.
     pub(super) fn stir_unplain(&mut self, file: &Path) {
         if self.unplain.len() < UNPLAIN {

@@ -62,6 +62,7 @@ impl Watcher {
         match refusal {
             Refusal::Absent { device } => {
                 self.counts.forget(source, &target);
+                self.detecting.pushed.forget_unplain(path);
                 self.ledger
                     .forget(PathKey::of(path.as_os_str().as_encoded_bytes()));
                 let Some(place) = known else { return };

@@ -30,9 +30,13 @@ impl Host {
     }
 
     fn opener(&self) -> Opener {
+        self.opener_that_denies(&[])
+    }
+
+    fn opener_that_denies(&self, globs: &[crate::config::Glob]) -> Opener {
         let root = Root::at(self.directory.path()).unwrap();
-        let none = GlobSet::new([], &[]).unwrap();
-        Opener::new(std::sync::Arc::new(root), none)
+        let denied = GlobSet::new(globs, &[]).unwrap();
+        Opener::new(std::sync::Arc::new(root), denied)
     }
 
     fn open(&self) -> Repository {
@@ -72,4 +76,41 @@ fn directories_without_files_are_counted_too() {
     let repository = host.open();
     assert!(!repository.whole);
     assert!(repository.entries <= ENTRIES, "{}", repository.entries);
+}
+
+/// What a repository's owner writes there costs a few open directories, and leads nowhere that the host
+/// has denied.
+#[test]
+fn alternates_are_few_and_none_that_is_denied() {
+    let host = Host::new();
+    let mut lines = String::new();
+    for number in 0..ALTERNATES * 2 {
+        fs::create_dir_all(host.directory.path().join(format!("alt/{number}"))).unwrap();
+        // The same again under another name is no further one.
+        lines += &format!("/alt/{number}\n/alt/./{number}\n");
+    }
+    fs::create_dir_all(host.path("objects/info")).unwrap();
+    fs::write(
+        host.path("objects/info/alternates"),
+        &lines[..LINE.min(lines.len())],
+    )
+    .unwrap();
+    let paths = |repository: &Repository| -> Vec<PathBuf> {
+        let objects = repository.objects.iter();
+        objects.skip(1).map(|(path, _)| path.clone()).collect()
+    };
+    let first = |numbers: std::ops::Range<usize>| -> Vec<PathBuf> {
+        numbers
+            .map(|n| PathBuf::from(format!("/alt/{n}")))
+            .collect()
+    };
+    assert_eq!(paths(&host.open()), first(0..OBJECTS - 1));
+    let location = Location {
+        top: PathBuf::from("/app"),
+        work_tree: true,
+    };
+    let denied = crate::config::Glob::try_from("/alt/0".to_owned()).unwrap();
+    let opener = host.opener_that_denies(&[denied]);
+    let repository = Repository::open(&opener, &location).unwrap();
+    assert_eq!(paths(&repository), first(1..OBJECTS));
 }
