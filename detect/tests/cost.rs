@@ -212,6 +212,24 @@ fn no_file_costs_much_more_than_a_text_of_its_budget() {
         ),
         ("claims.pack", pack(&stored, 8000, &|_, _| inside)),
         ("to and fro.plist", wide_plist()),
+        (
+            "values in values.txt",
+            format!(
+                "password=hunter2xyzz {}&amp;amp;amp;amp;c=1}}\n",
+                "abcdef(${".repeat(800)
+            )
+            .into_bytes(),
+        ),
+        (
+            "one remark.c",
+            format!("{}\\{}x\n", "[//".repeat(340), "\n".repeat(1000))
+                .repeat(64)
+                .into_bytes(),
+        ),
+        (
+            "names on a line.json",
+            format!("{{{}}}", "\"a7\":\"the password: x\",".repeat(12_000)).into_bytes(),
+        ),
     ] {
         let took = cost(what, &bytes);
         said += &format!("{what}: {took} of {usual}, {} KiB\n", memory());

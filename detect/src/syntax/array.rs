@@ -120,7 +120,10 @@ fn skip(text: &[u8], mut at: usize, remarks: &mut usize) -> Option<usize> {
             [b'/', b'*', ..] => at += memchr::memmem::find(rest, b"*/")? + 2,
             [b'/', b'/', ..] | [b'#', ..] => {
                 // A remark goes on over a line's end with a backslash.
-                let ends = |end: &usize| !rest[..*end].trim_ascii_end().ends_with(b"\\");
+                let ends = |end: &usize| {
+                    let line = &rest[..*end];
+                    !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\")
+                };
                 at += memchr::memchr_iter(b'\n', rest).find(ends)? + 1;
             }
             _ => return Some(at),

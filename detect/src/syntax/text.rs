@@ -108,7 +108,7 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         beside::line(text, &range, blocks, fields);
     }
     let mut at = range.start;
-    let mut pairs = 0;
+    let (mut pairs, mut undone) = (0, at);
     while at < range.end && pairs < MOST_PAIRS {
         let rest = &text[at..range.end];
         let Some(found) = rest
@@ -154,7 +154,11 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
                     fields.add(path, start + part.start..start + part.end, scope, true);
                 });
             }
-            super::markup::read(text, raw.clone(), scope, fields);
+            // Each value is undone once, also where one lies in another.
+            if raw.start >= undone {
+                undone = raw.end;
+                super::markup::read(text, raw.clone(), scope, fields);
+            }
             fields.add_decoded(&text[name], raw, decoded, scope);
         } else {
             driver(text, range.end, &name, &raw, scope, fields);
@@ -191,6 +195,8 @@ type Value = (Range<usize>, Option<Vec<u8>>, bool);
 
 fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
     let byte = text[separator];
+    // What a call is given counts where it is quoted.
+    let named = !matches!(byte, b'(' | b',');
     let mut at = separator + 1;
     if byte == b'=' || byte == b':' {
         while at < end && matches!(text[at], b'=' | b'>' | b':') {
@@ -227,15 +233,15 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
         // The quotes that word processors and people's keyboards write.
         0xe2 | 0xe3 => literal::typographic(text, at, end).map(|raw| (raw, None, true)),
         // A reference with a default, as a whole.
-        b'$' if text[at..end].starts_with(b"${") => {
+        b'$' if named && text[at..end].starts_with(b"${") => {
             let length = memchr::memchr(b'}', &text[at..end])? + 1;
             Some((at..at + length, None, true))
         }
-        b'[' if text[at..end].starts_with(b"[[") => {
+        b'[' if named && text[at..end].starts_with(b"[[") => {
             let length = memchr::memmem::find(&text[at + 2..end], b"]]")?;
             Some((at + 2..at + 2 + length, None, true))
         }
-        _ if matches!(byte, b'(' | b',') => None,
+        _ if !named => None,
         _ => {
             let mut length = bare_length(&text[at..end]);
             // `Authorization: Bearer …`: the scheme alone is not the value.
