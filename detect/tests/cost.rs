@@ -153,6 +153,30 @@ fn wide_plist() -> Vec<u8> {
     out
 }
 
+/// Texts whose values, remarks and names lie within each other's reach.
+fn texts() -> [(&'static str, Vec<u8>); 3] {
+    [
+        (
+            "values in values.txt",
+            format!(
+                "password=hunter2xyzz {}&amp;amp;amp;amp;c=1}}\n",
+                "abcdef(${".repeat(800)
+            )
+            .into_bytes(),
+        ),
+        (
+            "one remark.c",
+            format!("{}\\{}x\n", "[//".repeat(340), "\n".repeat(1000))
+                .repeat(64)
+                .into_bytes(),
+        ),
+        (
+            "names on a line.json",
+            format!("{{{}}}", "\"a7\":\"the password: x\",".repeat(12_000)).into_bytes(),
+        ),
+    ]
+}
+
 #[test]
 fn no_file_costs_much_more_than_a_text_of_its_budget() {
     let plain =
@@ -193,7 +217,7 @@ fn no_file_costs_much_more_than_a_text_of_its_budget() {
     ];
     let pdf = |objects: &[u8]| [b"%PDF-1.7\n", objects].concat();
     let mut said = String::new();
-    for (what, bytes) in [
+    let files = [
         (
             "fonts written out.pdf",
             page(&inline, &"/F 1 Tf ".repeat(2000), &[]),
@@ -212,25 +236,8 @@ fn no_file_costs_much_more_than_a_text_of_its_budget() {
         ),
         ("claims.pack", pack(&stored, 8000, &|_, _| inside)),
         ("to and fro.plist", wide_plist()),
-        (
-            "values in values.txt",
-            format!(
-                "password=hunter2xyzz {}&amp;amp;amp;amp;c=1}}\n",
-                "abcdef(${".repeat(800)
-            )
-            .into_bytes(),
-        ),
-        (
-            "one remark.c",
-            format!("{}\\{}x\n", "[//".repeat(340), "\n".repeat(1000))
-                .repeat(64)
-                .into_bytes(),
-        ),
-        (
-            "names on a line.json",
-            format!("{{{}}}", "\"a7\":\"the password: x\",".repeat(12_000)).into_bytes(),
-        ),
-    ] {
+    ];
+    for (what, bytes) in files.into_iter().chain(texts()) {
         let took = cost(what, &bytes);
         said += &format!("{what}: {took} of {usual}, {} KiB\n", memory());
         assert!(took <= usual * TIMES && memory() <= MEMORY, "{said}");

@@ -146,3 +146,25 @@ fn arrays_that_never_end_cost_little() {
         check("a.c", &text, &[]);
     }
 }
+
+#[test]
+fn tables_before_a_key_do_not_hide_it() {
+    let numbers = |from: u32| -> String {
+        let mut seed = crate::sample::Seed(u64::from(from));
+        let bytes = (0..16).map(|_| format!("{:#04x}", seed.next_number() >> 40 & 0xff));
+        bytes.collect::<Vec<_>>().join(", ")
+    };
+    let mut text = String::new();
+    for number in 0..400 {
+        text += &format!(
+            "static const uint8_t table{number}[16] = {{{}}};\n",
+            numbers(number)
+        );
+    }
+    text += &format!(
+        "static const uint8_t aes_key[16] = {{{}}};\n",
+        numbers(4001)
+    );
+    let scan = scan_bytes("k.c", Format::Guess, text.as_bytes());
+    assert_eq!(findings(&scan).len(), 1, "{:#?}", outline(&scan));
+}

@@ -39,6 +39,23 @@ impl Cover {
         before > 0 && self.ends[before - 1] >= end
     }
 
+    /// The same of those fields only that `is` says.
+    pub(super) fn only(&self, is: impl Fn(usize) -> bool) -> Cover {
+        let kept = (0..self.fields.len()).filter(|&at| is(self.fields[at]));
+        let kept: Vec<usize> = kept.collect();
+        let of = |all: &[usize]| kept.iter().map(|&at| all[at]).collect();
+        Cover {
+            starts: of(&self.starts),
+            ends: of(&self.ends),
+            fields: of(&self.fields),
+        }
+    }
+
+    /// Whether a field's value begins between `at` and `end`.
+    pub(super) fn any(&self, at: usize, end: usize) -> bool {
+        self.begins(at, end).next().is_some()
+    }
+
     /// The fields whose values begin between `at` and `end`.
     pub(super) fn begins(&self, at: usize, end: usize) -> impl Iterator<Item = usize> + '_ {
         let first = self.starts.partition_point(|&start| start < at);

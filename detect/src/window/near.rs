@@ -2,6 +2,8 @@
 //!
 //! Few lines of a text have any, and the values that belong together stand near each other.
 
+use std::cell::LazyCell;
+
 use super::cover::Cover;
 use super::*;
 
@@ -9,8 +11,19 @@ use super::*;
 const NEAR: usize = 24;
 /// The same around a password that is a word.
 const NEXT: usize = 6;
+/// Fields behind a name that are asked one by one; where there are more, all are asked once.
+const ASKED: usize = 16;
 /// Lines longer than this are read around their hits only.
 const LONG_LINE: usize = 8192;
+
+/// Lines around a half of a key, or around a word: who and where stand next to that.
+fn reach(half: bool, word: bool) -> usize {
+    match (half, word) {
+        (true, _) => NEAR,
+        (_, true) => NEXT,
+        _ => 0,
+    }
+}
 
 /// Reads, line by line, what no parser has made a field of.
 pub(super) fn around_hits(
@@ -25,6 +38,8 @@ pub(super) fn around_hits(
     // A shell's words are what its parser says; what other parsers do not name may be another format's.
     let commands = syntax::are_commands(region.format);
     let plain = region.format.is_plain();
+    let says = |field: usize| commands || rules.names().may_say(&fields.fields[field].path);
+    let telling = LazyCell::new(|| cover.only(says));
     let mut wanted: Vec<(usize, usize)> = Vec::new();
     for hit in hits {
         let at = hit.at();
@@ -33,9 +48,11 @@ pub(super) fn around_hits(
         let covered = match hit {
             Hit::Token(token) => cover.holds(token.start, token.end),
             // A value may hold names and values of its own: `user:app,password:…`.
-            Hit::Name(at) => cover
-                .begins(*at + 1, range.end)
-                .any(|field| commands || rules.names().may_say(&fields.fields[field].path)),
+            Hit::Name(at) => {
+                let mut begins = cover.begins(*at + 1, range.end);
+                begins.by_ref().take(ASKED).any(says)
+                    || (begins.next().is_some() && telling.any(*at + 1, range.end))
+            }
             Hit::Url(at) => cover.holds(*at, *at + 3),
             Hit::Pem(_) | Hit::Wrapped(_) => !plain,
         };
@@ -45,12 +62,7 @@ pub(super) fn around_hits(
         let is_id = matches!(hit, Hit::Token(token) if token.half == Half::Id);
         let half = is_id || matches!(hit, Hit::Name(at) if names_half(text, *at, range.end, rules));
         let word = matches!(hit, Hit::Name(at) if chosen::may_follow(text, *at, range.end));
-        let near = match plain {
-            true if half => NEAR,
-            // Who and where stand next to it.
-            true if word => NEXT,
-            _ => 0,
-        };
+        let near = if plain { reach(half, word) } else { 0 };
         let alone = matches!(hit, Hit::Token(id) if is_id && is_alone(text, &range, id));
         let below = near.max(usize::from(alone));
         wanted.push((line.saturating_sub(near), line + below));
