@@ -130,13 +130,15 @@ impl Keystore {
     pub(crate) fn opens(&self, password: &str, left: &mut u64) -> Option<bool> {
         let cost = match self.seal.as_ref()? {
             Seal::Java => self.bytes.len() / BLOCK,
-            Seal::Pkcs12 { content, .. } => content.len() / BLOCK,
+            Seal::Pkcs12 { content, salt, .. } => (content.len() + salt.len()) / BLOCK,
         } as u64;
         let rounds = match self.seal.as_ref()? {
             Seal::Java => 1,
             Seal::Pkcs12 { rounds, .. } => *rounds,
         };
-        *left = left.checked_sub(cost.saturating_add(rounds))?;
+        // The empty password is written in two ways.
+        let times = if password.is_empty() { 2 } else { 1 };
+        *left = left.checked_sub(cost.saturating_add(rounds).saturating_mul(times))?;
         let units = password.encode_utf16().flat_map(u16::to_be_bytes);
         let mut units = Zeroizing::new(units.collect::<Vec<u8>>());
         Some(match self.seal.as_ref()? {
@@ -164,7 +166,6 @@ impl Keystore {
                     Hash::Sha384 => holds::<Sha384>(password, salt, *rounds, content, mac),
                     Hash::Sha512 => holds::<Sha512>(password, salt, *rounds, content, mac),
                 };
-                // No password is written in two ways.
                 sealed(&units) || (password.is_empty() && sealed(&[]))
             }
         })

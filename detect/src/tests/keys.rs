@@ -504,6 +504,20 @@ fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_store_that_is_slow_to_open_keeps_no_other_closed() {
+    let slow = pkcs12(SHROUDED, "Copper4711x", u16::MAX >> 1);
+    let mut archive = Vec::new();
+    for number in 0..8 {
+        archive.extend(tar_of(&format!("{number}.p12"), &slow));
+    }
+    archive.extend(tar_of("z.p12", &pkcs12(SHROUDED, "changeit", 1024)));
+    archive.resize(archive.len() + 1024, 0);
+    let scan = scan_bytes("many.tar", Format::Guess, &archive);
+    let found = findings(&scan);
+    assert!(found.iter().any(|found| found.kind == Kind::Password));
+}
+
+#[test]
 fn guessing_passwords_of_stores_has_a_bound() {
     // Each takes as many rounds as a scan spends on all.
     let store = pkcs12(SHROUDED, "Copper4711x", u16::MAX >> 1);

@@ -85,8 +85,10 @@ impl Scanner<'_> {
             return;
         }
         let beside = self.passwords();
-        let mut left = MOST_STEPS;
+        // None takes what the others need.
+        let share = MOST_STEPS / stores.len() as u64;
         for found in stores {
+            let mut left = share;
             let mut opens = |password: &&str| found.store.opens(password, &mut left) == Some(true);
             let opened = if let Some(password) = KNOWN.iter().copied().find(|known| opens(known)) {
                 Some(Opened::Known(password))
