@@ -40,7 +40,7 @@ impl Cover {
     }
 
     /// The same of those fields only that `is` says.
-    pub(super) fn only(&self, is: impl Fn(usize) -> bool) -> Cover {
+    pub(super) fn of_those(&self, is: impl Fn(usize) -> bool) -> Cover {
         let kept = (0..self.fields.len()).filter(|&at| is(self.fields[at]));
         let kept: Vec<usize> = kept.collect();
         let of = |all: &[usize]| kept.iter().map(|&at| all[at]).collect();

@@ -39,7 +39,7 @@ pub(super) fn around_hits(
     let commands = syntax::are_commands(region.format);
     let plain = region.format.is_plain();
     let says = |field: usize| commands || rules.names().may_say(&fields.fields[field].path);
-    let telling = LazyCell::new(|| cover.only(says));
+    let telling = LazyCell::new(|| cover.of_those(says));
     let mut wanted: Vec<(usize, usize)> = Vec::new();
     for hit in hits {
         let at = hit.at();
