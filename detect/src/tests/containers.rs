@@ -507,6 +507,23 @@ fn what_is_passed_over_inside_something_else_counts() {
     }
 }
 
+#[test]
+fn a_library_for_linkers_is_read_as_one_text() {
+    let text = format!("token {}\n", sample("github.token", 93).secret);
+    let inside = |archive: &[u8]| {
+        let scanned = scan_bytes("x", Format::Guess, archive);
+        assert!(!findings(&scanned).is_empty() && scanned.unread.is_empty());
+        let first = scanned.matches.into_iter().next();
+        first.map(|found| found.spot.inside)
+    };
+    for table in ["/", "/SYM64/", "__.SYMDEF SORTED"] {
+        let library = ar(&[(table, b"\0\0\0\0"), ("a.o/", text.as_bytes())]);
+        assert_eq!(inside(&library), Some(vec![]), "{table}");
+    }
+    let package = ar(&[("debian-binary", b"2.0\n"), ("a.o/", text.as_bytes())]);
+    assert_eq!(inside(&package), Some(vec![b"a.o".to_vec()]));
+}
+
 /// A core file's beginning and `memory` behind it.
 fn core(memory: &[u8]) -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01".to_vec();

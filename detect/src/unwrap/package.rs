@@ -17,9 +17,20 @@ const LONGEST_NAME: u64 = 4096;
 /// Bytes of an rpm's header: what rpm itself accepts is 256 MiB; those of distributions end at 6.
 const LARGEST_HEADER: u64 = 16 << 20;
 
-/// Whether `head` begins an archive of ar(5).
+/// Whether `head` begins an archive of ar(5), a package as a rule. Not a library for a linker, which
+/// begins with its table of symbols: its thousands of members are programs' pieces, neither compressed
+/// nor in any format that is read, and nothing in them is lost when it is read as one.
 pub(crate) fn is_ar(head: &[u8]) -> bool {
-    head.starts_with(b"!<arch>\n")
+    const TABLES: [&[u8]; 3] = [b"/ ", b"/SYM64/", b"__.SYMDEF"];
+    let Some(first) = head.strip_prefix(b"!<arch>\n") else {
+        return false;
+    };
+    // BSD's long names stand behind the header.
+    let name = match first.strip_prefix(b"#1/") {
+        Some(_) => first.get(60..).unwrap_or_default(),
+        None => first,
+    };
+    !TABLES.iter().any(|table| name.starts_with(table))
 }
 
 /// Whether `head` begins an rpm, format 3 or later.
