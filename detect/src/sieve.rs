@@ -71,6 +71,8 @@ pub(crate) struct Sifted {
     pub(crate) too_many: bool,
     /// Some byte is beyond ASCII.
     pub(crate) foreign: bool,
+    /// Somewhere stand thirty-two hexadecimal digits or more, or nearly so.
+    pub(crate) digits: bool,
 }
 
 /// Sifts `text` by means of a `strip` that was used before or not; hits come in order of position.
@@ -93,6 +95,7 @@ fn sift_with<S: Simd>(
         wrapped_until: 0,
         token_until: 0,
         escaped_until: 0,
+        digits: false,
     };
     strip.begin();
     for base in (0..text.len()).step_by(STRIP) {
@@ -104,14 +107,17 @@ fn sift_with<S: Simd>(
             return Sifted {
                 too_many: true,
                 foreign: true,
+                digits: true,
             };
         }
     }
     sieve.markers(true);
+    let digits = sieve.digits;
     hits.sort_by_key(Hit::at);
     Sifted {
         too_many: false,
         foreign: strip.foreign(),
+        digits,
     }
 }
 
@@ -150,6 +156,7 @@ pub(crate) fn tokens(value: &[u8], rules: &RuleSet) -> Vec<Token> {
         wrapped_until: usize::MAX,
         token_until: 0,
         escaped_until: 0,
+        digits: false,
     };
     let mut inside = false;
     let mut run = 0;
@@ -194,6 +201,8 @@ struct Sieve<'a> {
     wrapped_until: usize,
     token_until: usize,
     escaped_until: usize,
+    /// A long run ended with hexadecimal digits where it became one.
+    digits: bool,
 }
 
 impl Sieve<'_> {
@@ -328,6 +337,8 @@ impl Sieve<'_> {
     /// A long run has its thirty-second byte at `at`, or goes on there from the block before: the
     /// `seen` bytes up to it belong to it, and the `rest` bytes from it on.
     fn wrapped(&mut self, at: usize, seen: usize, rest: usize) {
+        let last = self.text[..=at].last_chunk::<16>();
+        self.digits |= last.is_some_and(|last| last.iter().all(u8::is_ascii_hexdigit));
         if at < self.wrapped_until {
             return;
         }
@@ -625,6 +636,7 @@ mod tests {
             wrapped_until: usize::MAX,
             token_until: 0,
             escaped_until: 0,
+            digits: false,
         };
         let begins_token = |at: usize| {
             let word = text.get(at..).and_then(<[u8]>::first_chunk);
@@ -730,6 +742,27 @@ mod tests {
                 "c2VjcmV0S2V5OiBhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg"
             );
             check(&text, &[("wrapped", pad)]);
+            let two = format!(
+                "{}{} {}",
+                " ".repeat(pad),
+                "/".repeat(32),
+                "c2VjcmV0S2V5OiBhYmNkZWZnaGlqa2xt"
+            );
+            check(&two, &[("wrapped", pad + 33)]);
+        }
+    }
+
+    #[test]
+    fn long_runs_of_digits_are_seen_beside_others() {
+        let rules = RuleSet::builtin();
+        for pad in 0..130 {
+            let text = format!("{} {} {}", " ".repeat(pad), "/".repeat(32), "9c".repeat(16));
+            let mut hits = Vec::new();
+            let digits = |text: &str, hits: &mut _| {
+                sift(text.as_bytes(), &rules, &mut Strip::new(), hits).digits
+            };
+            assert!(digits(&text, &mut hits), "{pad}");
+            assert!(!digits(&text[..text.len() - 1], &mut hits), "{pad}");
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::judge::clue::{self, Hints};
 use crate::judge::{Candidate, Judge, MemberName, Part, Value, chosen, der, quiet};
 use crate::rule::{Engine, Half, Role, RuleSet};
 use crate::scan::{Limits, Unread, UnreadWhy};
-use crate::sieve::{self, Hit, Strip};
+use crate::sieve::{self, Hit, Sifted, Strip};
 use crate::syntax::beside::Wanted;
 use crate::syntax::{self, Field, Fields, ScopeId, Scopes, literal, text::Blocks};
 use crate::unwrap::fuel::Fuel;
@@ -153,9 +153,9 @@ impl<'r> Scanner<'r> {
         let plain = inline::undressed(text).map(Zeroizing::new);
         let text = plain.as_ref().map_or(text, |plain| plain.as_slice());
         self.work += text.len() as u64;
-        let (hits, foreign) = self.hits(region, text, cut);
-        if hits.is_empty() && !syntax::always(region.format, text, foreign) {
-            return self.cipher_keys(region, text);
+        let (hits, sifted) = self.hits(region, text, cut);
+        if hits.is_empty() && !syntax::always(region.format, text, sifted.foreign) {
+            return self.cipher_keys(region, text, sifted);
         }
         let binary = is_binary(region.format, text);
         let guessed;
@@ -216,13 +216,12 @@ impl<'r> Scanner<'r> {
         }
         self.keys(region, text, &hits, &lines);
         self.wrapped(region, text, &hits, &lines, found_before);
-        self.cipher_keys(region, text);
+        self.cipher_keys(region, text, sifted);
         self.settle(found_before, scopes_before);
     }
 
     /// What the sieve sees, and what stands beside names without a separator that it knows.
-    /// Beside them, whether letters of other scripts stand there.
-    fn hits(&mut self, region: &Region, text: &[u8], cut: bool) -> (Vec<Hit>, bool) {
+    fn hits(&mut self, region: &Region, text: &[u8], cut: bool) -> (Vec<Hit>, Sifted) {
         let mut hits = Vec::new();
         let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
         self.too_many |= sifted.too_many;
@@ -243,7 +242,7 @@ impl<'r> Scanner<'r> {
         if cut {
             hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
         }
-        (hits, sifted.foreign)
+        (hits, sifted)
     }
 
     fn judge(&self, region: &Region, anonymous: bool, by_name: bool) -> Judge<'r> {

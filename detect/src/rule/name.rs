@@ -151,14 +151,24 @@ const SOUGHT_ENDINGS: [u32; 32] = {
     }
     endings
 };
-/// A bit for each of their lengths.
-const SOUGHT_LENGTHS: u32 = {
-    let (mut lengths, mut at) = (0, 0);
+/// The longest of them.
+const LONGEST_SOUGHT: u32 = 11;
+/// Their last eight bytes, the last the highest, and which of them they have: words of sources end like
+/// them all the time, `description` and `element`, and few are one.
+const SOUGHT_LAST: [(u64, u64); SOUGHT] = {
+    let (mut all, mut at) = ([(0, 0); SOUGHT], 0);
     while at < SOUGHT {
-        lengths |= 1 << QUALIFIERS[at].len();
+        let word = QUALIFIERS[at];
+        let (mut last, mut mask, mut place) = (0, 0, 0);
+        while place < 8 && place < word.len() {
+            last |= (word[word.len() - 1 - place] as u64) << (56 - 8 * place);
+            mask |= 0xff << (56 - 8 * place);
+            place += 1;
+        }
+        all[at] = (last, mask);
         at += 1;
     }
-    lengths
+    all
 };
 
 /// What people write right before a short word for password: `MYSQLPASS`, `rootpwd`.
@@ -475,10 +485,20 @@ impl Names {
         if SOUGHT_ENDINGS[usize::from(a & 31)] >> (b & 31) & 1 == 0 {
             return None;
         }
-        let begins = last_words(text);
-        if begins & SOUGHT_LENGTHS == 0 {
+        let last = match text.last_chunk() {
+            Some(&last) => u64::from_le_bytes(last),
+            None => {
+                let mut last = [0; 8];
+                last[8 - text.len()..].copy_from_slice(text);
+                u64::from_le_bytes(last)
+            }
+        };
+        let last = last | 0x2020_2020_2020_2020;
+        let is = |&(known, mask): &(u64, u64)| (known ^ last) & mask == 0;
+        if !SOUGHT_LAST.iter().any(is) {
             return None;
         }
+        let begins = last_words(text);
         let rest = QUALIFIERS[..SOUGHT].iter().find_map(|word| {
             if begins >> word.len() & 1 == 0 {
                 return None;
@@ -726,8 +746,7 @@ fn last_four(name: &[u8]) -> [u8; 4] {
 /// Where a last word of letters may begin in a name: a bit for each length that it may have.
 fn last_words(name: &[u8]) -> u32 {
     let mut begins = 0;
-    let longest = SOUGHT_LENGTHS.ilog2();
-    for (length, two) in (1..=longest).zip(name.windows(2).rev()) {
+    for (length, two) in (1..=LONGEST_SOUGHT).zip(name.windows(2).rev()) {
         let &[before, first] = two else { break };
         if !first.is_ascii_alphabetic() {
             break;

@@ -88,19 +88,27 @@ impl Strip {
         &self.escapes[..self.escape_count]
     }
 
-    /// Each block in which a run of base64 comes to its thirty-second byte: where that is in the strip,
-    /// how many bytes of the run are seen up to there, and how many behind it.
+    /// Each run of base64 in each block in which it has its thirty-second byte or a later one: where the
+    /// first such is in the strip, how many bytes of the run are seen up to there, and how many behind it.
     pub(super) fn wrapped(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let mut dense = self.dense;
+        let (mut block, mut runs) = (0, 0);
         std::iter::from_fn(move || {
-            let block = dense.trailing_zeros() as usize;
-            dense &= dense.wrapping_sub(1);
+            if runs == 0 {
+                block = dense.trailing_zeros() as usize;
+                dense &= dense.wrapping_sub(1);
+            }
             let [before, now, next] = *self.masks.base64.get(block..)?.first_chunk()?;
+            if runs == 0 {
+                runs = thirty_two(before, now);
+            }
             let all = u128::from(now) << 64 | u128::from(before);
             let behind = u128::from(next) << 64 | u128::from(now);
-            let end = thirty_two(before, now).trailing_zeros();
+            let end = runs.trailing_zeros();
             let seen = (all << 63_u32.checked_sub(end)?).leading_ones();
             let rest = (behind >> end).trailing_ones();
+            // Adding to a run's first bit carries through all of the run.
+            runs &= runs.wrapping_add(1 << end);
             Some((block * 64 + end as usize, seen as usize, rest as usize))
         })
     }

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
+
 use crate::unwrap::inline;
 
 /// Bytes that a key has: fewer are a nonce or a mark, more are a table.
@@ -26,11 +29,8 @@ pub(crate) struct Array {
 
 /// The arrays of `text` with as many bytes as a key.
 pub(crate) fn find(text: &[u8]) -> impl Iterator<Item = Array> {
-    memchr::memchr2_iter(b'{', b'[', text).filter_map(|at| {
-        let next = text.get(at + 1)?;
-        let begins =
-            next.is_ascii_digit() || next.is_ascii_whitespace() || b"-'(/\\".contains(next);
-        let (bytes, end) = begins.then(|| numbers(text, at))??;
+    brackets(text).into_iter().filter_map(|at| {
+        let (bytes, end) = numbers(text, at)?;
         let name = name_before(text, at)?;
         Some(Array {
             name,
@@ -38,6 +38,48 @@ pub(crate) fn find(text: &[u8]) -> impl Iterator<Item = Array> {
             bytes,
         })
     })
+}
+
+/// The brackets of `text` behind which numbers may stand: nearly always a name does, or a statement.
+fn brackets(text: &[u8]) -> Vec<usize> {
+    dispatch!(Level::new(), simd => brackets_with(simd, text))
+}
+
+#[inline(always)]
+fn brackets_with<S: Simd>(simd: S, text: &[u8]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let (blocks, tail) = text.as_chunks::<64>();
+    let mut padded = [b'a'; 64];
+    padded[..tail.len()].copy_from_slice(tail);
+    // Whether nothing but blanks stands between the block and a bracket before it.
+    let mut open = false;
+    for (base, block) in (0..).step_by(64).zip(blocks.iter().chain([&padded])) {
+        let bytes = u8x64::from_slice(simd, block);
+        // `[` and `{`.
+        let opens = (bytes | 0x20)
+            .simd_eq(u8x64::splat(simd, b'{'))
+            .to_bitmask();
+        if opens == 0 && !open {
+            continue;
+        }
+        let white = bytes.simd_lt(u8x64::splat(simd, b' ' + 1)).to_bitmask();
+        // `#` to `9`, among them digits, casts, characters and remarks, and a joined line's end.
+        let first = (bytes - b'#')
+            .simd_lt(u8x64::splat(simd, b'9' - b'#' + 1))
+            .to_bitmask()
+            | bytes.simd_eq(u8x64::splat(simd, b'\\')).to_bitmask();
+        let starts = opens << 1 | u64::from(open);
+        // Adding to a run's first bit carries to the one behind it.
+        let (behind, carried) = white.overflowing_add(starts & white);
+        open = carried || opens >> 63 == 1;
+        let mut behind = (behind & !white | starts & !white) & first;
+        while behind != 0 {
+            let at = base + behind.trailing_zeros() as usize;
+            behind &= behind - 1;
+            found.extend(text[..at.min(text.len())].iter().rposition(|&b| b > b' '));
+        }
+    }
+    found
 }
 
 /// The strings of `text` that are a key of 128, 192 or 256 bits in hexadecimal beside a name that ends
@@ -87,7 +129,9 @@ fn separated(text: &[u8]) -> Option<usize> {
 fn numbers(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
     let close = if text[at] == b'{' { b'}' } else { b']' };
     let text = &text[..text.len().min(at + LONGEST)];
-    let mut bytes = Vec::new();
+    // Most brackets hold one number: nothing is taken from the heap for those.
+    let mut bytes = [0; *LENGTH.end()];
+    let mut count = 0;
     let mut at = at + 1;
     let mut remarks = 0;
     loop {
@@ -95,11 +139,9 @@ fn numbers(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
         if text.get(at) == Some(&close) {
             break;
         }
-        if bytes.len() == *LENGTH.end() {
-            return None;
-        }
         let (byte, length) = number(&text[at..])?;
-        bytes.push(byte);
+        *bytes.get_mut(count)? = byte;
+        count += 1;
         at = skip(text, at + length, &mut remarks)?;
         match text.get(at)? {
             b',' => at += 1,
@@ -107,7 +149,9 @@ fn numbers(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
             _ => return None,
         }
     }
-    LENGTH.contains(&bytes.len()).then_some((bytes, at + 1))
+    LENGTH
+        .contains(&count)
+        .then(|| (bytes[..count].to_vec(), at + 1))
 }
 
 /// Where what is no blank, no joined line's end and no remark begins.
@@ -331,6 +375,18 @@ mod tests {
         check(&format!("byte[] key = new byte[] {{{cast}}};"), Some("key"));
         let remarks = hex.replacen(", ", ", // one \\\n two\n /* three */ ", 1);
         check(&format!("char key[] = {{\n{remarks}\n}};"), Some("key"));
+    }
+
+    #[test]
+    fn brackets_before_numbers_are_found_wherever_blocks_end() {
+        for pad in (0..130).map(|pad| "x".repeat(pad)) {
+            for blanks in [0, 1, 7, 63, 64, 65, 140].map(|blanks| "\n".repeat(blanks)) {
+                let text =
+                    format!("{pad}{{{blanks}'a'{{}}[{blanks}9] ({blanks}9{{{blanks}x[{blanks}");
+                let second = pad.len() + blanks.len() + 6;
+                assert_eq!(brackets(text.as_bytes()), [pad.len(), second], "{text}");
+            }
+        }
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //!
 //! Each answers with the decoded bytes or nothing; what comes out is judged like any other text.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem::Finder;
 
 use crate::judge::{der, keystore};
 
@@ -222,9 +225,10 @@ const CONTROL: &[u8] = b"\x1b[";
 pub(crate) fn undressed(text: &[u8]) -> Option<Vec<u8>> {
     let coloured = memchr::memchr(CONTROL[0], text)
         .and_then(|first| Some(first + memchr::memmem::find(&text[first..], CONTROL)?));
+    static QUOTES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(QUOTE));
     // Marked texts are read as such, and undo them where they stand.
     let marked = text.trim_ascii_start().starts_with(b"<");
-    let quoted = memchr::memmem::find(text, QUOTE).filter(|_| !marked);
+    let quoted = QUOTES.find(text).filter(|_| !marked);
     let mut plain = coloured.or(quoted).map(|_| text.to_vec())?;
     let controls = coloured.into_iter().flat_map(|first| {
         memchr::memmem::find_iter(&text[first..], CONTROL).map(move |at| first + at)

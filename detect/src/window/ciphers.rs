@@ -12,12 +12,14 @@ const MOST: usize = 256;
 
 impl Scanner<'_> {
     /// Keys as arrays of bytes and as hexadecimal, wherever the sieve has seen something or not.
-    pub(super) fn cipher_keys(&mut self, region: &Region, text: &[u8]) {
+    pub(super) fn cipher_keys(&mut self, region: &Region, text: &[u8], sifted: Sifted) {
         if !region.code || is_binary(region.format, text) {
             return;
         }
         let arrays = array::find(text).map(|found| (array::told(&found.bytes), found));
-        let strings = array::keys(text).map(|found| (text[found.range.clone()].to_vec(), found));
+        // The shortest key has thirty-two digits.
+        let digits = if sifted.digits { text } else { &[] };
+        let strings = array::keys(digits).map(|found| (text[found.range.clone()].to_vec(), found));
         let lines = LazyCell::new(|| Lines::of(text, region.line));
         let judge = self.judge(region, false, true);
         let before = self.candidates.len();
