@@ -19,6 +19,7 @@ use fearless_simd::{Level, dispatch, u8x64};
 
 pub(crate) use anchors::Anchors;
 pub(crate) use gate::Gate;
+pub(crate) use idle::is_idle_flag;
 use strip::STRIP;
 pub(crate) use strip::Strip;
 
@@ -474,8 +475,25 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
         .says(name, part)
         .or_else(|| names.says_which(name, part));
     let says = neighbour || role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry));
-    let password = neighbour || matches!(role, Some(Role::Password | Role::Secret));
-    says && !idle::is_idle(text, at, password)
+    says && !idle::is_idle(
+        text,
+        at,
+        neighbour || role.is_some_and(|role| is_password(role, name)),
+    )
+}
+
+/// Whether a word may be a password behind `name`: what else says secret is made by machines.
+pub(crate) fn is_password(role: Role, name: &[u8]) -> bool {
+    let name = name.trim_ascii_end();
+    let ends = |word: &[u8]| {
+        let start = name.len().checked_sub(word.len());
+        start.is_some_and(|start| name[start..].eq_ignore_ascii_case(word))
+    };
+    match role {
+        Role::Password => true,
+        Role::Secret | Role::Bearer => ends(b"secret") || ends(b"password"),
+        _ => false,
+    }
 }
 
 /// The last three letters, in lower case, of a name that stands right before the separator at `at`

@@ -30,6 +30,25 @@ pub(super) fn is_idle(text: &[u8], at: usize, password: bool) -> bool {
     is_variable(value) || (is_word(value) && !(password && chosen::may_be(value)))
 }
 
+/// The same of the value of a flag, which begins at `at` behind blanks and ends with its word.
+pub(crate) fn is_idle_flag(text: &[u8], at: usize, password: bool) -> bool {
+    let rest = &text[at..text.len().min(at + LOOKED_AT)];
+    let blanks = rest
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
+    let rest = &rest[blanks..];
+    let Some(end) = rest.iter().position(u8::is_ascii_whitespace) else {
+        return false;
+    };
+    let value = match &rest[..end] {
+        [] => return false,
+        [quote @ (b'"' | b'\''), inner @ .., last] if quote == last => inner,
+        other => other,
+    };
+    is_variable(value) || (is_word(value) && !(password && chosen::may_be(value)))
+}
+
 /// `${NAME}` and `{{ name }}` as a whole: only a name is in it.
 fn is_variable(value: &[u8]) -> bool {
     let (inner, blank) = match value {
@@ -77,6 +96,19 @@ mod tests {
         check("passwd=12345\n", true);
         check("password: required\n", true);
         check("secret: gooseberry\n", true);
+    }
+
+    #[test]
+    fn flags_are_told_by_their_word() {
+        let idle = |text: &str| is_idle_flag(text.as_bytes(), 0, true);
+        assert!(idle("  changeme --host h"));
+        assert!(idle("${TOKEN}\n"));
+        assert!(idle("'short' x"));
+        assert!(!idle("gooseberry\n"));
+        assert!(!idle("changeme"));
+        assert!(!idle("'two words' x"));
+        assert!(!idle("hunter22222 x"));
+        assert!(!idle("\n"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::spots::{self, Spots};
 use super::text::{Blocks, bare_length};
 use super::{Fields, idiom, prose, shell};
 use crate::rule::{Role, RuleSet};
+use crate::sieve;
 
 /// Bytes of a text that is looked through.
 pub(crate) const LONGEST: usize = 256 * 1024;
@@ -31,13 +32,13 @@ pub(crate) struct Wanted {
     pub(crate) strings: bool,
 }
 
-/// Whether a name says that a secret follows.
-fn speaks(rules: &RuleSet, name: &[u8]) -> bool {
+/// What a name says, if it is that a secret follows.
+fn speaks(rules: &RuleSet, name: &[u8]) -> Option<Role> {
     let names = rules.names();
     let role = names
         .says(name, |_| true)
         .or_else(|| names.says_which(name, |_| true));
-    role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
+    role.filter(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
 }
 
 /// Where in `text` a value begins that a name without a separator speaks of.
@@ -60,13 +61,19 @@ pub(crate) fn places(text: &[u8], wanted: Wanted, rules: &RuleSet, mut found: im
             flags += 1;
             let login = &text[name.clone()] == b"u"
                 && memchr::memchr(b':', &text[value..text.len().min(value + 40)]).is_some();
-            if login || speaks(&text[name]) {
+            let name = &text[name];
+            let secret = speaks(name).is_some_and(|role| {
+                !sieve::is_idle_flag(text, value, sieve::is_password(role, name))
+            });
+            if login || secret {
                 found(value - 1);
             }
         }
         for spot in spots::places(only(spots.strings, wanted.strings), base) {
             let named = string(text, &whole, spot).filter(|_| strings < MOST);
-            if let Some((_, value)) = named.filter(|(name, _)| speaks(&text[name.clone()])) {
+            if let Some((_, value)) =
+                named.filter(|(name, _)| speaks(&text[name.clone()]).is_some())
+            {
                 strings += 1;
                 found(value - 1);
             }
@@ -348,10 +355,17 @@ mod tests {
             let mut expected: Vec<usize> = flags(text, whole.clone())
                 .filter(|(name, value)| {
                     let next = &text[*value..text.len().min(value + 40)];
-                    speaks(&text[name.clone()])
+                    let idle = |role| {
+                        let password = sieve::is_password(role, &text[name.clone()]);
+                        sieve::is_idle_flag(text, *value, password)
+                    };
+                    speaks(&text[name.clone()]).is_some_and(|role| !idle(role))
                         || &text[name.clone()] == b"u" && next.contains(&b':')
                 })
-                .chain(named(text, whole.clone()).filter(|(name, _)| speaks(&text[name.clone()])))
+                .chain(
+                    named(text, whole.clone())
+                        .filter(|(name, _)| speaks(&text[name.clone()]).is_some()),
+                )
                 .map(|(_, value)| value - 1)
                 .chain(prose::places(text))
                 .chain((0..text.len()).filter_map(|spot| idiom::place(text, spot)))
