@@ -106,7 +106,7 @@ pub(crate) struct Value<'a> {
     /// Whether it stands unquoted in a text without a syntax.
     pub(crate) loose: bool,
     /// What the text around it says for a word as a password.
-    pub(crate) spoken: i8,
+    pub(crate) spoken: &'a dyn Fn() -> i8,
     pub(crate) order: u64,
     /// First line of the value's byte at an offset.
     pub(crate) line: &'a dyn Fn(usize) -> u32,
@@ -583,7 +583,7 @@ impl Judge<'_> {
         // What its looks do not make one, its place may.
         if !fits && !value.loose {
             let place = self.weigh(bytes, value);
-            found.doubt = place.map(|weight| weight.saturating_add(value.spoken));
+            found.doubt = place.map(|weight| weight.saturating_add((value.spoken)()));
         }
         if value.sure && (fits || found.doubt.is_some()) {
             found.part = Part::Single;

@@ -322,6 +322,12 @@ impl<'r> Scanner<'r> {
             .copied()
             .chain(field.encoding)
             .collect();
+        let spoken = || match field.quoted {
+            true if chosen::is_compared(text, start) => chosen::COMPARED,
+            true if field.told => chosen::SPOKEN,
+            _ if chosen::is_remark(text, start) => chosen::REMARK,
+            _ => 0,
+        };
         let value = Value {
             path: &path,
             bytes,
@@ -331,12 +337,7 @@ impl<'r> Scanner<'r> {
                 || !region.code
                 || (quiet::is_no_expression(bytes.trim_ascii()) && !is_called(text, field.raw.end)),
             loose: !field.quoted && (plain || field.told),
-            spoken: match field.quoted {
-                true if chosen::is_compared(text, start) => chosen::COMPARED,
-                true if field.told => chosen::SPOKEN,
-                _ if chosen::is_remark(text, start) => chosen::REMARK,
-                _ => 0,
-            },
+            spoken: &spoken,
             order: region.offset + start as u64,
             line: &line,
             member: &region.member,
@@ -487,7 +488,7 @@ impl<'r> Scanner<'r> {
                 encoding: &region.encoding,
                 sure: false,
                 loose: true,
-                spoken: 0,
+                spoken: &|| 0,
                 order,
                 line: &line,
                 member: &region.member,

@@ -530,6 +530,20 @@ pub(crate) fn words(name: &[u8]) -> Vec<String> {
     words
 }
 
+/// The last of the [`words`] of a name, as it is written.
+fn last_word(name: &[u8]) -> Option<&[u8]> {
+    let end = name.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
+    let begins = |at: &usize| {
+        let Some(before) = at.checked_sub(1).map(|before| name[before]) else {
+            return true;
+        };
+        let hump = name[*at].is_ascii_uppercase() && before.is_ascii_lowercase();
+        hump || !before.is_ascii_alphanumeric()
+    };
+    let start = (0..end).rev().find(begins)?;
+    Some(&name[start..end])
+}
+
 /// What stands beside a value in its scope.
 #[derive(Default)]
 struct Beside {
@@ -603,17 +617,18 @@ fn hear(field: &Field, text: &[u8], beside: &mut Beside) {
         return;
     }
     let key = field.path.rsplit(|&b| b == b'.').next().unwrap_or_default();
-    let words = words(key);
-    let Some(last) = words.last() else {
+    let Some(last) = last_word(key) else {
         return;
     };
-    let folded = name::fold(value);
     let own = name::fold(key);
     let Some(kind) = KINDS.iter().position(|kind| {
-        kind.contains(&last.as_str()) || kind.iter().any(|word| own == word.as_bytes())
+        let says =
+            |word: &&str| last.eq_ignore_ascii_case(word.as_bytes()) || own == word.as_bytes();
+        kind.iter().any(says)
     }) else {
         return;
     };
+    let folded = name::fold(value);
     let spoken = value[0].is_ascii_uppercase() && value.contains(&b' ');
     if folded == own || spoken {
         beside.labels = true;
@@ -646,6 +661,25 @@ mod tests {
     fn lists_are_in_order() {
         for list in [&VOCABULARY[..], &ABOUT, &SERVICES, &SETTINGS, &DESCRIBING] {
             assert!(list.is_sorted(), "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_is_that_of_all() {
+        for name in [
+            "",
+            "-",
+            "user",
+            "dbUser",
+            "DB_USER_",
+            "a.b-userName2",
+            "HTTPServer",
+            "x1Y",
+            "é_u",
+        ] {
+            let all = words(name.as_bytes());
+            let last = last_word(name.as_bytes()).map(<[u8]>::to_ascii_lowercase);
+            assert_eq!(last.as_deref(), all.last().map(String::as_bytes), "{name}");
         }
     }
 

@@ -55,7 +55,7 @@ impl Judge<'_> {
             line: &line,
             sure: true,
             loose: false,
-            spoken,
+            spoken: &|| spoken,
             ..*value
         };
         self.value(&inner, out);

@@ -5,9 +5,12 @@
 //! <https://learn.microsoft.com/en-us/rest/api/storageservices/create-service-sas>. Addresses that show
 //! only an id and a signature over one request are references and are not looked at here.
 
+use std::sync::LazyLock;
+
 use akwatch_proto::credential::{Confidence, Kind};
 use akwatch_proto::finding::Proof;
 use akwatch_proto::place::Encoding;
+use memchr::memmem::Finder;
 
 use super::{Candidate, Judge, Part, Value, proof};
 use crate::rule::Engine;
@@ -30,7 +33,8 @@ impl Judge<'_> {
         if value.encoding.last() == Some(&Encoding::Url) && out.last().as_ref().is_some_and(told) {
             return;
         }
-        for at in memchr::memmem::find_iter(bytes, b"sig=").take(MOST) {
+        static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"sig="));
+        for at in MARK.find_iter(bytes).take(MOST) {
             let first = at.checked_sub(1).and_then(|n| bytes.get(n));
             if !first.is_none_or(|b| matches!(b, b'?' | b'&' | b' ' | b';' | b'"' | b'\'')) {
                 continue;

@@ -103,6 +103,9 @@ pub(crate) struct Names {
     speaking: Gate,
     /// Holds both, the three with a zero before them.
     speaking_four: Gate,
+    /// The same of those with fewer than six letters; and the last six of the others.
+    speaking_short: Gate,
+    speaking_six: Gate,
 }
 
 /// Words behind a name that say which one it is, and nothing of what it holds. The sieve asks for the
@@ -153,11 +156,11 @@ const SOUGHT_ENDINGS: [u32; 32] = {
 };
 /// The longest of them.
 const LONGEST_SOUGHT: u32 = 11;
-/// Their last eight bytes, the last the highest, and which of them they have: words of sources end like
-/// them all the time, `description` and `element`, and few are one.
-const SOUGHT_LAST: [(u64, u64); SOUGHT] = {
-    let (mut all, mut at) = ([(0, 0); SOUGHT], 0);
-    while at < SOUGHT {
+/// Of all of them the last eight bytes, the last the highest, and which of these they have: words of
+/// sources end like them all the time, `description` and `element`, and few are one.
+const QUALIFIERS_LAST: [(u64, u64); QUALIFIERS.len()] = {
+    let (mut all, mut at) = ([(0, 0); QUALIFIERS.len()], 0);
+    while at < QUALIFIERS.len() {
         let word = QUALIFIERS[at];
         let (mut last, mut mask, mut place) = (0, 0, 0);
         while place < 8 && place < word.len() {
@@ -227,11 +230,11 @@ impl Names {
             triples: Gate::new(),
             speaking: Gate::new(),
             speaking_four: Gate::new(),
+            speaking_short: Gate::new(),
+            speaking_six: Gate::new(),
         };
         // What the sieve asks for beside names: `value: …` beside a name that says secret.
-        names.speaking.mark(*b"\0lue");
-        names.speaking_four.mark(*b"\0lue");
-        names.speaking_four.mark(*b"alue");
+        names.mark(b"value", true);
         for word in &QUALIFIERS[..SOUGHT] {
             names.mark(word, true);
         }
@@ -351,13 +354,21 @@ impl Names {
                 _ => {}
             }
         }
-        if speaks {
-            let letters = || b'a'..=b'z';
+        if !speaks {
+            return;
+        }
+        let mut gates = vec![&mut self.speaking_four];
+        match name.last_chunk() {
+            Some(&six) => self.speaking_six.mark(mixed(six)),
+            None => gates.push(&mut self.speaking_short),
+        }
+        let letters = || b'a'..=b'z';
+        for gate in gates {
             match *name {
-                [.., a, b, c, d] => self.speaking_four.mark([a, b, c, d]),
-                [a, b, c] => letters().for_each(|x| self.speaking_four.mark([x, a, b, c])),
+                [.., a, b, c, d] => gate.mark([a, b, c, d]),
+                [a, b, c] => letters().for_each(|x| gate.mark([x, a, b, c])),
                 [a, b] => letters().for_each(|x| {
-                    letters().for_each(|y| self.speaking_four.mark([x, y, a, b]));
+                    letters().for_each(|y| gate.mark([x, y, a, b]));
                 }),
                 _ => {}
             }
@@ -384,11 +395,18 @@ impl Names {
                 .has(four & 0xff | u32::from_le_bytes([0, a, b, c]))
     }
 
-    /// The same, asked more quickly, of the last four letters in lower case, the last the highest; zero
-    /// stands for a fourth byte that is no letter.
+    /// The same, asked more quickly, of a name's last eight bytes in lower case, the last the highest, of
+    /// which those are `letters` whose highest bit is set; the last three are.
     #[inline(always)]
-    pub(crate) fn may_speak_word(&self, word: u32) -> bool {
-        self.speaking_four.has(word)
+    pub(crate) fn may_speak_word(&self, word: u64, letters: u64) -> bool {
+        let four = (word >> 32) as u32;
+        let fourth = (letters >> 39 & 1) as u32 * 0xff;
+        let six = letters & SIX == SIX;
+        let [_, _, last @ ..] = word.to_le_bytes();
+        self.speaking_four.has(four & (0xffff_ff00 | fourth))
+            & (!six
+                | self.speaking_short.has(four)
+                | self.speaking_six.has(u32::from_le_bytes(mixed(last))))
     }
 
     /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for
@@ -397,7 +415,8 @@ impl Names {
         let mut end = key.len();
         // The whole key, and up to three qualifiers less.
         for _ in 0..4 {
-            if self.may_end(last_three(&key[..end])) {
+            let name = &key[..end];
+            if self.may_end(last_three(name)) && (!self.says_nothing(name) || is_qualified(name)) {
                 return true;
             }
             match key[..end]
@@ -485,17 +504,7 @@ impl Names {
         if SOUGHT_ENDINGS[usize::from(a & 31)] >> (b & 31) & 1 == 0 {
             return None;
         }
-        let last = match text.last_chunk() {
-            Some(&last) => u64::from_le_bytes(last),
-            None => {
-                let mut last = [0; 8];
-                last[8 - text.len()..].copy_from_slice(text);
-                u64::from_le_bytes(last)
-            }
-        };
-        let last = last | 0x2020_2020_2020_2020;
-        let is = |&(known, mask): &(u64, u64)| (known ^ last) & mask == 0;
-        if !SOUGHT_LAST.iter().any(is) {
+        if !ends_with_any(text, &QUALIFIERS_LAST[..SOUGHT]) {
             return None;
         }
         let begins = last_words(text);
@@ -653,6 +662,16 @@ impl Names {
     }
 }
 
+/// The highest bits of six bytes of eight.
+const SIX: u64 = 0x8080_8080_8080_0000;
+
+/// Six letters as four bytes; a few others come to the same.
+#[inline(always)]
+const fn mixed([a, b, c, d, e, f]: [u8; 6]) -> [u8; 4] {
+    let first = u32::from_le_bytes([a, b, 0, 0]).wrapping_mul(0x85eb_ca6b);
+    (first ^ u32::from_le_bytes([c, d, e, f])).to_le_bytes()
+}
+
 /// Bits of the last bytes that are letters, all in lower case.
 fn letters_at_end(word: u64) -> u32 {
     (!crate::sieve::letters(word) & 0x8080_8080_8080_8080).leading_zeros() & !7
@@ -741,6 +760,21 @@ fn last_four(name: &[u8]) -> [u8; 4] {
         [d] => [0, 0, 0, d],
         [] => [0; 4],
     }
+}
+
+/// Whether a name ends like a word that says which one it is.
+fn is_qualified(name: &[u8]) -> bool {
+    ends_with_any(name, &QUALIFIERS_LAST)
+}
+
+/// Whether `text` ends like one of `words`, told from their last eight bytes.
+fn ends_with_any(text: &[u8], words: &[(u64, u64)]) -> bool {
+    let mut last = [0; 8];
+    let length = text.len().min(8);
+    last[8 - length..].copy_from_slice(&text[text.len() - length..]);
+    let last = u64::from_le_bytes(last) | 0x2020_2020_2020_2020;
+    let is = |&(known, mask): &(u64, u64)| (known ^ last) & mask == 0;
+    words.iter().any(is)
 }
 
 /// Where a last word of letters may begin in a name: a bit for each length that it may have.

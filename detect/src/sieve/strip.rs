@@ -489,18 +489,21 @@ fn may_tell(around: &[u8; FARTHEST + 7], gap: usize, at_sign: bool, rules: &Rule
         return at_sign;
     }
     let Some(&last) = around
-        .get(FARTHEST.wrapping_sub(gap)..)
+        .get(NAME.wrapping_sub(gap)..)
         .and_then(<[u8]>::first_chunk)
     else {
-        return false;
+        return gap <= FARTHEST;
     };
-    let word = u32::from_le_bytes(last) | 0x2020_2020;
-    let letters = super::letters(word.into()) as u32;
-    let plain = letters & 0x8080_8000 == 0x8080_8000;
-    let fourth = (letters >> 7 & 1) * 0xff;
-    let speaks = rules.names().may_speak_word(word & (0xffff_ff00 | fourth));
-    !plain | speaks | (gap > NEAR)
+    let word = u64::from_le_bytes(last) | 0x2020_2020_2020_2020;
+    let letters = super::letters(word);
+    let plain = letters & THREE == THREE;
+    !plain | rules.names().may_speak_word(word, letters) | (gap > NEAR)
 }
+
+/// Where the last eight bytes of a name begin that stands right before its separator.
+const NAME: usize = FARTHEST - 4;
+/// The highest bits of the last three bytes of eight.
+const THREE: u64 = 0x8080_8000_0000_0000;
 
 /// Bytes between a name and its separator of which the name's end is told exactly.
 const NEAR: usize = 8;

@@ -124,6 +124,16 @@ pub(crate) fn name_values(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     ];
     const VALUES: [&[u8]; 4] = [b"value", b"val", b"content", b"defaultvalue"];
     const PLAIN: usize = 16;
+    // Keys of most texts end with other letters than those of values.
+    let is_value = |field: &Field| {
+        matches!(
+            field.path.last(),
+            Some(b'e' | b'l' | b't' | b'E' | b'L' | b'T' | b']')
+        ) && stem(own_word(&field.path), &VALUES).is_some()
+    };
+    if !fields.fields[first..].iter().any(is_value) {
+        return;
+    }
     let mut names: HashMap<(ScopeId, Vec<u8>), usize> = HashMap::new();
     for (at, field) in fields.fields.iter().enumerate().skip(first) {
         let key = own_word(&field.path);

@@ -39,7 +39,7 @@ impl Scanner<'_> {
                 encoding: &region.encoding,
                 sure: true,
                 loose: false,
-                spoken: 0,
+                spoken: &|| 0,
                 order: region.offset + array.range.start as u64,
                 line: &line,
                 member: &region.member,
