@@ -19,7 +19,7 @@ use fearless_simd::{Level, dispatch, u8x64};
 
 pub(crate) use anchors::Anchors;
 pub(crate) use gate::Gate;
-pub(crate) use idle::is_idle_flag;
+pub(crate) use idle::{is_idle_code, is_idle_flag};
 use strip::STRIP;
 pub(crate) use strip::Strip;
 

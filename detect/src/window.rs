@@ -225,6 +225,9 @@ impl<'r> Scanner<'r> {
         let mut hits = Vec::new();
         let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
         self.too_many |= sifted.too_many;
+        if region.code {
+            hits.retain(|hit| !matches!(hit, Hit::Name(at) if sieve::is_idle_code(text, *at)));
+        }
         let notes = takes_notes(region);
         let wanted = Wanted {
             sentences: has_sentences(region.format),

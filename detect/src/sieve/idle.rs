@@ -49,6 +49,46 @@ pub(crate) fn is_idle_flag(text: &[u8], at: usize, password: bool) -> bool {
     is_variable(value) || (is_word(value) && !(password && chosen::may_be(value)))
 }
 
+/// Whether what stands behind the separator at `at` of a program can be no secret: no string, and no word
+/// with a figure that is as long as a password. Types and other names are most of what stands there.
+pub(crate) fn is_idle_code(text: &[u8], at: usize) -> bool {
+    /// Bytes of a line that are looked at: a longer one is left to the judge.
+    const LINE: usize = 256;
+    if !matches!(text.get(at), Some(b'=' | b':' | b'(' | b',' | b'<' | b'>')) {
+        return false;
+    }
+    let rest = &text[at + 1..text.len().min(at + 1 + LINE)];
+    let Some(end) = memchr::memchr(b'\n', rest) else {
+        return false;
+    };
+    let line = rest[..end].trim_ascii();
+    // A value of more lines.
+    if matches!(
+        line.last(),
+        Some(b'(' | b'[' | b'=' | b'+' | b'|' | b'?' | b'>')
+    ) || !line.iter().any(u8::is_ascii_alphanumeric)
+    {
+        return false;
+    }
+    let (mut length, mut figures) = (0, false);
+    for &byte in line {
+        match byte {
+            b'"' | b'\'' | b'`' | b'$' | b'\\' | 0x80.. => return false,
+            b' ' | b'\t' | b',' | b';' | b'(' | b')' | b'{' | b'}' | b'<' | b'>' => {
+                (length, figures) = (0, false);
+            }
+            _ => {
+                length += 1;
+                figures |= byte.is_ascii_digit();
+                if figures && length >= limits::SHORTEST_PASSWORD {
+                    return false;
+                }
+            }
+        }
+    }
+    true
+}
+
 /// `${NAME}` and `{{ name }}` as a whole: only a name is in it.
 fn is_variable(value: &[u8]) -> bool {
     let (inner, blank) = match value {
@@ -96,6 +136,25 @@ mod tests {
         check("passwd=12345\n", true);
         check("password: required\n", true);
         check("secret: gooseberry\n", true);
+    }
+
+    #[test]
+    fn programs_are_told_by_their_line() {
+        let idle = |text: &str| is_idle_code(text.as_bytes(), text.find([':', '=', '(']).unwrap());
+        assert!(idle("value: MaybeUninit<T>,\n"));
+        assert!(idle("fn write(&mut self, value: u32) -> Result<u64> {\n"));
+        assert!(idle("token = parser.next_token();\r\n"));
+        assert!(!idle("token = 'gooseberry'\n"));
+        assert!(!idle("token = hunter22222;\n"));
+        assert!(!idle("password := P@ssw0rd\n"));
+        assert!(!idle("password = ${PASSWORD:-gooseberry}\n"));
+        assert!(!idle("password = \u{201c}gooseberry\u{201d}\n"));
+        assert!(!idle("value: PhantomData"));
+        assert!(!idle("password = (\n"));
+        assert!(!idle("password = String::from(\n"));
+        assert!(!idle("password:\n"));
+        assert!(!idle("password := {\n"));
+        assert!(!is_idle_code(b"\\u0070\n", 0));
     }
 
     #[test]
