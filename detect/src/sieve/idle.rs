@@ -50,43 +50,92 @@ pub(crate) fn is_idle_flag(text: &[u8], at: usize, password: bool) -> bool {
 }
 
 /// Whether what stands behind the separator at `at` of a program can be no secret: no string, and no word
-/// with a figure that is as long as a password. Types and other names are most of what stands there.
+/// with a figure, that is as long as a password. Types and other names are most of what stands there.
 pub(crate) fn is_idle_code(text: &[u8], at: usize) -> bool {
     /// Bytes of a line that are looked at: a longer one is left to the judge.
     const LINE: usize = 256;
-    if !matches!(text.get(at), Some(b'=' | b':' | b'(' | b',' | b'<' | b'>')) {
-        return false;
+    let behind = text.get(at..).unwrap_or_default();
+    match behind {
+        // `Token::new`
+        [b':', b':', ..] => return true,
+        [b'=' | b':' | b'(' | b',' | b'<' | b'>', ..] => {}
+        _ => return false,
     }
-    let rest = &text[at + 1..text.len().min(at + 1 + LINE)];
+    let rest = &behind[1..behind.len().min(LINE)];
     let Some(end) = memchr::memchr(b'\n', rest) else {
         return false;
     };
     let line = rest[..end].trim_ascii();
     // A value of more lines.
-    if matches!(
-        line.last(),
-        Some(b'(' | b'[' | b'=' | b'+' | b'|' | b'?' | b'>')
-    ) || !line.iter().any(u8::is_ascii_alphanumeric)
-    {
-        return false;
-    }
-    let (mut length, mut figures) = (0, false);
-    for &byte in line {
+    let goes_on = b"([=+|?>".contains(line.last().unwrap_or(&b'='));
+    !goes_on && line.iter().any(u8::is_ascii_alphanumeric) && holds_nothing(line)
+}
+
+/// Whether no string and no word of a program's line may be a secret.
+fn holds_nothing(line: &[u8]) -> bool {
+    let (mut word, mut at) = (Word::default(), 0);
+    while let Some(&byte) = line.get(at) {
+        at += 1;
         match byte {
-            b'"' | b'\'' | b'`' | b'$' | b'\\' | 0x80.. => return false,
+            b'\'' if is_lifetime(&line[at..]) => word = Word::default(),
+            b'"' | b'\'' | b'`' => {
+                word = Word::default();
+                match memchr::memchr(byte, &line[at..]) {
+                    Some(length) if length < limits::SHORTEST_PASSWORD => at += length + 1,
+                    _ => return false,
+                }
+            }
+            b'\\' | 0x80.. => return false,
+            b'$' if line.get(at) == Some(&b'{') => return false,
             b' ' | b'\t' | b',' | b';' | b'(' | b')' | b'{' | b'}' | b'<' | b'>' => {
-                (length, figures) = (0, false);
+                word = Word::default();
             }
             _ => {
-                length += 1;
-                figures |= byte.is_ascii_digit();
-                if figures && length >= limits::SHORTEST_PASSWORD {
+                word.add(byte);
+                if word.may_be_secret() {
                     return false;
                 }
             }
         }
     }
     true
+}
+
+/// Whether Rust's name of a lifetime stands behind a quote, and no string.
+fn is_lifetime(behind: &[u8]) -> bool {
+    let name = behind
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count();
+    let known = (1..=2).contains(&name) || &behind[..name] == b"static";
+    known && behind.get(name) != Some(&b'\'')
+}
+
+/// A word of a program, as far as it is read.
+#[derive(Default)]
+struct Word {
+    length: usize,
+    figures: bool,
+    /// It begins with a figure, or has a mark that no name has.
+    odd: bool,
+}
+
+impl Word {
+    fn add(&mut self, byte: u8) {
+        let figure = byte.is_ascii_digit();
+        self.odd |= (figure && self.length == 0) || b"!@#%^~".contains(&byte);
+        self.figures |= figure;
+        self.length += 1;
+    }
+
+    /// Whether [`quiet::is_no_expression`] may hold for it, or a rule's shape.
+    fn may_be_secret(&self) -> bool {
+        let shortest = match self.odd {
+            true => limits::SHORTEST_PASSWORD,
+            false => limits::SHORTEST_SECRET,
+        };
+        self.figures && self.length >= shortest
+    }
 }
 
 /// `${NAME}` and `{{ name }}` as a whole: only a name is in it.
@@ -145,7 +194,12 @@ mod tests {
         assert!(idle("fn write(&mut self, value: u32) -> Result<u64> {\n"));
         assert!(idle("token = parser.next_token();\r\n"));
         assert!(!idle("token = 'gooseberry'\n"));
-        assert!(!idle("token = hunter22222;\n"));
+        assert!(idle("token = hunter22222;\n"));
+        assert!(idle("token: &'a str, other: &'a str\n"));
+        assert!(idle("key = \"short\"; f('x')\n"));
+        assert!(!idle("key = f('x', \"gooseberry\")\n"));
+        assert!(!idle("token = 2hunter2222;\n"));
+        assert!(!idle("token = hunter2222hunter;\n"));
         assert!(!idle("password := P@ssw0rd\n"));
         assert!(!idle("password = ${PASSWORD:-gooseberry}\n"));
         assert!(!idle("password = \u{201c}gooseberry\u{201d}\n"));
