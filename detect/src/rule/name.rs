@@ -334,6 +334,12 @@ impl Names {
                 .has(four & 0xff | u32::from_le_bytes([0, a, b, c]))
     }
 
+    /// The same of three letters in lower case alone, the last the highest, zeros for what is not there.
+    #[inline(always)]
+    pub(crate) fn may_speak_three(&self, ending: u32) -> bool {
+        self.speaking.has(ending)
+    }
+
     /// The same, asked more quickly, of a name's last eight bytes in lower case, the last the highest, of
     /// which those are `letters` whose highest bit is set; the last three are.
     #[inline(always)]

@@ -497,7 +497,45 @@ fn may_tell(around: &[u8; FARTHEST + 7], gap: usize, at_sign: bool, rules: &Rule
     let word = u64::from_le_bytes(last) | 0x2020_2020_2020_2020;
     let letters = super::letters(word);
     let plain = letters & THREE == THREE;
-    !plain | rules.names().may_speak_word(word, letters) | (gap > NEAR)
+    if !plain && gap <= NEAR {
+        return odd_may_tell(last, gap, rules);
+    }
+    rules.names().may_speak_word(word, letters) | (gap > NEAR)
+}
+
+/// The same of a name whose `last` three bytes are not all letters and that ends `gap` bytes before its
+/// separator, as `super::odd_ending` reads it: `x`, `T`, `id`, `a.b`, `u8`. Where that would look further,
+/// it is asked.
+#[inline(always)]
+fn odd_may_tell(last: [u8; 8], gap: usize, rules: &RuleSet) -> bool {
+    let mut word = u64::from_le_bytes(last);
+    let next = |word: u64| (word >> 56) as u8;
+    let mut digits = 0;
+    while next(word).is_ascii_digit() {
+        word <<= 8;
+        digits += 1;
+    }
+    // `password[65]`
+    if digits > 0 && (gap + digits > NEAR || next(word) == b'[') {
+        return true;
+    }
+    let (mut ending, mut found) = (0, 0);
+    for _ in 0..(8 - digits).min(FARTHEST - gap) {
+        let byte = next(word);
+        word <<= 8;
+        if byte.is_ascii_alphanumeric() || byte >= 0x80 {
+            ending |= u32::from(byte.to_ascii_lowercase()) << (24 - 8 * found);
+            found += 1;
+            if found == 3 {
+                return rules.names().may_speak_three(ending);
+            }
+        } else if found >= 2 {
+            return rules.names().may_speak_three(ending);
+        } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
+            return false;
+        }
+    }
+    true
 }
 
 /// Where the last eight bytes of a name begin that stands right before its separator.
