@@ -330,7 +330,8 @@ impl Judge<'_> {
             let found = self.candidate(value, Part::Anonymous, bytes, offset);
             return self.bearer(bytes, found, value, out);
         }
-        if role.is_none() && !self.anonymous {
+        // Beside an id its other half may have any name; what is written in words is none.
+        if role.is_none() && !(self.anonymous && self.is_drawn(quiet::core(bytes).1)) {
             return;
         }
         // A log or a half-edited line leaves quotes and escapes around a value; passwords may have them.
@@ -376,11 +377,9 @@ impl Judge<'_> {
             Some(Role::Password) => self.password(bytes, found, value, out),
             // What signs an address stands beside the id that signed it, and is no half of it.
             None if value.path.to_ascii_lowercase().ends_with(b"signature") => {}
-            None if printable && self.anonymous && !quiet::is_hex(bytes) => {
+            None => {
                 found.rules = self.fitting(bytes, Half::Secret);
-                if !found.rules.is_empty() && quiet::is_random(bytes, 3.8) {
-                    out.push(found);
-                }
+                out.push(found);
             }
             _ => {}
         }
@@ -626,6 +625,14 @@ impl Judge<'_> {
         bare.map(|(number, _)| number).collect()
     }
 
+    /// Whether a value without a telling name has the form of a secret half and was drawn by chance.
+    fn is_drawn(&self, bytes: &[u8]) -> bool {
+        bytes.iter().all(u8::is_ascii_graphic)
+            && !quiet::is_hex(bytes)
+            && !self.fitting(bytes, Half::Secret).is_empty()
+            && quiet::is_random(bytes, 3.8)
+    }
+
     /// Pair rules whose words stand in the value's path or are all that is left of its name.
     fn spoken(&self, value: &Value<'_>) -> Vec<u16> {
         let mut spoken = Vec::new();
@@ -721,7 +728,7 @@ fn floor_for(bytes: &[u8]) -> f32 {
 /// `AWS::ApiGateway::ApiKey`: the name of a kind of thing, as schemas have it, and what stands beside it
 /// is about the kind.
 fn is_type_name(path: &[u8]) -> bool {
-    memchr::memmem::find_iter(path, b"::").nth(1).is_some()
+    memchr::memchr(b':', path).is_some() && memchr::memmem::find_iter(path, b"::").nth(1).is_some()
 }
 
 /// Whether a name says that its value is a digest: some of them begin like a token by chance.
@@ -747,9 +754,7 @@ fn says_digest(path: &[u8]) -> bool {
 fn role_for(role: Option<Role>, path: &[u8], bytes: &[u8]) -> Option<Role> {
     let secret = matches!(role, Some(Role::Secret | Role::Bearer));
     let short = secret && bytes.len() < limits::SHORTEST_SECRET;
-    let path = path.to_ascii_lowercase();
-    let said = path.ends_with(b"password") || path.ends_with(b"secret");
-    if short && said {
+    if short && (says(path, "password") || says(path, "secret")) {
         Some(Role::Password)
     } else {
         role

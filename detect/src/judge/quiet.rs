@@ -169,7 +169,8 @@ pub(crate) fn is_reference(value: &[u8]) -> bool {
     let drawn = matches!(value.first(), Some(b'$' | b'<'))
         && value.iter().any(|b| b"!@#%^&*?~".contains(b))
         && is_mixed(value);
-    (!drawn && REFERENCES.iter().any(|start| value.starts_with(start)))
+    let begins = |start: &&[u8]| start.first() == value.first() && value.starts_with(start);
+    (!drawn && REFERENCES.iter().any(begins))
         || holds(value, b"${")
         || holds(value, b"{{")
         || holds(value, b"$(")
@@ -565,7 +566,7 @@ const HASHES: [&[u8]; 16] = [
 /// Whether the value is a password's hash in one of the forms that name themselves.
 pub(crate) fn is_password_hash(value: &[u8]) -> bool {
     (20..=512).contains(&value.len())
-        && HASHES.iter().any(|start| value.starts_with(start))
+        && (HASHES.iter()).any(|start| start.first() == value.first() && value.starts_with(start))
         && !value.iter().any(u8::is_ascii_whitespace)
 }
 

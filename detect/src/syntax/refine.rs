@@ -73,9 +73,11 @@ fn sources(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     let mut blocks: Option<(ScopeId, Blocks)> = None;
     for at in first..fields.fields.len() {
         let field = &fields.fields[at];
+        if !field.path.ends_with(b"]") || !field.path.starts_with(b"cells") {
+            continue;
+        }
         let list = memchr::memrchr(b'[', &field.path).map_or(&[][..], |n| &field.path[..n]);
-        if !field.path.ends_with(b"]") || !list.ends_with(b".source") || !list.starts_with(b"cells")
-        {
+        if !list.ends_with(b".source") {
             continue;
         }
         let (raw, scope) = (field.raw.clone(), field.scope);
