@@ -9,7 +9,11 @@
 //! UUID
 //! counter CEILING
 //! revision CEILING
+//! generation OPENINGS
 //! ```
+//!
+//! The last line tells a ledger that was put back alone from a copy: it has been opened fewer times. A
+//! file of an older program has none.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -34,6 +38,8 @@ pub(crate) struct Numbers {
     pub(crate) instance: Uuid,
     pub(crate) counter_ceiling: u64,
     pub(crate) revision_ceiling: u64,
+    /// The ledger's generation when it was last opened; 0 when that is not known.
+    pub(crate) generation: u64,
 }
 
 /// The file.
@@ -63,6 +69,7 @@ impl InstanceFile {
             instance: Uuid::new_v4(),
             counter_ceiling: 0,
             revision_ceiling: 0,
+            generation: 0,
         });
         Ok((InstanceFile { path, numbers }, known.is_some()))
     }
@@ -73,8 +80,8 @@ impl InstanceFile {
             return Ok(());
         }
         let text = format!(
-            "{HEAD}\n{}\ncounter {}\nrevision {}\n",
-            numbers.instance, numbers.counter_ceiling, numbers.revision_ceiling
+            "{HEAD}\n{}\ncounter {}\nrevision {}\ngeneration {}\n",
+            numbers.instance, numbers.counter_ceiling, numbers.revision_ceiling, numbers.generation
         );
         replace(&self.path, text.as_bytes()).map_err(|source| LedgerError::Directory {
             step: "writing",
@@ -102,6 +109,10 @@ fn parse(text: &str) -> Option<Numbers> {
         instance: lines.next()?.parse().ok()?,
         counter_ceiling: lines.next()?.strip_prefix("counter ")?.parse().ok()?,
         revision_ceiling: lines.next()?.strip_prefix("revision ")?.parse().ok()?,
+        generation: match lines.next() {
+            None => 0,
+            Some(line) => line.strip_prefix("generation ")?.parse().ok()?,
+        },
     })
 }
 
@@ -133,12 +144,16 @@ mod tests {
         let numbers = Numbers {
             counter_ceiling: 7,
             revision_ceiling: 9,
+            generation: 3,
             ..file.numbers
         };
         file.raise(numbers).unwrap();
         let (again, known) = InstanceFile::open(directory.path()).unwrap();
         assert!(known);
         assert_eq!(again.numbers, numbers);
+        let text = std::fs::read_to_string(directory.path().join(NAME)).unwrap();
+        let older = text.trim_end().rsplit_once('\n').unwrap().0;
+        assert_eq!(parse(older).unwrap().generation, 0, "of an older program");
         std::fs::write(directory.path().join(NAME), "akwatch-instance 1\n12").unwrap();
         let (torn, known) = InstanceFile::open(directory.path()).unwrap();
         assert!(!known);

@@ -78,6 +78,7 @@ pub struct Ledger {
     counter: u64,
     index: Index,
     lost: Option<RecordLost>,
+    put_back: bool,
     _lock: File,
 }
 
@@ -114,6 +115,9 @@ impl Ledger {
             generation: before.as_ref().map_or(0, |meta| meta.generation),
             revision: before.as_ref().map_or(0, |meta| meta.revision),
         };
+        let put_back = before
+            .as_ref()
+            .is_some_and(|before| before.generation < numbers.numbers.generation);
         let mut meta = begin_meta(before.as_ref(), &numbers.numbers, &options.boot_id);
         if !numbers_known {
             // The number in the ledger outlasts a lost file, and the other way round.
@@ -127,11 +131,16 @@ impl Ledger {
                 .numbers
                 .revision_ceiling
                 .max(meta.revision + REVISION_BLOCK),
+            generation: numbers.numbers.generation,
         })?;
         let rebooted = before
             .as_ref()
             .is_some_and(|before| before.boot_id != options.boot_id);
         begin(&shelf, &mut meta, rebooted).map_err(|fault| fault.within("opening", &shelf.path))?;
+        numbers.raise(Numbers {
+            generation: meta.generation,
+            ..numbers.numbers
+        })?;
         let index = Index::open(directory, options.index_slots, &belief, meta.generation);
         Ok(Ledger {
             shelf,
@@ -144,6 +153,7 @@ impl Ledger {
             counter,
             index,
             lost,
+            put_back,
             _lock: lock,
         })
     }
@@ -152,6 +162,13 @@ impl Ledger {
     #[must_use]
     pub fn lost(&self) -> Option<&RecordLost> {
         self.lost.as_ref()
+    }
+
+    /// Whether the ledger was put back from an older copy: what it held since is lost, and the
+    /// collector is told everything again.
+    #[must_use]
+    pub fn put_back(&self) -> bool {
+        self.put_back
     }
 
     /// The state directory's own number, made once.
@@ -413,6 +430,14 @@ fn open_or_set_aside(shelf: &mut Shelf) -> Result<(Option<Meta>, Option<RecordLo
 /// The state with which this opening begins.
 fn begin_meta(before: Option<&Meta>, numbers: &Numbers, boot_id: &str) -> Meta {
     match before {
+        Some(meta) if meta.generation < numbers.generation => Meta {
+            boot_id: boot_id.to_owned(),
+            generation: numbers.generation + 1,
+            // An acknowledgement that the collector never gave makes it ask for everything.
+            revision: numbers.revision_ceiling.max(meta.revision),
+            acknowledged: numbers.revision_ceiling.max(meta.revision),
+            ..meta.clone()
+        },
         Some(meta) => Meta {
             boot_id: boot_id.to_owned(),
             generation: meta.generation + 1,

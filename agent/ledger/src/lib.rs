@@ -13,7 +13,7 @@
 //! | file | what | when lost or damaged |
 //! |---|---|---|
 //! | `ledger.redb` | findings, revisions, what processes hold, the state | set aside as `ledger.redb.damaged-N`; the host is read anew, the collector asks for everything |
-//! | `instance` | the directory's number and ceilings for revision and counter | the collector sees a clone or a restored host, as it should |
+//! | `instance` | the directory's number, ceilings for revision and counter, and how often the ledger was opened | the collector sees a clone or a restored host, as it should |
 //! | `read-index` | which files were read in which state: a cache | everything is read again |
 //! | `lock` | advisory lock; the holder's pid | made again |
 //!

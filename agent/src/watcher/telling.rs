@@ -25,6 +25,10 @@ use crate::role::{Linked, Role};
 use crate::sense::Stop;
 use crate::sense::watch_set::{Covered, WatchSet};
 
+/// What is said of a ledger that was put back.
+const PUT_BACK: &str = "ledger.redb is older than what was written here last, a copy was put back; the collector is told \
+     everything again";
+
 /// The paths that the ledger holds findings of.
 pub(super) fn known(ledger: &mut Ledger) -> Result<Known, LedgerError> {
     let findings = ledger.holding(&Query::default())?;
@@ -343,6 +347,14 @@ impl Watcher {
         self.counts.statement(rules, rung, reason, &walls)
     }
 
+    fn record_lost(&self) -> Option<String> {
+        let put_back = self.ledger.put_back().then(|| PUT_BACK.to_owned());
+        self.ledger
+            .lost()
+            .map(|lost| lost.what.clone())
+            .or(put_back)
+    }
+
     fn cost(&mut self, now: Instant) -> akwatch_proto::agent::CostReceipt {
         akwatch_proto::agent::CostReceipt {
             bytes_read: self.bytes_read,
@@ -376,7 +388,7 @@ impl Watcher {
             gone: totals.gone,
             unknown: totals.unknown,
             unsent: totals.unsent,
-            record_lost: self.ledger.lost().map(|lost| lost.what.clone()),
+            record_lost: self.record_lost(),
             delivery: Delivery {
                 linked: self.courier.is_linked(),
                 answered: self.courier.answered,

@@ -192,6 +192,39 @@ fn an_index_is_not_believed_when_the_ledger_is_older() {
     assert_eq!(ledger.need(path, &state, "r1"), Need::Whole);
 }
 
+/// What the collector was told since is not in it, and its numbers were given out once already.
+#[test]
+fn a_ledger_that_is_put_back_alone_tells_everything_under_higher_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = open(directory.path());
+    ledger.commit(&[whole(&file("a"), 10, &[1])]).unwrap();
+    deliver(&mut ledger);
+    assert!(!ledger.put_back());
+    drop(ledger);
+    let snapshot = std::fs::read(directory.path().join(REDB)).unwrap();
+    let mut ledger = open(directory.path());
+    assert!(!ledger.put_back(), "it only went on");
+    ledger.commit(&[whole(&file("b"), 10, &[2])]).unwrap();
+    deliver(&mut ledger);
+    let told = ledger.revision();
+    drop(ledger);
+    std::fs::write(directory.path().join(REDB), snapshot).unwrap();
+    let mut ledger = open(directory.path());
+    assert!(ledger.put_back() && ledger.lost().is_none());
+    assert_eq!(all(&mut ledger).len(), 1);
+    // The collector never acknowledged this much, so it asks for everything.
+    assert!(ledger.acknowledged() > told);
+    assert!(
+        ledger
+            .commit(&[whole(&file("c"), 20, &[3])])
+            .unwrap()
+            .revision
+            > told
+    );
+    drop(ledger);
+    assert!(!open(directory.path()).put_back(), "said once");
+}
+
 #[test]
 fn a_reboot_means_reading_again() {
     let directory = tempfile::tempdir().unwrap();
