@@ -229,6 +229,9 @@ pub struct Pending {
     pub place: PendingPlace,
     /// The file's state when it was opened; compared with its state after the answer.
     pub before: Option<FileState>,
+    /// It had changed so shortly before that another change need not show in its state: the kernel's
+    /// clock for files has a grain.
+    pub fresh: bool,
     /// Who can read it.
     pub reach: PendingReach,
     /// The process, where there is one.
@@ -262,6 +265,8 @@ pub enum PendingPlace {
         user: NameAt,
         /// Which one.
         instance: ProcessInstance,
+        /// The sensors' naming of it that this answers.
+        naming: u64,
         /// For each part, which capture it is.
         captures: Vec<Capture>,
     },
@@ -332,6 +337,22 @@ impl Pending {
                 capture: *captures.get(part)?,
             },
         })
+    }
+
+    /// Says which naming of a process this answers.
+    pub fn answer_naming(&mut self, of: u64) {
+        if let PendingPlace::Process { naming, .. } = &mut self.place {
+            *naming = of;
+        }
+    }
+
+    /// Which naming of a process this answers; 0 for other places.
+    #[must_use]
+    pub fn naming(&self) -> u64 {
+        match &self.place {
+            PendingPlace::Process { naming, .. } => *naming,
+            PendingPlace::File { .. } | PendingPlace::History { .. } => 0,
+        }
     }
 
     /// What a process belongs to; `None` for other places, or when the answer does not fit.

@@ -19,6 +19,7 @@ use akwatch_detect::places;
 use akwatch_ledger::reading::{Extent, FileState, ProcessInstance};
 use akwatch_proto::finding::UnknownWhy;
 use akwatch_proto::place::Capture;
+use akwatch_proto::time::Time;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -36,6 +37,10 @@ use crate::job::{
 pub const CAPTURE: usize = 8 << 20;
 /// Filesystems whose kind is cached.
 const FILESYSTEMS: usize = 1024;
+
+/// The longest tick of a kernel's clock for files (100 Hz), and the millisecond to which our own is
+/// rounded.
+const GRAIN_NS: i64 = 11_000_000;
 
 /// Opens targets on one host.
 pub struct Opener {
@@ -166,6 +171,7 @@ impl Opener {
         target: &Target,
         id: JobId,
     ) -> Result<(Job, Pending), Refusal> {
+        let asked = crate::sense::now();
         let (file, stat) = self.regular_file(path)?;
         let mut names = Names::default();
         let name = names.add(path.as_os_str().as_bytes());
@@ -194,6 +200,7 @@ impl Opener {
             target: target.clone(),
             place,
             before: Some(state),
+            fresh: is_fresh(&state, asked),
             reach,
             origin: PendingOrigin::default(),
             delivered: is_delivered(path),
@@ -447,9 +454,11 @@ impl Opener {
                 workload,
                 user: names.add(&user),
                 instance: numbers.instance,
+                naming: 0,
                 captures: vec![Capture::Environ, Capture::Cmdline],
             },
             before: None,
+            fresh: false,
             reach,
             origin,
             delivered: false,
@@ -526,6 +535,16 @@ pub fn state_of(stat: &Stat) -> FileState {
         ctime_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         mtime_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
     }
+}
+
+/// Whether a file that was in this state at that moment may change without its state doing so: its
+/// change time is that of the kernel's last tick, and size and time may be the same after the next
+/// write. A change time that lies ahead is of another clock, which no write repeats.
+fn is_fresh(state: &FileState, at: Time) -> bool {
+    let age =
+        at.0.saturating_mul(1_000_000)
+            .saturating_sub(state.ctime_ns);
+    (0..GRAIN_NS).contains(&age)
 }
 
 /// The state of an open file now.

@@ -74,8 +74,11 @@ pub struct Gap {
 pub struct Sweep {
     /// When it began: what was first seen later is not missing from it.
     pub began: Time,
-    /// Every live instance but kernel threads and the agent's own.
+    /// Every instance that lived when it began, but kernel threads and the agent's own. One that ended
+    /// before its turn came counts: what it started meanwhile is not in this sweep.
     pub alive: Vec<ProcessInstance>,
+    /// Processes that ended like that, of which this sensor knows no more than the number.
+    pub ended: Vec<i32>,
     /// Whether the kernel hides processes from this user (`hidepid`): others may live.
     pub hidden: bool,
 }

@@ -44,6 +44,21 @@ fn check_refused(make: impl Fn(&Path), slug: &str) -> Refusal {
 }
 
 #[test]
+fn a_state_as_young_as_the_clocks_grain_may_hide_the_next_change() {
+    let at = |ctime_ns| FileState {
+        dev: 1,
+        ino: 2,
+        size: 3,
+        ctime_ns,
+        mtime_ns: 0,
+    };
+    let fresh = |ctime_ms: i64, now| is_fresh(&at(ctime_ms * 1_000_000), Time(now));
+    assert!(fresh(1000, 1000) && fresh(1000, 1010));
+    assert!(!fresh(1000, 1011) && !fresh(1000, 900_000));
+    assert!(!fresh(1000, 999), "a clock that was set back");
+}
+
+#[test]
 fn only_plain_files_are_opened() {
     check_refused(
         |path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap(),

@@ -162,6 +162,7 @@ impl<'a> Scanner<'a> {
             },
             place,
             before: None,
+            fresh: false,
             reach,
             origin: PendingOrigin::default(),
             delivered: is_delivered(host_path),

@@ -4,9 +4,10 @@
 //! named when it is new, and again when it has executed another program, which a pid and a start time
 //! do not show. A sweep is complete or it is not said: what is *gone* because it ended rests on it.
 //! What starts and ends between two sweeps is seen by the exec rung or not at all, and coverage says
-//! which rung a host is on.
+//! which rung a host is on. What a sweep shows is one moment, at which all numbers are listed: a process
+//! that hands over to another one and ends while the sweep is under way still counts in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -104,6 +105,12 @@ impl Interest {
         self.change(|wanted| wanted.sweep_now = true);
     }
 
+    /// Whether one of these instances holds findings.
+    fn any_holds(&self, instances: &[ProcessInstance]) -> bool {
+        let wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.iter().any(|one| wanted.holders.contains(one))
+    }
+
     /// How fast the sensors are and what they cost.
     #[must_use]
     pub fn measured(&self) -> &Measured {
@@ -123,6 +130,27 @@ struct Stat {
     image: Image,
 }
 
+/// What a look at one process shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looked {
+    /// It lives.
+    Lives(Stat),
+    /// It has ended; its start is known while nobody has waited for it.
+    Over(Option<u64>),
+    /// It is none: a kernel thread, or nothing that can be read.
+    Nothing,
+}
+
+/// What a sweep saw.
+#[derive(Debug, Default)]
+struct Seen {
+    lives: HashMap<i32, Stat>,
+    /// Those that were listed and had ended when their turn came.
+    over: BTreeMap<i32, Option<u64>>,
+    /// Whether some may be hidden.
+    hidden: bool,
+}
+
 /// Changes with every exec: where the program's arguments and environment lie (random for each
 /// exec), and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +165,10 @@ pub struct Processes {
     proc: PathBuf,
     interest: Interest,
     known: HashMap<i32, Stat>,
+    /// Those that had ended at the last sweep and that nobody has waited for.
+    zombies: HashSet<ProcessInstance>,
+    /// Whether something of interest ended while the last sweep was under way: the next one tells.
+    again: bool,
     waited_for: BTreeMap<ProcessInstance, Option<OwnedFd>>,
     exec_events: bool,
     out: Sender<Sensed>,
@@ -156,6 +188,8 @@ impl Processes {
             proc: PathBuf::from("/proc"),
             interest,
             known: HashMap::new(),
+            zombies: HashSet::new(),
+            again: false,
             waited_for: BTreeMap::new(),
             exec_events,
             out,
@@ -180,7 +214,7 @@ impl Processes {
                 let cpu = used().saturating_sub(before);
                 self.interest.measured().swept(self.known.len(), cpu);
                 last = Some(Instant::now());
-                due = Instant::now() + self.pace();
+                due = Instant::now() + if self.again { SHORTEST } else { self.pace() };
             }
             let limit = due.saturating_duration_since(Instant::now());
             let mut fds = vec![self.interest.0.wake.as_fd()];
@@ -249,7 +283,7 @@ impl Processes {
         };
         // The pid may have been given to another process before it was opened.
         match self.stat(instance.pid) {
-            Ok(Some(stat)) if stat.started == instance.started => Ok(fd),
+            Ok(Looked::Lives(stat)) if stat.started == instance.started => Ok(fd),
             _ => Err(Ended),
         }
     }
@@ -258,19 +292,19 @@ impl Processes {
     fn sweep(&mut self) -> bool {
         for _ in 0..ATTEMPTS {
             let (before, began) = (self.last_pid(), super::now());
-            let Some((seen, hidden)) = self.look() else {
+            let Some(seen) = self.look() else {
                 return true;
             };
             if self.last_pid() < before {
                 continue; // pids wrapped: a child may have got a number that was passed already
             }
-            return self.tell(seen, hidden, began);
+            return self.tell(seen, began);
         }
         true
     }
 
-    /// Every process, and whether some may be hidden; none when that cannot be said.
-    fn look(&self) -> Option<(HashMap<i32, Stat>, bool)> {
+    /// Every process; none when that cannot be said.
+    fn look(&self) -> Option<Seen> {
         let own = {
             let wanted = self
                 .interest
@@ -280,71 +314,87 @@ impl Processes {
                 .unwrap_or_else(PoisonError::into_inner);
             wanted.own.clone()
         };
-        let mut seen = HashMap::with_capacity(self.known.len() + 16);
-        // Every pid namespace has a first process; where it is not shown, others are not either.
-        let (mut hidden, mut unshown) = (true, false);
+        // All numbers first, as close to one moment as the kernel gives them.
+        let mut listed = Vec::with_capacity(self.known.len() + 16);
         for entry in std::fs::read_dir(&self.proc).ok()? {
             let name = entry.ok()?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
-                continue;
-            };
-            hidden &= pid != 1;
-            if own.contains(&pid) {
-                continue;
-            }
+            listed.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+        }
+        // Every pid namespace has a first process; where it is not shown, others are not either.
+        let mut seen = Seen {
+            lives: HashMap::with_capacity(listed.len()),
+            hidden: !listed.contains(&1),
+            ..Seen::default()
+        };
+        for pid in listed.into_iter().filter(|pid| !own.contains(pid)) {
             match self.stat(pid) {
-                Ok(Some(stat)) => {
-                    seen.insert(pid, stat);
+                Ok(Looked::Lives(stat)) => {
+                    seen.lives.insert(pid, stat);
                 }
-                Ok(None) => {}
-                Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => unshown = true,
+                Ok(Looked::Over(started)) => {
+                    seen.over.insert(pid, started);
+                }
+                Ok(Looked::Nothing) => {}
+                Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => {
+                    seen.hidden = true;
+                }
                 Err(_) => return None, // too many open files, say: this is not a process's end
             }
         }
-        Some((seen, hidden || unshown))
+        Some(seen)
     }
 
-    fn tell(&mut self, seen: HashMap<i32, Stat>, hidden: bool, began: Time) -> bool {
-        let alive = seen
-            .iter()
-            .map(|(pid, stat)| ProcessInstance {
-                pid: *pid,
-                started: stat.started,
-            })
+    fn tell(&mut self, seen: Seen, began: Time) -> bool {
+        let instance = |pid: &i32, started: u64| ProcessInstance { pid: *pid, started };
+        let lives = seen.lives.iter();
+        let mut alive: Vec<_> = lives
+            .map(|(pid, stat)| instance(pid, stat.started))
             .collect();
+        let (mut ended, mut zombies) = (Vec::new(), HashSet::new());
+        let mut just_over = Vec::new();
+        for (pid, started) in &seen.over {
+            let known = self.known.get(pid).map(|stat| instance(pid, stat.started));
+            match started.map(|started| instance(pid, started)) {
+                Some(zombie) => {
+                    zombies.insert(zombie);
+                    just_over.extend((!self.zombies.contains(&zombie)).then_some(zombie));
+                }
+                None if known.is_some() => just_over.extend(known),
+                None => ended.push(*pid),
+            }
+        }
+        self.again = self.interest.any_holds(&just_over);
+        alive.append(&mut just_over);
         let new: Vec<Target> = seen
+            .lives
             .iter()
             .filter(|(pid, stat)| self.known.get(pid) != Some(stat))
             .map(|(pid, stat)| Target {
-                what: TargetPlace::Process(ProcessInstance {
-                    pid: *pid,
-                    started: stat.started,
-                }),
+                what: TargetPlace::Process(instance(pid, stat.started)),
                 urgency: Urgency::Live,
             })
             .collect();
-        self.known = seen;
+        (self.known, self.zombies) = (seen.lives, zombies);
+        let hidden = seen.hidden;
+        let sweep = Sweep {
+            began,
+            alive,
+            ended,
+            hidden,
+        };
         (new.is_empty() || self.out.send(Sensed::Targets(new)).is_ok())
-            && self
-                .out
-                .send(Sensed::Swept(Sweep {
-                    began,
-                    alive,
-                    hidden,
-                }))
-                .is_ok()
+            && self.out.send(Sensed::Swept(sweep)).is_ok()
     }
 
-    /// A live process with a program of its own; none when it has ended. Only the kernel's own word
-    /// for that counts as an end.
-    fn stat(&self, pid: i32) -> std::io::Result<Option<Stat>> {
+    /// A look at one process. Only the kernel's own word counts as an end.
+    fn stat(&self, pid: i32) -> std::io::Result<Looked> {
         let mut line = [0; STAT];
         let path = self.proc.join(pid.to_string()).join("stat");
         let read = File::open(path).and_then(|mut file| file.read(&mut line));
         let ended = [Errno::NOENT, Errno::SRCH].map(|errno| Some(errno.raw_os_error()));
         match read {
             Ok(length) => Ok(parse(&line[..length])),
-            Err(why) if ended.contains(&why.raw_os_error()) => Ok(None),
+            Err(why) if ended.contains(&why.raw_os_error()) => Ok(Looked::Over(None)),
             Err(why) => Err(why),
         }
     }
@@ -414,9 +464,13 @@ fn parent_of(pid: i32) -> Option<i32> {
 /// The instance is no longer there.
 struct Ended;
 
-/// Reads a stat line; none for kernel threads and for what has ended but was not waited for. The name
-/// stands in parentheses and may itself hold any byte, so it ends at the last one.
-fn parse(line: &[u8]) -> Option<Stat> {
+/// Reads a stat line.
+fn parse(line: &[u8]) -> Looked {
+    parse_fields(line).unwrap_or(Looked::Nothing)
+}
+
+/// The name stands in parentheses and may itself hold any byte, so it ends at the last one.
+fn parse_fields(line: &[u8]) -> Option<Looked> {
     let open = line.iter().position(|byte| *byte == b'(')?;
     let close = line.iter().rposition(|byte| *byte == b')')?;
     let comm = line.get(open + 1..close)?;
@@ -424,8 +478,11 @@ fn parse(line: &[u8]) -> Option<Stat> {
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // proc(5) counts from 1 and this list begins with field 3.
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    if matches!(*fields.first()?, "Z" | "X" | "x") || number(9)? & KERNEL_THREAD != 0 {
-        return None;
+    if number(9)? & KERNEL_THREAD != 0 {
+        return Some(Looked::Nothing);
+    }
+    if matches!(*fields.first()?, "Z" | "X" | "x") {
+        return Some(Looked::Over(number(22)));
     }
     let image = Image {
         arguments: number(48).unwrap_or(0),
@@ -435,10 +492,10 @@ fn parse(line: &[u8]) -> Option<Stat> {
                 .wrapping_add(u64::from(*byte) + 1)
         }),
     };
-    Some(Stat {
+    Some(Looked::Lives(Stat {
         started: number(22)?,
         image,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -451,6 +508,13 @@ mod tests {
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn live(line: &[u8]) -> Stat {
+        match parse(line) {
+            Looked::Lives(stat) => stat,
+            other => panic!("{other:?}"),
+        }
+    }
 
     struct Sensor {
         said: Receiver<Sensed>,
@@ -533,7 +597,7 @@ mod tests {
         let line = std::fs::read(format!("/proc/{pid}/stat")).unwrap();
         let instance = ProcessInstance {
             pid,
-            started: parse(&line).unwrap().started,
+            started: live(&line).started,
         };
         sensor.interest.wait_for([instance].into());
         let began = Instant::now();
@@ -596,7 +660,49 @@ mod tests {
         let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
         let mut sensor = Processes::new(interest, false, out, stop);
         sensor.proc = proc.path().to_owned();
-        sensor.look().map(|(seen, hidden)| (seen.len(), hidden))
+        sensor.look().map(|seen| (seen.lives.len(), seen.hidden))
+    }
+
+    /// A service starts its successor and ends: a sweep that listed the one and not yet the other must
+    /// not say that nobody is left.
+    #[test]
+    fn what_ends_after_it_was_listed_lived_when_the_sweep_began() {
+        let proc = tempfile::tempdir().unwrap();
+        let write = |pid: i32, state: &str| {
+            let directory = proc.path().join(pid.to_string());
+            std::fs::create_dir_all(&directory).unwrap();
+            let numbers = "1 1 1 0 -1 4194304 ".to_owned() + &"0 ".repeat(43);
+            let line = format!("{pid} (sh) {state} {numbers}");
+            std::fs::write(directory.join("stat"), line).unwrap();
+        };
+        let (out, said) = unbounded();
+        let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
+        let mut sensor = Processes::new(interest.clone(), false, out, stop);
+        sensor.proc = proc.path().to_owned();
+        interest.wait_for([ProcessInstance { pid: 7, started: 0 }].into());
+        let mut sweep = || {
+            let seen = sensor.look().unwrap();
+            assert!(sensor.tell(seen, Time(1)));
+            let swept = said.try_iter().find_map(|sensed| match sensed {
+                Sensed::Swept(sweep) => Some(sweep),
+                _ => None,
+            });
+            let swept = swept.unwrap();
+            let alive: BTreeSet<i32> = swept.alive.iter().map(|one| one.pid).collect();
+            (alive, swept.ended, sensor.again)
+        };
+        write(1, "S");
+        write(7, "S");
+        assert_eq!(sweep(), ([1, 7].into(), vec![], false));
+        // 7 has ended since it was listed; 8 was never seen before; 9 waits to be waited for.
+        std::fs::remove_file(proc.path().join("7/stat")).unwrap();
+        std::fs::create_dir(proc.path().join("8")).unwrap();
+        write(9, "Z");
+        assert_eq!(sweep(), ([1, 7, 9].into(), vec![8], true));
+        for pid in ["7", "8"] {
+            std::fs::remove_dir(proc.path().join(pid)).unwrap();
+        }
+        assert_eq!(sweep(), ([1].into(), vec![], false), "9 was over before");
     }
 
     #[test]
@@ -612,8 +718,8 @@ mod tests {
         let line = std::fs::read_to_string("/proc/self/stat").unwrap();
         let (start, rest) = line.split_once('(').unwrap();
         let (_, rest) = rest.rsplit_once(')').unwrap();
-        let plain = parse(line.as_bytes()).unwrap();
-        let hostile = parse(format!("{start}(a) Z 1 (b){rest}").as_bytes()).unwrap();
+        let plain = live(line.as_bytes());
+        let hostile = live(format!("{start}(a) Z 1 (b){rest}").as_bytes());
         assert_eq!(plain.started, hostile.started);
         assert_ne!(plain.image.comm, hostile.image.comm);
     }
@@ -621,10 +727,12 @@ mod tests {
     #[test]
     fn kernel_threads_and_zombies_are_no_processes() {
         let numbers = "1 1 1 0 -1 2097152 ".to_owned() + &"0 ".repeat(43);
-        assert_eq!(parse(format!("2 (kthreadd) S {numbers}").as_bytes()), None);
+        let parse = |line: String| parse(line.as_bytes());
+        assert_eq!(parse(format!("2 (kthreadd) S {numbers}")), Looked::Nothing);
         let numbers = "1 1 1 0 -1 4194304 ".to_owned() + &"0 ".repeat(43);
-        assert_eq!(parse(format!("7 (sh) Z {numbers}").as_bytes()), None);
-        assert!(parse(format!("7 (sh) S {numbers}").as_bytes()).is_some());
+        assert_eq!(parse(format!("7 (sh) Z {numbers}")), Looked::Over(Some(0)));
+        let live = parse(format!("7 (sh) S {numbers}"));
+        assert!(matches!(live, Looked::Lives(_)));
     }
 
     proptest! {

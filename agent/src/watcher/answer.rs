@@ -277,6 +277,7 @@ mod tests {
             },
             place: PendingPlace::File { path: path_name },
             before: Some(state(10, 5)),
+            fresh: false,
             reach: PendingReach::default(),
             origin: PendingOrigin::default(),
             delivered: false,

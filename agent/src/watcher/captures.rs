@@ -74,6 +74,7 @@ mod tests {
             },
             place: PendingPlace::File { path },
             before: None,
+            fresh: false,
             reach: PendingReach::default(),
             origin: PendingOrigin::default(),
             delivered: false,

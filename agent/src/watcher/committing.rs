@@ -42,6 +42,8 @@ pub(super) enum Note {
     /// A process was read.
     Process {
         instance: ProcessInstance,
+        /// The sensors' naming of it that this answers.
+        naming: u64,
         ended: Ended,
         /// Nothing of it could be read.
         nothing: bool,
@@ -196,15 +198,19 @@ impl Watcher {
             }
             Note::Process {
                 instance,
+                naming,
                 ended: Ended::Whole,
                 ..
             } => {
                 let target = TargetPlace::Process(instance);
                 self.counts.read(Source::Processes, &target, reading.at);
-                self.sweeps.read(instance, holds);
+                self.sweeps.read(instance, naming, holds);
             }
             Note::Process {
-                instance, nothing, ..
+                instance,
+                naming,
+                nothing,
+                ..
             } => {
                 let target = TargetPlace::Process(instance);
                 let slug = if nothing {
@@ -213,7 +219,8 @@ impl Watcher {
                     slug(UnknownWhy::ReadShort)
                 };
                 self.counts.not_read(Source::Processes, &target, slug);
-                self.sweeps.unread(instance, UnknownWhy::ReadShort, holds);
+                self.sweeps
+                    .unread(instance, naming, UnknownWhy::ReadShort, holds);
             }
             Note::Closed | Note::Sweep => {}
         }

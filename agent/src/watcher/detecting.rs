@@ -324,7 +324,7 @@ impl Watcher {
     }
 
     /// A program that was captured while it started.
-    pub(super) fn take_executed(&mut self, job: Job, pending: Pending, now: Instant) {
+    pub(super) fn take_executed(&mut self, job: Job, mut pending: Pending, now: Instant) {
         let Some(instance) = crate::sense::execs::instance_of(&pending.target.what) else {
             return;
         };
@@ -333,6 +333,7 @@ impl Watcher {
             return;
         }
         self.sweeps.named(instance);
+        pending.answer_naming(self.sweeps.naming(&instance));
         self.detecting.captures.push(job, pending);
     }
 
@@ -360,7 +361,10 @@ impl Watcher {
         }
         let id = self.detecting.next_id();
         match self.opener.open(target, id) {
-            Ok((mut job, pending)) => {
+            Ok((mut job, mut pending)) => {
+                if let TargetPlace::Process(instance) = &target.what {
+                    pending.answer_naming(self.sweeps.naming(instance));
+                }
                 if let (TargetPlace::File(path), Some(state)) = (&target.what, pending.before) {
                     if self.is_settled(target, path, &state, now) {
                         return None;
@@ -467,8 +471,23 @@ impl Watcher {
             &terms,
             at,
         ) {
-            Ok((reading, ended)) => self.take_or_ask(flight, examined, reading, ended, now),
+            Ok((mut reading, mut ended)) => {
+                if ended == Ended::Whole && self.may_have_changed(&flight.pending) {
+                    // What was seen is there; of what was not seen the next reading tells.
+                    ended = Ended::Changed;
+                    reading.extent = Extent::Tail { from: 0 };
+                }
+                self.take_or_ask(flight, examined, reading, ended, now);
+            }
             Err(why) => self.take_hostile(&flight, why, now),
+        }
+    }
+
+    /// Whether a file that holds findings may have changed while it was read without that showing.
+    fn may_have_changed(&self, pending: &Pending) -> bool {
+        match &pending.target.what {
+            TargetPlace::File(path) => pending.fresh && self.known.may_hold(path),
+            TargetPlace::Process(_) => false,
         }
     }
 
@@ -487,6 +506,7 @@ impl Watcher {
         let note = match (target, flight.pending.before) {
             (TargetPlace::Process(instance), _) => Note::Process {
                 instance: *instance,
+                naming: flight.pending.naming(),
                 ended,
                 nothing: examined.read.first() == Some(&0),
             },
@@ -539,7 +559,9 @@ impl Watcher {
                 }
             }
             TargetPlace::Process(instance) => {
-                self.sweeps.unread(*instance, UnknownWhy::SetAside, false);
+                let naming = self.sweeps.naming(instance);
+                self.sweeps
+                    .unread(*instance, naming, UnknownWhy::SetAside, false);
                 self.speak_of_sweep(now);
             }
         }

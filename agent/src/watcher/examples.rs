@@ -108,6 +108,7 @@ fn name_only(id: JobId, path: &Path) -> (Job, Flight) {
         target,
         place: PendingPlace::File { path: NameAt(0) },
         before: None,
+        fresh: false,
         reach: PendingReach::default(),
         origin: PendingOrigin::default(),
         delivered: false,

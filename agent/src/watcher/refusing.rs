@@ -40,7 +40,9 @@ impl Watcher {
                 _ => {
                     self.counts
                         .not_read(Source::Processes, &target.what, refusal.slug());
-                    self.sweeps.unread(*instance, UnknownWhy::Unreadable, false);
+                    let naming = self.sweeps.naming(instance);
+                    self.sweeps
+                        .unread(*instance, naming, UnknownWhy::Unreadable, false);
                 }
             },
         }

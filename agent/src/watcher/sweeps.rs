@@ -24,10 +24,20 @@ enum Look {
     Unread(UnknownWhy),
 }
 
+/// What is known of a process since a sensor last named it.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    naming: u64,
+    look: Look,
+}
+
 /// The live processes and what is known of each.
 #[derive(Debug, Default)]
 pub struct Sweeps {
-    looks: HashMap<ProcessInstance, Look>,
+    looks: HashMap<ProcessInstance, Known>,
+    /// How often anything was named: a process that is named again runs another program, of which what
+    /// was opened before says nothing.
+    namings: u64,
     holders: BTreeSet<ProcessInstance>,
     told: BTreeSet<ProcessInstance>,
     due: Option<Sweep>,
@@ -37,21 +47,44 @@ pub struct Sweeps {
 impl Sweeps {
     /// A sensor named it: new, or running another program.
     pub fn named(&mut self, instance: ProcessInstance) {
-        self.looks.insert(instance, Look::Waiting);
+        self.namings += 1;
+        let known = Known {
+            naming: self.namings,
+            look: Look::Waiting,
+        };
+        self.looks.insert(instance, known);
     }
 
-    /// It was read to the end; `holds` says whether anything was found in it.
-    pub fn read(&mut self, instance: ProcessInstance, holds: bool) {
-        self.looks.insert(instance, Look::Whole);
-        self.note(instance, holds);
+    /// The naming that what is opened now answers.
+    #[must_use]
+    pub fn naming(&self, instance: &ProcessInstance) -> u64 {
+        self.looks.get(instance).map_or(0, |known| known.naming)
+    }
+
+    /// What was opened after that naming was read to the end; `holds` says whether anything was found
+    /// in it.
+    pub fn read(&mut self, instance: ProcessInstance, naming: u64, holds: bool) {
+        let current = self.looked(instance, naming, Look::Whole);
+        if current || holds {
+            self.note(instance, holds);
+        }
     }
 
     /// It could not be read to the end.
-    pub fn unread(&mut self, instance: ProcessInstance, why: UnknownWhy, holds: bool) {
-        self.looks.insert(instance, Look::Unread(why));
+    pub fn unread(&mut self, instance: ProcessInstance, naming: u64, why: UnknownWhy, holds: bool) {
+        let _ = self.looked(instance, naming, Look::Unread(why));
         if holds {
             self.note(instance, true);
         }
+    }
+
+    /// Takes a look that answers a naming; false when the process was named again since.
+    fn looked(&mut self, instance: ProcessInstance, naming: u64, look: Look) -> bool {
+        let current = self.naming(&instance) <= naming;
+        if current {
+            self.looks.insert(instance, Known { naming, look });
+        }
+        current
     }
 
     /// It has ended: nobody waits for it. A sweep that saw it alive still says so, since what it
@@ -70,7 +103,12 @@ impl Sweeps {
     }
 
     /// A sweep ended; says which of its instances have to be asked for.
-    pub fn swept(&mut self, sweep: Sweep) -> Vec<ProcessInstance> {
+    pub fn swept(&mut self, mut sweep: Sweep) -> Vec<ProcessInstance> {
+        // They were captured as they started, and ended while the sweep was under way.
+        let ended = self.looks.keys().copied();
+        sweep
+            .alive
+            .extend(ended.filter(|instance| sweep.ended.contains(&instance.pid)));
         let alive: BTreeSet<ProcessInstance> = sweep.alive.iter().copied().collect();
         self.looks.retain(|instance, _| alive.contains(instance));
         self.holders.retain(|instance| alive.contains(instance));
@@ -88,7 +126,9 @@ impl Sweeps {
     /// The reading of the last sweep, once every instance in it has been looked at.
     pub fn reading(&mut self, rules: &str) -> Option<Reading> {
         let sweep = self.due.as_ref()?;
-        let waiting = |instance| self.looks.get(instance) == Some(&Look::Waiting);
+        let looks = &self.looks;
+        let look = |instance: &ProcessInstance| looks.get(instance).map(|known| known.look);
+        let waiting = |instance: &ProcessInstance| look(instance) == Some(Look::Waiting);
         if sweep.alive.iter().any(waiting) {
             return None;
         }
@@ -96,8 +136,8 @@ impl Sweeps {
         let mut unread: Vec<_> = sweep
             .alive
             .iter()
-            .filter_map(|instance| match self.looks.get(instance) {
-                Some(Look::Unread(why)) => Some((*instance, *why)),
+            .filter_map(|instance| match look(instance) {
+                Some(Look::Unread(why)) => Some((*instance, why)),
                 _ => None,
             })
             .collect();
@@ -134,7 +174,7 @@ impl Sweeps {
     pub fn waiting(&self) -> u64 {
         self.looks
             .values()
-            .filter(|look| **look == Look::Waiting)
+            .filter(|known| known.look == Look::Waiting)
             .count() as u64
     }
 
@@ -144,7 +184,7 @@ impl Sweeps {
         let waiting = self
             .looks
             .iter()
-            .filter(|(_, look)| **look == Look::Waiting);
+            .filter(|(_, known)| known.look == Look::Waiting);
         waiting.map(|(instance, _)| *instance).collect()
     }
 
@@ -157,18 +197,17 @@ impl Sweeps {
     /// Whether the instance has been looked at before.
     #[must_use]
     pub fn knows(&self, instance: &ProcessInstance) -> bool {
-        matches!(
-            self.looks.get(instance),
-            Some(Look::Whole | Look::Unread(_))
-        )
+        let known = self.looks.get(instance);
+        known.is_some_and(|known| known.look != Look::Waiting)
     }
 
     /// Everything has to be read again: other rules, another key.
     pub fn read_again(&mut self) -> Vec<ProcessInstance> {
-        for look in self.looks.values_mut() {
-            *look = Look::Waiting;
+        let all: Vec<ProcessInstance> = self.looks.keys().copied().collect();
+        for instance in &all {
+            self.named(*instance);
         }
-        self.looks.keys().copied().collect()
+        all
     }
 }
 
@@ -186,6 +225,7 @@ mod tests {
         Sweep {
             began: Time(5),
             alive: pids.iter().map(|pid| one(*pid)).collect(),
+            ended: Vec::new(),
             hidden: false,
         }
     }
@@ -196,9 +236,14 @@ mod tests {
         sweeps.named(one(1));
         assert_eq!(sweeps.swept(sweep(&[1, 2])), [one(2)]);
         assert_eq!(sweeps.reading("r"), None);
-        sweeps.read(one(1), true);
+        sweeps.read(one(1), sweeps.naming(&one(1)), true);
         assert_eq!(sweeps.reading("r"), None);
-        sweeps.unread(one(2), UnknownWhy::Unreadable, false);
+        sweeps.unread(
+            one(2),
+            sweeps.naming(&one(2)),
+            UnknownWhy::Unreadable,
+            false,
+        );
         let reading = sweeps.reading("r").unwrap();
         let expected = ReadingSubject::Sweep {
             alive: vec![one(1), one(2)],
@@ -223,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_ended_while_the_sweep_was_under_way_still_lives_in_it() {
+        let mut sweeps = Sweeps::default();
+        for pid in [1, 2, 3] {
+            sweeps.named(one(pid));
+            sweeps.read(one(pid), sweeps.naming(&one(pid)), true);
+        }
+        let _ = sweeps.swept(Sweep {
+            ended: vec![2, 9],
+            ..sweep(&[1])
+        });
+        let ReadingSubject::Sweep { alive, .. } = sweeps.reading("r").unwrap().subject else {
+            panic!("no sweep")
+        };
+        assert_eq!(alive, [one(1), one(2)]);
+    }
+
+    #[test]
     fn a_process_that_ends_while_it_waits_does_not_hold_the_sweep_up() {
         let mut sweeps = Sweeps::default();
         let _ = sweeps.swept(sweep(&[1]));
@@ -234,12 +296,31 @@ mod tests {
     fn another_program_in_the_same_process_is_waited_for_again() {
         let mut sweeps = Sweeps::default();
         sweeps.named(one(1));
-        sweeps.read(one(1), true);
+        sweeps.read(one(1), sweeps.naming(&one(1)), true);
         sweeps.named(one(1));
         assert!(sweeps.swept(sweep(&[1])).is_empty());
         assert_eq!(sweeps.reading("r"), None);
-        sweeps.read(one(1), false);
+        sweeps.read(one(1), sweeps.naming(&one(1)), false);
         assert!(sweeps.reading("r").is_some());
         assert!(sweeps.changed_holders().is_none());
+    }
+
+    #[test]
+    fn what_was_opened_before_a_process_became_another_program_does_not_answer_for_it() {
+        let mut sweeps = Sweeps::default();
+        sweeps.named(one(1));
+        let before = sweeps.naming(&one(1));
+        sweeps.named(one(1));
+        let after = sweeps.naming(&one(1));
+        let _ = sweeps.swept(sweep(&[1]));
+        sweeps.read(one(1), before, false);
+        assert_eq!(sweeps.reading("r"), None);
+        sweeps.unread(one(1), before, UnknownWhy::ReadShort, false);
+        assert_eq!(sweeps.reading("r"), None);
+        sweeps.read(one(1), after, true);
+        assert!(sweeps.reading("r").is_some());
+        assert_eq!(sweeps.changed_holders().unwrap().len(), 1);
+        sweeps.read(one(1), before, false);
+        assert!(sweeps.changed_holders().is_none(), "it still holds");
     }
 }

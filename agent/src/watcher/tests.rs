@@ -51,6 +51,21 @@ struct Manner {
     poisoned: AtomicUsize,
     /// Names another file than it was handed.
     lies: AtomicBool,
+    /// Has a rule set without the rule for tokens.
+    without_rule: AtomicBool,
+    /// Done once, after a place that says `SLOW` was read and before that is answered.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Manner {
+    /// Its rule set: version and rules.
+    fn rules(&self) -> (&'static str, &'static str) {
+        if self.without_rule.load(Ordering::SeqCst) {
+            ("test-2", "test.other")
+        } else {
+            ("test-1", "test.token")
+        }
+    }
 }
 
 fn token(number: u64) -> String {
@@ -78,6 +93,30 @@ fn mark(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(Sha256::digest(bytes)[..8].try_into().unwrap())
 }
 
+fn found_at(part: usize, line: u32, token: &[u8]) -> Found {
+    Found {
+        part,
+        inside: Vec::new(),
+        subject: Subject::Secret(Fingerprint {
+            scheme: Scheme::Hmac,
+            epoch: Epoch::parse("1").unwrap(),
+            bytes: Sha256::digest(token).into(),
+        }),
+        rule: RuleId::parse("test.token").unwrap(),
+        provider: Provider::parse("test").unwrap(),
+        kind: Kind::Token,
+        credential_id: None,
+        confidence: Confidence::Strong,
+        preview: None,
+        proof: Vec::new(),
+        spot: Spot {
+            line,
+            end_line: line,
+            ..Spot::default()
+        },
+    }
+}
+
 fn examine(job: Job, manner: &Manner) -> Option<Examined> {
     let (mut found, mut read, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     let (mut began, mut marks) = (Vec::new(), Vec::new());
@@ -101,28 +140,16 @@ fn examine(job: Job, manner: &Manner) -> Option<Examined> {
             manner.poisoned.fetch_add(1, Ordering::SeqCst);
             return None;
         }
-        let tokens = tokens(&bytes).into_iter().filter(|(line, _)| *line > above);
-        found.extend(tokens.map(|(line, token)| Found {
-            part,
-            inside: Vec::new(),
-            subject: Subject::Secret(Fingerprint {
-                scheme: Scheme::Hmac,
-                epoch: Epoch::parse("1").unwrap(),
-                bytes: Sha256::digest(&token).into(),
-            }),
-            rule: RuleId::parse("test.token").unwrap(),
-            provider: Provider::parse("test").unwrap(),
-            kind: Kind::Token,
-            credential_id: None,
-            confidence: Confidence::Strong,
-            preview: None,
-            proof: Vec::new(),
-            spot: Spot {
-                line,
-                end_line: line,
-                ..Spot::default()
-            },
-        }));
+        if bytes.windows(4).any(|window| window == b"SLOW")
+            && let Some(meanwhile) = manner.meanwhile.lock().unwrap().take()
+        {
+            meanwhile();
+        }
+        let (_, rule) = manner.rules();
+        let looks = rule == "test.token";
+        let tokens = tokens(&bytes).into_iter();
+        let tokens = tokens.filter(|(line, _)| looks && *line > above);
+        found.extend(tokens.map(|(line, token)| found_at(part, line, &token)));
         read.push(bytes.len() as u64 - start);
         began.push(start);
         lines.push(u32::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap());
@@ -166,8 +193,8 @@ fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner, stop: &St
     while let Some(message) = hear(&mut link.inlet, stop) {
         let answers: Vec<FromDetector> = match message {
             ToDetector::Start { .. } => vec![FromDetector::Ready {
-                rules: "test-1".to_owned(),
-                rule_ids: vec!["test.token".to_owned()],
+                rules: manner.rules().0.to_owned(),
+                rule_ids: vec![manner.rules().1.to_owned()],
                 faults: Vec::new(),
                 missing_walls: Vec::new(),
             }],

@@ -72,6 +72,7 @@ impl Idle {
             },
             place: PendingPlace::File { path: NameAt(0) },
             before: None,
+            fresh: false,
             reach: PendingReach::default(),
             origin: PendingOrigin::default(),
             delivered: false,
