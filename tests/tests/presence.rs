@@ -1,0 +1,280 @@
+//! Each way to fake *gone*, tried on a running agent: what is still there is never called gone, what
+//! nobody can say is unknown with its reason, and what starts again is the same finding.
+//!
+//! Short environments are in `reading.rs`, damaged files in `recovery.rs`; a removed rule and a file
+//! that is replaced while it is read are tried on the watcher, and lowered limits on the ledger, which
+//! decides them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use akwatch_tests::agent::Agent;
+use akwatch_tests::fleet::{Fleet, NO_FIRST_SCAN, shown};
+use akwatch_tests::plant::{self, Pair};
+use akwatch_tests::wait;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// Times that a service starts again, and that a job runs.
+const TIMES: usize = 100;
+
+fn text(pair: &Pair) -> String {
+    format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret)
+}
+
+fn plant_one(fleet: &Fleet, name: &str) -> Result<(PathBuf, Pair)> {
+    let pair = plant::tencent();
+    let file = fleet.watched.join(name);
+    plant::write(&file, &text(&pair))?;
+    Ok((file, pair))
+}
+
+async fn wait_each(fleet: &Fleet, planted: &[(PathBuf, Pair)], state: &str) -> Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    for (file, pair) in planted {
+        rows.push(fleet.wait_state(&pair.id, &shown(file), state).await?);
+    }
+    Ok(rows)
+}
+
+/// Waits until the collector has been told everything and holds what the agent holds.
+async fn wait_agreed(fleet: &Fleet) -> Result<()> {
+    wait::until("everything to be told", async || {
+        let Ok(status) = fleet.agent.status().await else {
+            return Ok(None); // it does not listen yet
+        };
+        let told = status["unsent"] == 0 && status["delivery"]["outage"].is_null();
+        Ok(told.then_some(()))
+    })
+    .await
+}
+
+fn home(fleet: &Fleet) -> PathBuf {
+    fleet.directory.path().join("agent")
+}
+
+/// Starts the agent again with `more` TOML.
+fn run_with(fleet: &mut Fleet, more: &str) -> Result<()> {
+    let (home, watched) = (home(fleet), fleet.watched.clone());
+    Agent::configure(&home, &fleet.collector.agents, &[&watched], more)?;
+    fleet.agent = Agent::run(&home)?;
+    Ok(())
+}
+
+/// Copies a directory with its modes and owners, as a backup does.
+async fn copy(from: &Path, to: &Path) -> Result<()> {
+    let done = Command::new("cp").arg("-a").args([from, to]).status().await;
+    ensure!(done.context("cp")?.success(), "cp -a failed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_excluded_path_is_unknown_whatever_happens_there_until_it_is_looked_at_again()
+-> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let planted = [
+        plant_one(&fleet, "app/kept.env")?,
+        plant_one(&fleet, "app/edited.env")?,
+        plant_one(&fleet, "app/removed.env")?,
+    ];
+    wait_each(&fleet, &planted, "present").await?;
+    fleet.agent.pause().await?;
+    let exclude = format!("exclude = [{:?}]\n", shown(&fleet.watched.join("app")));
+    run_with(&mut fleet, &format!("{exclude}{NO_FIRST_SCAN}"))?;
+    wait_each(&fleet, &planted, "unknown").await?;
+    // Nobody looks, so nobody can say, whatever happens there.
+    std::fs::write(&planted[1].0, "REGION=ap-guangzhou\n")?;
+    std::fs::remove_file(&planted[2].0)?;
+    let beside = [plant_one(&fleet, "beside.env")?];
+    wait_each(&fleet, &beside, "present").await?;
+    for row in wait_each(&fleet, &planted, "unknown").await? {
+        assert_eq!(row["presence"]["why"], "path-excluded", "{row:#}");
+    }
+    fleet.agent.pause().await?;
+    run_with(&mut fleet, NO_FIRST_SCAN)?;
+    let [kept, edited, removed] = planted;
+    let kept = wait_each(&fleet, &[kept], "present").await?;
+    assert_eq!(kept[0]["returns"], 0, "it never went: {kept:#?}");
+    let edited = wait_each(&fleet, &[edited], "gone").await?;
+    assert_eq!(edited[0]["presence"]["proof"], "reread");
+    let removed = wait_each(&fleet, &[removed], "gone").await?;
+    assert_eq!(removed[0]["presence"]["proof"], "removed");
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_state_restored_from_a_copy_is_not_believed() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let before = [
+        plant_one(&fleet, "kept.env")?,
+        plant_one(&fleet, "edited.env")?,
+        plant_one(&fleet, "removed.env")?,
+    ];
+    wait_each(&fleet, &before, "present").await?;
+    wait_agreed(&fleet).await?;
+    fleet.agent.pause().await?;
+    let (state, snapshot) = (
+        home(&fleet).join("state"),
+        fleet.directory.path().join("snapshot"),
+    );
+    copy(&state, &snapshot).await?;
+
+    // What the copy knows nothing of.
+    fleet.agent = Agent::run(&home(&fleet))?;
+    let [kept, edited, removed] = before;
+    std::fs::remove_file(&removed.0)?;
+    let later = [plant_one(&fleet, "later.env")?];
+    wait_each(&fleet, &later, "present").await?;
+    wait_each(&fleet, std::slice::from_ref(&removed), "gone").await?;
+    wait_agreed(&fleet).await?;
+    fleet.agent.pause().await?;
+    std::fs::remove_dir_all(&state)?;
+    copy(&snapshot, &state).await?;
+    plant::write(&edited.0, "REGION=ap-guangzhou\n")?;
+    fleet.agent = Agent::run(&home(&fleet))?;
+
+    let edited = wait_each(&fleet, &[edited], "gone").await?;
+    assert_eq!(edited[0]["presence"]["proof"], "reread");
+    wait_each(&fleet, &[removed], "gone").await?;
+    for row in wait_each(&fleet, &[kept], "present").await? {
+        assert_eq!(row["returns"], 0, "{row:#}");
+    }
+    for row in wait_each(&fleet, &later, "present").await? {
+        assert_eq!(row["returns"], 0, "{row:#}");
+    }
+    let after = [plant_one(&fleet, "after.env")?];
+    wait_each(&fleet, &after, "present").await?;
+    wait_agreed(&fleet).await?;
+    fleet.stop().await
+}
+
+/// The ledger alone is put back, and with it what was reported; the index, which says what was read,
+/// is newer than it.
+#[tokio::test]
+async fn an_index_that_is_newer_than_its_ledger_hides_nothing() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let first = [plant_one(&fleet, "first.env")?];
+    wait_each(&fleet, &first, "present").await?;
+    wait_agreed(&fleet).await?;
+    fleet.agent.pause().await?;
+    let watcher = home(&fleet).join("state/watcher");
+    let ledger = fleet.directory.path().join("older.redb");
+    copy(&watcher.join("ledger.redb"), &ledger).await?;
+    fleet.agent = Agent::run(&home(&fleet))?;
+    let later = [plant_one(&fleet, "later.env")?];
+    let row = wait_each(&fleet, &later, "present").await?;
+    wait_agreed(&fleet).await?;
+    fleet.agent.pause().await?;
+    std::fs::remove_file(watcher.join("ledger.redb"))?;
+    copy(&ledger, &watcher.join("ledger.redb")).await?;
+    fleet.agent = Agent::run(&home(&fleet))?;
+    // The agent itself has to know of it again, without anything happening to the file.
+    wait::until("the agent to hold both", async || {
+        let Ok(status) = fleet.agent.status().await else {
+            return Ok(None); // it does not listen yet
+        };
+        Ok((status["present"] == 2 && status["unsent"] == 0).then_some(()))
+    })
+    .await?;
+    let again = wait_each(&fleet, &later, "present").await?;
+    assert_eq!(again[0]["ref"], row[0]["ref"]);
+    assert_eq!(again[0]["returns"], 0);
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_wiped_record_makes_nothing_gone_that_is_there_or_cannot_be_looked_at() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let kept = [plant_one(&fleet, "kept.env")?];
+    let removed = [plant_one(&fleet, "removed.env")?];
+    let excluded = [plant_one(&fleet, "app/excluded.env")?];
+    for planted in [&kept, &removed, &excluded] {
+        wait_each(&fleet, planted, "present").await?;
+    }
+    wait_agreed(&fleet).await?;
+    fleet.agent.pause().await?;
+    let watcher = home(&fleet).join("state/watcher");
+    for name in ["ledger.redb", "read-index"] {
+        std::fs::remove_file(watcher.join(name)).with_context(|| name.to_owned())?;
+    }
+    std::fs::remove_file(&removed[0].0)?;
+    let exclude = format!("exclude = [{:?}]\n", shown(&fleet.watched.join("app")));
+    run_with(&mut fleet, &format!("{exclude}{NO_FIRST_SCAN}"))?;
+    let row = wait_each(&fleet, &removed, "gone").await?;
+    assert_eq!(row[0]["presence"]["proof"], "removed");
+    wait_each(&fleet, &kept, "present").await?;
+    wait_each(&fleet, &excluded, "unknown").await?;
+    wait_agreed(&fleet).await?;
+    wait_each(&fleet, &excluded, "unknown").await?;
+    fleet.stop().await
+}
+
+/// A program that holds a pair in its environment.
+fn holder(pair: &Pair, seconds: &str) -> Result<Child> {
+    Command::new("sleep")
+        .arg(seconds)
+        .env("ALIBABA_CLOUD_ACCESS_KEY_ID", &pair.id)
+        .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &pair.secret)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("sleep")
+}
+
+/// What a person would be alerted of: how often the finding appeared in its credential's timeline.
+async fn appearances(fleet: &Fleet, row: &Value) -> Result<usize> {
+    let credential = row["credential"].as_str().context("a credential")?;
+    let shown = fleet.rest.get(&format!("credentials/{credential}")).await?;
+    let timeline = shown["timeline"].as_array().context("a timeline")?.clone();
+    let new = |entry: &&Value| entry["what"] == "present" && entry["finding"] == row["ref"];
+    Ok(timeline.iter().filter(new).count())
+}
+
+#[tokio::test]
+async fn a_service_restarted_a_hundred_times_is_one_finding_and_one_alert() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let pair = plant::alibaba();
+    let mut running = holder(&pair, "3600")?;
+    let pid = running.id().context("it runs")?;
+    let path = format!("/proc/{pid}/environ");
+    let first = fleet.wait_state(&pair.id, &path, "present").await?;
+    for _ in 0..TIMES {
+        let next = holder(&pair, "3600")?;
+        running.kill().await?;
+        running = next;
+    }
+    let pid = running.id().context("it runs")?;
+    let path = format!("/proc/{pid}/environ");
+    let last = fleet.wait_state(&pair.id, &path, "present").await?;
+    assert_eq!(last["ref"], first["ref"]);
+    assert_eq!(last["returns"], 0, "it was never gone: {last:#}");
+    assert_eq!(appearances(&fleet, &last).await?, 1, "{last:#}");
+    running.kill().await?;
+    fleet
+        .wait_findings("the service to have ended", &pair.id, |rows| {
+            rows.len() == 1 && rows[0]["state"] == "gone"
+        })
+        .await?;
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_job_that_runs_a_hundred_times_is_one_finding_and_one_alert() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let pair = plant::alibaba();
+    for _ in 0..TIMES {
+        let status = holder(&pair, "0.02")?.wait().await?;
+        ensure!(status.success());
+    }
+    // Whether it runs at this moment is no matter: it is one, and it was news once.
+    let process = |row: &&Value| row["location"]["type"] == "process";
+    let found = fleet
+        .wait_findings("the job to be one finding", &pair.id, |rows| {
+            rows.iter().filter(process).count() == 1
+        })
+        .await?;
+    let row = found.iter().find(process).context("the job")?;
+    assert_eq!(appearances(&fleet, row).await?, 1, "{row:#}");
+    fleet.stop().await
+}
