@@ -44,6 +44,9 @@ pub enum Command {
     /// Enroll this host with a collector, once; the bootstrap string is read from standard input or
     /// a file, never from arguments.
     Enroll(EnrollArgs),
+    /// Retire this host: the collector closes it, with its findings not verified, and its identity is
+    /// removed from this machine. Needs the running agent and its collector.
+    Retire(RetireArgs),
     /// What the running agent watches, holds and has yet to report.
     Status(StatusArgs),
     /// Check what on this host would keep the agent from working, and say what to do.
@@ -171,6 +174,14 @@ pub struct EnrollArgs {
     pub bootstrap_file: Option<PathBuf>,
 }
 
+/// Arguments of `retire`.
+#[derive(Clone, Debug, Args)]
+pub struct RetireArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+}
+
 /// Arguments of `status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
@@ -222,6 +233,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
             crate::role::enter((*role).into(), &paths.config, &paths.state, &paths.runtime)
         }
         Command::Enroll(args) => crate::enroll::command(args),
+        Command::Retire(args) => crate::retire::run(args),
         Command::Status(args) => crate::status::run(args),
         Command::Doctor(args) => crate::doctor::run(args),
         Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),

@@ -41,6 +41,9 @@ pub struct RawConfig {
     /// that grant scope come from the enrollment token.
     #[serde(default)]
     pub labels: BTreeMap<LabelName, LabelValue>,
+    /// Whether this host is made to come and go, as one of an autoscaling group is: its collector
+    /// retires it once it has been silent for an hour, instead of missing it. Default false.
+    pub ephemeral: Option<bool>,
     /// What is watched.
     #[serde(default)]
     pub watch: RawWatch,
@@ -129,6 +132,8 @@ pub struct Config {
     pub collector: Collector,
     /// This host's own labels.
     pub labels: BTreeMap<LabelName, LabelValue>,
+    /// Whether it is made to come and go.
+    pub ephemeral: bool,
     /// What is watched.
     pub watch: Watch,
     /// The one pass when a host is new.
@@ -305,6 +310,7 @@ impl RawConfig {
             later.collector.use_environment_proxy,
         );
         self.labels.extend(later.labels);
+        newer(&mut self.ephemeral, later.ephemeral);
         newer(&mut self.watch.include, later.watch.include);
         newer(&mut self.watch.exclude, later.watch.exclude);
         newer(&mut self.watch.max_file_bytes, later.watch.max_file_bytes);
@@ -342,6 +348,7 @@ impl RawConfig {
                 use_environment_proxy: self.collector.use_environment_proxy.unwrap_or(false),
             },
             labels: self.labels,
+            ephemeral: self.ephemeral.unwrap_or(false),
             watch: Watch {
                 include: self.watch.include.unwrap_or_default(),
                 exclude: self.watch.exclude.unwrap_or_default(),

@@ -2,7 +2,7 @@
 //!
 //! One JSON line asks, one JSON line answers. Only root and the watcher's own user are answered
 //! (`SO_PEERCRED`), whatever the socket's mode. Answers hold redacted findings and counts; there is no
-//! question whose answer could hold a secret, and none that changes anything.
+//! question whose answer could hold a secret. One changes something: it retires this host.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -42,6 +42,8 @@ pub enum Question {
     Status,
     /// Every finding that the ledger holds.
     Findings,
+    /// Retire this host: its collector closes it and hears it no more.
+    Retire,
 }
 
 /// An answer on the wire.
@@ -50,6 +52,7 @@ pub enum Question {
 enum Reply {
     Status(Box<Status>),
     Findings(Vec<Finding>),
+    Retired(HostId),
     Refused(String),
 }
 
@@ -60,6 +63,8 @@ pub enum Request {
     Status(Sender<Status>),
     /// [`Question::Findings`].
     Findings(Sender<Result<Vec<Finding>, String>>),
+    /// [`Question::Retire`].
+    Retire(Sender<Result<HostId, String>>),
 }
 
 /// How the agent stands.
@@ -274,6 +279,9 @@ fn answer(connection: &UnixStream, ask: &mut impl FnMut(Request) -> bool) -> boo
         Ok(Question::Findings) => asked(&mut ask, Request::Findings)
             .and_then(|findings| findings)
             .map_or_else(Reply::Refused, Reply::Findings),
+        Ok(Question::Retire) => asked(&mut ask, Request::Retire)
+            .and_then(|retired| retired)
+            .map_or_else(Reply::Refused, Reply::Retired),
         Err(_) => Reply::Refused("the question was not understood".to_owned()),
     };
     let mut text = serde_json::to_vec(&reply).unwrap_or_default();
@@ -303,9 +311,7 @@ pub fn status(runtime: &Path) -> Result<Status, ControlError> {
     match ask(runtime, Question::Status)? {
         Reply::Status(status) => Ok(*status),
         Reply::Refused(why) => Err(ControlError::Refused(why)),
-        Reply::Findings(_) => Err(ControlError::Refused(
-            "it answered another question".to_owned(),
-        )),
+        Reply::Findings(_) | Reply::Retired(_) => Err(another()),
     }
 }
 
@@ -317,10 +323,24 @@ pub fn findings(runtime: &Path) -> Result<Vec<Finding>, ControlError> {
     match ask(runtime, Question::Findings)? {
         Reply::Findings(findings) => Ok(findings),
         Reply::Refused(why) => Err(ControlError::Refused(why)),
-        Reply::Status(_) => Err(ControlError::Refused(
-            "it answered another question".to_owned(),
-        )),
+        Reply::Status(_) | Reply::Retired(_) => Err(another()),
     }
+}
+
+/// Has the agent of `runtime` retire its host; gives the host that the collector has closed.
+///
+/// # Errors
+/// When it does not answer, or its collector has not confirmed it.
+pub fn retire(runtime: &Path) -> Result<HostId, ControlError> {
+    match ask(runtime, Question::Retire)? {
+        Reply::Retired(host) => Ok(host),
+        Reply::Refused(why) => Err(ControlError::Refused(why)),
+        Reply::Status(_) | Reply::Findings(_) => Err(another()),
+    }
+}
+
+fn another() -> ControlError {
+    ControlError::Refused("it answered another question".to_owned())
 }
 
 fn ask(runtime: &Path, question: Question) -> Result<Reply, ControlError> {

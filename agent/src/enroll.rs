@@ -276,7 +276,7 @@ fn ask(
         token: bootstrap.token.clone(),
         secret: bootstrap.secret.clone(),
         csr: key.csr.clone(),
-        facts: crate::facts::read(Path::new("/"), labels),
+        facts: crate::facts::read(Path::new("/"), labels, config.ephemeral),
     };
     let mut failures = Vec::new();
     for url in &config.collector.urls {

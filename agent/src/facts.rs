@@ -21,9 +21,10 @@ const FACT: usize = 256;
 /// Prepended to the machine id before it is hashed.
 const MACHINE_CONTEXT: &[u8] = b"akwatch machine v1\0";
 
-/// Reads the facts of the host whose root is `root`, with the `labels` of its configuration.
+/// Reads the facts of the host whose root is `root`, with the `labels` of its configuration and whether
+/// that calls it ephemeral.
 #[must_use]
-pub fn read(root: &Path, labels: BTreeMap<String, String>) -> HostFacts {
+pub fn read(root: &Path, labels: BTreeMap<String, String>, ephemeral: bool) -> HostFacts {
     let host = Files(root);
     HostFacts {
         hostname: host
@@ -38,6 +39,7 @@ pub fn read(root: &Path, labels: BTreeMap<String, String>) -> HostFacts {
         time_zone: host.time_zone(),
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         labels,
+        ephemeral,
         cloud: host.cloud(),
     }
 }
@@ -198,7 +200,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        read(root.path(), BTreeMap::new())
+        read(root.path(), BTreeMap::new(), false)
     }
 
     #[test]
@@ -250,7 +252,8 @@ mod tests {
 
     #[test]
     fn this_host_names_its_kernel_and_no_loopback() {
-        let facts = read(Path::new("/"), BTreeMap::new());
+        let facts = read(Path::new("/"), BTreeMap::new(), true);
+        assert!(facts.ephemeral);
         assert!(!facts.kernel.is_empty());
         assert!(
             !facts

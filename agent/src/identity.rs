@@ -328,6 +328,34 @@ pub fn absent(directory: &Path) -> Result<(), IdentityError> {
     })
 }
 
+/// Forgets who this host was: its key first, without which nothing else is of use.
+///
+/// # Errors
+/// When something that exists cannot be removed.
+pub fn forget(directory: &Path) -> Result<(), IdentityError> {
+    let names = [
+        KEY_FILE,
+        NEXT_KEY_FILE,
+        CERTIFICATE_FILE,
+        AUTHORITIES_FILE,
+        HOST_FILE,
+    ];
+    for name in names {
+        let path = directory.join(name);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(IdentityError::File {
+                    step: "remove",
+                    path,
+                    source,
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Takes away the key of an enrollment that nobody has heard of, and the directory if it is empty.
 /// What cannot be removed is used the next time.
 pub fn forget_next_key(directory: &Path) {

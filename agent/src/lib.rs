@@ -25,6 +25,7 @@ pub mod marker;
 pub mod open;
 pub mod redact;
 pub mod reporter;
+pub mod retire;
 pub mod role;
 pub mod rule_check;
 pub mod scan;

@@ -131,6 +131,8 @@ pub struct Options {
     pub watches: usize,
     /// The host's own labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether the host is made to come and go.
+    pub ephemeral: bool,
     /// Rule packs beyond the built-in ones: name and TOML.
     pub packs: Vec<(String, String)>,
     /// The watcher's own directory, where it notes what must outlast it.
@@ -252,6 +254,8 @@ struct Watcher {
     sense: Sender<Sensed>,
     /// Ends the sensor that reads marks.
     marked: Option<Stop>,
+    /// Who waits to hear that this host is retired.
+    retiring: Vec<Sender<Result<HostId, String>>>,
     channels: Channels,
     walls: BTreeMap<&'static str, Vec<String>>,
     own: BTreeSet<i32>,
@@ -325,6 +329,7 @@ impl Watcher {
             own: BTreeSet::new(),
             requests: links.requests,
             marked: None,
+            retiring: Vec::new(),
             sense: ends.sense,
             marks,
             channels,

@@ -277,6 +277,9 @@ pub struct HostFacts {
     pub agent: String,
     /// Labels from the host's own configuration: shown, never a scope.
     pub labels: BTreeMap<String, String>,
+    /// Whether this host is made to come and go: once silent for long it is retired, not missed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
     /// The cloud, from DMI and cloud-init's files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<CloudFacts>,

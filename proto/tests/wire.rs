@@ -151,6 +151,7 @@ fn facts() -> HostFacts {
         time_zone: "Asia/Shanghai".to_owned(),
         agent: "0.1.0".to_owned(),
         labels: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
+        ephemeral: false,
         cloud: Some(CloudFacts {
             provider: "tencent".to_owned(),
             instance: "ins-1".to_owned(),

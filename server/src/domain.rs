@@ -16,7 +16,7 @@ use akwatch_proto::time::Time;
 use akwatch_store::audit::Entry;
 use akwatch_store::enrollment::{TokenRecord, TokenRefusal};
 use akwatch_store::rules::{CauseCandidate, Class, CredentialTally, FindingFacts, HostTally};
-use akwatch_store::{Rules, Scope, Store};
+use akwatch_store::{Actor, Rules, Scope, Store};
 
 use crate::domain::passwords::Passwords;
 use crate::domain::refusal::Refusal;
@@ -83,12 +83,20 @@ impl Domain {
         Ok(())
     }
 
-    /// Marks the hosts silent that should have been heard; call it every few seconds.
+    /// Marks the hosts silent that should have been heard, and retires those that are made to come and
+    /// go once they have been silent for long; call it every few seconds.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn mark_silent(&self, now: Time) -> Result<(), Refusal> {
         let _marked = self.store.mark_silent(report::MISSED, now).await?;
+        let ended = self
+            .store
+            .retire_ephemeral(report::EPHEMERAL_MS, Actor::collector(), now)
+            .await?;
+        for host in ended {
+            tracing::info!(%host, "an ephemeral host was silent for long and is retired");
+        }
         Ok(())
     }
 

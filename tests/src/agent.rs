@@ -100,6 +100,15 @@ impl Agent {
         serde_json::from_str(&text).with_context(|| format!("status is not JSON: {text}"))
     }
 
+    /// What `akwatch-agent retire` says.
+    ///
+    /// # Errors
+    /// When the host is not retired.
+    pub async fn retire(&self) -> Result<String> {
+        let paths = Paths::of(&self.directory);
+        answer("akwatch-agent", &paths.with("retire"), None).await
+    }
+
     /// Waits until the agent's processes are up and it has been heard by its collector.
     ///
     /// # Errors

@@ -27,10 +27,15 @@ fn plant_one(fleet: &Fleet, name: &str) -> Result<(PathBuf, Pair)> {
 
 /// Waits until each pair has exactly one finding, in `state`.
 async fn wait_each(fleet: &Fleet, planted: &[(PathBuf, Pair)], state: &str) -> Result<()> {
+    wait_rows(fleet, planted, state).await.map(drop)
+}
+
+async fn wait_rows(fleet: &Fleet, planted: &[(PathBuf, Pair)], state: &str) -> Result<Vec<Value>> {
+    let mut rows = Vec::new();
     for (file, pair) in planted {
-        fleet.wait_state(&pair.id, &shown(file), state).await?;
+        rows.push(fleet.wait_state(&pair.id, &shown(file), state).await?);
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// A file of the watcher's own.
@@ -231,6 +236,48 @@ async fn a_host_is_pending_live_silent_live_again_and_retired() -> Result<()> {
     })
     .await?;
     fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_host_retires_itself_once_its_collector_has_confirmed_that() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let planted = [plant_one(&fleet, "a.env")?];
+    wait_each(&fleet, &planted, "present").await?;
+    let home = fleet.directory.path().join("agent");
+    let keys =
+        ["identity/key.pem", "watcher/fleet-key.json"].map(|key| home.join("state").join(key));
+    let directory = fleet.directory.path().join("collector");
+    fleet.collector.pause().await?;
+    let refused = fleet.agent.retire().await.expect_err("nobody confirmed it");
+    let refused = format!("{refused:#}");
+    assert!(refused.contains("this host was not retired"), "{refused}");
+    ensure!(keys.iter().all(|key| key.exists()), "it has to try again");
+
+    fleet.collector = Collector::start(&directory).await?;
+    fleet.rest = fleet.collector.rest().await?;
+    let told = wait::until("the collector to close this host", async || {
+        Ok(fleet.agent.retire().await.ok())
+    })
+    .await?;
+    assert!(told.contains("is retired"), "{told}");
+    ensure!(!keys.iter().any(|key| key.exists()), "its keys are removed");
+    wait_host(&fleet, "retired").await?;
+    for row in wait_rows(&fleet, &planted, "unknown").await? {
+        assert_eq!(row["presence"]["why"], "host-retired", "{row:#}");
+    }
+    // Again is no harm; a next start is a host that nobody has enrolled.
+    fleet.agent.retire().await?;
+    fleet.agent.pause().await?;
+    fleet.agent = Agent::run(&home)?;
+    wait::until("the agent to say that it is not enrolled", async || {
+        Ok(fleet
+            .agent
+            .log_end()
+            .contains("is not enrolled")
+            .then_some(()))
+    })
+    .await?;
+    fleet.collector.stop().await
 }
 
 #[tokio::test]

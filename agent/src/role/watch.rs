@@ -126,6 +126,7 @@ fn options(config: &Config, directory: PathBuf) -> Options {
         labels: labels
             .map(|(name, value)| (name.0.clone(), value.0.clone()))
             .collect::<BTreeMap<String, String>>(),
+        ephemeral: config.ephemeral,
         packs: Vec::new(),
         directory,
     }

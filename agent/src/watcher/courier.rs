@@ -51,6 +51,18 @@ enum Turn {
     Heartbeat,
 }
 
+/// Whether a person on this host retires it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retirement {
+    No,
+    /// The next heartbeat says so.
+    Asked,
+    /// It is on its way.
+    Said,
+    /// The collector has closed this host: nothing that it would be told counts any more.
+    Done,
+}
+
 /// What a heartbeat says that the courier does not know itself.
 pub(super) struct State {
     pub(super) instance: Uuid,
@@ -84,6 +96,7 @@ pub(super) struct Courier {
     serial_file: PathBuf,
     leaving: Option<Instant>,
     left: bool,
+    retirement: Retirement,
     /// Bytes of bodies that went both ways, of every reporter of this run.
     pub(super) carried: u64,
     /// When the collector last answered.
@@ -108,13 +121,14 @@ impl Courier {
             all_sent_at: None,
             checking_in: false,
             check_in_not_before: now,
-            facts: crate::facts::read(Path::new("/"), options.labels.clone()),
+            facts: crate::facts::read(Path::new("/"), options.labels.clone(), options.ephemeral),
             facts_told: false,
             outcomes: VecDeque::new(),
             serial: serial.trim().parse().unwrap_or(0),
             serial_file,
             leaving: None,
             left: false,
+            retirement: Retirement::No,
             carried: 0,
             answered: None,
             outage: None,
@@ -131,6 +145,7 @@ impl Courier {
     /// The reporter is gone.
     pub(super) fn unlink(&mut self) {
         self.generation += 1;
+        self.stay();
         self.outlet = None;
         self.turn = Turn::Free;
         self.checking_in = false;
@@ -154,18 +169,23 @@ impl Courier {
             && self.all_sent_at != Some(revision)
             && self.turn == Turn::Free
             && self.leaving.is_none()
+            && self.retirement != Retirement::Done
             && now >= self.report_not_before
     }
 
     pub(super) fn wants_heartbeat(&self, now: Instant) -> bool {
-        let due = now >= self.heartbeat_due || (self.leaving.is_some() && !self.left);
-        self.outlet.is_some() && self.turn == Turn::Free && due
+        let due = now >= self.heartbeat_due
+            || (self.leaving.is_some() && !self.left)
+            || self.retirement == Retirement::Asked;
+        let closed = self.retirement == Retirement::Done;
+        self.outlet.is_some() && self.turn == Turn::Free && due && !closed
     }
 
     pub(super) fn wants_check_in(&self, now: Instant) -> bool {
         self.outlet.is_some()
             && !self.checking_in
             && self.leaving.is_none()
+            && self.retirement != Retirement::Done
             && self.answered.is_some()
             && now >= self.check_in_not_before
     }
@@ -179,8 +199,13 @@ impl Courier {
         self.turn = Turn::Heartbeat;
         self.heartbeat_due = now + self.every;
         self.heartbeat_sent = Some(now);
-        let leaving = self.leaving.map(|_| Leaving::Stopped);
-        self.left = leaving.is_some();
+        self.left = self.leaving.is_some();
+        let leaving = if self.retirement == Retirement::Asked {
+            self.retirement = Retirement::Said;
+            Some(Leaving::Retired)
+        } else {
+            self.leaving.map(|_| Leaving::Stopped)
+        };
         let heartbeat = Heartbeat {
             host: self.host,
             instance: state.instance,
@@ -252,6 +277,9 @@ impl Courier {
         if self.turn == Turn::Heartbeat {
             self.turn = Turn::Free;
         }
+        if self.retirement == Retirement::Said {
+            self.retirement = Retirement::Done;
+        }
         self.facts_told = !answer.want_facts;
         let seconds = u64::from(answer.next_seconds).clamp(*HEARTBEATS.start(), *HEARTBEATS.end());
         self.every = Duration::from_secs(seconds);
@@ -259,6 +287,26 @@ impl Courier {
         if answer.want_facts {
             self.heartbeat_due = now + Duration::from_secs(1);
         }
+    }
+
+    /// The next heartbeat retires this host; false when no reporter could carry it.
+    pub(super) fn retire(&mut self) -> bool {
+        if self.outlet.is_some() && self.retirement == Retirement::No {
+            self.retirement = Retirement::Asked;
+        }
+        self.outlet.is_some()
+    }
+
+    /// It is not retired: nobody took it.
+    pub(super) fn stay(&mut self) {
+        if self.retirement != Retirement::Done {
+            self.retirement = Retirement::No;
+        }
+    }
+
+    /// Whether the collector has closed this host at its own wish.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retirement == Retirement::Done
     }
 
     /// A check-in was answered: what it carried is told.
@@ -338,6 +386,7 @@ impl Courier {
         let over = |since: Instant| now.saturating_duration_since(since) >= LEAVE;
         self.outlet.is_none()
             || (self.left && self.turn == Turn::Free)
+            || self.is_retired()
             || self.leaving.is_some_and(over)
     }
 

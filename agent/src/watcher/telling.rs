@@ -5,7 +5,7 @@ use std::time::Instant;
 use akwatch_detect::Limits;
 use akwatch_ledger::{Ledger, LedgerError, Query, ReadLimits};
 use akwatch_proto::agent::{
-    CheckInAnswer, Directive, HeartbeatAnswer, Outcome, OutcomeResult, Reported,
+    CheckInAnswer, Directive, HeartbeatAnswer, HostId, Outcome, OutcomeResult, Reported,
 };
 use akwatch_proto::coverage::Rung;
 use akwatch_proto::finding::{Finding, UnknownWhy};
@@ -151,7 +151,10 @@ impl Watcher {
                 self.take_heartbeat(&answer, now);
             }
             Ok(FromReporter::Answered(Answer::CheckIn(answer))) => self.take_check_in(&answer, now),
-            Ok(FromReporter::Outage(outage)) => self.courier.note_outage(&outage, now),
+            Ok(FromReporter::Outage(outage)) => {
+                self.courier.note_outage(&outage, now);
+                self.answer_retiring();
+            }
             Ok(FromReporter::Carried { bytes }) => self.courier.note_carried(bytes),
             Ok(FromReporter::Renewed { not_after }) => {
                 tracing::info!(
@@ -189,6 +192,7 @@ impl Watcher {
 
     fn take_heartbeat(&mut self, answer: &HeartbeatAnswer, now: Instant) {
         self.courier.heart_beaten(answer, now);
+        self.answer_retiring();
         if answer.resync {
             tracing::info!("the collector asks for everything");
             self.courier.send_all();
@@ -368,10 +372,43 @@ impl Watcher {
             Request::Status(reply) => {
                 let _ = reply.send(self.status());
             }
+            Request::Retire(reply) => self.retire(reply),
             Request::Findings(reply) => {
                 let findings = self.ledger.holding(&Query::default());
                 let _ = reply.send(findings.map_err(|why| why.to_string()));
             }
+        }
+    }
+
+    /// A person on this host retires it: what is known is written down and told, then the collector
+    /// closes the host.
+    fn retire(&mut self, reply: crossbeam_channel::Sender<Result<HostId, String>>) {
+        self.commit_now(Instant::now());
+        self.retiring.push(reply);
+        if self.courier.is_retired() || !self.courier.retire() {
+            self.answer_retiring();
+        }
+    }
+
+    /// Answers those who wait for the retirement, once there is something to say.
+    fn answer_retiring(&mut self) {
+        if self.retiring.is_empty() {
+            return;
+        }
+        let answer = if self.courier.is_retired() {
+            Ok(self.identity.host)
+        } else if let Some(why) = &self.courier.outage {
+            Err(format!("the collector has not confirmed it: {why}"))
+        } else if !self.courier.is_linked() {
+            Err("no reporter is linked; try again in a moment".to_owned())
+        } else {
+            return; // an earlier heartbeat was answered
+        };
+        if answer.is_err() {
+            self.courier.stay();
+        }
+        for reply in self.retiring.drain(..) {
+            let _ = reply.send(answer.clone());
         }
     }
 

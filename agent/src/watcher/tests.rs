@@ -372,6 +372,7 @@ impl Agent {
                 max_file_bytes: 1 << 20,
                 watches: 1000,
                 labels: BTreeMap::new(),
+                ephemeral: false,
                 packs: Vec::new(),
                 directory: state.clone(),
             },

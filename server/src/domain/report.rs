@@ -6,6 +6,10 @@ use akwatch_store::hosts::Recorded;
 /// Heartbeats that a host may miss before it is silent.
 pub const MISSED: u32 = 3;
 
+/// How long a host that calls itself ephemeral may be silent before it is retired: longer than any
+/// restart or upgrade takes, since a retired host has to be enrolled anew.
+pub const EPHEMERAL_MS: i64 = 3600 * 1000;
+
 /// What a heartbeat's counter says about the state directory that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {

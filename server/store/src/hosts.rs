@@ -143,6 +143,10 @@ pub trait Hosts {
     /// from the first call at the earliest: a collector that was down has itself heard nobody.
     fn mark_silent(&self, missed: u32, now: Time) -> Answer<'_, Vec<HostId>>;
 
+    /// Retires hosts that call themselves ephemeral and have been silent for that many milliseconds;
+    /// answers which, at most a few hundred a call. Silence counts as for [`Hosts::mark_silent`].
+    fn retire_ephemeral(&self, silent_ms: i64, actor: Actor, now: Time) -> Answer<'_, Vec<HostId>>;
+
     /// Closes a host: its findings stay, not verified and counted apart; its certificates are
     /// revoked. False when there is no such host or it was retired before.
     fn retire(&self, host: HostId, actor: Actor, now: Time) -> Answer<'_, bool>;

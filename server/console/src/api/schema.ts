@@ -917,6 +917,11 @@ export interface components {
             /** @default null */
             cloud: components["schemas"]["CloudFacts"] | null;
             /**
+             * @description Whether this host is made to come and go: once silent for long it is retired, not missed.
+             * @default false
+             */
+            ephemeral: boolean;
+            /**
              * @description The host's own name.
              * @default
              */

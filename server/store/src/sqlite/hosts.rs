@@ -230,11 +230,7 @@ impl Sqlite {
     }
 
     async fn silence(&self, missed: u32, now: Time) -> Result<Vec<HostId>, StoreError> {
-        let since = &self.listening_since;
-        let since = match since.compare_exchange(0, now.0, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => now.0,
-            Err(since) => since,
-        };
+        let since = self.listening_since(now);
         let rows = sqlx::query(
             "SELECT id, uuid FROM host WHERE retired = 0 AND silent = 0 AND \
              max(last_heard, ?4) < ?2 - ?1 * heartbeat_seconds * 1000 LIMIT ?3",
@@ -257,6 +253,43 @@ impl Sqlite {
             .decide(move |tx| Box::pin(hosts_write::mark_silent(tx, hosts, missed, now)))
             .await
     }
+
+    /// Since when this collector has been able to hear anybody: the first question of that sort.
+    fn listening_since(&self, now: Time) -> i64 {
+        let since = &self.listening_since;
+        match since.compare_exchange(0, now.0, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => now.0,
+            Err(since) => since,
+        }
+    }
+
+    async fn end_ephemeral(
+        &self,
+        silent_ms: i64,
+        actor: Actor,
+        now: Time,
+    ) -> Result<Vec<HostId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT uuid FROM host WHERE retired = 0 AND silent = 1 \
+             AND max(last_heard, ?2) < ?1 AND json_extract(facts, '$.ephemeral') LIMIT ?3",
+        )
+        .bind(now.0.saturating_sub(silent_ms))
+        .bind(self.listening_since(now))
+        .bind(SILENT_AT_ONCE)
+        .fetch_all(&self.readers)
+        .await
+        .at("looking for ephemeral hosts")?;
+        let mut ended = Vec::new();
+        for row in &rows {
+            let (host, actor) = (row.host_id("uuid")?, actor.clone());
+            let retired = self
+                .writer
+                .decide(move |tx| Box::pin(hosts_write::retire_silent(tx, host, actor, now)))
+                .await?;
+            ended.extend(retired.then_some(host));
+        }
+        Ok(ended)
+    }
 }
 
 impl Hosts for Sqlite {
@@ -276,6 +309,10 @@ impl Hosts for Sqlite {
 
     fn mark_silent(&self, missed: u32, now: Time) -> Answer<'_, Vec<HostId>> {
         Box::pin(self.silence(missed, now))
+    }
+
+    fn retire_ephemeral(&self, silent_ms: i64, actor: Actor, now: Time) -> Answer<'_, Vec<HostId>> {
+        Box::pin(self.end_ephemeral(silent_ms, actor, now))
     }
 
     fn retire(&self, host: HostId, actor: Actor, now: Time) -> Answer<'_, bool> {

@@ -409,6 +409,20 @@ fn bounded(mut facts: HostFacts) -> HostFacts {
 }
 
 /// Closes a host with its findings, certificates and directives.
+/// Retires a host that is still silent: it may have been heard meanwhile.
+pub(crate) async fn retire_silent(
+    tx: &mut Tx,
+    host: HostId,
+    actor: Actor,
+    now: Time,
+) -> Result<bool, StoreError> {
+    let line = host_line(tx, host).await?;
+    if !line.is_some_and(|line| line.silent) {
+        return Ok(false);
+    }
+    retire(tx, host, actor, now).await
+}
+
 pub(crate) async fn retire(
     tx: &mut Tx,
     host: HostId,

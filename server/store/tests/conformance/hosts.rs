@@ -194,6 +194,42 @@ async fn a_host_that_is_not_heard_is_silent_and_its_findings_are_unknown() {
 }
 
 #[tokio::test]
+async fn an_ephemeral_host_that_stays_silent_is_retired_and_no_other_is() {
+    const HOUR: i64 = 3600 * 1000;
+    let mut world = World::new().await;
+    let mut fleeting = world.host(&[]).await;
+    let mut lasting = world.host(&[]).await;
+    let now = world.now;
+    for (agent, ephemeral) in [(&mut fleeting, true), (&mut lasting, false)] {
+        let mut beat = agent.heartbeat(now);
+        beat.facts = Some(HostFacts {
+            hostname: "web-03".to_owned(),
+            ephemeral,
+            ..HostFacts::default()
+        });
+        let _ = world.beat(beat).await;
+    }
+    let retire = async |world: &World, now| {
+        let _ = world.store.mark_silent(3, now).await.unwrap();
+        let actor = Actor::collector();
+        world
+            .store
+            .retire_ephemeral(HOUR, actor, now)
+            .await
+            .unwrap()
+    };
+    assert!(retire(&world, now).await.is_empty());
+    let now = world.later(3600);
+    assert!(retire(&world, now).await.is_empty(), "not yet");
+    let now = world.later(1);
+    assert_eq!(retire(&world, now).await, [fleeting.id]);
+    assert!(retire(&world, now).await.is_empty());
+    let mut after = states(&world).await;
+    after.sort_unstable_by_key(|state| format!("{state:?}"));
+    assert_eq!(after, [HostState::Retired, HostState::Silent]);
+}
+
+#[tokio::test]
 async fn a_retired_host_closes_its_findings_unverified() {
     let mut world = World::new().await;
     let mut agent = world.host(&[]).await;
