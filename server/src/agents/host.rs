@@ -37,9 +37,6 @@ impl FromRequestParts<Collector> for Speaker {
             .hint("Renew it: POST /v1/renew/challenge, then /v1/renew/expired."));
         }
         let address = peer.address.ip().to_string();
-        collector
-            .domain
-            .speaker(certificate.host, &certificate.serial, address)
-            .await
+        collector.domain.speaker(&certificate, address, now).await
     }
 }

@@ -81,7 +81,8 @@ impl Domain {
     }
 
     /// A new certificate for a host whose own has expired, and which has proven by `old`'s key
-    /// that it asks: only with its latest certificate, and not too late.
+    /// that it asks: only with its latest certificate, and not too late. One that was issued and never
+    /// shown does not count as later: its answer may have been lost.
     ///
     /// # Errors
     /// When it is too late, `old` is not the host's latest, the request is refused, or the store
@@ -100,9 +101,12 @@ impl Domain {
             .hint("Enroll the host again with a new token."));
         }
         let scope = Scope::Host(old.host);
-        let known = self.store.certificate(&scope, &old.serial).await?;
-        if !known.is_some_and(|known| known.host == old.host && !known.revoked && known.latest) {
-            return Err(revoked());
+        match self.store.certificate(&scope, &old.serial).await? {
+            Some(known) if known.host != old.host || known.revoked || !known.latest => {
+                return Err(revoked());
+            }
+            Some(_) => {}
+            None => self.adopt(old, None, now).await?,
         }
         self.issue(old.host, csr, now).await
     }

@@ -8,6 +8,7 @@ use akwatch_proto::agent::{
 };
 use akwatch_proto::signed::Signed;
 use akwatch_proto::time::Time;
+use akwatch_store::enrollment::{NewCertificate, UnknownCertificate};
 use akwatch_store::findings::Applying;
 use akwatch_store::hosts::{Beat, Beaten, NotTaken};
 use akwatch_store::{Actor, Scope};
@@ -15,6 +16,7 @@ use akwatch_store::{Actor, Scope};
 use crate::domain::Domain;
 use crate::domain::refusal::Refusal;
 use crate::domain::report::must_resync;
+use crate::pki::PeerCertificate;
 
 /// A host that may speak for itself.
 #[derive(Clone, Debug)]
@@ -45,16 +47,57 @@ impl Domain {
     /// When the certificate is not known as this host's, was revoked, or the store fails.
     pub async fn speaker(
         &self,
-        id: HostId,
-        serial: &str,
+        shown: &PeerCertificate,
         address: String,
+        now: Time,
     ) -> Result<Speaker, Refusal> {
-        let known = self.store.certificate(&Scope::Host(id), serial).await?;
-        if known.is_some_and(|known| known.host == id && !known.revoked) {
-            Ok(Speaker { id, address })
-        } else {
-            Err(revoked())
+        let id = shown.host;
+        match self
+            .store
+            .certificate(&Scope::Host(id), &shown.serial)
+            .await?
+        {
+            Some(known) if known.host != id || known.revoked => return Err(revoked()),
+            Some(known) if known.used => {}
+            Some(_) => {
+                let serial = shown.serial.clone();
+                self.store.note_certificate_used(serial, now).await?;
+            }
+            None => {
+                self.adopt(shown, Some(address.clone()), now).await?;
+                let serial = shown.serial.clone();
+                self.store.note_certificate_used(serial, now).await?;
+            }
         }
+        Ok(Speaker { id, address })
+    }
+
+    /// Takes over a certificate that the authority has signed and the store does not know: it is
+    /// stored before it is handed out and no row is ever deleted, so the database is a backup that is
+    /// older than it. To refuse would lock out every host that was renewed or enrolled since.
+    ///
+    /// # Errors
+    /// When the host was retired, the serial number is another host's, or the store fails.
+    pub(super) async fn adopt(
+        &self,
+        shown: &PeerCertificate,
+        peer: Option<String>,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let unknown = UnknownCertificate {
+            host: shown.host,
+            certificate: NewCertificate {
+                serial: shown.serial.clone(),
+                until: shown.not_after,
+            },
+            peer,
+            heartbeat_seconds: self.heartbeat_seconds,
+        };
+        if !self.store.adopt_certificate(unknown, now).await? {
+            return Err(revoked());
+        }
+        tracing::warn!(host = %shown.host, "a certificate was taken over that the database does not know: it is older than the certificate");
+        Ok(())
     }
 
     /// Refuses a body that speaks for another host, and leaves a trace of it.

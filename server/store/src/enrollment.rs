@@ -82,8 +82,25 @@ pub struct CertificateRecord {
     pub until: Time,
     /// Whether it was revoked, by itself or with its host.
     pub revoked: bool,
-    /// Whether it is the newest of its host that is not revoked.
+    /// Whether no later one of its host, which is not revoked, has ever been shown: the answer that
+    /// carried a later one may have been lost.
     pub latest: bool,
+    /// Whether it was ever shown.
+    pub used: bool,
+}
+
+/// A certificate of the authority that the store has no row of: the database was restored from a
+/// backup that is older than it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownCertificate {
+    /// Whose it is, by its name.
+    pub host: HostId,
+    /// Serial number and end.
+    pub certificate: NewCertificate,
+    /// The address that the collector saw.
+    pub peer: Option<String>,
+    /// Seconds between heartbeats, for a host that is as unknown.
+    pub heartbeat_seconds: u32,
 }
 
 /// Certificates of hosts.
@@ -96,6 +113,15 @@ pub trait Certificates {
         certificate: NewCertificate,
         now: Time,
     ) -> Answer<'_, bool>;
+
+    /// Notes that a certificate was shown, once.
+    fn note_certificate_used(&self, serial: String, now: Time) -> Answer<'_, ()>;
+
+    /// Takes a certificate over that the authority has signed and no row tells of, with its host if
+    /// that is unknown too: a host without labels, which nobody but the whole fleet's people sees.
+    /// The caller has verified signature and key. False when the serial number is known or the host
+    /// retired.
+    fn adopt_certificate(&self, unknown: UnknownCertificate, now: Time) -> Answer<'_, bool>;
 
     /// Revokes one; false when there is none.
     fn revoke_certificate(&self, serial: String, actor: Actor, now: Time) -> Answer<'_, bool>;

@@ -221,13 +221,15 @@ async fn a_certificate_is_renewed_for_a_new_key() {
 /// A host whose certificate ended `days` ago, made before the collector runs.
 struct Late {
     host: HostId,
+    enrolled: Enrolled,
     certificate: String,
     key: rcgen::KeyPair,
 }
 
 async fn late(world: &mut World, days: i64) -> Late {
     world.run().await;
-    let host = world.host().await.id;
+    let enrolled = world.host().await.enrolled.clone();
+    let host = enrolled.host;
     world.kill();
     let config = Config::load(Some(&world.path("server.toml")), Some(&world.state())).unwrap();
     let now = collector::now();
@@ -247,6 +249,7 @@ async fn late(world: &mut World, days: i64) -> Late {
     world.run().await;
     Late {
         host,
+        enrolled,
         certificate: issued.pem,
         key,
     }
@@ -258,7 +261,7 @@ impl Late {
         &self,
         world: &World,
         spoil: impl FnOnce(&mut RenewExpired),
-    ) -> Result<Renewed, akwatch_proto::agent::Refused> {
+    ) -> Result<(Renewed, rcgen::KeyPair), akwatch_proto::agent::Refused> {
         let client = world.client().build().unwrap();
         let url = format!("{}/v1/renew/challenge", world.agents);
         let asked = client
@@ -268,7 +271,7 @@ impl Late {
             .await
             .unwrap();
         let Nonce { nonce } = told(asked).await.unwrap();
-        let (_, csr) = request();
+        let (key, csr) = request();
         let bytes = data_encoding::HEXLOWER.decode(nonce.as_bytes()).unwrap();
         let message = [RENEW_CONTEXT, &bytes, csr.as_bytes()].concat();
         let pkcs8 = self.key.serialize_der();
@@ -283,7 +286,18 @@ impl Late {
         };
         spoil(&mut body);
         let url = format!("{}/v1/renew/expired", world.agents);
-        told(client.post(url).json(&body).send().await.unwrap()).await
+        let renewed = told(client.post(url).json(&body).send().await.unwrap()).await?;
+        Ok((renewed, key))
+    }
+
+    /// The host with what it got.
+    fn speaking(&self, world: &World, renewed: Renewed, key: &rcgen::KeyPair) -> Host {
+        let enrolled = Enrolled {
+            certificate: renewed.certificate,
+            host: self.host,
+            ..self.enrolled.clone()
+        };
+        Host::new(world, enrolled, key)
     }
 }
 
@@ -314,9 +328,13 @@ async fn an_expired_certificate_renews_by_the_old_keys_signature() {
         .renew(&world, |body| body.host = HostId(Uuid::new_v4()))
         .await;
     assert_eq!(code(spoiled), RefusalCode::WrongHost);
-    let renewed = late.renew(&world, |_| ()).await.unwrap();
+    let (renewed, _) = late.renew(&world, |_| ()).await.unwrap();
     assert!(renewed.certificate.contains("BEGIN CERTIFICATE"));
-    // It is no longer the latest one.
+    // That answer may have been lost: the host asks again, until it has shown what it got.
+    let (renewed, key) = late.renew(&world, |_| ()).await.unwrap();
+    let host = late.speaking(&world, renewed, &key);
+    let report = host.report(vec![host.finding(&secret(), "/srv/a.env", 1)]);
+    host.call::<Reported>("report", &report).await.unwrap();
     assert_eq!(code(late.renew(&world, |_| ()).await), RefusalCode::Revoked);
 }
 

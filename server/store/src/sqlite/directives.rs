@@ -28,14 +28,22 @@ impl Directives for Sqlite {
                 let Some(line) = host_line(tx, host).await?.filter(|line| !line.retired) else {
                     return Ok(None);
                 };
-                let serial: i64 = sqlx::query_scalar(
-                    "INSERT INTO directive (host_id, until, signed, queued) \
-                     VALUES (?1, ?2, '', ?3) RETURNING serial",
+                let last: Option<i64> = sqlx::query_scalar("SELECT max(serial) FROM directive")
+                    .fetch_one(&mut tx.conn)
+                    .await
+                    .at("looking for the last serial")?;
+                // The time, so that a database restored from a backup goes on above what hosts have
+                // opened since: of a serial that was given twice they would not hear.
+                let serial = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));
+                sqlx::query(
+                    "INSERT INTO directive (serial, host_id, until, signed, queued) \
+                     VALUES (?1, ?2, ?3, '', ?4)",
                 )
+                .bind(serial)
                 .bind(line.id)
                 .bind(until.0)
                 .bind(now.0)
-                .fetch_one(&mut tx.conn)
+                .execute(&mut tx.conn)
                 .await
                 .at("taking a serial")?;
                 let number = unsigned("serial", serial)?;

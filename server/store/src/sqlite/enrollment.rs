@@ -13,8 +13,10 @@ use super::list::in_scope;
 use super::words::{Columns as _, bytes32, json};
 use super::writer::Tx;
 use super::{At as _, Sqlite, audit};
-use crate::audit::Actor;
-use crate::enrollment::{CertificateRecord, NewCertificate, NewToken, TokenRecord};
+use crate::audit::{Actor, Entry};
+use crate::enrollment::{
+    CertificateRecord, NewCertificate, NewToken, TokenRecord, UnknownCertificate,
+};
 use crate::hosts::NewHost;
 use crate::{Answer, Certificates, EnrollmentTokens, Scope, StoreError};
 
@@ -205,6 +207,42 @@ pub(crate) async fn insert_certificate(
     Ok(())
 }
 
+async fn adopt(tx: &mut Tx, unknown: UnknownCertificate, now: Time) -> Result<bool, StoreError> {
+    let UnknownCertificate {
+        host, certificate, ..
+    } = &unknown;
+    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM certificate WHERE serial = ?1")
+        .bind(certificate.serial.clone())
+        .fetch_optional(&mut tx.conn)
+        .await
+        .at("looking for a certificate")?;
+    let line = host_line(tx, *host).await?;
+    if known.is_some() || line.as_ref().is_some_and(|line| line.retired) {
+        return Ok(false);
+    }
+    let id = match &line {
+        Some(line) => line.id,
+        None => super::hosts_write::adopt_host(tx, &unknown, now).await?,
+    };
+    insert_certificate(tx, id, certificate, now).await?;
+    let entry = Entry {
+        time: now,
+        actor: Actor {
+            name: format!("host:{host}"),
+            from: unknown.peer.clone(),
+        },
+        action: "adopt-certificate".to_owned(),
+        object: certificate.serial.clone(),
+        result: if line.is_some() {
+            "done".to_owned()
+        } else {
+            "done: the host was unknown".to_owned()
+        },
+    };
+    audit::append(tx, entry).await?;
+    Ok(true)
+}
+
 impl Certificates for Sqlite {
     fn add_certificate(
         &self,
@@ -226,6 +264,27 @@ impl Certificates for Sqlite {
                 Ok(true)
             })
         }))
+    }
+
+    fn note_certificate_used(&self, serial: String, now: Time) -> Answer<'_, ()> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move {
+                sqlx::query("UPDATE certificate SET used = ?2 WHERE serial = ?1 AND used IS NULL")
+                    .bind(serial)
+                    .bind(now.0)
+                    .execute(&mut tx.conn)
+                    .await
+                    .at("noting that a certificate was shown")?;
+                Ok(())
+            })
+        }))
+    }
+
+    fn adopt_certificate(&self, unknown: UnknownCertificate, now: Time) -> Answer<'_, bool> {
+        Box::pin(
+            self.writer
+                .decide(move |tx| Box::pin(async move { adopt(tx, unknown, now).await })),
+        )
     }
 
     fn revoke_certificate(&self, serial: String, actor: Actor, now: Time) -> Answer<'_, bool> {
@@ -256,8 +315,9 @@ impl Certificates for Sqlite {
         Box::pin(async move {
             let mut query = QueryBuilder::<sqlx::Sqlite>::new(
                 "SELECT h.uuid AS host, c.until, c.revoked IS NOT NULL OR h.retired AS revoked, \
-                 c.serial = (SELECT serial FROM certificate WHERE host_id = c.host_id \
-                 AND revoked IS NULL ORDER BY issued DESC, rowid DESC LIMIT 1) AS latest \
+                 c.used IS NOT NULL AS used, c.revoked IS NULL AND NOT EXISTS (SELECT 1 \
+                 FROM certificate AS n WHERE n.host_id = c.host_id AND n.revoked IS NULL \
+                 AND n.used IS NOT NULL AND n.rowid > c.rowid) AS latest \
                  FROM certificate AS c JOIN host AS h ON h.id = c.host_id WHERE ",
             );
             in_scope(&mut query, scope, "h.id");
@@ -272,7 +332,8 @@ impl Certificates for Sqlite {
                 host: row.host_id("host")?,
                 until: row.time("until")?,
                 revoked: row.value::<i64>("revoked")? != 0,
-                latest: row.value::<Option<i64>>("latest")? == Some(1),
+                latest: row.value::<i64>("latest")? != 0,
+                used: row.value::<i64>("used")? != 0,
             }))
         })
     }

@@ -14,7 +14,7 @@ use super::writer::Tx;
 use super::{At as _, audit, tally, timeline};
 use crate::StoreError;
 use crate::audit::{Actor, Entry};
-use crate::enrollment::TokenRefusal;
+use crate::enrollment::{TokenRefusal, UnknownCertificate};
 use crate::hosts::{Beat, Beaten, Enrolling, NewHost, NotTaken, Recorded};
 
 /// A host inside a transaction.
@@ -242,24 +242,65 @@ async fn insert_host(
     now: Time,
 ) -> Result<i64, StoreError> {
     let facts = bounded(host.facts.clone());
+    let line = Line {
+        host: host.id,
+        facts: &facts,
+        peer: host.peer.as_deref(),
+        heartbeat_seconds: host.heartbeat_seconds,
+        labels,
+    };
+    insert_line(tx, line, now).await
+}
+
+/// A host that only its certificate tells of. It has no labels: those that grant scope come from a
+/// token or a person. Its name comes with its first heartbeat.
+pub(crate) async fn adopt_host(
+    tx: &mut Tx,
+    unknown: &UnknownCertificate,
+    now: Time,
+) -> Result<i64, StoreError> {
+    let line = Line {
+        host: unknown.host,
+        facts: &HostFacts::default(),
+        peer: unknown.peer.as_deref(),
+        heartbeat_seconds: unknown.heartbeat_seconds,
+        labels: &std::collections::BTreeMap::new(),
+    };
+    let id = insert_line(tx, line, now).await?;
+    timeline::host(tx, id, "enrolled", None, now).await?;
+    tx.tell(Event::Host { host: unknown.host });
+    Ok(id)
+}
+
+/// A host's row to be.
+struct Line<'a> {
+    host: HostId,
+    facts: &'a HostFacts,
+    peer: Option<&'a str>,
+    heartbeat_seconds: u32,
+    labels: &'a std::collections::BTreeMap<String, String>,
+}
+
+async fn insert_line(tx: &mut Tx, line: Line<'_>, now: Time) -> Result<i64, StoreError> {
+    let facts = line.facts;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO host (uuid, name, enrolled, heartbeat_seconds, peer, facts, addresses, os, \
          agent, labels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id",
     )
-    .bind(host.id.0.as_bytes().to_vec())
+    .bind(line.host.0.as_bytes().to_vec())
     .bind(facts.hostname.clone())
     .bind(now.0)
-    .bind(i64::from(host.heartbeat_seconds))
-    .bind(host.peer.clone())
-    .bind(json(&facts))
+    .bind(i64::from(line.heartbeat_seconds))
+    .bind(line.peer.map(str::to_owned))
+    .bind(json(facts))
     .bind(facts.addresses.join(" "))
     .bind(facts.os.clone())
     .bind(facts.agent.clone())
-    .bind(json(labels))
+    .bind(json(line.labels))
     .fetch_one(&mut tx.conn)
     .await
     .at("storing the host")?;
-    for (key, value) in labels {
+    for (key, value) in line.labels {
         sqlx::query("INSERT INTO host_label (host_id, key, value) VALUES (?1, ?2, ?3)")
             .bind(id)
             .bind(key.clone())

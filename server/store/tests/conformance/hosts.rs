@@ -6,7 +6,7 @@ use akwatch_proto::finding::{Presence, PresenceState, UnknownWhy};
 use akwatch_proto::people::{HostQuery, HostState, Verdict};
 use akwatch_proto::signed::{Audience, Signed};
 use akwatch_proto::time::Time;
-use akwatch_store::enrollment::{NewCertificate, TokenRefusal};
+use akwatch_store::enrollment::{NewCertificate, TokenRefusal, UnknownCertificate};
 use akwatch_store::filter::{CredentialFilter, FindingFilter, HostFilter};
 use akwatch_store::hosts::{Beat, Beaten, Enrolling, NotTaken};
 use akwatch_store::{Actor, Scope};
@@ -424,6 +424,13 @@ async fn certificates_are_renewed_and_revoked() {
         );
         assert_eq!(record.host, agent.id);
     };
+    // Neither was shown: the answer that carried the second may have been lost.
+    check("c1", true, false).await;
+    check("c2", true, false).await;
+    let used = world
+        .store
+        .note_certificate_used("c2".to_owned(), world.now);
+    used.await.unwrap();
     check("c1", false, false).await;
     check("c2", true, false).await;
     let revoke = |serial: &str| {
@@ -446,6 +453,41 @@ async fn certificates_are_renewed_and_revoked() {
             .unwrap()
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn a_certificate_that_no_row_tells_of_is_taken_over_once_with_its_host() {
+    let mut world = World::new().await;
+    let (agent, retired) = (world.host(&[]).await, world.host(&[]).await);
+    let adopt = async |host: HostId, serial: &str| {
+        let unknown = UnknownCertificate {
+            host,
+            certificate: NewCertificate {
+                serial: serial.to_owned(),
+                until: world.now.plus(1000),
+            },
+            peer: None,
+            heartbeat_seconds: 60,
+        };
+        let adopted = world.store.adopt_certificate(unknown, world.now).await;
+        adopted.unwrap()
+    };
+    assert!(adopt(agent.id, "later").await);
+    assert!(!adopt(agent.id, "later").await, "known by now");
+    let stranger = HostId::from_u128(99);
+    assert!(!adopt(stranger, "later").await, "another host's");
+    assert!(adopt(stranger, "first").await);
+    let record = world.store.certificate(&Scope::All, "first").await.unwrap();
+    assert_eq!(record.unwrap().host, stranger);
+    let detail = world.store.host_detail(&Scope::All, stranger).await;
+    assert!(
+        detail.unwrap().is_some(),
+        "the host is there, without a name"
+    );
+    let actor = Actor::collector();
+    let retire = world.store.retire(retired.id, actor, world.now);
+    assert!(retire.await.unwrap());
+    assert!(!adopt(retired.id, "after").await);
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+-- Schema 6. When a certificate was first shown: until then the one before it still renews, since the
+-- answer that carried it may have been lost.
+ALTER TABLE certificate ADD COLUMN used INTEGER;
