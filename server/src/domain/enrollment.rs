@@ -2,7 +2,6 @@
 
 use akwatch_proto::agent::{Enroll, Enrolled, HostId, PROTOCOL, RefusalCode, Renewed};
 use akwatch_proto::time::Time;
-use akwatch_store::Scope;
 use akwatch_store::enrollment::{NewCertificate, TokenRecord, TokenRefusal};
 use akwatch_store::hosts::{Enrolling, NewHost};
 use sha2::{Digest as _, Sha256};
@@ -100,13 +99,9 @@ impl Domain {
             )
             .hint("Enroll the host again with a new token."));
         }
-        let scope = Scope::Host(old.host);
-        match self.store.certificate(&scope, &old.serial).await? {
-            Some(known) if known.host != old.host || known.revoked || !known.latest => {
-                return Err(revoked());
-            }
-            Some(_) => {}
-            None => self.adopt(old, None, now).await?,
+        let known = self.known(old, None, now).await?;
+        if known.host != old.host || known.revoked || !known.latest {
+            return Err(revoked());
         }
         self.issue(old.host, csr, now).await
     }

@@ -8,7 +8,7 @@ use akwatch_proto::agent::{
 };
 use akwatch_proto::signed::Signed;
 use akwatch_proto::time::Time;
-use akwatch_store::enrollment::{NewCertificate, UnknownCertificate};
+use akwatch_store::enrollment::{CertificateRecord, NewCertificate, UnknownCertificate};
 use akwatch_store::findings::Applying;
 use akwatch_store::hosts::{Beat, Beaten, NotTaken};
 use akwatch_store::{Actor, Scope};
@@ -52,52 +52,50 @@ impl Domain {
         now: Time,
     ) -> Result<Speaker, Refusal> {
         let id = shown.host;
-        match self
-            .store
-            .certificate(&Scope::Host(id), &shown.serial)
-            .await?
-        {
-            Some(known) if known.host != id || known.revoked => return Err(revoked()),
-            Some(known) if known.used => {}
-            Some(_) => {
-                let serial = shown.serial.clone();
-                self.store.note_certificate_used(serial, now).await?;
-            }
-            None => {
-                self.adopt(shown, Some(address.clone()), now).await?;
-                let serial = shown.serial.clone();
-                self.store.note_certificate_used(serial, now).await?;
-            }
+        let known = self.known(shown, Some(&address), now).await?;
+        if known.host != id || known.revoked {
+            return Err(revoked());
+        }
+        if !known.used {
+            let serial = shown.serial.clone();
+            self.store.note_certificate_used(serial, now).await?;
         }
         Ok(Speaker { id, address })
     }
 
-    /// Takes over a certificate that the authority has signed and the store does not know: it is
-    /// stored before it is handed out and no row is ever deleted, so the database is a backup that is
-    /// older than it. To refuse would lock out every host that was renewed or enrolled since.
+    /// What the store knows of a certificate that the authority has signed.
+    ///
+    /// One that it does not know it takes over: a certificate is stored before it is handed out and no
+    /// row is ever deleted, so the database is a backup that is older. To refuse would lock out every
+    /// host that was renewed or enrolled since.
     ///
     /// # Errors
     /// When the host was retired, the serial number is another host's, or the store fails.
-    pub(super) async fn adopt(
+    pub(super) async fn known(
         &self,
         shown: &PeerCertificate,
-        peer: Option<String>,
+        peer: Option<&str>,
         now: Time,
-    ) -> Result<(), Refusal> {
+    ) -> Result<CertificateRecord, Refusal> {
+        let scope = Scope::Host(shown.host);
+        if let Some(known) = self.store.certificate(&scope, &shown.serial).await? {
+            return Ok(known);
+        }
         let unknown = UnknownCertificate {
             host: shown.host,
             certificate: NewCertificate {
                 serial: shown.serial.clone(),
                 until: shown.not_after,
             },
-            peer,
+            peer: peer.map(str::to_owned),
             heartbeat_seconds: self.heartbeat_seconds,
         };
-        if !self.store.adopt_certificate(unknown, now).await? {
-            return Err(revoked());
+        if self.store.adopt_certificate(unknown, now).await? {
+            tracing::warn!(host = %shown.host, "a certificate was taken over that the database does not know: it is older");
         }
-        tracing::warn!(host = %shown.host, "a certificate was taken over that the database does not know: it is older than the certificate");
-        Ok(())
+        // Another of the host's calls may have been faster.
+        let known = self.store.certificate(&scope, &shown.serial).await?;
+        known.ok_or_else(revoked)
     }
 
     /// Refuses a body that speaks for another host, and leaves a trace of it.
