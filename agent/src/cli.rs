@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::output;
+
 /// Where the configuration is, unless told otherwise.
 pub const CONFIG: &str = "/etc/akwatch/agent.toml";
 /// Where identity and ledger are, unless told otherwise.
@@ -49,7 +51,8 @@ pub enum Command {
     Retire(RetireArgs),
     /// What the running agent watches, holds and has yet to report.
     Status(StatusArgs),
-    /// Check what on this host would keep the agent from working, and say what to do.
+    /// Check what keeps the agent from working, from seeing everything or from telling its collector,
+    /// and say what to do. Exit 0 when nothing is wrong, 1 when something is.
     Doctor(DoctorArgs),
     /// Work with rule files.
     #[command(subcommand)]
@@ -199,6 +202,12 @@ pub struct DoctorArgs {
     /// Where the agent's files are.
     #[command(flatten)]
     pub paths: Paths,
+    /// Also walk the way to each collector: name, TCP, proxy, TLS issuer, certificate, clock.
+    #[arg(long)]
+    pub network: bool,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Parses the command line, does what it says and returns the exit code.
@@ -214,6 +223,8 @@ pub fn main() -> ExitCode {
     };
     match run(&cli.command) {
         Ok(code) => code,
+        // Whoever closed the pipe, `head` for one, has read enough.
+        Err(why) if output::is_closed(&why) => ExitCode::from(output::CLOSED),
         Err(why) => {
             let _ = writeln!(std::io::stderr(), "akwatch-agent: {why:#}");
             ExitCode::from(TROUBLE)

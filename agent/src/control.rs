@@ -1,8 +1,10 @@
 //! People on this host ask the running watcher: a unix socket in the runtime directory.
 //!
-//! One JSON line asks, one JSON line answers. Only root and the watcher's own user are answered
-//! (`SO_PEERCRED`), whatever the socket's mode. Answers hold redacted findings and counts; there is no
-//! question whose answer could hold a secret. One changes something: it retires this host.
+//! One JSON line asks, one JSON line answers. Root, the watcher's own user and the members of its group
+//! are answered (`SO_PEERCRED`), whatever somebody makes of the socket's mode: whoever may see how the
+//! agent stands is put into that group, and needs no root. Answers hold redacted findings and counts;
+//! there is no question whose answer could hold a secret. What changes something, such as retiring this
+//! host, is for root alone.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -17,6 +19,7 @@ use akwatch_proto::finding::Finding;
 use akwatch_proto::time::Time;
 use crossbeam_channel::{Sender, bounded};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::unistd::{Gid, Group, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::sense::measured::Sensing;
@@ -34,6 +37,9 @@ const ANSWER: u64 = 256 * 1024 * 1024;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long who may not ask is listened to: others wait meanwhile.
+const REFUSAL: Duration = Duration::from_millis(200);
+
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,6 +50,16 @@ pub enum Question {
     Findings,
     /// Retire this host: its collector closes it and hears it no more.
     Retire,
+}
+
+impl Question {
+    /// Whether what is asked changes something.
+    fn changes(self) -> bool {
+        match self {
+            Question::Status | Question::Findings => false,
+            Question::Retire => true,
+        }
+    }
 }
 
 /// An answer on the wire.
@@ -117,6 +133,15 @@ pub struct Delivery {
     pub linked: bool,
     /// When the collector last answered.
     pub answered: Option<Time>,
+    /// When the collector last acknowledged a report, in this run.
+    #[serde(default)]
+    pub acknowledged: Option<Time>,
+    /// How far this host's clock is ahead of the collector's, the network's time included.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
+    /// When this host's certificate ends.
+    #[serde(default)]
+    pub certificate_ends: Option<Time>,
     /// Why nothing arrives, if nothing does.
     pub outage: Option<String>,
     /// The highest serial of a directive that was opened.
@@ -172,8 +197,17 @@ impl From<CostReceipt> for Cost {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Nobody listens.
-    #[error("no agent answers at {socket}; is it running, and may this user reach the directory?", socket = .socket.display())]
+    #[error("no agent is running: nobody answers at {socket}; `systemctl status akwatch-agent` says why", socket = .socket.display())]
     NotRunning {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// This user may not ask.
+    #[error("this user may not ask the agent at {socket}: ask as root, or as a member of the group akwatch-agent", socket = .socket.display())]
+    NotAllowed {
         /// The socket.
         socket: PathBuf,
         /// Why.
@@ -205,6 +239,8 @@ pub enum ControlError {
 pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
+    /// Whose members may ask. Looked up once: the name service takes calls that the watcher gives up.
+    members: Option<Gid>,
 }
 
 impl Listener {
@@ -228,8 +264,14 @@ impl Listener {
         }
         let socket = UnixListener::bind(&path).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Listener { socket, path })
+        let members = members();
+        let mode = if members.is_some() { 0o660 } else { 0o600 };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+        Ok(Listener {
+            socket,
+            path,
+            members,
+        })
     }
 
     /// Answers one connection after the other, until told to stop or until `ask` says that nobody
@@ -239,7 +281,11 @@ impl Listener {
             let Ok((connection, _)) = self.socket.accept() else {
                 continue;
             };
-            if may_ask(&connection) && !answer(&connection, &mut ask) {
+            let Some(asker) = asker(&connection, self.members) else {
+                refuse(&connection);
+                continue;
+            };
+            if !answer(&connection, asker, &mut ask) {
                 return;
             }
         }
@@ -252,14 +298,59 @@ impl Listener {
     }
 }
 
-/// Root and this process's own user may ask.
-fn may_ask(connection: &UnixStream) -> bool {
-    let own = nix::unistd::geteuid().as_raw();
-    getsockopt(connection, PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// Root, or this process's own user.
+    Owner,
+    /// A member of its group, who may see and change nothing.
+    Member,
+}
+
+/// Who is at the other end; none if they may not ask.
+fn asker(connection: &UnixStream, members: Option<Gid>) -> Option<Asker> {
+    let peer = getsockopt(connection, PeerCredentials).ok()?;
+    if peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw() {
+        return Some(Asker::Owner);
+    }
+    let group = members?.as_raw();
+    let belongs = peer.gid() == group || groups_of(peer.pid()).contains(&group);
+    belongs.then_some(Asker::Member)
+}
+
+/// The group whose members may ask: this process's own, where it is nobody else's. Elsewhere every
+/// user of a host may share one (`users`), and the findings are not for everybody.
+fn members() -> Option<Gid> {
+    let (user, group) = (Uid::effective(), Gid::effective());
+    let named_alike = || {
+        let name = Group::from_gid(group).ok().flatten()?.name;
+        (name == crate::role::Role::Watcher.user()).then_some(())
+    };
+    (user.as_raw() == group.as_raw() || named_alike().is_some()).then_some(group)
+}
+
+/// The further groups of a process; none where it has ended.
+fn groups_of(pid: i32) -> Vec<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Groups:"));
+    let groups = line.unwrap_or_default().split_ascii_whitespace();
+    groups.filter_map(|group| group.parse().ok()).collect()
+}
+
+/// Says so to who may not ask, once they have asked: a connection that is closed before loses it.
+fn refuse(connection: &UnixStream) {
+    let _ = connection.set_nonblocking(false);
+    let _ = connection.set_read_timeout(Some(REFUSAL));
+    let _ = BufReader::new(connection.take(QUESTION)).read_line(&mut String::new());
+    let why = "only root and members of its group may ask it".to_owned();
+    let mut text = serde_json::to_vec(&Reply::Refused(why)).unwrap_or_default();
+    text.push(b'\n');
+    let _ = connection.set_write_timeout(Some(REFUSAL));
+    let _ = (&*connection).write_all(&text);
 }
 
 /// Answers one question; false when nobody answers any more.
-fn answer(connection: &UnixStream, ask: &mut impl FnMut(Request) -> bool) -> bool {
+fn answer(connection: &UnixStream, asker: Asker, ask: &mut impl FnMut(Request) -> bool) -> bool {
     let _ = connection.set_nonblocking(false);
     let _ = connection.set_read_timeout(Some(PATIENCE));
     let _ = connection.set_write_timeout(Some(PATIENCE));
@@ -273,7 +364,10 @@ fn answer(connection: &UnixStream, ask: &mut impl FnMut(Request) -> bool) -> boo
         alive = ask(request);
         alive
     };
-    let reply = match serde_json::from_str(&line) {
+    let reply = match serde_json::from_str::<Question>(&line) {
+        Ok(question) if question.changes() && asker != Asker::Owner => {
+            Reply::Refused("only root may have it do that".to_owned())
+        }
         Ok(Question::Status) => asked(&mut ask, Request::Status)
             .map_or_else(Reply::Refused, |status| Reply::Status(Box::new(status))),
         Ok(Question::Findings) => asked(&mut ask, Request::Findings)
@@ -343,10 +437,21 @@ fn another() -> ControlError {
     ControlError::Refused("it answered another question".to_owned())
 }
 
+/// The process that listens in `runtime`, by the kernel's word.
+#[must_use]
+pub fn watcher(runtime: &Path) -> Option<i32> {
+    let connection = UnixStream::connect(runtime.join(SOCKET)).ok()?;
+    getsockopt(&connection, PeerCredentials)
+        .ok()
+        .map(|peer| peer.pid())
+}
+
 fn ask(runtime: &Path, question: Question) -> Result<Reply, ControlError> {
     let socket = runtime.join(SOCKET);
-    let connection = UnixStream::connect(&socket)
-        .map_err(|source| ControlError::NotRunning { socket, source })?;
+    let connection = UnixStream::connect(&socket).map_err(|source| match source.kind() {
+        std::io::ErrorKind::PermissionDenied => ControlError::NotAllowed { socket, source },
+        _ => ControlError::NotRunning { socket, source },
+    })?;
     let asking = || -> std::io::Result<Vec<u8>> {
         connection.set_read_timeout(Some(PATIENCE * 2))?;
         let mut line = serde_json::to_vec(&question).unwrap_or_default();
@@ -358,4 +463,31 @@ fn ask(runtime: &Path, question: Question) -> Result<Reply, ControlError> {
     };
     let answer = asking().map_err(ControlError::Broken)?;
     serde_json::from_slice(&answer).map_err(ControlError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_of_the_group_sees_and_changes_nothing() {
+        for asker in [Asker::Owner, Asker::Member] {
+            let (mut asks, answers) = UnixStream::pair().unwrap();
+            asks.write_all(b"\"retire\"\n").unwrap();
+            let mut asked = 0;
+            assert!(answer(&answers, asker, &mut |request| {
+                asked += 1;
+                if let Request::Retire(reply) = request {
+                    reply.send(Err("no collector".to_owned())).unwrap();
+                }
+                true
+            }));
+            drop(answers);
+            let mut told = String::new();
+            asks.read_to_string(&mut told).unwrap();
+            let owner = asker == Asker::Owner;
+            assert_eq!(asked, usize::from(owner), "{told}");
+            assert_eq!(told.contains("only root"), !owner, "{told}");
+        }
+    }
 }

@@ -182,6 +182,18 @@ impl Identity {
     /// # Errors
     /// When there is none, or a file is missing or not what its name says.
     pub fn open(directory: &Path) -> Result<Identity, IdentityError> {
+        Identity::read(directory, true)
+    }
+
+    /// As [`open`](Identity::open), and changes nothing: for who only asks.
+    ///
+    /// # Errors
+    /// As [`open`](Identity::open).
+    pub fn look(directory: &Path) -> Result<Identity, IdentityError> {
+        Identity::read(directory, false)
+    }
+
+    fn read(directory: &Path, finish: bool) -> Result<Identity, IdentityError> {
         let record = record(directory)?;
         let path = directory.join(CERTIFICATE_FILE);
         let certificate = text(&path)?;
@@ -194,7 +206,7 @@ impl Identity {
         let authorities_path = directory.join(AUTHORITIES_FILE);
         let authorities = certificates(&text(&authorities_path)?)
             .ok_or_else(|| unusable(&authorities_path, "list of authorities"))?;
-        let key = key_of(directory, &leaf)?;
+        let key = key_of(directory, &leaf, finish)?;
         Ok(Identity {
             record,
             authorities,
@@ -441,8 +453,23 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, IdentityError> {
     }
 }
 
-/// The key that the certificate was issued for; an interrupted renewal is finished.
-fn key_of(directory: &Path, leaf: &Leaf) -> Result<KeyPair, IdentityError> {
+/// When the certificate in `directory` begins and ends, without its key.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn validity(directory: &Path) -> Result<(Time, Time), IdentityError> {
+    let path = directory.join(CERTIFICATE_FILE);
+    let chain = certificates(&text(&path)?);
+    let leaf = chain.as_deref().and_then(Leaf::of);
+    leaf.map(|leaf| (leaf.not_before, leaf.not_after))
+        .ok_or(IdentityError::Unusable {
+            path,
+            what: "certificate",
+        })
+}
+
+/// The key that the certificate was issued for; an interrupted renewal is finished if `finish`.
+fn key_of(directory: &Path, leaf: &Leaf, finish: bool) -> Result<KeyPair, IdentityError> {
     let (path, next) = (directory.join(KEY_FILE), directory.join(NEXT_KEY_FILE));
     if let Some(key) = read_key(&path)?
         && key.subject_public_key_info() == leaf.spki
@@ -452,11 +479,13 @@ fn key_of(directory: &Path, leaf: &Leaf) -> Result<KeyPair, IdentityError> {
     // A next key that is damaged is of no certificate: it must not hide what is wrong.
     match read_key(&next) {
         Ok(Some(key)) if key.subject_public_key_info() == leaf.spki => {
-            std::fs::rename(&next, &path).map_err(|source| IdentityError::File {
-                step: "renaming",
-                path: next,
-                source,
-            })?;
+            if finish {
+                std::fs::rename(&next, &path).map_err(|source| IdentityError::File {
+                    step: "renaming",
+                    path: next,
+                    source,
+                })?;
+            }
             Ok(key)
         }
         _ => Err(IdentityError::Unusable {
@@ -564,6 +593,18 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::reporter::testing::Authority;
+
+    /// A host with a state directory of its own, whose certificate ends in `days`.
+    pub(crate) fn enrolled_for(authority: &Authority, days: i64) -> (tempfile::TempDir, Identity) {
+        let state = tempfile::tempdir().unwrap();
+        let key = PendingKey::make().unwrap();
+        let record = authority.record();
+        let certificate = authority.host(&key.csr, &record, days);
+        let directory = state.path().join(crate::role::IDENTITY_DIRECTORY);
+        let pem = authority.pem();
+        let identity = Identity::found(&directory, &record, &key, &certificate, &pem).unwrap();
+        (state, identity)
+    }
 
     /// An enrolled host in a directory of its own.
     pub(crate) fn enrolled(authority: &Authority) -> (tempfile::TempDir, Identity) {

@@ -23,6 +23,7 @@ pub mod job;
 pub mod link;
 pub mod marker;
 pub mod open;
+pub mod output;
 pub mod redact;
 pub mod reporter;
 pub mod retire;

@@ -116,6 +116,11 @@ pub enum FromReporter {
         /// By slug.
         missing_walls: Vec<String>,
     },
+    /// The certificate that it shows ends then.
+    Certified {
+        /// When.
+        not_after: Time,
+    },
     /// The collector's answer.
     Answered(Answer),
     /// It could not be reached, or refused; the reporter goes on trying what can be tried again.

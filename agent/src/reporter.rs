@@ -35,7 +35,7 @@ pub(crate) use call::{Caller, Carried, address};
 pub(crate) use clock::Clock;
 pub use patience::Patience;
 use session::Session;
-pub(crate) use trust::{Roots, Seen, as_anybody};
+pub(crate) use trust::{Roots, Seen, as_anybody, as_host};
 
 /// For a report or heartbeat, answer included.
 const CALL_TIME: Duration = Duration::from_secs(60);
@@ -182,9 +182,14 @@ impl Reporter {
         setup: Setup,
         say: mpsc::UnboundedSender<FromReporter>,
     ) -> Result<Reporter, ReporterError> {
+        let patience = setup.patience;
+        let session = Session::open(setup)?;
+        let not_after = session.current().identity.not_after;
+        // Nobody listens only where the reporter is about to end.
+        let _ = say.send(FromReporter::Certified { not_after });
         Ok(Reporter {
-            patience: setup.patience,
-            session: Session::open(setup)?,
+            session,
+            patience,
             say,
         })
     }

@@ -3,7 +3,7 @@
 //! The same compiler as the detector's; nothing is installed and no host is read.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 use akwatch_detect::{RulePack, RuleSet};
 use akwatch_proto::text::escape;
 use anyhow::{Context, bail};
+
+use crate::output;
 
 /// Bytes of a rule file, as of a signed pack.
 const PACK: usize = akwatch_proto::limits::SIGNED_PAYLOAD;
@@ -32,9 +34,7 @@ pub fn run(file: &Path) -> anyhow::Result<ExitCode> {
         bail!("{shown} is larger than {PACK} bytes, which is more than a rule pack may be");
     }
     let (report, sound) = check(&shown, text);
-    std::io::stdout()
-        .write_all(report.as_bytes())
-        .context("cannot write to standard output")?;
+    output::write(&report)?;
     Ok(ExitCode::from(u8::from(!sound)))
 }
 

@@ -4,18 +4,20 @@
 //! watched is said as plainly as what is.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::process::ExitCode;
 
 use akwatch_proto::coverage::{Covered, Rung, SourceCoverage};
 use akwatch_proto::text::escape;
 use akwatch_proto::time::Time;
-use anyhow::Context;
 use serde::Serialize;
 
 use crate::cli::StatusArgs;
-use crate::control::{self, Status};
+use crate::control::{self, Cost, Status};
+use crate::output;
 use crate::sense::measured::Sensing;
+
+/// A clock that is off by less is not worth a word.
+const CLOCK_MS: i64 = 5_000;
 
 /// Asks the agent and writes its answer. Exit 0 when it answered.
 ///
@@ -23,17 +25,11 @@ use crate::sense::measured::Sensing;
 /// When no agent answers, or the output cannot be written.
 pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let status = control::status(&args.paths.runtime)?;
-    let text = if args.json {
-        let mut json = serde_json::to_string(&status).context("writing the status as JSON")?;
-        json.push('\n');
-        json
+    if args.json {
+        output::json(&status)?;
     } else {
-        let now = jiff::Timestamp::now().as_millisecond();
-        render(&status, Time(now))
-    };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("cannot write to standard output")?;
+        output::write(&render(&status, crate::sense::now()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -59,6 +55,9 @@ fn render(status: &Status, now: Time) -> String {
         ),
     );
     row("collector", &collector(status, now));
+    if let Some(identity) = identity(status, now) {
+        row("identity", &identity);
+    }
     row("walks", &walks(status));
     let rung = match (status.coverage.rung, &status.coverage.rung_reason) {
         (Rung::Full, _) => String::new(),
@@ -93,19 +92,19 @@ fn render(status: &Status, now: Time) -> String {
         row("record", &format!("the earlier one was set aside: {why}"));
     }
     row("sensors", &sensing(&status.sensing));
-    let cost = &status.cost;
-    row(
-        "cost",
-        &format!(
-            "{} ms of CPU and {} MiB read in {} s; peak {} MiB; {} KiB sent and received",
-            cost.cpu_ms,
-            cost.bytes_read >> 20,
-            cost.seconds,
-            cost.peak_rss_kib >> 10,
-            cost.network_bytes >> 10
-        ),
-    );
+    row("cost", &cost(&status.cost));
     text
+}
+
+fn cost(cost: &Cost) -> String {
+    format!(
+        "{} ms of CPU and {} read in {}; peak {}; {} sent and received",
+        cost.cpu_ms,
+        output::bytes(cost.bytes_read),
+        output::seconds(cost.seconds),
+        output::bytes(cost.peak_rss_kib << 10),
+        output::bytes(cost.network_bytes)
+    )
 }
 
 fn collector(status: &Status, now: Time) -> String {
@@ -113,13 +112,38 @@ fn collector(status: &Status, now: Time) -> String {
     let mut text = match (delivery.linked, delivery.answered) {
         (false, _) => "no reporter is linked".to_owned(),
         (true, None) => "has not answered since this agent started".to_owned(),
-        (true, Some(at)) => format!("answered {} s ago", now.since(at).max(0) / 1000),
+        (true, Some(at)) => format!("answered {} ago", ago(now, at)),
     };
+    if let Some(at) = delivery.acknowledged {
+        let _ = write!(text, ", acknowledged a report {} ago", ago(now, at));
+    }
     if let Some(why) = &delivery.outage {
         text.push_str("; ");
         text.push_str(why);
     }
     text
+}
+
+/// What there is to say of this host's certificate and clock, if anything.
+fn identity(status: &Status, now: Time) -> Option<String> {
+    let delivery = &status.delivery;
+    let certificate = delivery.certificate_ends.map(|at| match at.since(now) {
+        ..=0 => format!("certificate ENDED {} ago", ago(now, at)),
+        _ => format!("certificate holds for {} more", ago(at, now)),
+    });
+    let off = |ahead: &i64| ahead.saturating_abs() >= CLOCK_MS;
+    let clock = delivery.clock_ahead_ms.filter(off).map(|ahead| {
+        let way = if ahead > 0 { "ahead of" } else { "behind" };
+        let by = ago(Time(ahead.saturating_abs()), Time(0));
+        format!("clock {by} {way} the collector's")
+    });
+    let parts: Vec<String> = certificate.into_iter().chain(clock).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// How long ago, in words.
+fn ago(now: Time, at: Time) -> String {
+    output::seconds(u64::try_from(now.since(at) / 1000).unwrap_or(0))
 }
 
 fn walks(status: &Status) -> String {
@@ -196,7 +220,7 @@ mod tests {
     use akwatch_proto::coverage::{Coverage, NotRead};
 
     use super::*;
-    use crate::control::{Cost, Delivery, Progress, RoleState};
+    use crate::control::{Delivery, Progress, RoleState};
 
     fn sensed() -> Sensing {
         Sensing {
@@ -253,6 +277,9 @@ mod tests {
             delivery: Delivery {
                 linked: true,
                 answered: Some(Time(1_000)),
+                acknowledged: Some(Time(500)),
+                clock_ahead_ms: Some(-90_000),
+                certificate_ends: Some(Time(30 * 86_400_000)),
                 outage: Some("refused\u{1b}[2J".to_owned()),
                 directive_serial: 0,
             },
@@ -282,13 +309,14 @@ mod tests {
         for part in [
             "detector up, reporter DOWN",
             "4 present, 1 gone, 0 unknown; 2 not yet reported",
-            "answered 3 s ago; refused\\u{1b}[2J",
+            "answered 3 s ago, acknowledged a report 3 s ago; refused\\u{1b}[2J",
+            "certificate holds for 29 days more; clock 90 s behind the collector's",
             "first scan not done; 3 waiting",
             "version r1; reduced: pressure",
             "by inotify, in part; 12 read, 3 waiting",
             "not read: 2 permission-denied",
             "missing: landlock",
-            "2 MiB read in 9 s; peak 2 MiB; 9 KiB sent and received",
+            "2.0 MiB read in 9 s; peak 2.0 MiB; 9.0 KiB sent and received",
             "7 programs captured as they started, 99 of 100 within 160 µs; 1 missed",
             "last sweep of 200 took 3000 µs of CPU",
         ] {

@@ -285,6 +285,7 @@ impl Message for FromReporter {
                 outage.call.len() <= limits::SLUG && outage.why.len() <= EXPLANATION
             }
             FromReporter::Answered(_)
+            | FromReporter::Certified { .. }
             | FromReporter::Carried { .. }
             | FromReporter::Renewed { .. } => true,
         };

@@ -555,7 +555,7 @@ fn without_an_identity_it_says_what_to_do() {
 fn it_serves_the_watcher_over_a_link_and_ends_with_it() {
     let authority = Authority::new();
     let collector = TestCollector::start(&authority, accepting);
-    let (directory, _identity) = enrolled(&authority);
+    let (directory, identity) = enrolled(&authority);
     let (watchers, own): (crate::link::ReporterLink, _) = Link::pair().unwrap();
     let setup = Setup::new(collector_of(&[collector.url()], None), directory.path());
     let serving = std::thread::spawn(move || run(own, vec!["landlock".to_owned()], setup));
@@ -564,6 +564,9 @@ fn it_serves_the_watcher_over_a_link_and_ends_with_it() {
     let first = inlet.hear(Some(long)).unwrap().unwrap();
     let missing_walls = vec!["landlock".to_owned()];
     assert_eq!(first, FromReporter::Started { missing_walls });
+    let second = inlet.hear(Some(long)).unwrap().unwrap();
+    let not_after = identity.not_after;
+    assert_eq!(second, FromReporter::Certified { not_after });
     outlet.say(&ToReporter::Send(report(7)), long).unwrap();
     let answer = inlet.hear(Some(long)).unwrap().unwrap();
     assert_eq!(answer, FromReporter::Answered(Answer::Report(reported(7))));

@@ -101,6 +101,13 @@ pub(super) struct Courier {
     pub(super) carried: u64,
     /// When the collector last answered.
     pub(super) answered: Option<Time>,
+    /// When it last acknowledged a report.
+    pub(super) acknowledged: Option<Time>,
+    /// How far this host's clock was ahead of the collector's at the last heartbeat; what the network
+    /// took counts as being ahead.
+    pub(super) clock_ahead_ms: Option<i64>,
+    /// When the certificate that the reporter shows ends.
+    pub(super) certificate_ends: Option<Time>,
     /// The last outage, until something is answered.
     pub(super) outage: Option<String>,
 }
@@ -131,6 +138,9 @@ impl Courier {
             retirement: Retirement::No,
             carried: 0,
             answered: None,
+            acknowledged: None,
+            clock_ahead_ms: None,
+            certificate_ends: None,
             outage: None,
         }
     }
@@ -247,6 +257,7 @@ impl Courier {
     /// A report was answered: the next may follow at once.
     pub(super) fn reported(&mut self) {
         self.note_answer();
+        self.acknowledged = self.answered;
         if self.turn == Turn::Report {
             self.turn = Turn::Free;
         }
@@ -274,6 +285,7 @@ impl Courier {
 
     pub(super) fn heart_beaten(&mut self, answer: &HeartbeatAnswer, now: Instant) {
         self.note_answer();
+        self.clock_ahead_ms = Some(crate::sense::now().since(answer.time));
         if self.turn == Turn::Heartbeat {
             self.turn = Turn::Free;
         }

@@ -144,6 +144,9 @@ impl Watcher {
             Ok(FromReporter::Started { missing_walls }) => {
                 self.walls.insert("reporter", missing_walls);
             }
+            Ok(FromReporter::Certified { not_after }) => {
+                self.courier.certificate_ends = Some(not_after);
+            }
             Ok(FromReporter::Answered(Answer::Report(reported))) => {
                 self.take_reported(reported, now);
             }
@@ -157,6 +160,7 @@ impl Watcher {
             }
             Ok(FromReporter::Carried { bytes }) => self.courier.note_carried(bytes),
             Ok(FromReporter::Renewed { not_after }) => {
+                self.courier.certificate_ends = Some(not_after);
                 tracing::info!(
                     not_after = not_after.seconds(),
                     "the certificate was renewed"
@@ -429,6 +433,9 @@ impl Watcher {
             delivery: Delivery {
                 linked: self.courier.is_linked(),
                 answered: self.courier.answered,
+                acknowledged: self.courier.acknowledged,
+                clock_ahead_ms: self.courier.clock_ahead_ms,
+                certificate_ends: self.courier.certificate_ends,
                 outage: self.courier.outage.clone(),
                 directive_serial: self.courier.serial(),
             },
