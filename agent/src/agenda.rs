@@ -317,6 +317,20 @@ impl Agenda {
             .collect()
     }
 
+    /// Why a place is set aside, if it is.
+    #[must_use]
+    pub fn aside(&self, place: &TargetPlace) -> Option<&Aside> {
+        self.aside.get(place)
+    }
+
+    /// Whether a place is to be read: it waits, is being read, or was put off.
+    #[must_use]
+    pub fn is_waiting(&self, place: &TargetPlace) -> bool {
+        self.waiting.contains_key(place)
+            || self.in_flight.contains_key(place)
+            || self.put_off.contains_key(place)
+    }
+
     /// The places set aside, with the reason.
     pub fn asides(&self) -> impl Iterator<Item = (&TargetPlace, &Aside)> {
         self.aside.iter()

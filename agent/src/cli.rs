@@ -54,6 +54,10 @@ pub enum Command {
     /// Check what keeps the agent from working, from seeing everything or from telling its collector,
     /// and say what to do. Exit 0 when nothing is wrong, 1 when something is.
     Doctor(DoctorArgs),
+    /// Say how the agent sees a file or a process: whether it is watched and why, whether it was read,
+    /// what was found there, and where a process has it from. Exit 0 when nothing is present there, 1
+    /// when something is, 2 when no agent could be asked.
+    Explain(ExplainArgs),
     /// Work with rule files.
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -210,6 +214,20 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+/// Arguments of `explain`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// A file, or the number of a process (`./123` is a file).
+    #[arg(value_name = "PATH|PID")]
+    pub what: OsString,
+}
+
 /// Parses the command line, does what it says and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -247,6 +265,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Retire(args) => crate::retire::run(args),
         Command::Status(args) => crate::status::run(args),
         Command::Doctor(args) => crate::doctor::run(args),
+        Command::Explain(args) => crate::explain::run(args),
         Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),
     }
 }

@@ -6,13 +6,16 @@
 //! there is no question whose answer could hold a secret. What changes something, such as retiring this
 //! host, is for root alone.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use akwatch_ledger::reading::FileState;
 use akwatch_proto::agent::{CostReceipt, HostId};
 use akwatch_proto::coverage::Coverage;
 use akwatch_proto::finding::Finding;
@@ -29,7 +32,7 @@ use crate::sense::{Stop, Woken};
 pub const SOCKET: &str = "control.sock";
 
 /// Bytes of a question. Stops: a line without end.
-const QUESTION: u64 = 4096;
+const QUESTION: u64 = 16 * 1024;
 
 /// Bytes of an answer that the asking side reads.
 const ANSWER: u64 = 256 * 1024 * 1024;
@@ -41,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const REFUSAL: Duration = Duration::from_millis(200);
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Question {
     /// How the agent stands.
@@ -50,16 +53,44 @@ pub enum Question {
     Findings,
     /// Retire this host: its collector closes it and hears it no more.
     Retire,
+    /// What the agent knows of a file.
+    File(AskedFile),
 }
 
 impl Question {
     /// Whether what is asked changes something.
-    fn changes(self) -> bool {
+    fn changes(&self) -> bool {
         match self {
-            Question::Status | Question::Findings => false,
+            Question::Status | Question::Findings | Question::File(_) => false,
             Question::Retire => true,
         }
     }
+}
+
+/// A file that is asked about. Who asks has looked at it: the loop touches no path for a question, since
+/// it might hang.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedFile {
+    /// Its path's bytes, absolute, in base64.
+    pub path: String,
+    /// Its state, where it has one.
+    pub state: Option<FileState>,
+}
+
+/// What the agent knows of a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileStanding {
+    /// Whether it was read in the state that was asked about, with the rules in force; none where no
+    /// state was given.
+    pub read: Option<bool>,
+    /// Whether it waits to be read.
+    pub waiting: bool,
+    /// Why it could not be read, by slug.
+    pub not_read: Option<String>,
+    /// Why it is set aside, by slug, and for how many seconds more.
+    pub set_aside: Option<(String, u64)>,
+    /// What it holds, or held.
+    pub findings: Vec<Finding>,
 }
 
 /// An answer on the wire.
@@ -69,6 +100,7 @@ enum Reply {
     Status(Box<Status>),
     Findings(Vec<Finding>),
     Retired(HostId),
+    File(Box<FileStanding>),
     Refused(String),
 }
 
@@ -81,6 +113,12 @@ pub enum Request {
     Findings(Sender<Result<Vec<Finding>, String>>),
     /// [`Question::Retire`].
     Retire(Sender<Result<HostId, String>>),
+    /// [`Question::File`].
+    File(
+        PathBuf,
+        Option<FileState>,
+        Sender<Result<FileStanding, String>>,
+    ),
 }
 
 /// How the agent stands.
@@ -376,6 +414,18 @@ fn answer(connection: &UnixStream, asker: Asker, ask: &mut impl FnMut(Request) -
         Ok(Question::Retire) => asked(&mut ask, Request::Retire)
             .and_then(|retired| retired)
             .map_or_else(Reply::Refused, Reply::Retired),
+        Ok(Question::File(asked_file)) => {
+            match data_encoding::BASE64.decode(asked_file.path.as_bytes()) {
+                Ok(path) => {
+                    let path = PathBuf::from(OsString::from_vec(path));
+                    let request = |reply| Request::File(path, asked_file.state, reply);
+                    asked(&mut ask, request)
+                        .and_then(|standing| standing)
+                        .map_or_else(Reply::Refused, |standing| Reply::File(Box::new(standing)))
+                }
+                Err(_) => Reply::Refused("the path was not understood".to_owned()),
+            }
+        }
         Err(_) => Reply::Refused("the question was not understood".to_owned()),
     };
     let mut text = serde_json::to_vec(&reply).unwrap_or_default();
@@ -402,10 +452,9 @@ fn asked<T>(
 /// # Errors
 /// When it does not answer.
 pub fn status(runtime: &Path) -> Result<Status, ControlError> {
-    match ask(runtime, Question::Status)? {
+    match ask(runtime, &Question::Status)? {
         Reply::Status(status) => Ok(*status),
-        Reply::Refused(why) => Err(ControlError::Refused(why)),
-        Reply::Findings(_) | Reply::Retired(_) => Err(another()),
+        other => Err(another(other)),
     }
 }
 
@@ -414,10 +463,9 @@ pub fn status(runtime: &Path) -> Result<Status, ControlError> {
 /// # Errors
 /// When it does not answer.
 pub fn findings(runtime: &Path) -> Result<Vec<Finding>, ControlError> {
-    match ask(runtime, Question::Findings)? {
+    match ask(runtime, &Question::Findings)? {
         Reply::Findings(findings) => Ok(findings),
-        Reply::Refused(why) => Err(ControlError::Refused(why)),
-        Reply::Status(_) | Reply::Retired(_) => Err(another()),
+        other => Err(another(other)),
     }
 }
 
@@ -426,15 +474,33 @@ pub fn findings(runtime: &Path) -> Result<Vec<Finding>, ControlError> {
 /// # Errors
 /// When it does not answer, or its collector has not confirmed it.
 pub fn retire(runtime: &Path) -> Result<HostId, ControlError> {
-    match ask(runtime, Question::Retire)? {
+    match ask(runtime, &Question::Retire)? {
         Reply::Retired(host) => Ok(host),
-        Reply::Refused(why) => Err(ControlError::Refused(why)),
-        Reply::Status(_) | Reply::Findings(_) => Err(another()),
+        other => Err(another(other)),
     }
 }
 
-fn another() -> ControlError {
-    ControlError::Refused("it answered another question".to_owned())
+/// Asks the agent of `runtime` what it knows of the file at `path`, which is in `state`.
+///
+/// # Errors
+/// When it does not answer.
+pub fn file(
+    runtime: &Path,
+    path: &Path,
+    state: Option<FileState>,
+) -> Result<FileStanding, ControlError> {
+    let path = data_encoding::BASE64.encode(path.as_os_str().as_bytes());
+    match ask(runtime, &Question::File(AskedFile { path, state }))? {
+        Reply::File(standing) => Ok(*standing),
+        other => Err(another(other)),
+    }
+}
+
+fn another(reply: Reply) -> ControlError {
+    ControlError::Refused(match reply {
+        Reply::Refused(why) => why,
+        _ => "it answered another question".to_owned(),
+    })
 }
 
 /// The process that listens in `runtime`, by the kernel's word.
@@ -446,7 +512,7 @@ pub fn watcher(runtime: &Path) -> Option<i32> {
         .map(|peer| peer.pid())
 }
 
-fn ask(runtime: &Path, question: Question) -> Result<Reply, ControlError> {
+fn ask(runtime: &Path, question: &Question) -> Result<Reply, ControlError> {
     let socket = runtime.join(SOCKET);
     let connection = UnixStream::connect(&socket).map_err(|source| match source.kind() {
         std::io::ErrorKind::PermissionDenied => ControlError::NotAllowed { socket, source },
@@ -454,7 +520,7 @@ fn ask(runtime: &Path, question: Question) -> Result<Reply, ControlError> {
     })?;
     let asking = || -> std::io::Result<Vec<u8>> {
         connection.set_read_timeout(Some(PATIENCE * 2))?;
-        let mut line = serde_json::to_vec(&question).unwrap_or_default();
+        let mut line = serde_json::to_vec(question).unwrap_or_default();
         line.push(b'\n');
         (&connection).write_all(&line)?;
         let mut answer = Vec::new();

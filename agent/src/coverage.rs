@@ -129,6 +129,14 @@ impl Counts {
         }
     }
 
+    /// Why a place could not be read, if it could not.
+    #[must_use]
+    pub fn why_not_read(&self, source: Source, place: &TargetPlace) -> Option<&'static str> {
+        let tally = self.tallies.get(&source)?;
+        let beyond = || tally.beyond.get(&Mark::of(place));
+        tally.unread.get(place).or_else(beyond).copied()
+    }
+
     /// A place is not there any more, so nothing about it is unread.
     pub fn forget(&mut self, source: Source, place: &TargetPlace) {
         self.tally(source).settle(place);

@@ -16,6 +16,7 @@ pub mod detector;
 pub mod doctor;
 pub mod enroll;
 pub mod examine;
+pub mod explain;
 pub mod facts;
 pub mod host;
 pub mod identity;

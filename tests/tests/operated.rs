@@ -5,8 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use akwatch_tests::fleet::Fleet;
-use akwatch_tests::{program, wait};
+use akwatch_tests::fleet::{Fleet, shown};
+use akwatch_tests::{plant, program, wait};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -153,6 +153,97 @@ async fn root_and_members_of_the_agents_group_may_ask_and_nobody_else() -> Resul
     fleet.stop().await
 }
 
+/// What `explain --json` says about one thing.
+fn says<'a>(explained: &'a Value, about: &str) -> Result<&'a str> {
+    let facts = explained["facts"].as_array().context("no facts")?;
+    let one = facts.iter().find(|fact| fact["about"] == about);
+    one.and_then(|fact| fact["says"].as_str())
+        .with_context(|| format!("{about:?} is not in {explained:#}"))
+}
+
+#[tokio::test]
+async fn a_file_and_a_process_are_explained_with_what_was_found_and_where_it_is_from() -> Result<()>
+{
+    let fleet = Fleet::start().await?;
+    let directory = fleet.directory.path().join("agent");
+    let explain = |what: &str, code: i32| -> Result<Value> {
+        json(verb(&directory, &["explain", what])?, code)
+    };
+    let pair = plant::tencent();
+    let file = fleet.watched.join("app.env");
+    let lines = format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret);
+    plant::write(&file, &lines)?;
+    fleet.wait_state(&pair.id, &shown(&file), "present").await?;
+    let explained = explain(&shown(&file), 1)?;
+    ensure!(
+        says(&explained, "watched")?.starts_with("yes: `watch.include`"),
+        "{explained:#}"
+    );
+    let finding = &explained["findings"][0];
+    ensure!(finding["presence"]["state"] == "present", "{explained:#}");
+    ensure!(
+        finding["spot"]["line"] == 2 || finding["spot"]["line"] == 1,
+        "{explained:#}"
+    );
+    ensure!(
+        says(&explained, "agent")?.contains("in its present state"),
+        "{explained:#}"
+    );
+    let mut process = Process(
+        Command::new("sleep")
+            .arg("600")
+            .envs([("SECRET_ID", &pair.id), ("SECRET_KEY", &pair.secret)])
+            .spawn()?,
+    );
+    let pid = process.0.id().to_string();
+    let explained = wait::until("the process to be explained", async || {
+        let output = verb(&directory, &["explain", &pid, "--json"])?.output()?;
+        Ok((output.status.code() == Some(1)).then_some(output.stdout))
+    })
+    .await?;
+    let explained: Value = serde_json::from_slice(&explained)?;
+    let cause = &explained["findings"][0]["cause"]["path"];
+    ensure!(*cause == shown(&file), "{explained:#}");
+    let text = verb(&directory, &["explain", &pid])?.output()?;
+    let text = String::from_utf8(text.stdout)?;
+    ensure!(
+        text.contains("PRESENT for") && text.contains("it has it from"),
+        "{text}"
+    );
+    ensure!(!text.contains(&pair.secret), "a secret is shown");
+    process.end()?;
+    std::fs::remove_file(&file)?;
+    fleet
+        .wait_findings("both to be gone", &pair.id, |rows| {
+            rows.len() == 2 && rows.iter().all(|row| row["state"] == "gone")
+        })
+        .await?;
+    let explained = explain(&shown(&file), 0)?;
+    ensure!(says(&explained, "file")? == "not there", "{explained:#}");
+    ensure!(
+        explained["findings"][0]["presence"]["proof"] == "removed",
+        "{explained:#}"
+    );
+    fleet.stop().await
+}
+
+/// A process that ends with the test.
+struct Process(std::process::Child);
+
+impl Process {
+    fn end(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.end(); // it has been, where the test came to its end
+    }
+}
+
 #[tokio::test]
 async fn without_an_agent_or_a_reader_a_verb_ends_with_a_word_or_in_silence() -> Result<()> {
     let directory = tempfile::tempdir()?;
@@ -160,7 +251,12 @@ async fn without_an_agent_or_a_reader_a_verb_ends_with_a_word_or_in_silence() ->
     ended(&status, 2)?;
     let why = String::from_utf8_lossy(&status.stderr).into_owned();
     ensure!(why.contains("no agent is running"), "{why}");
-    for words in [&["doctor"][..], &["doctor", "--json"]] {
+    // Nobody could say whether something is there, which is not the same as nothing.
+    ended(
+        &verb(directory.path(), &["explain", "/etc/passwd"])?.output()?,
+        2,
+    )?;
+    for words in [&["doctor"][..], &["doctor", "--json"], &["explain", "/etc"]] {
         let mut command = verb(directory.path(), words)?;
         let mut child = command
             .stdout(Stdio::piped())

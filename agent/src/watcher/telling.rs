@@ -1,9 +1,12 @@
 //! What the collector, and people on this host, are told; what the collector asks.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Instant;
 
 use akwatch_detect::Limits;
-use akwatch_ledger::{Ledger, LedgerError, Query, ReadLimits};
+use akwatch_ledger::reading::FileState;
+use akwatch_ledger::{Ledger, LedgerError, Need, PathKey, Query, ReadLimits};
 use akwatch_proto::agent::{
     CheckInAnswer, Directive, HeartbeatAnswer, HostId, Outcome, OutcomeResult, Reported,
 };
@@ -15,11 +18,12 @@ use akwatch_proto::signed::Signed;
 use uuid::Uuid;
 
 use super::courier::State;
+use super::detecting::source_of;
 use super::known::{Known, plain_path};
 use super::{Event, Identity, Options, Watcher, WatcherError, threads};
-use crate::control::{Cost, Delivery, Progress, Request, RoleState, Status};
-use crate::coverage::Source;
-use crate::job::Urgency;
+use crate::control::{Cost, Delivery, FileStanding, Progress, Request, RoleState, Status};
+use crate::coverage::{Source, slug};
+use crate::job::{TargetPlace, Urgency};
 use crate::link::{Answer, FromReporter, MarkerLink, ReporterLink, TalkError};
 use crate::role::{Linked, Role};
 use crate::sense::Stop;
@@ -381,6 +385,10 @@ impl Watcher {
                 let findings = self.ledger.holding(&Query::default());
                 let _ = reply.send(findings.map_err(|why| why.to_string()));
             }
+            Request::File(path, state, reply) => {
+                let standing = self.file(&path, state);
+                let _ = reply.send(standing.map_err(|why| why.to_string()));
+            }
         }
     }
 
@@ -414,6 +422,35 @@ impl Watcher {
         for reply in self.retiring.drain(..) {
             let _ = reply.send(answer.clone());
         }
+    }
+
+    /// What is known of a file, without touching it.
+    fn file(&mut self, path: &Path, state: Option<FileState>) -> Result<FileStanding, LedgerError> {
+        let now = Instant::now();
+        let rules = self.detecting.rules().unwrap_or_default();
+        let key = PathKey::of(path.as_os_str().as_bytes());
+        let need = state.map(|state| self.ledger.need(key, &state, rules));
+        let place = TargetPlace::File(path.to_owned());
+        let aside = self.agenda.aside(&place);
+        let findings = match self.known.place(path) {
+            Some(place) => self.ledger.holding(&Query {
+                place: Some(place.clone()),
+                ..Query::default()
+            })?,
+            None => Vec::new(),
+        };
+        Ok(FileStanding {
+            read: need.map(|need| need == Need::Skip),
+            waiting: self.agenda.is_waiting(&place),
+            not_read: (self.counts)
+                .why_not_read(source_of(path), &place)
+                .map(str::to_owned),
+            set_aside: aside.map(|aside| {
+                let left = aside.until.saturating_duration_since(now);
+                (slug(aside.why).to_owned(), left.as_secs())
+            }),
+            findings,
+        })
     }
 
     fn status(&mut self) -> Status {
