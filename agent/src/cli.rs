@@ -58,9 +58,43 @@ pub enum Command {
     /// what was found there, and where a process has it from. Exit 0 when nothing is present there, 1
     /// when something is, 2 when no agent could be asked.
     Explain(ExplainArgs),
+    /// Check, show and describe the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Work with rule files.
     #[command(subcommand)]
     Rules(RulesCommand),
+}
+
+/// Verbs on the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read it as the agent would. Exit 0 when it is right, 1 when it is not: with file, line, key and
+    /// what is allowed.
+    Check(ConfigFile),
+    /// Write what is in force, and which file says so.
+    Show(ConfigFile),
+    /// Write what there is to set, what it does and what holds without it.
+    Reference(ConfigReferenceArgs),
+}
+
+/// Which configuration, and how it is written.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigFile {
+    /// Configuration file; `agent.d/*.toml` beside it is read after it.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    pub config: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `config reference`.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigReferenceArgs {
+    /// Write a configuration file with every key commented out.
+    #[arg(long)]
+    pub toml: bool,
 }
 
 /// Verbs on rule files.
@@ -266,6 +300,9 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => crate::status::run(args),
         Command::Doctor(args) => crate::doctor::run(args),
         Command::Explain(args) => crate::explain::run(args),
+        Command::Config(ConfigCommand::Check(args)) => crate::config::show::check(args),
+        Command::Config(ConfigCommand::Show(args)) => crate::config::show::show(args),
+        Command::Config(ConfigCommand::Reference(args)) => crate::config::show::reference(args),
         Command::Rules(RulesCommand::Check { file }) => crate::rule_check::run(file),
     }
 }

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+#[cfg(test)]
+mod generated;
+pub mod show;
 mod words;
 
 pub use words::{
@@ -32,6 +35,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// One configuration file, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
     /// Where findings are reported.
@@ -60,6 +64,7 @@ pub struct RawConfig {
 
 /// `[collector]`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawCollector {
     /// Collectors in order of preference: `["https://akwatch.example:7443"]`. The only key without
@@ -74,6 +79,7 @@ pub struct RawCollector {
 
 /// `[watch]`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawWatch {
     /// Paths watched beyond the built-in set: `/srv/**/*.yml`, `~/deploy/**`; `~` is every home.
@@ -91,6 +97,7 @@ pub struct RawWatch {
 
 /// `[first_scan]`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawFirstScan {
     /// Whether a new host is read once as a whole. Default true. What changed while no agent ran is
@@ -103,6 +110,7 @@ pub struct RawFirstScan {
 
 /// `[roles]`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawRoles {
     /// User of the watcher, a name or a number. Default `akwatch-agent`.
@@ -117,6 +125,7 @@ pub struct RawRoles {
 
 /// `[deny]`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawDeny {
     /// Paths that are never opened, for any reason. Shown in this host's coverage.

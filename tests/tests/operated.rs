@@ -244,6 +244,59 @@ impl Drop for Process {
     }
 }
 
+#[test]
+fn a_configuration_is_checked_and_shown_without_an_agent() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let main = directory.path().join("agent.toml");
+    let config = |word: &str| -> Result<Output> {
+        let mut command = Command::new(program::path("akwatch-agent")?);
+        command
+            .args(["config", word, "--json", "--config"])
+            .arg(&main);
+        Ok(command.output()?)
+    };
+    let said = |output: &Output, code: i32| -> Result<Value> {
+        ended(output, code)?;
+        serde_json::from_slice(&output.stdout).context("its output is not JSON")
+    };
+    let missing = said(&config("check")?, 1)?;
+    ensure!(
+        missing["sound"] == false && missing["fix"].is_string(),
+        "{missing}"
+    );
+    std::fs::write(&main, "[collector]\nurls = [\"https://c.example:7443\"]\n")?;
+    std::fs::create_dir(directory.path().join("agent.d"))?;
+    std::fs::write(
+        directory.path().join("agent.d/10.toml"),
+        "[watch]\nhistory = false\n",
+    )?;
+    let sound = said(&config("check")?, 0)?;
+    ensure!(
+        sound["sound"] == true && sound["files"][1].is_string(),
+        "{sound}"
+    );
+    let shown = said(&config("show")?, 0)?;
+    let keys = shown["keys"].as_array().context("no keys")?;
+    let history = keys.iter().find(|key| key["key"] == "watch.history");
+    let history = history.context("watch.history is not shown")?;
+    ensure!(history["value"] == false, "{shown:#}");
+    ensure!(
+        history["set_in"]
+            .as_str()
+            .is_some_and(|file| file.ends_with("10.toml")),
+        "{shown:#}"
+    );
+    std::fs::write(&main, "[collector]\nurls = 7\n")?;
+    let wrong = said(&config("check")?, 1)?;
+    ensure!(
+        wrong["found"]
+            .as_str()
+            .is_some_and(|found| found.contains("agent.toml:2")),
+        "{wrong}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn without_an_agent_or_a_reader_a_verb_ends_with_a_word_or_in_silence() -> Result<()> {
     let directory = tempfile::tempdir()?;

@@ -73,6 +73,7 @@ pub enum WrongWord {
 
 /// Where a collector is: `https://HOST[:PORT]`, without user, path or query.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String")]
 pub struct CollectorUrl(reqwest::Url);
 
@@ -125,6 +126,7 @@ impl TryFrom<String> for CollectorUrl {
 /// A proxy: `http://HOST:PORT`, `https://HOST:PORT` or `socks5h://HOST:PORT`, without user or
 /// password.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String")]
 pub struct ProxyUrl(reqwest::Url);
 
@@ -163,6 +165,7 @@ impl TryFrom<String> for ProxyUrl {
 
 /// A path pattern: `*` and `?` stay within one name, `**` crosses names, `~/` is every home.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
 pub struct Glob(String);
 
@@ -276,6 +279,7 @@ impl GlobSet {
 
 /// An absolute path without `..`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
 pub struct HostPath(pub PathBuf);
 
@@ -295,6 +299,7 @@ impl TryFrom<String> for HostPath {
 
 /// A user, by name or number; whether it exists is asked where the host is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum UserRef {
     /// A name of passwd.
     Name(String),
@@ -352,6 +357,7 @@ impl<'de> Deserialize<'de> for UserRef {
 
 /// A number of bytes, 4 KiB to 1 TiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "i64")]
 pub struct ByteLimit(pub u64);
 
@@ -367,6 +373,7 @@ impl TryFrom<i64> for ByteLimit {
 
 /// A label's name: lower-case letters, digits, `.`, `-`, `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
 pub struct LabelName(pub String);
 
@@ -387,6 +394,7 @@ impl TryFrom<String> for LabelName {
 
 /// A label's value: printable text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
 pub struct LabelValue(pub String);
 

@@ -1,0 +1,221 @@
+//! The parts of the documentation that are generated from the types which read the files: the table of
+//! keys and the sample file. `AKWATCH_BLESS=1` writes them; without it they are compared.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use schemars::schema_for;
+use serde_json::Value as Json;
+
+use super::show::{REFERENCE, SAMPLE, in_force};
+use super::{Config, RawConfig};
+
+const BEGIN: &str = "<!-- keys: generated from the types; AKWATCH_BLESS=1 cargo test -p akwatch-agent writes them -->\n";
+const END: &str = "<!-- end of keys -->\n";
+
+/// A key as the types have it.
+struct Key {
+    table: String,
+    /// What the table is for.
+    about: String,
+    name: String,
+    does: String,
+}
+
+/// The words of a description, in one line.
+fn words(of: &Json) -> String {
+    let text = of["description"].as_str().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Every key, in the order of the types.
+fn keys() -> Vec<Key> {
+    let schema = schema_for!(RawConfig).to_value();
+    let tables = schema["properties"].as_object().unwrap();
+    let mut keys = Vec::new();
+    for (table, of) in tables {
+        let name = of["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+        let Some(fields) = name.and_then(|name| schema["$defs"][name]["properties"].as_object())
+        else {
+            // Names that an operator chooses.
+            keys.push(Key {
+                table: table.clone(),
+                about: words(of),
+                name: "NAME".to_owned(),
+                does: words(of),
+            });
+            continue;
+        };
+        for (name, field) in fields {
+            keys.push(Key {
+                table: table.clone(),
+                about: words(of),
+                name: name.clone(),
+                does: words(field),
+            });
+        }
+    }
+    // JSON has no order; what is shown has.
+    let shown = shown_keys();
+    let place = |key: &Key| {
+        let name = format!("{}.{}", key.table, key.name);
+        shown
+            .iter()
+            .position(|shown| *shown == name)
+            .unwrap_or(usize::MAX)
+    };
+    keys.sort_by_key(place);
+    keys
+}
+
+fn shown_keys() -> Vec<String> {
+    let shown = in_force(&Config::built_in(), &[]).into_iter();
+    shown.map(|entry| entry.key).collect()
+}
+
+/// A value to begin with, where there is no default: what the words give as an example.
+fn example(key: &Key) -> String {
+    let example = key.does.split('`').nth(1).unwrap_or("…");
+    if example.starts_with(['"', '[']) {
+        example.to_owned()
+    } else {
+        format!("\"{example}\"")
+    }
+}
+
+/// What holds where a key is not set.
+fn default_of(key: &Key) -> String {
+    let built_in = in_force(&Config::built_in(), &[]);
+    let name = format!("{}.{}", key.table, key.name);
+    match built_in.into_iter().find(|entry| entry.key == name) {
+        Some(entry) if name != "collector.urls" => entry
+            .value
+            .map_or_else(|| "none".to_owned(), |value| format!("`{value}`")),
+        Some(_) => "none; required".to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
+fn table() -> String {
+    let mut text = "| key | default | what it does |\n|---|---|---|\n".to_owned();
+    for key in keys() {
+        let _ = writeln!(
+            text,
+            "| `{}.{}` | {} | {} |",
+            key.table,
+            key.name,
+            default_of(&key),
+            key.does
+        );
+    }
+    text
+}
+
+fn sample() -> String {
+    let mut text = "# The agent's configuration: every key with its default, commented out. The one that has none\n\
+                    # is collector.urls. `akwatch-agent config check` says whether a change is right,\n\
+                    # `akwatch-agent config reference` says more. Files in agent.d/*.toml are read after this one.\n"
+        .to_owned();
+    let mut before = String::new();
+    for key in keys() {
+        if key.table != before {
+            text.push('\n');
+            for line in lines(&key.about, 96) {
+                let _ = writeln!(text, "# {line}");
+            }
+            let _ = writeln!(text, "[{}]", key.table);
+            before.clone_from(&key.table);
+        }
+        if key.name == "NAME" {
+            let named = key.does.split('`').nth(1).unwrap_or("NAME = \"…\"");
+            let _ = writeln!(text, "#{named}");
+            continue;
+        }
+        for line in lines(&key.does, 96) {
+            let _ = writeln!(text, "# {line}");
+        }
+        let value = match default_of(&key).as_str() {
+            "none; required" | "none" => example(&key),
+            default => default.trim_matches('`').to_owned(),
+        };
+        let _ = writeln!(text, "#{} = {value}", key.name);
+    }
+    text
+}
+
+/// `text` in lines of at most `width` characters.
+fn lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().unwrap();
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
+
+fn document(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs/reference")
+        .join(name)
+}
+
+#[test]
+fn the_reference_is_generated_from_the_types() {
+    let (before, rest) = REFERENCE
+        .split_once(BEGIN)
+        .expect("the mark where the keys begin");
+    let (_, after) = rest.split_once(END).expect("the mark where they end");
+    let current = format!("{before}{BEGIN}{}{END}{after}", table());
+    if std::env::var_os("AKWATCH_BLESS").is_some() {
+        std::fs::write(document("agent-configuration.md"), current).unwrap();
+        std::fs::write(document("agent.toml"), sample()).unwrap();
+        return;
+    }
+    assert!(
+        current == REFERENCE,
+        "docs/reference/agent-configuration.md is not current: {BEGIN}"
+    );
+    assert!(
+        sample() == SAMPLE,
+        "docs/reference/agent.toml is not current: {BEGIN}"
+    );
+}
+
+#[test]
+fn the_sample_is_read_and_says_nothing_until_a_line_is_uncommented() {
+    let load = |text: String| Config::from_texts(&[("agent.toml".into(), text)]);
+    assert!(
+        load(SAMPLE.to_owned())
+            .unwrap_err()
+            .to_string()
+            .contains("urls is not set")
+    );
+    let set = SAMPLE.replace("#urls = ", "urls = ");
+    let (config, built_in) = (load(set).unwrap(), Config::built_in());
+    let values = |config: &Config| {
+        let keys = in_force(config, &[]).into_iter();
+        keys.filter(|entry| entry.key != "collector.urls")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values(&config), values(&built_in));
+}
+
+#[test]
+fn every_key_of_the_types_is_shown() {
+    let shown = shown_keys();
+    for key in keys() {
+        let name = format!("{}.{}", key.table, key.name);
+        assert!(
+            key.table == "labels" || shown.contains(&name),
+            "{name} is not shown"
+        );
+        assert!(!key.does.is_empty(), "{name} has no words");
+    }
+}
