@@ -49,6 +49,9 @@ pub enum Command {
     /// Retire this host: the collector closes it, with its findings not verified, and its identity is
     /// removed from this machine. Needs the running agent and its collector.
     Retire(RetireArgs),
+    /// Remove this host's identity and all that the agent knows, before an image is made of this
+    /// machine: each host that starts from the image then enrolls as itself.
+    ImagePrepare(ImagePrepareArgs),
     /// What the running agent watches, holds and has yet to report.
     Status(StatusArgs),
     /// Check what keeps the agent from working, from seeing everything or from telling its collector,
@@ -213,6 +216,18 @@ pub struct EnrollArgs {
     /// input.
     #[arg(long, value_name = "FILE")]
     pub bootstrap_file: Option<PathBuf>,
+    /// Try each `*.bootstrap` file of this directory, without anybody at hand. Exit 3 when none can
+    /// ever serve.
+    #[arg(long, value_name = "DIR", conflicts_with = "bootstrap_file")]
+    pub directory: Option<PathBuf>,
+}
+
+/// Arguments of `image-prepare`.
+#[derive(Clone, Debug, Args)]
+pub struct ImagePrepareArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
 }
 
 /// Arguments of `retire`.
@@ -297,6 +312,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         }
         Command::Enroll(args) => crate::enroll::command(args),
         Command::Retire(args) => crate::retire::run(args),
+        Command::ImagePrepare(args) => crate::image::run(args),
         Command::Status(args) => crate::status::run(args),
         Command::Doctor(args) => crate::doctor::run(args),
         Command::Explain(args) => crate::explain::run(args),

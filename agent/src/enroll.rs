@@ -30,6 +30,8 @@ use crate::identity::{self, HostRecord, Identity, IdentityError, PendingKey};
 use crate::reporter::{CallError, Caller, Carried, Clock, Roots, Seen, address, as_anybody};
 use crate::role::{FLEET_KEY_FILE, IDENTITY_DIRECTORY, Role, WATCHER_DIRECTORY};
 
+mod unattended;
+
 /// For the exchange with one collector.
 const TIME: Duration = Duration::from_secs(60);
 
@@ -115,6 +117,23 @@ impl EnrollError {
             _ => false,
         }
     }
+
+    /// Whether the same string can never serve: no later attempt ends otherwise.
+    fn is_final(&self) -> bool {
+        matches!(
+            self,
+            EnrollError::File { .. }
+                | EnrollError::Mistyped(_)
+                | EnrollError::TokenUnknown { .. }
+                | EnrollError::TokenExpired { .. }
+                | EnrollError::TokenUsedUp { .. }
+        )
+    }
+
+    /// Whether a collector has judged the string, rather than this host.
+    fn is_the_collectors(&self) -> bool {
+        !matches!(self, EnrollError::File { .. } | EnrollError::Mistyped(_))
+    }
 }
 
 fn list(errors: &[CallError]) -> String {
@@ -138,6 +157,9 @@ pub struct Enrollment {
 /// As [`EnrollError`] says, each with what to do.
 pub fn command(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(&args.paths.config).map_err(EnrollError::from)?;
+    if let Some(directory) = &args.directory {
+        return unattended::command(&config, &args.paths.state, directory);
+    }
     let enrollment = enroll(&config, &args.paths.state, args.bootstrap_file.as_deref())?;
     let mut out = io::stdout().lock();
     writeln!(

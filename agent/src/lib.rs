@@ -20,6 +20,7 @@ pub mod explain;
 pub mod facts;
 pub mod host;
 pub mod identity;
+pub mod image;
 pub mod job;
 pub mod link;
 pub mod marker;

@@ -4,6 +4,7 @@
 //! watched is said as plainly as what is.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use akwatch_proto::coverage::{Covered, Rung, SourceCoverage};
@@ -12,8 +13,10 @@ use akwatch_proto::time::Time;
 use serde::Serialize;
 
 use crate::cli::StatusArgs;
-use crate::control::{self, Cost, Status};
+use crate::control::{self, ControlError, Cost, Status};
+use crate::identity;
 use crate::output;
+use crate::role::IDENTITY_DIRECTORY;
 use crate::sense::measured::Sensing;
 
 /// A clock that is off by less is not worth a word.
@@ -24,13 +27,27 @@ const CLOCK_MS: i64 = 5_000;
 /// # Errors
 /// When no agent answers, or the output cannot be written.
 pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let status = control::status(&args.paths.runtime)?;
+    let status = control::status(&args.paths.runtime)
+        .map_err(|error| not_running(error, &args.paths.state))?;
     if args.json {
         output::json(&status)?;
     } else {
         output::write(&render(&status, crate::sense::now()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why nobody answers: a host that is not enrolled is told how to be.
+fn not_running(error: ControlError, state: &Path) -> anyhow::Error {
+    match identity::absent(&state.join(IDENTITY_DIRECTORY)) {
+        Ok(()) => anyhow::anyhow!(
+            "this host is not enrolled, so nothing is watched. Set `urls` of [collector] in \
+             /etc/akwatch/agent.d/collector.toml, have a bootstrap string made by the collector \
+             (`akwatch-server enrollment-token create`) and give it to `akwatch-agent enroll` on its \
+             standard input"
+        ),
+        Err(_) => error.into(),
+    }
 }
 
 fn render(status: &Status, now: Time) -> String {

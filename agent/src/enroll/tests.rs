@@ -17,7 +17,7 @@ fn token_secret() -> String {
     data_encoding::HEXLOWER.encode(&bytes)
 }
 
-fn bootstrap(pin: [u8; 32]) -> Bootstrap {
+pub(super) fn bootstrap(pin: [u8; 32]) -> Bootstrap {
     Bootstrap {
         token: TokenId::parse("t1").unwrap(),
         secret: TokenSecret::new(token_secret()),
@@ -25,7 +25,7 @@ fn bootstrap(pin: [u8; 32]) -> Bootstrap {
     }
 }
 
-fn config(urls: &[String]) -> Config {
+pub(super) fn config(urls: &[String]) -> Config {
     let urls: Vec<String> = urls.iter().map(|url| format!("{url:?}")).collect();
     let text = format!(
         "[collector]\nurls = [{}]\n[labels]\nenv = \"test\"\n",
@@ -35,7 +35,7 @@ fn config(urls: &[String]) -> Config {
 }
 
 /// Enrolls whoever asks.
-fn enrolling(authority: Arc<Authority>) -> impl Fn(&Call) -> Reply + Send + Sync {
+pub(super) fn enrolling(authority: Arc<Authority>) -> impl Fn(&Call) -> Reply + Send + Sync {
     move |call| {
         let record = authority.record();
         Reply::json(&Enrolled {
