@@ -7,10 +7,12 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::build::{cargo, root, step};
-use crate::console;
+use crate::{configuration, console};
 
-/// Writes the OpenAPI documents, the console's client and the golden messages.
+/// Writes the packages' configuration, the OpenAPI documents, the console's client and the golden
+/// messages.
 pub(crate) fn run() -> Result<ExitCode> {
+    configuration::write()?;
     for listener in ["agents", "people"] {
         let output = cargo(&[
             "run",

@@ -14,6 +14,7 @@
 )]
 
 mod build;
+mod configuration;
 mod console;
 mod fuzz;
 mod generate;

@@ -189,6 +189,43 @@ fn files_on_disk_are_read_in_order_of_name() {
 
 const REFERENCE: &str = include_str!("../../../docs/reference/agent-configuration.md");
 
+/// The packaged file, every key in force: each is known and holds its own default.
+#[test]
+fn the_packaged_configuration_holds_the_defaults() {
+    let text = include_str!("../../../packaging/agent.toml");
+    let bare: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for table in keys("") {
+        assert!(bare.contains(&format!("[{table}]\n")), "{table}");
+        if table == "labels" {
+            continue;
+        }
+        for key in keys(&table) {
+            assert!(bare.contains(&format!("\n{key} = ")), "{table}.{key}");
+        }
+    }
+    let (set, built_in) = (load(&[&bare]).unwrap(), Config::built_in());
+    assert_eq!(
+        set.watch.max_file_bytes, built_in.watch.max_file_bytes,
+        "the comment in the source names another default"
+    );
+    assert!(set.watch.include.is_empty() && set.deny.paths.is_empty());
+    assert_eq!(
+        (set.watch.history, set.watch.processes, set.deny.hunts),
+        (
+            built_in.watch.history,
+            built_in.watch.processes,
+            built_in.deny.hunts
+        )
+    );
+    assert_eq!(set.first_scan.enabled, built_in.first_scan.enabled);
+    assert_eq!(set.first_scan.paths, built_in.first_scan.paths);
+}
+
 /// The keys of a table, as the refusal of an unknown one lists them.
 fn keys(table: &str) -> Vec<String> {
     let text = if table.is_empty() {
