@@ -2,7 +2,8 @@
 //!
 //! Everything that a person or CI does with a clone goes through here, so that both do the same
 //! thing: `up` and `smoke` start the product, `test` runs every test and installs what it needs,
-//! `tidy` checks the rules that no compiler knows, `bench` prints our figures beside the peers'.
+//! `tidy` checks the rules that no compiler knows, `dist` makes packages, `bench` prints our figures
+//! beside the peers'.
 //! It builds and starts programs and talks to nothing itself: what speaks to the collector lives in
 //! `tests`, beside the end-to-end tests.
 
@@ -16,6 +17,7 @@
 mod build;
 mod configuration;
 mod console;
+mod dist;
 mod fuzz;
 mod generate;
 mod prerequisites;
@@ -60,6 +62,8 @@ enum Verb {
     Tidy,
     /// Write the generated files anew: OpenAPI documents, the console's client, golden messages
     Gen,
+    /// Make packages, trees for apt and yum, a bill of materials, checksums and an offline bundle
+    Dist(dist::Options),
     /// Run the fuzz targets of the detector and count
     Fuzz(fuzz::Options),
     /// Print our figures beside the peers'
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Verb::Test { slow } => test::run(slow),
         Verb::Tidy => tidy::run(),
         Verb::Gen => generate::run(),
+        Verb::Dist(options) => dist::run(&options),
         Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Bench { subject, options } => run::bench(&subject, &options),
     };

@@ -49,6 +49,17 @@ const FOR_TESTS: &[(&str, &str)] = &[
     ("/usr/share/fonts/opentype/noto", "fonts-noto-cjk"),
     ("/usr/share/fonts/truetype/liberation", "fonts-liberation"),
     ("/usr/bin/rpmbuild", "rpm"),
+    ("/usr/bin/lintian", "lintian"),
+    ("/usr/sbin/debootstrap", "debootstrap"),
+    ("/usr/bin/systemd-nspawn", "systemd-container"),
+    ("/usr/bin/ansible-playbook", "ansible-core"),
+];
+
+/// Debian packages that make the trees around our own packages.
+const FOR_DIST: &[(&str, &str)] = &[
+    ("/usr/bin/apt-ftparchive", "apt-utils"),
+    ("/usr/bin/createrepo_c", "createrepo-c"),
+    ("/usr/bin/readelf", "binutils"),
 ];
 
 /// Fails naming everything that is missing and how to get it.
@@ -86,7 +97,16 @@ pub(crate) fn say_room() {
 
 /// Installs the Debian packages that the tests need and that are not there yet.
 pub(crate) fn install_for_tests() -> Result<()> {
-    let missing: Vec<&str> = FOR_TESTS
+    install("the tests", FOR_TESTS)
+}
+
+/// Installs what makes the trees around packages.
+pub(crate) fn install_for_dist() -> Result<()> {
+    install("the packages", FOR_DIST)
+}
+
+fn install(who: &str, packages: &[(&str, &'static str)]) -> Result<()> {
+    let missing: Vec<&str> = packages
         .iter()
         .filter(|(shows, _)| !std::path::Path::new(shows).exists())
         .map(|(_, package)| *package)
@@ -99,7 +119,7 @@ pub(crate) fn install_for_tests() -> Result<()> {
         missing.join(" ")
     );
     if !on_path("apt-get") || !nix::unistd::geteuid().is_root() {
-        bail!("the browser tests need packages that are not installed; as root: {install}");
+        bail!("{who} need packages that are not installed; as root: {install}");
     }
     step(
         "apt-get update",

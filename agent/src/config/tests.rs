@@ -189,6 +189,27 @@ fn files_on_disk_are_read_in_order_of_name() {
 
 const REFERENCE: &str = include_str!("../../../docs/reference/agent-configuration.md");
 
+/// What the guide tells people to write is accepted, file by file.
+#[test]
+fn the_guides_examples_are_accepted() {
+    for (page, files) in [
+        (include_str!("../../../docs/guide/neighbours.md"), 1),
+        (include_str!("../../../docs/guide/unattended.md"), 1),
+    ] {
+        let examples: Vec<&str> = page
+            .split("```toml\n# /etc/akwatch/agent.d/")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next())
+            .map(|rest| rest.split_once('\n').unwrap().1)
+            .collect();
+        assert_eq!(examples.len(), files, "{page}");
+        for example in examples {
+            load(&[URLS, example]).unwrap();
+        }
+    }
+    load(&[URLS, include_str!("../../../packaging/agent.toml")]).unwrap();
+}
+
 /// The packaged file, every key in force: each is known and holds its own default.
 #[test]
 fn the_packaged_configuration_holds_the_defaults() {
