@@ -52,6 +52,11 @@ struct Agent {
 
 impl Agent {
     fn start() -> Agent {
+        Agent::start_with(|_| Command::new(env!("CARGO_BIN_EXE_akwatch-agent")))
+    }
+
+    /// As `start`, by a command that is given the agent's directory.
+    fn start_with(program: impl FnOnce(&Path) -> Command) -> Agent {
         let directory = tempfile::tempdir().unwrap();
         enroll(&directory.path().join("state"));
         let watched = directory.path().join("watched");
@@ -63,7 +68,7 @@ impl Agent {
             watched.display()
         );
         std::fs::write(&config, text).unwrap();
-        let supervisor = Command::new(env!("CARGO_BIN_EXE_akwatch-agent"))
+        let supervisor = program(directory.path())
             .arg("run")
             .args(["--config".as_ref(), config.as_os_str()])
             .args([
@@ -328,6 +333,56 @@ fn no_role_can_reach_into_another() {
     }
 }
 
+/// Runs a line of shell as another user with some capabilities; whether it succeeded. None where
+/// util-linux is too old, or not there.
+fn with_capabilities(uid: u32, capabilities: &str, line: &str) -> Option<bool> {
+    let mut command = Command::new("setpriv");
+    let uid = uid.to_string();
+    command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+    for set in ["--inh-caps", "--ambient-caps"] {
+        command.args([set, &format!("-all,{capabilities}")]);
+    }
+    command.args(["sh", "-c", line]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Some(command.status().ok()?.success())
+}
+
+/// What the capabilities of a role would let it do to the others, were its table of calls not there.
+#[test]
+fn capabilities_let_no_role_signal_another_or_write_its_memory() {
+    if !root() {
+        return; // an ordinary user's roles have none
+    }
+    let agent = Agent::start();
+    let roles = agent.ready();
+    let user = |name: &str| field(roles[name], "Uid").unwrap();
+    let user = |name: &str| user(name).split(' ').next().unwrap().parse().unwrap();
+    let held = [
+        ("watcher", "+dac_read_search,+sys_ptrace"),
+        ("marker", "+sys_admin"),
+    ];
+    for (from, capabilities) in held {
+        let uid: u32 = user(from);
+        // It does run with them: only they open what is root's alone, or name the host.
+        let shows = match from {
+            "watcher" => "cat /etc/shadow".to_owned(),
+            _ => format!("hostname {}", nix::unistd::gethostname().unwrap().display()),
+        };
+        let Some(runs) = with_capabilities(uid, capabilities, &shows) else {
+            return; // no setpriv here
+        };
+        assert!(runs, "{from}: the check is blind");
+        for (to, pid) in roles.iter().filter(|(to, _)| *to != from) {
+            let may = |line: &str| with_capabilities(uid, capabilities, line).unwrap();
+            assert!(!may(&format!("kill -0 {pid}")), "{from} signals {to}");
+            assert!(!may(&format!(": >> /proc/{pid}/mem")), "{from} writes {to}");
+            let reads = may(&format!(": < /proc/{pid}/mem"));
+            // As docs/threat-model.md says: who may read every environment may read memory.
+            assert_eq!(reads, from == "watcher", "{from} reads {to}");
+        }
+    }
+}
+
 #[test]
 fn a_detector_that_ends_comes_again_and_the_watcher_stays() {
     let agent = Agent::start();
@@ -399,4 +454,313 @@ fn a_second_agent_on_the_same_state_is_refused() {
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success());
     assert!(said.contains("another agent runs on"), "{said}");
+}
+
+/// Calls that a table lists and that this run need not make, with the reason and the roles. What is
+/// neither made nor here is redundant.
+const NOT_MADE_HERE: &[(&str, &[&str], &[&str])] = &[
+    (
+        "the C library, Rust's or an allocator makes them on another kernel, architecture or occasion",
+        &["watcher", "marker", "detector", "reporter"],
+        &[
+            "brk",
+            "clock_getres",
+            "clock_gettime",
+            "clock_nanosleep",
+            "clone",
+            "dup",
+            "dup3",
+            "exit",
+            "fadvise64",
+            "fstat",
+            "futex",
+            "getegid",
+            "geteuid",
+            "getgid",
+            "getpid",
+            "getppid",
+            "getrusage",
+            "gettid",
+            "gettimeofday",
+            "getuid",
+            "lseek",
+            "madvise",
+            "mlock",
+            "mmap",
+            "mprotect",
+            "mremap",
+            "munlock",
+            "munmap",
+            "nanosleep",
+            "newfstatat",
+            "pipe2",
+            "poll",
+            "ppoll",
+            "prctl",
+            "pread64",
+            "preadv",
+            "preadv2",
+            "prlimit64",
+            "read",
+            "readv",
+            "rseq",
+            "rt_sigaction",
+            "rt_sigprocmask",
+            "sched_getaffinity",
+            "sched_yield",
+            "set_robust_list",
+            "sigaltstack",
+            "statx",
+            "uname",
+            "write",
+            "writev",
+        ],
+    ),
+    (
+        "the end of a process, a signal amid a call, a link that ends or is another kind of socket",
+        &["watcher", "marker", "detector", "reporter"],
+        &[
+            "exit_group",
+            "getsockname",
+            "getsockopt",
+            "recvfrom",
+            "recvmsg",
+            "restart_syscall",
+            "rt_sigreturn",
+            "shutdown",
+            "tgkill",
+        ],
+    ),
+    (
+        "older names for opening, looking and listing, which other C libraries use",
+        &["watcher", "marker", "reporter"],
+        &[
+            "access",
+            "faccessat",
+            "faccessat2",
+            "fstatfs",
+            "getcwd",
+            "getdents64",
+            "ioctl",
+            "lstat",
+            "open",
+            "readlink",
+            "readlinkat",
+            "stat",
+            "statfs",
+            "sysinfo",
+        ],
+    ),
+    (
+        "a state directory is written by more ways than one run has occasion for",
+        &["watcher", "reporter"],
+        &[
+            "chmod",
+            "fallocate",
+            "fchmod",
+            "fchmodat",
+            "fdatasync",
+            "flock",
+            "fsync",
+            "ftruncate",
+            "mkdir",
+            "mkdirat",
+            "pwrite64",
+            "pwritev",
+            "rename",
+            "renameat",
+            "renameat2",
+            "rmdir",
+            "umask",
+            "unlink",
+            "unlinkat",
+            "utimensat",
+        ],
+    ),
+    (
+        "ways of waiting that the libraries choose from",
+        &["watcher", "reporter"],
+        &[
+            "epoll_create1",
+            "epoll_ctl",
+            "epoll_pwait",
+            "epoll_pwait2",
+            "epoll_wait",
+            "eventfd2",
+            "signalfd4",
+            "socketpair",
+            "timerfd_create",
+            "timerfd_settime",
+        ],
+    ),
+    (
+        "roles that are units of their own, the thread that hurries, a host without marks",
+        &["watcher"],
+        &[
+            "getpriority",
+            "inotify_rm_watch",
+            "ioprio_set",
+            "listen",
+            "sched_getscheduler",
+            "sched_setscheduler",
+            "setpriority",
+        ],
+    ),
+    (
+        "a collector that answers, and names that have to be looked up: there is none here",
+        &["reporter"],
+        &[
+            "bind",
+            "getpeername",
+            "recvmmsg",
+            "sendmmsg",
+            "sendto",
+            "setsockopt",
+        ],
+    ),
+];
+
+/// The calls that each role makes behind its walls, by name, as strace writes them: one file for each
+/// thread, each line with its moment.
+fn calls_made(traces: &Path, roles: &BTreeMap<String, i32>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut lines: BTreeMap<i32, Vec<(f64, String)>> = BTreeMap::new();
+    for entry in std::fs::read_dir(traces).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let thread = name.rsplit('.').next().unwrap().parse().unwrap();
+        let text = std::fs::read(entry.path()).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let parsed = text.lines().filter_map(|line| {
+            let (at, rest) = line.split_once(' ')?;
+            Some((at.parse().ok()?, rest.to_owned()))
+        });
+        lines.insert(thread, parsed.collect());
+    }
+    let threads_of = |thread: i32| -> Vec<i32> {
+        let made = lines.get(&thread).into_iter().flatten();
+        let made =
+            made.filter(|(_, line)| line.starts_with("clone(") && line.contains("CLONE_THREAD"));
+        made.filter_map(|(_, line)| line.rsplit("= ").next()?.parse().ok())
+            .collect()
+    };
+    let mut calls = BTreeMap::new();
+    for (role, &pid) in roles {
+        let confined = lines[&pid].iter().rev();
+        let confined =
+            confined.filter(|(_, line)| line.starts_with("seccomp(SECCOMP_SET_MODE_FILTER"));
+        let begun = confined
+            .map(|(at, _)| *at)
+            .next()
+            .expect("it confined itself");
+        let (mut threads, mut next) = (vec![pid], 0);
+        while let Some(&thread) = threads.get(next) {
+            threads.extend(threads_of(thread));
+            next += 1;
+        }
+        let all = threads
+            .iter()
+            .filter_map(|thread| lines.get(thread))
+            .flatten();
+        let later = all.filter(|(at, _)| *at > begun);
+        let names = later
+            .filter_map(|(_, line)| line.split_once('('))
+            .map(|(name, _)| name);
+        let names: BTreeSet<String> = names
+            .filter(|name| !name.contains(' '))
+            .map(String::from)
+            .collect();
+        calls.insert(role.clone(), names);
+    }
+    calls
+}
+
+/// Gives the agent some of everything that it does, and waits until it has done it.
+fn occupy(agent: &Agent) {
+    let directory = agent.directory.path();
+    let watched = directory.join("watched");
+    let key = |seed: u64| {
+        let rules = akwatch_detect::RuleSet::builtin();
+        let mut seed = akwatch_detect::sample::Seed(seed);
+        let sample = akwatch_detect::sample::Sample::of(&rules, "tencent.access-key", &mut seed);
+        let sample = sample.unwrap();
+        format!(
+            "TENCENTCLOUD_SECRET_ID={}\nTENCENTCLOUD_SECRET_KEY={}\n",
+            sample.id, sample.secret
+        )
+    };
+    let git = watched.join("repository/.git");
+    std::fs::create_dir_all(git.join("refs/heads")).unwrap();
+    std::fs::create_dir_all(git.join("objects/pack")).unwrap();
+    std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+    std::fs::write(watched.join("repository/.env"), key(1)).unwrap();
+    std::fs::write(
+        watched.join(".bash_history"),
+        format!("export {}", key(2).replace('\n', " ")),
+    )
+    .unwrap();
+    std::fs::create_dir(watched.join("before")).unwrap();
+    std::fs::write(watched.join("before/a.env"), key(3)).unwrap();
+    std::fs::rename(watched.join("before"), watched.join("after")).unwrap();
+    std::os::unix::fs::symlink("after", watched.join("link")).unwrap();
+    let mut environment = Command::new("sleep");
+    environment
+        .arg("600")
+        .envs(key(4).lines().filter_map(|line| {
+            line.split_once('=')
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        }));
+    let mut sleeping = environment.spawn().unwrap();
+    let present = |wanted: u64| {
+        until("everything to be found", || {
+            let output = Command::new(env!("CARGO_BIN_EXE_akwatch-agent"))
+                .args(["status", "--json", "--runtime"])
+                .arg(directory.join("run"))
+                .output()
+                .unwrap();
+            let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+            (status["present"].as_u64()? >= wanted).then_some(status)
+        })
+    };
+    present(4);
+    std::fs::remove_file(watched.join("after/a.env")).unwrap();
+    sleeping.kill().unwrap();
+    sleeping.wait().unwrap();
+    until("what was removed to be gone", || {
+        let status = present(1);
+        (status["gone"].as_u64()? >= 2).then_some(())
+    });
+}
+
+#[test]
+fn every_call_of_a_table_is_made_or_has_its_reason() {
+    if !root() || Command::new("strace").arg("-V").output().is_err() {
+        return; // only root's agent has all roles, and only strace sees what they call
+    }
+    let mut agent = Agent::start_with(|directory| {
+        std::fs::create_dir(directory.join("traces")).unwrap();
+        let mut strace = Command::new("strace");
+        // The agent stays this process's child, and is looked at from beside.
+        strace.args(["-D", "-f", "-ff", "-ttt", "-qq", "-s", "0", "-o"]);
+        strace.arg(directory.join("traces/of"));
+        strace.arg(env!("CARGO_BIN_EXE_akwatch-agent"));
+        strace
+    });
+    let roles = agent.ready();
+    occupy(&agent);
+    assert_eq!(agent.confined(), roles, "a role ended");
+    kill(Pid::from_raw(agent.pid()), Signal::SIGTERM).unwrap();
+    agent.supervisor.wait().unwrap();
+    let made = calls_made(&agent.directory.path().join("traces"), &roles);
+    let mut redundant = Vec::new();
+    for table in akwatch_sys::seccomp::Table::ALL {
+        for name in table.names() {
+            let made = made.get(table.role).is_some_and(|made| made.contains(name));
+            let excused = NOT_MADE_HERE
+                .iter()
+                .any(|(_, roles, calls)| roles.contains(&table.role) && calls.contains(&name));
+            if !made && !excused {
+                redundant.push(format!("{} {name}", table.role));
+            }
+        }
+    }
+    assert!(redundant.is_empty(), "{}", redundant.join(", "));
 }

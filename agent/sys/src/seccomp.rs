@@ -2,12 +2,12 @@
 //!
 //! A role's table lists what it may call; everything else ends the process at once (`SIGSYS`). The
 //! tables are written by call names that `libc` knows for the architecture, so an unknown name does
-//! not compile. `clone3` alone is answered with `ENOSYS` before the table is asked: its arguments
-//! lie in memory that a filter cannot see, and the C library then falls back to `clone`.
+//! not compile. `clone3` is answered with `ENOSYS` before the table is asked: its arguments lie in
+//! memory that a filter cannot see, and the C library then falls back to `clone`.
 //!
-//! `openat2` hides its flags in memory in the same way, so only roles that may open any file
-//! read-only have it, and what they may open is bounded by their user and, where it may be used, by
-//! Landlock.
+//! `openat2` hides its flags in memory in the same way: it could open for writing where the table
+//! allows reading only. It is answered likewise for every role that may open files but has no need to
+//! write them wherever its user may.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use seccompiler::{
 
 mod tables;
 
-pub use tables::{BoundedCall, Call, DETECTOR, MARKER, REPORTER, Table, WATCHER};
+pub use tables::{Bound, BoundedCall, Call, DETECTOR, MARKER, REPORTER, Table, WATCHER};
 
 /// Why a filter could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum SeccompError {
 /// # Errors
 /// When the kernel has no filters or the architecture no table; the process is then unconfined.
 pub fn confine(table: &Table) -> Result<(), SeccompError> {
-    let refused = compile_refused(&[("clone3", libc::SYS_clone3)], libc::ENOSYS)?;
+    let refused = compile_refused(table.absent(), libc::ENOSYS)?;
     let allowed = compile(table, unlisted())?;
     install(&refused)?;
     install(&allowed)
@@ -48,7 +48,10 @@ pub fn confine(table: &Table) -> Result<(), SeccompError> {
 /// # Errors
 /// When the kernel has no filters.
 pub fn forbid_sockets() -> Result<(), SeccompError> {
-    install(&compile_refused(tables::SOCKET_CALLS, libc::EPERM)?)
+    let calls = tables::SOCKET_CALLS.iter().copied();
+    #[cfg(target_arch = "x86_64")]
+    let calls = calls.chain(tables::x32(tables::SOCKET_CALLS));
+    install(&compile_refused(calls, libc::EPERM)?)
 }
 
 /// What an unlisted call meets. The feature `unstable-log-calls` is for finding a table's gaps on a
@@ -66,31 +69,58 @@ fn install(program: &BpfProgram) -> Result<(), SeccompError> {
 }
 
 fn compile(table: &Table, otherwise: SeccompAction) -> Result<BpfProgram, SeccompError> {
-    // `clone3` passes here because the filter before this one has answered it: of two filters the
-    // stricter answer counts.
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = [(libc::SYS_clone3, Vec::new())].into();
+    // What is absent passes here because the filter before this one has answered it: of two filters
+    // the stricter answer counts.
+    let absent = table.absent().map(|(_, number)| (number, Vec::new()));
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = absent.collect();
     for &(_, number) in table.calls.iter().copied().flatten() {
         rules.insert(number, Vec::new());
     }
     for call in table.bounded {
-        let mut any = Vec::new();
-        for &value in call.values {
-            let width = SeccompCmpArgLen::Dword;
-            let condition =
-                SeccompCondition::new(call.argument, width, SeccompCmpOp::Eq, u64::from(value))
-                    .map_err(SeccompError::Compile)?;
-            any.push(SeccompRule::new(vec![condition]).map_err(SeccompError::Compile)?);
+        // One rule for each combination of what its arguments may be.
+        let mut combined: Vec<Vec<SeccompCondition>> = vec![Vec::new()];
+        for &(argument, bound) in call.bounds {
+            let allowed = conditions(argument, bound).map_err(SeccompError::Compile)?;
+            combined = (combined.iter())
+                .flat_map(|so_far| {
+                    let with =
+                        |one: &SeccompCondition| [so_far.clone(), vec![one.clone()]].concat();
+                    allowed.iter().map(with).collect::<Vec<_>>()
+                })
+                .collect();
         }
-        rules.insert(call.number, any);
+        let any: Result<Vec<_>, _> = combined.into_iter().map(SeccompRule::new).collect();
+        rules.insert(call.number, any.map_err(SeccompError::Compile)?);
     }
     build(rules, otherwise, SeccompAction::Allow)
 }
 
-fn compile_refused(calls: &[(&str, i64)], errno: i32) -> Result<BpfProgram, SeccompError> {
-    let rules = calls
-        .iter()
-        .map(|&(_, number)| (number, Vec::new()))
-        .collect();
+/// What one argument may be: each condition is enough.
+fn conditions(argument: u8, bound: Bound) -> Result<Vec<SeccompCondition>, BackendError> {
+    let is = |operator, value: u32| {
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            operator,
+            u64::from(value),
+        )
+    };
+    match bound {
+        Bound::OneOf(values) => values
+            .iter()
+            .map(|&value| is(SeccompCmpOp::Eq, value))
+            .collect(),
+        Bound::Without(bits) => Ok(vec![is(SeccompCmpOp::MaskedEq(u64::from(bits)), 0)?]),
+        Bound::Myself => Ok(vec![is(SeccompCmpOp::Eq, std::process::id())?]),
+    }
+}
+
+fn compile_refused(
+    calls: impl IntoIterator<Item = Call>,
+    errno: i32,
+) -> Result<BpfProgram, SeccompError> {
+    let calls = calls.into_iter();
+    let rules = calls.map(|(_, number)| (number, Vec::new())).collect();
     let refused = SeccompAction::Errno(errno.unsigned_abs());
     build(rules, SeccompAction::Allow, refused)
 }
@@ -174,6 +204,40 @@ mod tests {
         }
     }
 
+    /// Of roles that may not write where their user may, no call that can open says so in memory.
+    #[test]
+    fn who_may_only_read_has_no_way_to_open_for_writing() {
+        for table in Table::ALL {
+            let listed = |wanted: &str| {
+                let calls = table.calls.iter().copied().flatten();
+                calls.into_iter().any(|&(name, _)| name == wanted)
+            };
+            assert_eq!(listed("openat2"), table.role == "watcher", "{}", table.role);
+            let writes = table.role == "watcher" || table.role == "reporter";
+            for call in [
+                "openat",
+                "rename",
+                "renameat2",
+                "ftruncate",
+                "unlinkat",
+                "mkdirat",
+            ] {
+                let unbounded = listed(call);
+                assert!(writes || !unbounded, "{} may {call}", table.role);
+            }
+            for call in [
+                "creat",
+                "truncate",
+                "mknodat",
+                "linkat",
+                "symlinkat",
+                "open_tree",
+            ] {
+                assert!(!listed(call), "{} may {call}", table.role);
+            }
+        }
+    }
+
     #[test]
     fn only_the_reporter_has_the_network() {
         for table in Table::ALL {
@@ -183,7 +247,8 @@ mod tests {
             let internet = table
                 .bounded
                 .iter()
-                .any(|call| call.name == "socket" && call.values.contains(&2));
+                .filter(|call| call.name == "socket")
+                .any(|call| matches!(call.bounds, [(0, Bound::OneOf(families))] if families.contains(&2)));
             assert_eq!(internet, table.role == "reporter", "{}", table.role);
         }
     }

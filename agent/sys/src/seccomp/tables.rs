@@ -6,17 +6,26 @@
 /// A call's name and its number on this architecture.
 pub type Call = (&'static str, i64);
 
-/// A call of which only some values of one argument are allowed.
+/// A call of which only some values of some arguments are allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct BoundedCall {
     /// Its name.
     pub name: &'static str,
     /// Its number on this architecture.
     pub number: i64,
-    /// Which argument, from 0.
-    pub argument: u8,
-    /// What it may be.
-    pub values: &'static [u32],
+    /// Each argument that is looked at, from 0, and what it may be.
+    pub bounds: &'static [(u8, Bound)],
+}
+
+/// What an argument may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Bound {
+    /// One of these.
+    OneOf(&'static [u32]),
+    /// Any number that has none of these bits.
+    Without(u32),
+    /// This process's own number.
+    Myself,
 }
 
 /// What one role may call.
@@ -38,12 +47,11 @@ macro_rules! calls {
 }
 
 macro_rules! bounded {
-    ($number:ident, $argument:literal, $values:expr) => {
+    ($number:ident, $($argument:literal: $bound:expr),+) => {
         BoundedCall {
             name: stringify!($number).split_at("SYS_".len()).1,
             number: libc::$number,
-            argument: $argument,
-            values: $values,
+            bounds: &[$(($argument, $bound)),+],
         }
     };
 }
@@ -51,47 +59,73 @@ macro_rules! bounded {
 impl Table {
     /// Every role's.
     pub const ALL: [&'static Table; 4] = [&WATCHER, &MARKER, &DETECTOR, &REPORTER];
+
+    /// Every call that it may make, be it with some arguments only.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let calls = self.calls.iter().copied().flatten().map(|&(name, _)| name);
+        calls.chain(self.bounded.iter().map(|call| call.name))
+    }
+
+    /// Calls that a role is told its kernel does not have: what uses them has another way.
+    pub(super) fn absent(&self) -> impl Iterator<Item = Call> + use<> {
+        let may = |wanted: &str| self.names().any(|name| name == wanted);
+        let hidden = may("openat") && !may("openat2");
+        let opening = OPEN_HOW.iter().copied().filter(move |_| hidden);
+        std::iter::once(("clone3", libc::SYS_clone3)).chain(opening)
+    }
 }
 
 /// Opens every place on the host read-only, hears the kernel, keeps the ledger.
 pub const WATCHER: Table = Table {
     role: "watcher",
     calls: &[
-        RUNTIME, LOOK, LINK, FILES, WRITE, HANDLES, EVENT_LOOP, SENSE, LISTEN, SCHEDULE,
+        RUNTIME, LOOK, LINK, FILES, ATTRIBUTES, OPEN, OPEN_HOW, WRITE, HANDLES, EVENT_LOOP, SENSE,
+        LISTEN, SCHEDULE,
     ],
     bounded: &[
         PRCTL,
         ABORT,
+        LIMITS,
         THREAD,
         TERMINAL,
-        bounded!(SYS_socket, 0, &[AF_UNIX, AF_NETLINK]),
+        bounded!(SYS_socket, 0: Bound::OneOf(&[AF_UNIX, AF_NETLINK])),
     ],
 };
 
 /// Marks filesystems and hands the descriptor on.
 pub const MARKER: Table = Table {
     role: "marker",
-    calls: &[RUNTIME, LOOK, LINK, FILES, HANDLES, MARK],
-    bounded: &[PRCTL, ABORT, THREAD, TERMINAL],
+    calls: &[RUNTIME, LOOK, LINK, FILES, MARK],
+    bounded: &[
+        PRCTL,
+        ABORT,
+        LIMITS,
+        THREAD,
+        TERMINAL,
+        #[cfg(target_arch = "x86_64")]
+        bounded!(SYS_open, 1: READ_ONLY),
+        bounded!(SYS_openat, 2: READ_ONLY),
+    ],
 };
 
 /// Reads what it was handed, computes, answers.
 pub const DETECTOR: Table = Table {
     role: "detector",
     calls: &[RUNTIME, LOOK, LINK],
-    bounded: &[PRCTL, ABORT, THREAD],
+    bounded: &[PRCTL, ABORT, LIMITS, THREAD],
 };
 
 /// Talks to the collector; keeps its identity.
 pub const REPORTER: Table = Table {
     role: "reporter",
-    calls: &[RUNTIME, LOOK, LINK, FILES, WRITE, EVENT_LOOP, NETWORK],
+    calls: &[RUNTIME, LOOK, LINK, FILES, OPEN, WRITE, EVENT_LOOP, NETWORK],
     bounded: &[
         PRCTL,
         ABORT,
+        LIMITS,
         THREAD,
         TERMINAL,
-        bounded!(SYS_socket, 0, &[AF_UNIX, AF_INET, AF_INET6, AF_NETLINK]),
+        bounded!(SYS_socket, 0: Bound::OneOf(&[AF_UNIX, AF_INET, AF_INET6, AF_NETLINK])),
     ],
 };
 
@@ -135,7 +169,6 @@ const RUNTIME: &[Call] = calls![
     #[cfg(target_arch = "x86_64")]
     SYS_poll,
     SYS_ppoll,
-    SYS_prlimit64,
     SYS_read,
     SYS_readv,
     SYS_restart_syscall,
@@ -174,26 +207,17 @@ const LINK: &[Call] = calls![
     SYS_shutdown,
 ];
 
-/// Opening files and listing directories. `open` hides nothing here: what a role may open is bounded
-/// by its user and, where it may be used, by Landlock.
+/// Asking for files by name and listing directories.
 const FILES: &[Call] = calls![
     #[cfg(target_arch = "x86_64")]
     SYS_access,
     SYS_faccessat,
     SYS_faccessat2,
-    SYS_fgetxattr,
-    SYS_flistxattr,
     SYS_fstatfs,
     SYS_getcwd,
     SYS_getdents64,
-    SYS_getxattr,
-    SYS_lgetxattr,
     #[cfg(target_arch = "x86_64")]
     SYS_lstat,
-    #[cfg(target_arch = "x86_64")]
-    SYS_open,
-    SYS_openat,
-    SYS_openat2,
     #[cfg(target_arch = "x86_64")]
     SYS_readlink,
     SYS_readlinkat,
@@ -202,6 +226,21 @@ const FILES: &[Call] = calls![
     SYS_statfs,
     SYS_sysinfo,
 ];
+
+/// Access control lists, of a file that is open.
+const ATTRIBUTES: &[Call] = calls![SYS_fgetxattr];
+
+/// Opening files, also to write them: what these roles may open is bounded by their user and, where it
+/// may be used, by Landlock.
+const OPEN: &[Call] = calls![
+    #[cfg(target_arch = "x86_64")]
+    SYS_open,
+    SYS_openat,
+];
+
+/// Opening without following links or crossing mounts. Its flags lie in memory that a filter cannot see,
+/// so only a role that may open files for writing anyway has it; to the others it does not exist.
+const OPEN_HOW: &[Call] = calls![SYS_openat2];
 
 /// Writing a state directory: the watcher's ledger, the reporter's identity.
 const WRITE: &[Call] = calls![
@@ -232,8 +271,8 @@ const WRITE: &[Call] = calls![
     SYS_utimensat,
 ];
 
-/// File handles: from an event to a directory, from a mount to an event.
-const HANDLES: &[Call] = calls![SYS_name_to_handle_at, SYS_open_by_handle_at];
+/// File handles: from an event to a directory.
+const HANDLES: &[Call] = calls![SYS_open_by_handle_at];
 
 /// Waiting for many descriptors at once, as the libraries for inotify and for the network do.
 const EVENT_LOOP: &[Call] = calls![
@@ -307,19 +346,47 @@ pub(super) const SOCKET_CALLS: &[Call] = calls![
     SYS_socketpair,
 ];
 
+/// The same calls as a program of the x32 ABI makes them, where a kernel has that: their numbers have a
+/// bit of their own, and five of them other numbers.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn x32(calls: &[Call]) -> impl Iterator<Item = Call> {
+    const X32: i64 = 0x4000_0000;
+    const OTHERS: [Call; 5] = [
+        ("recvfrom", 517),
+        ("sendmsg", 518),
+        ("recvmsg", 519),
+        ("recvmmsg", 537),
+        ("sendmmsg", 538),
+    ];
+    let all = calls.iter().copied().chain(OTHERS);
+    all.map(|(name, number)| (name, number | X32))
+}
+
 /// A thread's name, and what the kernel told this process at its start (`PR_GET_AUXV`), which a
 /// library asks for the size of a page.
 const PRCTL: BoundedCall = bounded!(
     SYS_prctl,
-    0,
-    &[libc::PR_SET_NAME.unsigned_abs(), 0x4155_5856]
+    0: Bound::OneOf(&[libc::PR_SET_NAME.unsigned_abs(), 0x4155_5856])
 );
 
-/// Ending itself: `abort` signals its own thread.
-const ABORT: BoundedCall = bounded!(SYS_tgkill, 2, &[libc::SIGABRT.unsigned_abs()]);
+/// Ending itself: `abort` signals a thread of its own process.
+const ABORT: BoundedCall = bounded!(
+    SYS_tgkill,
+    0: Bound::Myself,
+    2: Bound::OneOf(&[libc::SIGABRT.unsigned_abs()])
+);
+
+/// Its own limits, which the C library asks for: another process's, even of the same user, are none of
+/// its business.
+const LIMITS: BoundedCall = bounded!(SYS_prlimit64, 0: Bound::OneOf(&[0]));
+
+/// Flags of `open` that write, make, empty or append: O_WRONLY and O_RDWR, O_CREAT, O_TRUNC, O_APPEND.
+/// O_TMPFILE is refused without one of the first two.
+const READ_ONLY: Bound = Bound::Without(0o3 | 0o100 | 0o1000 | 0o2000);
 
 /// New threads as glibc and musl make them; no new process.
-const THREAD: BoundedCall = bounded!(SYS_clone, 0, &[0x003d_0f00, 0x007d_0f00]);
+const THREAD: BoundedCall = bounded!(SYS_clone, 0: Bound::OneOf(&[0x003d_0f00, 0x007d_0f00]));
 
 /// Whether the log goes to a terminal, and the flags that Rust sets on sockets and pipes.
-const TERMINAL: BoundedCall = bounded!(SYS_ioctl, 1, &[0x5401, 0x5413, 0x5421, 0x5451]);
+const TERMINAL: BoundedCall =
+    bounded!(SYS_ioctl, 1: Bound::OneOf(&[0x5401, 0x5413, 0x5421, 0x5451]));
