@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::config::GlobSet;
 use crate::host::process::ProcessNumbers;
-use crate::host::{ProcessDirectory, ProcessFacts, Root, SkipWhy, mounts, reach, units};
+use crate::host::{self, ProcessDirectory, ProcessFacts, Root, SkipWhy, mounts, reach, units};
 use crate::job::{
     Appended, Captured, Content, Job, JobHeader, JobId, Names, PartForm, PartHeader, Pending,
     PendingOrigin, PendingPlace, PendingWorkload, Target, TargetPlace,
@@ -113,6 +113,7 @@ impl Refusal {
                 Errno::NAMETOOLONG => "name-too-long",
                 Errno::LOOP => "symbolic-link-loop",
                 Errno::IO | Errno::STALE => "input-output-error",
+                Errno::XDEV => SkipWhy::Network.slug(),
                 _ => "unreadable",
             },
         }
@@ -267,6 +268,22 @@ impl Opener {
         Ok((file, stat))
     }
 
+    /// As [`file_in`](Opener::file_in), but leaves alone what is mounted on the name.
+    ///
+    /// # Errors
+    /// When it is not to be opened or could not be.
+    pub fn file_within(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &std::ffi::CStr,
+    ) -> Result<(OwnedFd, Stat), Refusal> {
+        let name = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+        let file = self.reading(|flags| host::open_in(directory, name, flags))?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| unreadable("fstat", errno))?;
+        self.check_kind(&stat, file.as_fd())?;
+        Ok((file, stat))
+    }
+
     fn reopen(&self, name: &OwnedFd) -> Result<OwnedFd, Refusal> {
         let own = format!("/proc/self/fd/{}", name.as_raw_fd());
         self.reading(|flags| rustix::fs::open(own.as_str(), flags, Mode::empty()))
@@ -322,7 +339,7 @@ impl Opener {
     fn absent(&self, path: &Path) -> Refusal {
         for directory in path.ancestors().skip(1) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
-            match self.root.open(directory, flags) {
+            match self.root.open_guarded(directory, flags) {
                 Ok(open) => {
                     return match rustix::fs::fstat(&open) {
                         Ok(stat) => Refusal::Absent {

@@ -91,6 +91,8 @@ pub fn scan<'a>(
         None => Root::live()?,
     };
     let root = Arc::new(root);
+    let named = args.paths.iter().map(std::path::absolute);
+    root.name(named.filter_map(Result::ok).collect());
     let nothing = GlobSet::new([], &[]).expect("invariant: no pattern compiles");
     let limits = Limits {
         bytes: FILE,

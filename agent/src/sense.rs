@@ -5,7 +5,7 @@
 //! on threads of their own and end when [`Stop`] says so or when nobody listens any more.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,12 @@ use akwatch_ledger::reading::ProcessInstance;
 use akwatch_proto::time::Time;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 
+use crate::host::Root;
 use crate::job::{Job, Pending, Target};
+use crate::open::Refusal;
 
 pub mod execs;
 pub mod files;
@@ -67,6 +71,29 @@ pub struct Gap {
     pub count: u64,
     /// One of them, raw.
     pub example: Option<PathBuf>,
+}
+
+/// Why a directory that could not be listed counts as not read; none when it is not there any more, or
+/// is no directory.
+#[must_use]
+pub fn not_listed(why: Errno) -> Option<&'static str> {
+    match why {
+        Errno::NOENT | Errno::NOTDIR => None,
+        errno => Some(
+            Refusal::Unreadable {
+                step: "list",
+                errno,
+            }
+            .slug(),
+        ),
+    }
+}
+
+/// Whether a new name belongs to a file that has another: a hard link brings no further event.
+fn linked_elsewhere(host: &Root, path: &Path) -> bool {
+    host.look(path).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink > 1
+    })
 }
 
 /// One complete look at /proc.

@@ -212,7 +212,7 @@ fn mounts(root: &Root, config: &Config) -> Vec<Checked> {
             )];
         }
     };
-    let mounts = root.mounts_now();
+    let mounts = root.mounts_again();
     let (mut skipped, mut inside) = (Vec::new(), BTreeMap::new());
     for tree in set.scan_roots() {
         // Asked before anything on that filesystem is touched: it may hang.

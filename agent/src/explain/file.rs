@@ -27,7 +27,7 @@ pub(super) fn explain(sight: &Sight<'_>, path: &Path) -> anyhow::Result<Explaine
     let covered = set.covers(path);
     let mut facts = vec![Fact::of("watched", watched(sight, &homes, path, covered))];
     // Before the file itself is touched: its filesystem may hang.
-    let mounts = sight.root.mounts_now();
+    let mounts = sight.root.mounts_again();
     let mount = mounts.around(path);
     let skipped = mount.and_then(|mount| mounts.skipped(&mount.point));
     if let Some(mount) = mount {

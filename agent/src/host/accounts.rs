@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, Stat};
 
 use super::{Root, SYSTEM_FILE};
 
@@ -79,9 +79,9 @@ impl Accounts {
             .map(|name| Path::new("/home").join(OsString::from_vec(name)))
             .chain([PathBuf::from("/root")]);
         for path in directories {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY;
-            let owner = root.open(&path, flags).and_then(rustix::fs::fstat);
-            if let Ok(stat) = owner {
+            let found = root.look(&path);
+            let is_directory = |stat: &Stat| FileType::from_raw_mode(stat.st_mode).is_dir();
+            if let Some(stat) = found.ok().filter(is_directory) {
                 let user = self.user(stat.st_uid);
                 self.add_home(path, user);
             }

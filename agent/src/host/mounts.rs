@@ -7,14 +7,21 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{Root, SYSTEM_FILE};
 
 /// Mounts that are kept. The kernel's own default limit is 100,000.
 const MOUNTS: usize = 131_072;
+
+/// The kernel's table of this process's mounts.
+const TABLE: &str = "/proc/self/mountinfo";
 
 /// Why a directory is not walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,17 +67,50 @@ pub struct Mount {
 pub struct Mounts {
     all: Vec<Mount>,
     skipped: HashMap<PathBuf, SkipWhy>,
+    /// Mount points whose server may never answer.
+    hanging: Vec<PathBuf>,
+}
+
+/// The mount table of the live host, always as it is now: the kernel tells who polls the open table
+/// that it changed, which costs less than a microsecond.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    changes: Option<File>,
+    read: Option<Arc<Mounts>>,
+}
+
+impl Table {
+    /// The next answer is read anew.
+    pub(super) fn forget(&mut self) {
+        self.read = None;
+    }
+
+    /// What is mounted at this moment.
+    pub(super) fn now(&mut self, root: &Root) -> Arc<Mounts> {
+        if !root.is_live() {
+            return Arc::clone(self.read.get_or_insert_default());
+        }
+        let changes = match &self.changes {
+            Some(open) => open,
+            // Opened before it is read: what changes in between is told by the next poll.
+            None => match File::open(TABLE) {
+                Ok(open) => self.changes.insert(open),
+                Err(_) => return Arc::new(Mounts::read(root)),
+            },
+        };
+        let mut asked = [PollFd::new(changes.as_fd(), PollFlags::POLLPRI)];
+        let changed = !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0));
+        match &self.read {
+            Some(read) if !changed => Arc::clone(read),
+            _ => Arc::clone(self.read.insert(Arc::new(Mounts::read(root)))),
+        }
+    }
 }
 
 impl Mounts {
-    pub(super) fn read(root: &Root) -> Mounts {
-        if !root.is_live() {
-            return Mounts::default();
-        }
+    fn read(root: &Root) -> Mounts {
         // /proc files have no size, so this is read in one go to its end.
-        let text = root
-            .read(Path::new("/proc/self/mountinfo"), SYSTEM_FILE)
-            .unwrap_or_default();
+        let text = root.read(Path::new(TABLE), SYSTEM_FILE).unwrap_or_default();
         Mounts::parse(&text)
     }
 
@@ -108,7 +148,23 @@ impl Mounts {
                 None => skipped.remove(&mount.point),
             };
         }
-        Mounts { all, skipped }
+        // A host whose root hangs does nothing at all.
+        let hanging = all
+            .iter()
+            .filter(|mount| may_hang(&mount.kind) && mount.point != Path::new("/"));
+        let hanging = hanging.map(|mount| mount.point.clone()).collect();
+        Mounts {
+            all,
+            skipped,
+            hanging,
+        }
+    }
+
+    /// Where, on the way to `path`, filesystems are mounted whose servers may never answer. What was
+    /// mounted over one later makes no difference: it may be taken away again.
+    pub fn that_may_hang<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let points = self.hanging.iter().map(PathBuf::as_path);
+        points.filter(|point| path.starts_with(point))
     }
 
     /// Every mount, in the kernel's order.
@@ -127,6 +183,12 @@ impl Mounts {
     #[must_use]
     pub fn skipped_around(&self, path: &Path) -> Option<SkipWhy> {
         self.skipped(&self.around(path)?.point)
+    }
+
+    /// Whether something is mounted exactly here.
+    #[must_use]
+    pub fn is_point(&self, path: &Path) -> bool {
+        self.all.iter().any(|mount| mount.point == path)
     }
 
     /// The mount that `path` lies on: the deepest, and of several on one point the last.
@@ -172,6 +234,12 @@ fn unescape(field: &[u8]) -> PathBuf {
         }
     }
     PathBuf::from(OsString::from_vec(out))
+}
+
+/// Whether a filesystem of this type is served by somebody who may never answer; one that is mounted
+/// when it is touched may be any.
+fn may_hang(kind: &[u8]) -> bool {
+    kind_skipped(kind) == Some(SkipWhy::Network) || kind == b"autofs" || kind.starts_with(b"fuse.")
 }
 
 /// Why a filesystem of this type is not walked.
@@ -274,5 +342,26 @@ mod tests {
             "garbage\n1 2\n\n1 0 8:3 / /x rw - nfs s:/ rw",
             &[("/x", Some(SkipWhy::Network))],
         );
+    }
+
+    #[test]
+    fn what_others_serve_may_hang_and_so_may_what_lies_below() {
+        let mounts = Mounts::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / /n rw - nfs4 s:/ rw\n\
+              3 2 8:2 / /n/local rw - ext4 /dev/b rw\n4 1 0:8 / /auto rw - autofs x rw\n\
+              5 1 0:7 / /f rw - fuse x rw\n6 1 0:6 / /l rw - fuse.lxcfs x rw\n",
+        );
+        for (path, hangs) in [
+            ("/n", true),
+            ("/n/local/x", true),
+            ("/auto/u", true),
+            ("/f/x", true),
+            ("/l", true),
+            ("/", false),
+            ("/nn", false),
+        ] {
+            let found = mounts.that_may_hang(Path::new(path)).next();
+            assert_eq!(found.is_some(), hangs, "{path}");
+        }
     }
 }

@@ -85,7 +85,9 @@ impl Root {
             return *passage;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let stat = self.open(directory, flags).and_then(rustix::fs::fstat);
+        let stat = self
+            .open_guarded(directory, flags)
+            .and_then(rustix::fs::fstat);
         // Unknown is treated as closed to all but its owner: a wrong "anyone" would be an alarm.
         let passage = stat.map_or(
             Passage {

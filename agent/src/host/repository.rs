@@ -14,10 +14,10 @@ use std::path::{Component, Path, PathBuf};
 
 use akwatch_detect::repository::{Ask, ObjectId};
 use akwatch_proto::git::UntracedWhy;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Dir, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Root, read_all};
+use super::{Root, look_in, open_in, read_all};
 use crate::open::Opener;
 
 /// Directories that are looked at on the way up from a file.
@@ -94,8 +94,7 @@ pub fn around(root: &Root, file: &Path) -> Result<Option<(Location, Inside)>, Er
         if *device.get_or_insert(own) != own {
             return Ok(None); // as Git itself: not beyond the filesystem
         }
-        let dot = rustix::fs::statat(&directory, ".git", AtFlags::SYMLINK_NOFOLLOW);
-        if there(dot)?.is_some()
+        if there(look_in(&directory, Path::new(".git")))?.is_some()
             && let Ok(path) = file.strip_prefix(above)
         {
             let location = Location {
@@ -300,7 +299,7 @@ impl List {
     /// looked at is listed too: it cannot be given, so the detector says that it was not read.
     fn file(&mut self, directory: BorrowedFd<'_>, from: From, name: &[u8]) {
         let path = Path::new(OsStr::from_bytes(name));
-        match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+        match look_in(directory, path) {
             Ok(stat) => self.push(from, name.to_vec(), Some(&stat)),
             Err(Errno::NOENT) => {}
             Err(_) => self.push(from, name.to_vec(), None),
@@ -344,7 +343,7 @@ impl List {
             }
             let inner = [name, b"/", entry.as_slice()].concat();
             let path = Path::new(OsStr::from_bytes(&entry));
-            let stat = match rustix::fs::statat(&directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+            let stat = match look_in(&directory, path) {
                 Ok(stat) => stat,
                 Err(Errno::NOENT) => continue,
                 Err(_) => {
@@ -370,7 +369,7 @@ impl List {
         names.sort();
         for name in names {
             let path = Path::new(OsStr::from_bytes(&name));
-            let Ok(stat) = rustix::fs::statat(&directory, path, AtFlags::SYMLINK_NOFOLLOW) else {
+            let Ok(stat) = look_in(&directory, path) else {
                 continue;
             };
             let stem = &name[..name.len() - b".idx".len()];
@@ -409,14 +408,14 @@ impl List {
 
 /// A directory by its path from another one, without following a link.
 fn descend(base: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
     let mut directory: Option<OwnedFd> = None;
     for name in path.split(|&byte| byte == b'/') {
         if matches!(name, b"" | b"." | b"..") {
             return Err(Errno::INVAL);
         }
         let from = directory.as_ref().map_or(base, AsFd::as_fd);
-        directory = Some(rustix::fs::openat(from, name, flags, Mode::empty())?);
+        directory = Some(open_in(from, Path::new(OsStr::from_bytes(name)), flags)?);
     }
     directory.ok_or(Errno::INVAL)
 }
@@ -435,9 +434,9 @@ fn plain(
         Some(at) => {
             let directory = descend(base, &path[..at]).ok()?;
             let name = CString::new(&path[at + 1..]).ok()?;
-            opener.file_in(directory.as_fd(), &name).ok()?
+            opener.file_within(directory.as_fd(), &name).ok()?
         }
-        None => opener.file_in(base, &CString::new(path).ok()?).ok()?,
+        None => opener.file_within(base, &CString::new(path).ok()?).ok()?,
     };
     Some((file, u64::try_from(stat.st_size).unwrap_or(0)))
 }

@@ -221,3 +221,58 @@ fn a_link_on_the_way_is_followed_where_its_owner_owns_what_it_leads_to() {
         assert_eq!(opens("bob/none").err(), Some(Errno::NOENT));
     }
 }
+
+/// A user puts into `~/.config/systemd/user` whatever it likes: what leads elsewhere is not read, and
+/// what is no file is not even opened.
+#[test]
+fn a_users_unit_is_read_where_it_is_that_users_own() {
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can give a file away
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let home = Path::new("/home/bob");
+    let units = ".config/systemd/user";
+    let path = |name: &str| directory.path().join("home/bob").join(units).join(name);
+    for made in ["own.service.d", "elsewhere"] {
+        std::fs::create_dir_all(path(made)).unwrap();
+    }
+    let roots = directory.path().join("root");
+    std::fs::create_dir_all(roots.join("x.d")).unwrap();
+    let text = |file: &str| format!("[Service]\nEnvironmentFile=/secret/{file}\n");
+    std::fs::write(roots.join("unit"), text("of-root")).unwrap();
+    std::fs::write(roots.join("x.d/a.conf"), text("of-root")).unwrap();
+    for file in ["own.service", "own.service.d/a.conf", "elsewhere/linked"] {
+        std::fs::write(path(file), text("own")).unwrap();
+    }
+    symlink("elsewhere/linked", path("linked.service")).unwrap();
+    symlink("/root/unit", path("stolen.service")).unwrap();
+    symlink("/root/x.d", path("stolen.service.d")).unwrap();
+    nix::unistd::mkfifo(&path("pipe.service"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    symlink("/dev/tty", path("device.service")).unwrap();
+    for entry in [
+        "own.service",
+        "own.service.d",
+        "own.service.d/a.conf",
+        "elsewhere/linked",
+        "linked.service",
+        "stolen.service",
+        "stolen.service.d",
+        "device.service",
+    ] {
+        std::os::unix::fs::lchown(path(entry), Some(1001), None).unwrap();
+    }
+    let root = Root::at(directory.path()).unwrap();
+    let named = |unit: &str| -> Vec<String> {
+        let files = units::files_of(&root, unit.as_bytes(), Some(home));
+        let files = files
+            .into_iter()
+            .map(|file| String::from_utf8(file).unwrap());
+        files.filter(|file| file.starts_with("/secret/")).collect()
+    };
+    for unit in ["own.service", "linked.service"] {
+        assert_eq!(named(unit), ["/secret/own"], "{unit}");
+    }
+    for unit in ["stolen.service", "pipe.service", "device.service"] {
+        assert!(named(unit).is_empty(), "{unit}");
+    }
+}

@@ -3,10 +3,11 @@
 //!
 //! They are facts beside a process's finding, so that the cause can be derived where findings are
 //! read. They are named, never read for secrets on the unit's behalf: each is watched, or not, under
-//! its own path.
+//! its own path. A user's units lie where that user may put anything: what is no plain file, or lies
+//! behind a link to somebody else's, is not looked at.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -84,7 +85,7 @@ fn find(root: &Root, unit: &[u8], home: Option<&Path>) -> Vec<Vec<u8>> {
     for name in &names {
         for directory in &directories {
             let path = directory.join(OsStr::from_bytes(name));
-            if !fragment && let Ok(text) = root.read(&path, UNIT_FILE) {
+            if !fragment && let Ok(text) = root.read_guarded(&path, UNIT_FILE) {
                 fragment = true;
                 files.push(path.into_os_string().into_vec());
                 texts.push(text);
@@ -106,12 +107,12 @@ fn find(root: &Root, unit: &[u8], home: Option<&Path>) -> Vec<Vec<u8>> {
 }
 
 fn add_drop_ins(root: &Root, directory: &Path, files: &mut Vec<Vec<u8>>, texts: &mut Vec<Vec<u8>>) {
-    let mut names = root.list(directory, DROP_INS).unwrap_or_default();
-    names.retain(|name| name.ends_with(b".conf"));
-    names.sort();
-    for name in names {
-        let path = directory.join(OsString::from_vec(name));
-        if let Ok(text) = root.read(&path, UNIT_FILE) {
+    let entries = root.entries(directory).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.take(DROP_INS).map(|(path, _)| path).collect();
+    paths.retain(|path| path.as_os_str().as_bytes().ends_with(b".conf"));
+    paths.sort();
+    for path in paths {
+        if let Ok(text) = root.read_guarded(&path, UNIT_FILE) {
             files.push(path.into_os_string().into_vec());
             texts.push(text);
         }

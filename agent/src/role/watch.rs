@@ -57,9 +57,11 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
     let own = vec![state.to_owned(), runtime.to_owned()];
     let deny = GlobSet::new(&config.deny.paths, &homes)?;
     let directory = state.join(WATCHER_DIRECTORY);
+    let set = WatchSet::new(&config, &homes, own)?;
+    host.name(set.named());
     Ok(watcher::run(Setup {
         opener: Opener::new(Arc::clone(&host), deny),
-        set: WatchSet::new(&config, &homes, own)?,
+        set,
         ledger: open_ledger(&directory, &akwatch_ledger::Options::new(boot_id(&host)?))?,
         identity: who(state)?,
         options: options(&config, directory),

@@ -79,7 +79,12 @@ impl<'r> Walk<'r> {
             };
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | nofollow;
             let name = directory.as_os_str().as_bytes();
-            match self.root.open(&directory, flags) {
+            // What a person named is opened as it is; on the way down anybody may put a link.
+            let opened = match above {
+                Some(_) => self.root.open_guarded(&directory, flags),
+                None => self.root.open(&directory, flags),
+            };
+            match opened {
                 Ok(open) => self.directory(&directory, &open, above, &mut entries, visit)?,
                 Err(Errno::NOENT) => {}
                 Err(Errno::NOTDIR) if above.is_none() => self.single(&directory, visit)?,

@@ -7,8 +7,7 @@
 //! reading. Nothing is opened here and no content is read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,10 +16,11 @@ use akwatch_detect::places::{self, PlaceClass};
 use crossbeam_channel::Sender;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use rustix::fs::{FileType, OFlags};
 
 use super::marked::Marks;
 use super::watch_set::{Covered, WatchSet, is_bulk, is_history};
-use super::{Gap, Sensed, Status, Stop, Woken};
+use super::{Gap, Sensed, Status, Stop, Woken, linked_elsewhere, not_listed};
 use crate::host::Root;
 use crate::host::mounts::{Mount, Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
@@ -198,7 +198,12 @@ impl Files {
 
     fn is_marked(&self, path: &Path) -> bool {
         !self.marked.is_empty()
-            && std::fs::symlink_metadata(path).is_ok_and(|meta| self.marked.contains(&meta.dev()))
+            && (self.host.look(path)).is_ok_and(|stat| self.marked.contains(&stat.st_dev))
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        (self.host.look(path))
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
     }
 
     /// Histories are appended to while they stay open, which no mark shows.
@@ -216,7 +221,7 @@ impl Files {
                     continue;
                 };
                 let path = home.path.join(below);
-                if !self.by_path.contains_key(&path) && path.is_file() {
+                if !self.by_path.contains_key(&path) && self.is_file(&path) {
                     self.watch_history(&path);
                 }
             }
@@ -228,8 +233,7 @@ impl Files {
     fn watch_seen(&mut self) -> bool {
         let mut targets = Vec::new();
         for history in self.marks.take_histories() {
-            let file = std::fs::symlink_metadata(&history).is_ok_and(|meta| meta.is_file());
-            if !file || self.set.covers(&history) != Covered::Yes {
+            if !self.is_file(&history) || self.set.covers(&history) != Covered::Yes {
                 continue;
             }
             let before = self.by_path.get(&history).copied();
@@ -244,7 +248,7 @@ impl Files {
     /// What was mounted or unmounted takes names with it, or brings others: known places there are to
     /// be looked at. False when nobody listens any more.
     fn look_at_mounts(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.mounts, self.host.mounts_now());
+        let before = std::mem::replace(&mut self.mounts, self.host.mounts_again());
         let changed = |these: &Mounts, those: &Mounts| -> Vec<PathBuf> {
             let known: HashSet<&Mount> = those.all().iter().collect();
             let new = these.all().iter().filter(|mount| !known.contains(mount));
@@ -288,8 +292,10 @@ impl Files {
                 self.missing.push(root); // something else may be mounted there later
                 continue;
             }
-            match std::fs::metadata(&root) {
-                Ok(meta) if meta.is_dir() => {
+            let found = self.host.open_guarded(&root, OFlags::PATH);
+            let kind = found.and_then(rustix::fs::fstat);
+            match kind.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+                Ok(FileType::Directory) => {
                     self.walks.push_back(Walk {
                         path: root,
                         announce,
@@ -309,10 +315,10 @@ impl Files {
                         root: true,
                     });
                 }
-                Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => {
-                    self.gap("permission-denied", &root);
-                }
-                Err(_) => self.missing.push(root),
+                Err(why) => match not_listed(why) {
+                    Some(why @ "permission-denied") => self.gap(why, &root),
+                    _ => self.missing.push(root),
+                },
             }
         }
     }
@@ -326,7 +332,7 @@ impl Files {
             }
             return true;
         }
-        match self.mounts.skipped(&walk.path) {
+        match self.host.mounts().skipped(&walk.path) {
             Some(SkipWhy::Pseudo) => return true,
             Some(_) if walk.root => {}
             Some(why) => {
@@ -344,23 +350,25 @@ impl Files {
         if !self.watch(&walk.path) {
             return true;
         }
-        let Ok(entries) = std::fs::read_dir(&walk.path) else {
-            return true;
+        let entries = match self.host.entries(&walk.path) {
+            Ok(entries) => entries,
+            Err(why) => {
+                if let Some(why) = not_listed(why) {
+                    self.gap(why, &walk.path);
+                }
+                return true;
+            }
         };
         let mut targets = Vec::new();
-        for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
+        for (path, kind) in entries {
             if kind.is_dir() && walk.deep {
                 self.queue(Walk {
-                    path: entry.path(),
+                    path,
                     announce: walk.announce,
                     deep: true,
                     root: false,
                 });
             } else if kind.is_file() {
-                let path = entry.path();
                 if is_history(&path) {
                     self.watch_history(&path);
                 }
@@ -390,14 +398,12 @@ impl Files {
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_ATTRIB
             | AddWatchFlags::IN_ONLYDIR
-            | AddWatchFlags::IN_DONT_FOLLOW
             | EXCL_UNLINK;
         self.add(directory, mask)
     }
 
     fn watch_history(&mut self, file: &Path) {
-        let mask = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DONT_FOLLOW;
-        self.add(file, mask);
+        self.add(file, AddWatchFlags::IN_MODIFY);
     }
 
     fn add(&mut self, path: &Path, mask: AddWatchFlags) -> bool {
@@ -405,7 +411,21 @@ impl Files {
             self.gap("watch-limit", path);
             return false;
         }
-        match self.inotify.add_watch(path, mask) {
+        // Through a descriptor: between two looks at a path anybody may put a link there.
+        let opened = match self
+            .host
+            .open_guarded(path, OFlags::PATH | OFlags::NOFOLLOW)
+        {
+            Ok(opened) => opened,
+            Err(why) => {
+                if let Some(why) = not_listed(why) {
+                    self.gap(why, path);
+                }
+                return false;
+            }
+        };
+        let own = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        match self.inotify.add_watch(own.as_str(), mask) {
             Ok(watch) => {
                 if let Some(old) = self.by_watch.insert(watch, path.to_owned())
                     && old != path
@@ -508,7 +528,7 @@ impl Files {
             self.watch_history(&path);
         }
         let only_created = mask.contains(AddWatchFlags::IN_CREATE);
-        if only_created && !linked_elsewhere(&path) {
+        if only_created && !linked_elsewhere(&self.host, &path) {
             return; // its content follows, and with it the close
         }
         batch.targets.insert(path);
@@ -555,10 +575,17 @@ impl Files {
 
     /// Says how the source stands, when that changed; false when nobody listens any more.
     fn tell(&mut self) -> bool {
+        let mut gaps = self.gaps.clone();
+        for gap in self.marks.unread() {
+            match gaps.get_mut(gap.why) {
+                Some(known) => known.count += gap.count,
+                None => drop(gaps.insert(gap.why, gap)),
+            }
+        }
         let status = Status {
             source: "files",
             mechanism: self.mechanism(),
-            not_watched: self.gaps.values().cloned().collect(),
+            not_watched: gaps.into_values().collect(),
             ready: true,
             raced: 0,
         };
@@ -582,11 +609,6 @@ fn live(path: PathBuf) -> Target {
         what: TargetPlace::File(path),
         urgency: Urgency::Live,
     }
-}
-
-/// Whether a new name belongs to a file that has another: a hard link brings no further event.
-fn linked_elsewhere(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() > 1)
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@
 //! that other people's writes cost a look into a table. Events are taken in batches, which grow with
 //! the rate of writes, and nothing is opened but directories that moved here with files in them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,9 +19,11 @@ use akwatch_sys::fanotify::{
 };
 use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use rustix::fs::FileType;
 
 use super::watch_set::{Covered, WatchSet, is_history};
-use super::{Sensed, Stop, Woken};
+use super::{Gap, Sensed, Stop, Woken, linked_elsewhere, not_listed};
+use crate::host::Root;
 use crate::job::{Target, TargetPlace, Urgency};
 use crate::link::{FromMarker, Inlet};
 
@@ -56,6 +57,8 @@ struct Shared {
     /// Histories that were seen, and the descriptor that says so.
     seen: EventFd,
     histories: Mutex<BTreeSet<PathBuf>>,
+    /// What marks told of and could not be looked at, by reason.
+    unread: Mutex<BTreeMap<&'static str, Gap>>,
 }
 
 impl Marks {
@@ -70,6 +73,7 @@ impl Marks {
             devices: Mutex::default(),
             seen: EventFd::from_flags(flags)?,
             histories: Mutex::default(),
+            unread: Mutex::default(),
         })))
     }
 
@@ -107,6 +111,27 @@ impl Marks {
         std::mem::take(&mut *lock(&self.0.histories))
     }
 
+    /// Something changed below a directory that cannot be listed, or whose path cannot be said.
+    fn not_read(&self, why: &'static str, example: Option<&Path>) {
+        let mut unread = lock(&self.0.unread);
+        let gap = unread.entry(why).or_insert(Gap {
+            why,
+            count: 0,
+            example: None,
+        });
+        gap.count += 1;
+        if gap.example.is_none() {
+            gap.example = example.map(Path::to_owned);
+        }
+        let _ = self.0.seen.write(1); // fails only when it is pending 2^64 times
+    }
+
+    /// What could not be looked at so far: a slug, how often, one of them.
+    #[must_use]
+    pub fn unread(&self) -> Vec<Gap> {
+        lock(&self.0.unread).values().cloned().collect()
+    }
+
     pub(super) fn set(&self, devices: BTreeSet<u64>) {
         *lock(&self.0.devices) = devices;
         let _ = self.0.changed.write(1); // fails only when it is pending 2^64 times
@@ -138,6 +163,7 @@ enum Directory {
 
 /// The sensor.
 pub struct Marked {
+    host: Arc<Root>,
     link: Option<Inlet<FromMarker>>,
     group: Option<Group>,
     /// Where each marked filesystem can be opened, and its device number.
@@ -168,6 +194,7 @@ impl Marked {
     /// A sensor that reads what the marker at the other end of `link` marks.
     #[must_use]
     pub fn new(
+        host: Arc<Root>,
         link: Inlet<FromMarker>,
         set: WatchSet,
         marks: Marks,
@@ -181,6 +208,7 @@ impl Marked {
             }
         }
         Marked {
+            host,
             link: Some(link),
             group: None,
             mounts: HashMap::new(),
@@ -243,8 +271,8 @@ impl Marked {
             }
             FromMarker::Marked { at, fsid } => {
                 let at = PathBuf::from(std::ffi::OsString::from_vec(at));
-                if let Ok(meta) = std::fs::symlink_metadata(&at) {
-                    self.mounts.insert(FilesystemId(fsid), (at, meta.dev()));
+                if let Ok(stat) = self.host.look(&at) {
+                    self.mounts.insert(FilesystemId(fsid), (at, stat.st_dev));
                     self.tell();
                 }
             }
@@ -317,7 +345,7 @@ impl Marked {
                 if event.mask & (CREATE | MOVED_TO | CLOSE_WRITE) != 0 && is_history(&path) {
                     self.marks.history(&path);
                 }
-                take_file(path, event.mask, batch);
+                take_file(&self.host, path, event.mask, batch);
             }
             return;
         }
@@ -328,9 +356,12 @@ impl Marked {
             self.directories.clear();
         }
         let Some(path) = path else { return };
+        // The kernel makes one event of what happens to one name in a row, so both may have happened;
+        // which of the two came last, the directory that is there now says.
         if event.mask & (MOVED_FROM | DELETE) != 0 {
-            batch.left.push(path);
-        } else if event.mask & MOVED_TO != 0 {
+            batch.left.push(path.clone());
+        }
+        if event.mask & MOVED_TO != 0 {
             batch.moved.push(path);
         }
     }
@@ -362,7 +393,11 @@ impl Marked {
                 Ok(Resolved::Path(path)) => self.what_is(path),
                 Ok(Resolved::Gone) => return None,
                 Err(why) => {
-                    tracing::debug!(%why, "a directory could not be looked up");
+                    // Its path is longer than one may be: nothing in it can be opened by name.
+                    let errno = rustix::io::Errno::from_raw_os_error(why.errno().unwrap_or(0));
+                    if let Some(why) = not_listed(errno) {
+                        self.marks.not_read(why, None);
+                    }
                     return None;
                 }
             };
@@ -427,15 +462,23 @@ impl Marked {
     fn walk(&self, top: PathBuf, files: &mut Vec<PathBuf>) -> bool {
         let mut directories = vec![top];
         while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(&directory)
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => directories.push(entry.path()),
-                    Ok(kind) if kind.is_file() => files.push(entry.path()),
+            let entries = match self.host.entries(&directory) {
+                Ok(entries) => entries,
+                Err(why) => {
+                    if let Some(why) = not_listed(why) {
+                        self.marks.not_read(why, Some(&directory));
+                    }
+                    continue;
+                }
+            };
+            for (path, kind) in entries {
+                match kind {
+                    FileType::Directory => directories.push(path),
+                    FileType::RegularFile => files.push(path),
                     _ => {}
+                }
+                if files.len() + directories.len() > MOVED {
+                    return false;
                 }
             }
             if files.len() + directories.len() > MOVED {
@@ -446,13 +489,12 @@ impl Marked {
     }
 }
 
-fn take_file(path: PathBuf, mask: u64, batch: &mut Batch) {
+fn take_file(host: &Root, path: PathBuf, mask: u64, batch: &mut Batch) {
     if mask & (CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE) != 0 {
         batch.files.insert(path);
     } else if mask & CREATE != 0 {
         // A hard link brings no further event; everything else is written and closed.
-        let meta = std::fs::symlink_metadata(&path);
-        if meta.is_ok_and(|meta| meta.is_file() && meta.nlink() > 1) {
+        if linked_elsewhere(host, &path) {
             batch.files.insert(path);
         }
     }
@@ -480,6 +522,10 @@ mod tests {
         thread: Option<std::thread::JoinHandle<()>>,
     }
 
+    fn live() -> Arc<Root> {
+        Arc::new(Root::live().unwrap())
+    }
+
     impl Sensor {
         /// None where handles cannot be resolved: it takes `CAP_DAC_READ_SEARCH`.
         fn new() -> Option<Sensor> {
@@ -495,7 +541,8 @@ mod tests {
             let set = WatchSet::of_trees(vec![directory.path().to_owned()], Vec::new());
             let (out, said) = unbounded();
             let (stop, marks) = (Stop::new().unwrap(), Marks::new().unwrap());
-            let mut sensor = Marked::new(watcher.inlet, set, marks.clone(), out, stop.clone());
+            let mut sensor =
+                Marked::new(live(), watcher.inlet, set, marks.clone(), out, stop.clone());
             sensor.own = 0; // this process writes what is to be seen
             let thread = Some(std::thread::spawn(move || sensor.run()));
             let mut outlet = marker.outlet;
@@ -561,7 +608,7 @@ mod tests {
         let (_marker, watcher) = Link::<FromMarker, Nothing>::pair().unwrap();
         let set = WatchSet::of_trees(vec!["/srv/app/etc".into()], vec!["/srv/app/etc/own".into()]);
         let ((out, _said), stop) = (unbounded(), Stop::new().unwrap());
-        let marked = Marked::new(watcher.inlet, set, Marks::new().unwrap(), out, stop);
+        let marked = Marked::new(live(), watcher.inlet, set, Marks::new().unwrap(), out, stop);
         let is = |path: &str| match marked.what_is(path.into()) {
             Directory::Watched(_) => "watched",
             Directory::Above => "above",
@@ -611,5 +658,22 @@ mod tests {
                 return;
             }
         }
+    }
+
+    /// The kernel makes one event of both, which has to be read as both.
+    #[test]
+    fn a_directory_that_takes_anothers_place_at_once_brings_its_files() {
+        let Some(sensor) = Sensor::new() else { return };
+        let elsewhere = tempfile::tempdir().unwrap();
+        let beside = |name: &str| elsewhere.path().join(name);
+        for (directory, file) in [("d", "a"), ("e", "b")] {
+            fs::create_dir(beside(directory)).unwrap();
+            fs::write(beside(directory).join(file), "x").unwrap();
+        }
+        fs::rename(beside("d"), sensor.path("d")).unwrap();
+        sensor.expect(&["d/a"]);
+        fs::rename(sensor.path("d"), beside("old")).unwrap();
+        fs::rename(beside("e"), sensor.path("d")).unwrap();
+        sensor.expect(&["d/b"]);
     }
 }

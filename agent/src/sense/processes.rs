@@ -438,7 +438,14 @@ pub fn status(exec_events: bool) -> Status {
 pub fn own_processes() -> BTreeSet<i32> {
     let myself = nix::unistd::getpid().as_raw();
     let parent = nix::unistd::getppid().as_raw();
+    let name = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let called = name(myself);
     let program = |pid: i32| {
+        // By its name first, which the kernel knows: a program of another name may lie where a server
+        // never answers.
+        if name(pid) != called {
+            return None;
+        }
         let meta = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
         Some((meta.dev(), meta.ino()))
     };

@@ -5,15 +5,15 @@
 //! fills the agenda and live events pass it. Nothing is opened here but directories.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use akwatch_proto::time::Time;
 use crossbeam_channel::{Receiver, Sender};
+use rustix::fs::FileType;
 
-use super::Gap;
 use super::watch_set::{Covered, WatchSet, is_bulk};
+use super::{Gap, not_listed};
 use crate::host::Root;
 use crate::host::mounts::{Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
@@ -108,7 +108,7 @@ impl Scan {
             };
             let way = Way {
                 scan: &self,
-                mounts: self.host.mounts_now(),
+                mounts: self.host.mounts_again(),
                 urgency: ask.urgency,
                 since: ask.since,
                 roots,
@@ -135,9 +135,10 @@ impl Way<'_> {
                 self.gap(why.slug(), &root);
                 continue;
             }
-            match std::fs::symlink_metadata(&root) {
-                Ok(meta) if meta.is_file() => self.file(root, false)?,
-                Ok(meta) if meta.is_dir() => {
+            let found = self.scan.host.look(&root);
+            match found.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+                Ok(FileType::RegularFile) => self.file(root, false)?,
+                Ok(FileType::Directory) => {
                     let above_changed = root.parent().is_some_and(|above| self.changed(above));
                     self.stack.push(Turn {
                         path: root,
@@ -168,27 +169,27 @@ impl Way<'_> {
             // A directory that moved here changed itself and the one above it; what lies in it may
             // be older than both.
             let came = turn.came || (changed && turn.above_changed);
-            let entries = match std::fs::read_dir(&directory) {
+            let entries = match self.scan.host.entries(&directory) {
                 Ok(entries) => entries,
                 Err(why) => {
-                    if why.kind() == std::io::ErrorKind::PermissionDenied {
-                        self.gap("permission-denied", &directory);
+                    if let Some(why) = not_listed(why) {
+                        self.gap(why, &directory);
                     }
                     continue;
                 }
             };
             self.walk.directories += 1;
-            for entry in entries.flatten() {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => {
+            for (path, kind) in entries {
+                match kind {
+                    FileType::Directory => {
                         let turn = Turn {
-                            path: entry.path(),
+                            path,
                             above_changed: changed,
                             came,
                         };
                         self.queue(turn, root);
                     }
-                    Ok(kind) if kind.is_file() => self.file(entry.path(), came)?,
+                    FileType::RegularFile => self.file(path, came)?,
                     _ => {}
                 }
             }
@@ -212,9 +213,10 @@ impl Way<'_> {
         let Some(since) = self.since else {
             return true;
         };
-        std::fs::symlink_metadata(path).map_or(true, |meta| {
-            let at = meta.ctime().saturating_mul(1000);
-            Time(at.saturating_add(meta.ctime_nsec() / 1_000_000)) >= since
+        self.scan.host.look(path).map_or(true, |stat| {
+            let at = stat.st_ctime.saturating_mul(1000);
+            let within = i64::try_from(stat.st_ctime_nsec / 1_000_000).unwrap_or(0);
+            Time(at.saturating_add(within)) >= since
         })
     }
 
@@ -284,6 +286,7 @@ impl Way<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     use crossbeam_channel::{bounded, unbounded};
 

@@ -176,18 +176,19 @@ impl WatchSet {
     /// names it. A second name of a tree is where it is asked for.
     #[must_use]
     pub fn skips_root(&self, root: &Path, mounts: &Mounts) -> Option<SkipWhy> {
-        let named = || {
-            self.named
-                .iter()
-                .chain(&self.scans)
-                .any(|named| named == root)
-        };
+        let named = || self.named().iter().any(|named| named == root);
         match mounts.skipped_around(root)? {
             SkipWhy::Bind => None,
             SkipWhy::Pseudo => Some(SkipWhy::Pseudo),
             _ if named() => None,
             why => Some(why),
         }
+    }
+
+    /// What a person named, to be watched or scanned: there the agent goes wherever it lies.
+    #[must_use]
+    pub fn named(&self) -> Vec<PathBuf> {
+        self.named.iter().chain(&self.scans).cloned().collect()
     }
 
     fn taken_away(&self, path: &Path) -> Option<Covered> {

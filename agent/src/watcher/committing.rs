@@ -317,7 +317,7 @@ impl Watcher {
                 return; // still known by the name that a whole reading has to settle
             }
         }
-        let mounts = self.host.mounts_now();
+        let mounts = self.host.mounts();
         let mount = mounts.around(path).cloned();
         let seen = SeenOn { device, mount };
         self.known.insert(path, place.outer(), Some(seen));

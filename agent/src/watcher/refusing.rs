@@ -114,7 +114,7 @@ impl Watcher {
     /// Whether the filesystem that held the path is not mounted: then nobody can say whether the
     /// file is gone.
     fn is_unmounted(&self, path: &Path, nearest: u64) -> bool {
-        let mounts = self.host.mounts_now();
+        let mounts = self.host.mounts();
         // A second name of the same filesystem has the same device, so the mount itself is compared.
         if self.mounted.is_missing(path, &mounts) {
             return true;

@@ -1,11 +1,10 @@
 //! What sensors and walks say becomes work: targets on the agenda, scans that are owed.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use akwatch_ledger::{FileState, Need, PathKey, Query};
+use akwatch_ledger::{Need, PathKey, Query};
 use akwatch_proto::finding::{Finding, Presence, PresenceState, UnknownWhy};
 use akwatch_proto::place::Place;
 use akwatch_proto::time::Time;
@@ -15,7 +14,9 @@ use super::{Options, Watcher};
 use crate::agenda::{Offered, Owner};
 use crate::budget::{Governor, Pace};
 use crate::coverage::Source;
+use crate::host::Root;
 use crate::job::{Target, TargetPlace, Urgency};
+use crate::open::state_of;
 use crate::sense::scan::{Ask, Walk, Walked};
 use crate::sense::watch_set::{Covered, is_history};
 use crate::sense::{Gap, Sensed, Sweep};
@@ -211,7 +212,7 @@ impl Watcher {
         if let TargetPlace::File(path) = &target.what {
             self.note_refs(&path.clone(), now);
         }
-        let owner = owner_of(&target.what);
+        let owner = owner_of(&self.host, &target.what);
         if self.agenda.offer(target, owner, now) == Offered::Dropped && !self.scans.owed {
             // Once for each rescan: a line for each event would be an event again.
             tracing::warn!("more events than can wait; a rescan follows");
@@ -230,7 +231,7 @@ impl Watcher {
             what: TargetPlace::Process(instance),
             urgency,
         };
-        let owner = owner_of(&target.what);
+        let owner = owner_of(&self.host, &target.what);
         if self.agenda.offer(target, owner, now) == Offered::Dropped {
             self.sweeps.ended(instance); // the next sweep asks for it again
         }
@@ -281,12 +282,11 @@ impl Watcher {
         let TargetPlace::File(path) = what else {
             return false;
         };
-        let (Ok(meta), Some(rules)) = (std::fs::symlink_metadata(path), self.detecting.rules())
-        else {
+        let (Ok(stat), Some(rules)) = (self.host.look(path), self.detecting.rules()) else {
             return false;
         };
         let key = PathKey::of(path.as_os_str().as_encoded_bytes());
-        self.ledger.need(key, &state_of(&meta), rules) == Need::Skip
+        self.ledger.need(key, &state_of(&stat), rules) == Need::Skip
     }
 
     pub(super) fn scan_when_due(&mut self, now: Instant) {
@@ -439,22 +439,12 @@ fn may_be_known_by_now(finding: &Finding) -> bool {
 }
 
 /// Whose share a target is taken from: the file's owner or the process's user.
-fn owner_of(what: &TargetPlace) -> Owner {
-    let meta = match what {
-        TargetPlace::File(path) => std::fs::symlink_metadata(path),
-        TargetPlace::Process(instance) => std::fs::metadata(format!("/proc/{}", instance.pid)),
+fn owner_of(host: &Root, what: &TargetPlace) -> Owner {
+    let found = match what {
+        TargetPlace::File(path) => host.look(path),
+        TargetPlace::Process(instance) => {
+            host.look(&PathBuf::from(format!("/proc/{}", instance.pid)))
+        }
     };
-    Owner(meta.map_or(u32::MAX, |meta| meta.uid()))
-}
-
-/// A file's state by its metadata.
-fn state_of(meta: &std::fs::Metadata) -> FileState {
-    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
-    FileState {
-        dev: meta.dev(),
-        ino: meta.ino(),
-        size: meta.size(),
-        ctime_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
-        mtime_ns: nanoseconds(meta.mtime(), meta.mtime_nsec()),
-    }
+    Owner(found.map_or(u32::MAX, |stat| stat.st_uid))
 }

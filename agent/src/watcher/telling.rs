@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use akwatch_detect::Limits;
@@ -124,7 +125,14 @@ impl Watcher {
         let stop = Stop::new()?;
         self.marked = Some(stop.clone());
         let (set, marks) = (self.set.clone(), self.marks.clone());
-        threads::marked(link, set, marks, self.sense.clone(), stop)
+        threads::marked(
+            Arc::clone(&self.host),
+            link,
+            set,
+            marks,
+            self.sense.clone(),
+            stop,
+        )
     }
 
     fn take_reporter_link(&mut self, link: ReporterLink) -> Result<(), WatcherError> {

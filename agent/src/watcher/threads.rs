@@ -62,6 +62,7 @@ fn files(parts: &Parts<'_>, out: Sender<Sensed>) -> Result<(), WatcherError> {
 
 /// Starts the fanotify rung on a marker's link.
 pub(super) fn marked(
+    host: Arc<Root>,
     link: MarkerLink,
     set: WatchSet,
     marks: Marks,
@@ -69,7 +70,7 @@ pub(super) fn marked(
     stop: Stop,
 ) -> Result<(), WatcherError> {
     let (outlet, inlet) = link.split();
-    let marked = Marked::new(inlet, set, marks, out, stop);
+    let marked = Marked::new(host, inlet, set, marks, out, stop);
     spawn("marked", move || {
         marked.run();
         outlet.close();
