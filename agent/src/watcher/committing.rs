@@ -241,7 +241,13 @@ impl Watcher {
         let source = source_of(path);
         self.know_place(reading, path, place, state.dev, ended);
         match ended {
-            Ended::Whole => self.counts.read(source, target, reading.at),
+            Ended::Whole => {
+                self.counts.read(source, target, reading.at);
+                // Its bytes were all read, and still not everything in it is known.
+                if let Some(why) = left_out(reading) {
+                    self.counts.not_read(source, target, why);
+                }
+            }
             Ended::Short => self
                 .counts
                 .not_read(source, target, slug(UnknownWhy::ReadShort)),
@@ -337,5 +343,16 @@ impl Watcher {
         if let Some(holders) = self.sweeps.changed_holders() {
             self.interest.wait_for(holders);
         }
+    }
+}
+
+/// Why something in a place that was read to its last byte is not known, as coverage counts it.
+fn left_out(reading: &Reading) -> Option<&'static str> {
+    if reading.too_many {
+        return Some(slug(UnknownWhy::TooMany));
+    }
+    match reading.unread_inside? {
+        why @ UnknownWhy::ReadShort => Some(slug(why)),
+        _ => Some("unread-inside"),
     }
 }
