@@ -22,6 +22,16 @@ struct Key {
     does: String,
 }
 
+impl Key {
+    /// The key with its table.
+    fn whole(&self) -> String {
+        match self.table.as_str() {
+            "" => self.name.clone(),
+            table => format!("{table}.{}", self.name),
+        }
+    }
+}
+
 /// The words of a description, in one line.
 fn words(of: &Json) -> String {
     let text = of["description"].as_str().unwrap_or_default();
@@ -37,6 +47,16 @@ fn keys() -> Vec<Key> {
         let name = of["$ref"].as_str().and_then(|name| name.rsplit('/').next());
         let Some(fields) = name.and_then(|name| schema["$defs"][name]["properties"].as_object())
         else {
+            if of["additionalProperties"].is_null() {
+                // A key above all tables.
+                keys.push(Key {
+                    table: String::new(),
+                    about: String::new(),
+                    name: table.clone(),
+                    does: words(of),
+                });
+                continue;
+            }
             // Names that an operator chooses.
             keys.push(Key {
                 table: table.clone(),
@@ -58,7 +78,7 @@ fn keys() -> Vec<Key> {
     // JSON has no order; what is shown has.
     let shown = shown_keys();
     let place = |key: &Key| {
-        let name = format!("{}.{}", key.table, key.name);
+        let name = key.whole();
         shown
             .iter()
             .position(|shown| *shown == name)
@@ -86,7 +106,7 @@ fn example(key: &Key) -> String {
 /// What holds where a key is not set.
 fn default_of(key: &Key) -> String {
     let built_in = in_force(&Config::built_in(), &[]);
-    let name = format!("{}.{}", key.table, key.name);
+    let name = key.whole();
     match built_in.into_iter().find(|entry| entry.key == name) {
         Some(entry) if name != "collector.urls" => entry
             .value
@@ -101,9 +121,8 @@ fn table() -> String {
     for key in keys() {
         let _ = writeln!(
             text,
-            "| `{}.{}` | {} | {} |",
-            key.table,
-            key.name,
+            "| `{}` | {} | {} |",
+            key.whole(),
             default_of(&key),
             key.does
         );
@@ -211,7 +230,7 @@ fn the_sample_is_read_and_says_nothing_until_a_line_is_uncommented() {
 fn every_key_of_the_types_is_shown() {
     let shown = shown_keys();
     for key in keys() {
-        let name = format!("{}.{}", key.table, key.name);
+        let name = key.whole();
         assert!(
             key.table == "labels" || shown.contains(&name),
             "{name} is not shown"

@@ -188,9 +188,11 @@ pub(super) fn in_force(config: &Config, texts: &[(PathBuf, String)]) -> Vec<InFo
         .iter()
         .filter_map(|(file, text)| Some((file, text.parse().ok()?)))
         .collect();
-    let set_in = |key: &str| {
-        let (table, name) = key.split_once('.')?;
+    let set_in = |key: &str| -> Option<PathBuf> {
         let sets = |(_, text): &&(&PathBuf, toml::Table)| {
+            let Some((table, name)) = key.split_once('.') else {
+                return text.contains_key(key);
+            };
             let table = text.get(table).and_then(Value::as_table);
             table.is_some_and(|table| table.contains_key(name))
         };
@@ -218,6 +220,7 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
     let size = i64::try_from(watch.max_file_bytes).unwrap_or(i64::MAX);
     let paths = config.first_scan.paths.iter();
     let mut all: Vec<(String, Option<Value>)> = vec![
+        ("ephemeral", Some(Value::Boolean(config.ephemeral))),
         (
             "collector.urls",
             list(collector.urls.iter().map(ToString::to_string)),
