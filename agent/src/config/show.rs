@@ -157,7 +157,7 @@ fn render(keys: &[InForce]) -> String {
     for entry in keys {
         let (of, name) = entry.key.split_once('.').unwrap_or(("", &entry.key));
         if of != table {
-            let before = if table.is_empty() { "" } else { "\n" };
+            let before = if text.is_empty() { "" } else { "\n" };
             let _ = writeln!(text, "{before}[{of}]");
             table = of;
         }
