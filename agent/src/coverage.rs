@@ -249,6 +249,7 @@ impl Counts {
                 .take(limits::COVERAGE_SOURCES)
                 .collect(),
             missing_walls: missing_walls.to_vec(),
+            record: None,
         }
     }
 

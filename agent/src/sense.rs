@@ -99,8 +99,10 @@ fn linked_elsewhere(host: &Root, path: &Path) -> bool {
 /// One complete look at /proc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
-    /// When it began: what was first seen later is not missing from it.
-    pub began: Time,
+    /// When it began.
+    pub at: Time,
+    /// The same in clock ticks since boot: what was started later is not missing from it.
+    pub began: u64,
     /// Every instance that lived when it began, but kernel threads and the agent's own. One that ended
     /// before its turn came counts: what it started meanwhile is not in this sweep.
     pub alive: Vec<ProcessInstance>,

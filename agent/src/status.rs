@@ -105,8 +105,8 @@ fn render(status: &Status, now: Time) -> String {
             &format!("missing: {}", status.coverage.missing_walls.join(", ")),
         );
     }
-    if let Some(why) = &status.record_lost {
-        row("record", &format!("the earlier one was set aside: {why}"));
+    for line in records(status, now) {
+        row("record", &line);
     }
     row("sensors", &sensing(&status.sensing));
     row("cost", &cost(&status.cost));
@@ -202,6 +202,18 @@ fn covered(source: &SourceCoverage) -> String {
     text
 }
 
+/// What is wrong with the record, and what was.
+fn records(status: &Status, now: Time) -> Vec<String> {
+    let trouble = status.coverage.record.as_ref().map(|trouble| {
+        let minutes = now.since(trouble.since).max(0) / 60_000;
+        let (why, waiting) = (&trouble.why, trouble.waiting);
+        format!("{why} for {minutes} min; {waiting} readings wait to be kept")
+    });
+    let lost = status.record_lost.as_ref();
+    let lost = lost.map(|why| format!("the earlier one was set aside: {why}"));
+    trouble.into_iter().chain(lost).collect()
+}
+
 fn sensing(sensing: &Sensing) -> String {
     let mut text = String::new();
     if sensing.captured + sensing.missed > 0 {
@@ -234,7 +246,7 @@ fn word(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use akwatch_proto::agent::HostId;
-    use akwatch_proto::coverage::{Coverage, NotRead};
+    use akwatch_proto::coverage::{Coverage, NotRead, RecordTrouble};
 
     use super::*;
     use crate::control::{Delivery, Progress, RoleState};
@@ -285,6 +297,11 @@ mod tests {
                     raced: 0,
                 }],
                 missing_walls: vec!["landlock".to_owned()],
+                record: Some(RecordTrouble {
+                    since: Time(4_000 - 3 * 60_000),
+                    why: "disk-full".to_owned(),
+                    waiting: 7,
+                }),
             },
             present: 4,
             gone: 1,
@@ -333,6 +350,7 @@ mod tests {
             "by inotify, in part; 12 read, 3 waiting",
             "not read: 2 permission-denied",
             "missing: landlock",
+            "disk-full for 3 min; 7 readings wait to be kept",
             "2.0 MiB read in 9 s; peak 2.0 MiB; 9.0 KiB sent and received",
             "7 programs captured as they started, 99 of 100 within 160 µs; 1 missed",
             "last sweep of 200 took 3000 µs of CPU",

@@ -44,6 +44,7 @@ pub mod flights;
 pub mod known;
 mod mounted;
 mod pushed;
+mod record;
 mod refusing;
 mod samples;
 mod sensing;
@@ -57,6 +58,7 @@ use detecting::Detecting;
 use examples::Examples;
 use known::Known;
 use mounted::Mounted;
+use record::Record;
 use samples::Samples;
 use sensing::Scans;
 use sweeps::Sweeps;
@@ -170,7 +172,7 @@ pub enum WatcherError {
     /// The kernel refused a descriptor.
     #[error("the kernel refused an event descriptor")]
     Descriptor(#[from] nix::errno::Errno),
-    /// The ledger could not be read.
+    /// The ledger could not be read, or is damaged: the next start sets it aside.
     #[error("the ledger could not be read")]
     Ledger(#[from] LedgerError),
     /// A thread could not be started.
@@ -246,6 +248,7 @@ struct Watcher {
     samples: Samples,
     examples: Examples,
     courier: Courier,
+    record: Record,
     /// What was last told of the coverage.
     story: Story,
     interest: Interest,
@@ -301,9 +304,7 @@ impl Watcher {
         let (channels, ends) = Channels::open();
         let say = channels.say.clone();
         let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
-        let known = telling::known(&mut ledger)?;
-        telling::put_in_force(&mut ledger, &set, &identity, &options);
-        telling::doubt_what_is_not_covered(&mut ledger, &set, &options)?;
+        let known = telling::take_up(&mut ledger, &set, &identity, &options)?;
         let parts = threads::Parts {
             host: &host,
             opener: &opener,
@@ -341,6 +342,7 @@ impl Watcher {
             detecting: Detecting::default(),
             samples,
             examples: Examples::default(),
+            record: Record::default(),
             story: Story::default(),
             began: now,
             bytes_read: 0,
@@ -380,6 +382,9 @@ impl Watcher {
             self.trace_next(now);
             self.commit_if_due(now);
             self.deliver(now);
+            if let Some(damage) = self.record.damage() {
+                return Err(damage.into()); // opening it anew sets it aside
+            }
             if self.ending && self.courier.has_taken_leave(now) {
                 self.detecting.close();
                 self.courier.close();
@@ -467,6 +472,9 @@ impl Watcher {
         if now >= self.gives_back {
             self.gives_back = now + GIVE_BACK;
             akwatch_sys::memory::give_back();
+            if self.ledger.keep_reserve() && !self.detecting.failing {
+                self.record.works(&self.ledger);
+            }
         }
     }
 

@@ -85,6 +85,17 @@ pub struct SourceCoverage {
     pub raced: u64,
 }
 
+/// Why what is found cannot be kept, or soon cannot: the disk of the agent's own record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecordTrouble {
+    /// Since when, by the host's clock.
+    pub since: Time,
+    /// Why, as a slug: `disk-full`, `read-only`, `disk-fails`, `damaged`, `not-writable`.
+    pub why: String,
+    /// Readings that wait to be kept; none while the room that was kept for this lasts.
+    pub waiting: u64,
+}
+
 /// Everything that the agent can say about what it watches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Coverage {
@@ -100,4 +111,8 @@ pub struct Coverage {
     /// Walls of the agent's own sandbox that this host lacks, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_walls: Vec<String>,
+    /// What is wrong with the disk of the agent's record, if something is. It goes on reading, and what
+    /// waits to be kept is reported as soon as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordTrouble>,
 }

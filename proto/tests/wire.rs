@@ -181,6 +181,7 @@ fn coverage() -> Coverage {
             raced: 0,
         }],
         missing_walls: vec!["landlock-tcp".to_owned()],
+        record: None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! An agent on this machine, enrolled with a real collector.
 
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use akwatch_proto::finding::Finding;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -76,11 +79,22 @@ impl Agent {
     /// # Errors
     /// When it cannot be started.
     pub fn run(directory: &Path) -> Result<Agent> {
+        Agent::run_by(directory, &[])
+    }
+
+    /// As [`Agent::run`], with words before its command line: a [clock](crate::clock::Clock) of its
+    /// own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run_by(directory: &Path, before: &[String]) -> Result<Agent> {
         let paths = Paths::of(directory);
-        let running = Running::start(
+        let running = Running::start_by(
             "akwatch-agent",
             &paths.with("run"),
             &directory.join("agent.log"),
+            before,
+            None,
         )?;
         Ok(Agent {
             directory: directory.to_path_buf(),
@@ -107,6 +121,31 @@ impl Agent {
     pub async fn retire(&self) -> Result<String> {
         let paths = Paths::of(&self.directory);
         answer("akwatch-agent", &paths.with("retire"), None).await
+    }
+
+    /// What a verb of its command line says.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn command(&self, verb: &str, more: &[&str]) -> Result<String> {
+        let paths = Paths::of(&self.directory);
+        let mut args = paths.with(verb);
+        args.extend(more);
+        answer("akwatch-agent", &args, None).await
+    }
+
+    /// Every finding that its ledger holds, asked over its socket.
+    ///
+    /// # Errors
+    /// When the agent does not answer.
+    pub fn findings(&self) -> Result<Vec<Finding>> {
+        let socket = UnixStream::connect(self.directory.join("run/control.sock"))
+            .context("the agent does not listen")?;
+        socket.set_read_timeout(Some(wait::DEADLINE))?;
+        (&socket).write_all(b"\"findings\"\n")?;
+        let mut answer: Value = serde_json::from_reader(&socket)?;
+        let findings = answer["findings"].take();
+        Ok(serde_json::from_value(findings)?)
     }
 
     /// Waits until the agent's processes are up and it has been heard by its collector.
@@ -199,6 +238,7 @@ impl Agent {
         let roles: Vec<(i32, Vec<String>)> = process::descendants(self.pid()?.as_raw())
             .into_iter()
             .map(|pid| (pid, process::cmdline(pid)))
+            .filter(|(_, words)| !words.is_empty()) // has ended before, and is not reaped yet
             .collect();
         self.running.kill().await?;
         wait::until("the killed agent's roles to end", async || {

@@ -6,6 +6,7 @@ use akwatch_proto::agent::Bootstrap;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::program::{Running, answer};
 use crate::rest::Rest;
 use crate::wait;
@@ -35,13 +36,33 @@ impl Collector {
             let text = "[listen]\nagents = \"127.0.0.1:0\"\npeople = \"127.0.0.1:0\"\n";
             std::fs::write(&config, text)?;
         }
-        Collector::run(directory).await
+        Collector::run(directory, None).await
     }
 
-    async fn run(directory: &Path) -> Result<Collector> {
+    /// Writes a configuration with these lines before its listeners; gives the directory back.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn configured(directory: &Path, lines: &str) -> Result<PathBuf> {
+        std::fs::create_dir_all(directory)?;
+        let listen = "[listen]\nagents = \"127.0.0.1:0\"\npeople = \"127.0.0.1:0\"\n";
+        let config = directory.join("server.toml");
+        std::fs::write(config, format!("{lines}\n\n{listen}"))?;
+        Ok(directory.to_path_buf())
+    }
+
+    /// Starts one that was started before, by a clock of its own.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn start_by(directory: &Path, clock: &Clock) -> Result<Collector> {
+        Collector::run(directory, Some(clock)).await
+    }
+
+    async fn run(directory: &Path, clock: Option<&Clock>) -> Result<Collector> {
         let ready = directory.join("ready.json");
         std::fs::remove_file(&ready).ok();
-        let mut running = Running::start(
+        let mut running = Running::start_by(
             "akwatch-server",
             &[
                 "run",
@@ -53,6 +74,8 @@ impl Collector {
                 text(&ready),
             ],
             &directory.join("collector.log"),
+            &[],
+            clock.map(Clock::environment),
         )?;
         let line: Value = wait::until("the collector to be ready", async || {
             running.check_running()?;
@@ -72,10 +95,13 @@ impl Collector {
         let authority = PathBuf::from(field("ca")?);
         // A collector that starts again keeps its ports, as one with a configuration does.
         let address = |url: &str| url.trim_start_matches("https://").to_owned();
+        let config = directory.join("server.toml");
+        let before = std::fs::read_to_string(&config)?;
+        let head = before.split("[listen]").next().unwrap_or_default();
         std::fs::write(
-            directory.join("server.toml"),
+            &config,
             format!(
-                "[listen]\nagents = {:?}\npeople = {:?}\n",
+                "{head}[listen]\nagents = {:?}\npeople = {:?}\n",
                 address(&agents),
                 address(&people)
             ),
@@ -142,6 +168,12 @@ impl Collector {
         Rest::new(&self.people, &std::fs::read(&self.authority)?, &token)
     }
 
+    /// Its files: configuration, state, log.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Its process id.
     ///
     /// # Errors
@@ -179,7 +211,7 @@ impl Collector {
     pub async fn crash_and_restart(self) -> Result<Collector> {
         let directory = self.directory.clone();
         self.running.kill().await?;
-        Collector::run(&directory).await
+        Collector::run(&directory, None).await
     }
 }
 

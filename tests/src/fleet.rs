@@ -30,6 +30,15 @@ pub struct Fleet {
 /// Tests look at what changes while they run, not at the machine that runs them.
 pub const NO_FIRST_SCAN: &str = "[first_scan]\nenabled = false\n";
 
+/// What a collector's configuration says so that hosts are heard every second.
+pub const BEATING: &str = "heartbeat_seconds = 1";
+
+/// What an agent's configuration says so that it watches its test's own files alone, with a first scan
+/// left out: whatever else a machine is doing costs such a test no time. Continues `[watch]`.
+pub const ALONE: &str = "exclude = [\"/dev/**\", \"/etc/**\", \"/home/**\", \"/opt/**\", \"/root/**\", \
+    \"/srv/**\", \"/tmp/**\", \"/usr/**\", \"/var/**\", \"/run/akwatch-test.*/agent/**\", \
+    \"/run/akwatch-test.*/collector/**\"]\n\n[first_scan]\nenabled = false\n";
+
 impl Fleet {
     /// Starts both and waits until the agent has been heard.
     ///
@@ -55,6 +64,30 @@ impl Fleet {
         )
         .await?;
         agent.wait_heard(&rest).await?;
+        Ok(Fleet {
+            directory,
+            watched,
+            collector,
+            agent,
+            rest,
+        })
+    }
+
+    /// As [`Fleet::start`], with a heartbeat a second, so that both sides compare what they hold often.
+    /// `prepare` may do something to the agent's directory before it is enrolled.
+    ///
+    /// # Errors
+    /// As [`Fleet::start`].
+    pub async fn start_beating(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Fleet> {
+        let (directory, watched) = directory_alone()?;
+        let collector = Collector::configured(&directory.path().join("collector"), BEATING)?;
+        let collector = Collector::start(&collector).await?;
+        let rest = collector.rest().await?;
+        let agent = directory.path().join("agent");
+        prepare(&agent)?;
+        let mut agent = Agent::start(&agent, &collector, &[&watched], ALONE).await?;
+        agent.wait_heard(&rest).await?;
+        agent.wait_watching().await?;
         Ok(Fleet {
             directory,
             watched,
@@ -119,6 +152,20 @@ impl Fleet {
 /// When it cannot be made.
 pub fn directory() -> Result<(TempDir, PathBuf)> {
     let directory = tempfile::Builder::new().prefix("akwatch-test.").tempdir()?;
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
+    let watched = directory.path().canonicalize()?.join("watched");
+    std::fs::create_dir_all(&watched)?;
+    Ok((directory, watched))
+}
+
+/// As [`directory`], where no agent looks by itself: for one that is configured [`ALONE`].
+///
+/// # Errors
+/// When it cannot be made.
+pub fn directory_alone() -> Result<(TempDir, PathBuf)> {
+    let directory = tempfile::Builder::new()
+        .prefix("akwatch-test.")
+        .tempdir_in("/run")?;
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
     let watched = directory.path().canonicalize()?.join("watched");
     std::fs::create_dir_all(&watched)?;

@@ -12,15 +12,18 @@
 
 pub mod agent;
 pub mod bench;
+pub mod clock;
 pub mod collector;
 pub mod corpus;
 pub mod fleet;
 pub mod hung;
+pub mod line;
 pub mod plant;
 pub mod process;
 pub mod program;
 pub mod recorder;
 pub mod rest;
 pub mod search;
+pub mod sets;
 pub mod stranger;
 pub mod wait;

@@ -81,9 +81,33 @@ impl Running {
     /// # Errors
     /// When it is not built or cannot be started.
     pub fn start(name: &str, args: &[&str], log: &Path) -> Result<Running> {
+        Running::start_by(name, args, log, &[], None)
+    }
+
+    /// As [`Running::start`], with words before its command line and a variable in its environment.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub fn start_by(
+        name: &str,
+        args: &[&str],
+        log: &Path,
+        before: &[String],
+        variable: Option<(&str, &Path)>,
+    ) -> Result<Running> {
         let file = File::options().create(true).append(true).open(log)?;
-        let child = Command::new(path(name)?)
+        let program = path(name)?;
+        let mut command = match before.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let child = command
             .args(args)
+            .envs(variable)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)

@@ -130,11 +130,15 @@ impl<'t> Draft<'t> {
                 self.presences(meta, scene, group, Some(*instance))?;
                 self.hold(*instance, group, reading)
             }
-            ReadingSubject::Sweep { alive, unread } => {
+            ReadingSubject::Sweep {
+                began,
+                alive,
+                unread,
+            } => {
                 if reading.extent != Extent::Whole {
                     return Ok(());
                 }
-                let swept = self.sweep(alive, unread, reading.at)?;
+                let swept = self.sweep(*began, alive, unread)?;
                 self.absences(meta, scene, rows_of_processes(), Some(&swept))?;
                 self.answer(reading, None, in_force, Some(&swept), checks)
             }
@@ -330,9 +334,9 @@ impl<'t> Draft<'t> {
     /// Forgets instances that ended and sums up what the live ones hold.
     fn sweep(
         &mut self,
+        began: u64,
         alive: &[ProcessInstance],
         unread: &[(ProcessInstance, UnknownWhy)],
-        at: Time,
     ) -> Result<Swept, Fault> {
         let alive: BTreeSet<ProcessInstance> = alive.iter().copied().collect();
         let mut unread: BTreeMap<ProcessInstance, UnknownWhy> = unread.iter().copied().collect();
@@ -342,8 +346,8 @@ impl<'t> Draft<'t> {
             let (key, value) = entry?;
             let instance = instance_of(key.value());
             let holding: Holding = decode("a holder", value.value())?;
-            // An instance that was first read after the sweep began is not the sweep's business.
-            if !alive.contains(&instance) && holding.since < at {
+            // An instance that was started after the sweep began is not the sweep's business.
+            if !alive.contains(&instance) && instance.started < began {
                 ended.push(*key.value());
                 continue;
             }
@@ -605,7 +609,9 @@ fn row_after(row: &Row) -> Option<Row> {
 
 /// Notes that the place was read to an answer, if that is worth a write.
 fn verified(record: &mut Record, at: Time) {
-    if at.since(record.finding.last_verified) >= VERIFIED_GRAIN_MS {
+    let moved = at.since(record.finding.last_verified);
+    // A clock that was set back would have the place pass for verified until it comes round again.
+    if !(-VERIFIED_GRAIN_MS..VERIFIED_GRAIN_MS).contains(&moved) {
         record.finding.last_verified = at;
     }
 }

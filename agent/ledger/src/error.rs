@@ -85,6 +85,49 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// Whether the content is to blame: the ledger has to be opened anew, which sets it aside.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, LedgerError::Damaged { .. })
+    }
+
+    /// Why nothing can be made durable, as a slug: `disk-full`, `read-only`, `disk-fails`, `damaged` or
+    /// `not-writable`.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        if self.is_damage() {
+            return "damaged";
+        }
+        match self.io().map(io::Error::kind) {
+            Some(StorageFull | QuotaExceeded) => "disk-full",
+            Some(ReadOnlyFilesystem) => "read-only",
+            _ if self.io().and_then(io::Error::raw_os_error) == Some(EIO) => "disk-fails",
+            _ => "not-writable",
+        }
+    }
+
+    /// Whether there was no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.slug() == "disk-full"
+    }
+
+    fn io(&self) -> Option<&io::Error> {
+        match self {
+            LedgerError::Directory { source, .. } => Some(source),
+            LedgerError::Medium { source, .. } => match source.as_ref() {
+                redb::Error::Io(source) => Some(source),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// `EIO` of errno(3).
+const EIO: i32 = 5;
+
 /// What a transaction's inside may fail with, before the ledger's path is added.
 #[derive(Debug)]
 pub(crate) enum Fault {

@@ -23,12 +23,16 @@ pub(crate) enum Kind {
     Short,
     /// Syncs fail.
     Unsynced,
+    /// Says so on standard output and waits to be killed.
+    Parked,
 }
 
 #[derive(Debug, Default)]
 struct Plan {
     /// Calls that still succeed.
     left: Option<(u64, Kind)>,
+    /// Whether only one call fails.
+    once: bool,
     /// Calls made so far.
     calls: u64,
 }
@@ -40,7 +44,16 @@ pub(crate) struct Faults(Arc<Mutex<Plan>>);
 impl Faults {
     /// From the call after the next `after` on, calls fail in this way.
     pub(crate) fn begin(&self, after: u64, kind: Kind) {
-        self.plan().left = Some((after, kind));
+        let mut plan = self.plan();
+        plan.left = Some((after, kind));
+        plan.once = false;
+    }
+
+    /// The call after the next `after` fails in this way, and no other.
+    pub(crate) fn begin_once(&self, after: u64, kind: Kind) {
+        let mut plan = self.plan();
+        plan.left = Some((after, kind));
+        plan.once = true;
     }
 
     /// Everything works again.
@@ -76,7 +89,19 @@ impl Faults {
         let mut plan = self.plan();
         plan.calls += 1;
         match &mut plan.left {
-            Some((0, kind)) => Some(*kind),
+            Some((0, Kind::Parked)) => {
+                println!("\nparked");
+                loop {
+                    std::thread::park();
+                }
+            }
+            Some((0, kind)) => {
+                let kind = *kind;
+                if plan.once {
+                    plan.left = None;
+                }
+                Some(kind)
+            }
             Some((left, _)) => {
                 *left -= 1;
                 None

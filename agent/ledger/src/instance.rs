@@ -25,8 +25,9 @@ use crate::error::LedgerError;
 
 const NAME: &str = "instance";
 const HEAD: &str = "akwatch-instance 1";
-/// Counters reserved at once.
-pub(crate) const COUNTER_BLOCK: u64 = 1_000;
+/// Counters reserved at once: half of them, at which the next are reserved, is a year of heartbeats a
+/// minute, so that a disk that stays full silences no host.
+pub(crate) const COUNTER_BLOCK: u64 = 1_000_000;
 /// Revisions reserved at once.
 pub(crate) const REVISION_BLOCK: u64 = 1_000_000;
 /// Bytes of the file that are read at most.

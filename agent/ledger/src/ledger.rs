@@ -20,10 +20,14 @@ use crate::index::{Belief, Index, Need, PathKey, Remembered};
 use crate::instance::{COUNTER_BLOCK, InstanceFile, Numbers, REVISION_BLOCK};
 use crate::presence::Checks;
 use crate::reading::{FileState, Reading};
+use crate::reserve::Reserve;
 use crate::shelf::{Medium, Shelf, Unusable, write_meta};
 
 /// How long findings that are gone are kept after the collector knows, in milliseconds: 30 days.
 pub const KEEP_GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Heartbeats between two attempts to reserve more counters.
+const COUNTER_AGAIN: u64 = 16;
 
 /// How a ledger is opened.
 #[derive(Clone, Debug)]
@@ -77,9 +81,19 @@ pub struct Ledger {
     numbers: InstanceFile,
     counter: u64,
     index: Index,
+    reserve: Reserve,
+    /// What opening could not write, because there was no room for it.
+    pub(crate) begins: Option<Beginning>,
     lost: Option<RecordLost>,
     put_back: bool,
     _lock: File,
+}
+
+/// How a ledger is begun: with which state, and whether the host was booted since.
+#[derive(Clone, Debug)]
+pub(crate) struct Beginning {
+    meta: Meta,
+    rebooted: bool,
 }
 
 impl Ledger {
@@ -118,13 +132,14 @@ impl Ledger {
         let put_back = before
             .as_ref()
             .is_some_and(|before| before.generation < numbers.numbers.generation);
-        let mut meta = begin_meta(before.as_ref(), &numbers.numbers, &options.boot_id);
+        let meta = begin_meta(before.as_ref(), &numbers.numbers, &options.boot_id);
         if !numbers_known {
             // The number in the ledger outlasts a lost file, and the other way round.
             numbers.numbers.instance = meta.instance;
         }
+        let mut reserve = Reserve::open(directory);
         let counter = numbers.numbers.counter_ceiling;
-        numbers.raise(Numbers {
+        let raised = Numbers {
             instance: meta.instance,
             counter_ceiling: counter + COUNTER_BLOCK,
             revision_ceiling: numbers
@@ -132,15 +147,29 @@ impl Ledger {
                 .revision_ceiling
                 .max(meta.revision + REVISION_BLOCK),
             generation: numbers.numbers.generation,
-        })?;
+        };
+        // A new ledger must be written; one that is there serves on a full disk, too.
+        let may_wait = before.is_some() && numbers_known;
+        with_room(&mut reserve, || numbers.raise(raised))
+            .or_else(|error| waits(may_wait, error))?;
         let rebooted = before
             .as_ref()
             .is_some_and(|before| before.boot_id != options.boot_id);
-        begin(&shelf, &mut meta, rebooted).map_err(|fault| fault.within("opening", &shelf.path))?;
-        numbers.raise(Numbers {
-            generation: meta.generation,
-            ..numbers.numbers
-        })?;
+        let beginning = Beginning { meta, rebooted };
+        let begun = with_room(&mut reserve, || begin(&mut shelf, &beginning));
+        let begins = match begun {
+            Ok(()) => None,
+            Err(error) => waits(may_wait, error).map(|()| Some(beginning.clone()))?,
+        };
+        let meta = beginning.meta;
+        if begins.is_none() {
+            let opened = Numbers {
+                generation: meta.generation,
+                ..numbers.numbers
+            };
+            with_room(&mut reserve, || numbers.raise(opened))
+                .or_else(|error| waits(may_wait, error))?;
+        }
         let index = Index::open(directory, options.index_slots, &belief, meta.generation);
         Ok(Ledger {
             shelf,
@@ -152,10 +181,26 @@ impl Ledger {
             numbers,
             counter,
             index,
+            reserve,
+            begins,
             lost,
             put_back,
             _lock: lock,
         })
+    }
+
+    /// Keeps room for a disk that fills up, if there is any; says whether there is.
+    pub fn keep_reserve(&mut self) -> bool {
+        if !self.reserve.is_kept() {
+            self.reserve.keep();
+        }
+        self.reserve.is_kept()
+    }
+
+    /// Whether there is room on a disk that fills up: without it the disk is full, or was a moment ago.
+    #[must_use]
+    pub fn has_reserve(&self) -> bool {
+        self.reserve.is_kept()
     }
 
     /// What was lost when the ledger was opened.
@@ -196,20 +241,20 @@ impl Ledger {
     }
 
     /// A number that is higher than every one before, over restarts and a damaged ledger: for the
-    /// heartbeat.
-    ///
-    /// # Errors
-    /// When a new block of numbers cannot be reserved, which is tried once in a thousand calls.
-    pub fn counter(&mut self) -> Result<u64, LedgerError> {
-        let next = self.counter + 1;
-        if next >= self.numbers.numbers.counter_ceiling {
-            self.numbers.raise(Numbers {
-                counter_ceiling: next + COUNTER_BLOCK,
+    /// heartbeat. Where the next ones cannot be reserved it still rises within this run.
+    pub fn counter(&mut self) -> u64 {
+        self.counter += 1;
+        if self.counter + COUNTER_BLOCK / 2 > self.numbers.numbers.counter_ceiling
+            && self.counter.is_multiple_of(COUNTER_AGAIN)
+        {
+            let numbers = Numbers {
+                counter_ceiling: self.counter + COUNTER_BLOCK,
                 ..self.numbers.numbers
-            })?;
+            };
+            // Tried again soon, long before those that are reserved come to their end.
+            let _ = with_room(&mut self.reserve, || self.numbers.raise(numbers));
         }
-        self.counter = next;
-        Ok(next)
+        self.counter
     }
 
     /// What readings are made with: until this is set, nothing can be called gone. Change it in
@@ -305,13 +350,28 @@ impl Ledger {
         self.index.forget_all();
     }
 
-    /// One transaction: all or nothing, and nothing when it changes nothing.
+    /// One transaction: all or nothing, and nothing when it changes nothing. Without room it is tried
+    /// once more in what was kept.
     pub(crate) fn write<T>(
         &mut self,
         step: &'static str,
-        change: impl FnOnce(&mut Draft<'_>, &mut Meta, &InForce) -> Result<T, Fault>,
+        mut change: impl FnMut(&mut Draft<'_>, &mut Meta, &InForce) -> Result<T, Fault>,
+    ) -> Result<T, LedgerError> {
+        match self.write_once(step, &mut change) {
+            Err(error) if error.is_full() && self.reserve.give_up() => {
+                self.write_once(step, &mut change)
+            }
+            written => written,
+        }
+    }
+
+    fn write_once<T>(
+        &mut self,
+        step: &'static str,
+        change: &mut impl FnMut(&mut Draft<'_>, &mut Meta, &InForce) -> Result<T, Fault>,
     ) -> Result<T, LedgerError> {
         self.reopen_if_closed(step)?;
+        self.begin_if_waiting()?;
         let mut meta = self.meta.clone();
         let result = self.shelf.begin().and_then(|transaction| {
             let (value, dirty) = {
@@ -333,6 +393,20 @@ impl Ledger {
             }
             Err(fault) => Err(self.failed(step, fault)),
         }
+    }
+
+    /// Writes what opening had no room for.
+    fn begin_if_waiting(&mut self) -> Result<(), LedgerError> {
+        let Some(beginning) = self.begins.clone() else {
+            return Ok(());
+        };
+        begin(&mut self.shelf, &beginning)?;
+        self.meta = beginning.meta;
+        self.begins = None;
+        self.numbers.raise(Numbers {
+            generation: self.meta.generation,
+            ..self.numbers.numbers
+        })
     }
 
     /// One look.
@@ -457,15 +531,36 @@ fn begin_meta(before: Option<&Meta>, numbers: &Numbers, boot_id: &str) -> Meta {
     }
 }
 
-fn begin(shelf: &Shelf, meta: &mut Meta, rebooted: bool) -> Result<(), Fault> {
+/// Writes the state with which a run begins. The next call opens a file whose medium failed again.
+fn begin(shelf: &mut Shelf, beginning: &Beginning) -> Result<(), LedgerError> {
+    if shelf.is_closed() {
+        match shelf.open() {
+            Ok(_) => {}
+            Err(Unusable::Error(error)) => return Err(error),
+            Err(Unusable::Damaged(what)) => {
+                let path = shelf.path.clone();
+                return Err(LedgerError::Damaged { path, what });
+            }
+        }
+    }
+    let begun = write_beginning(shelf, beginning);
+    begun.map_err(|fault| {
+        if !matches!(fault, Fault::Beside(_)) {
+            shelf.close();
+        }
+        fault.within("opening", &shelf.path)
+    })
+}
+
+fn write_beginning(shelf: &Shelf, beginning: &Beginning) -> Result<(), Fault> {
     let transaction = shelf.begin()?;
     {
         let mut draft = Draft::open(&transaction, 0)?;
-        if rebooted {
+        if beginning.rebooted {
             draft.forget_holders()?;
         }
     }
-    write_meta(&transaction, meta)?;
+    write_meta(&transaction, &beginning.meta)?;
     transaction.commit()?;
     crate::instance::sync_directory_of(&shelf.path).map_err(|source| {
         Fault::Beside(LedgerError::Directory {
@@ -474,6 +569,26 @@ fn begin(shelf: &Shelf, meta: &mut Meta, rebooted: bool) -> Result<(), Fault> {
             source,
         })
     })
+}
+
+/// Tries once more in what was kept, where there is no room.
+fn with_room<T>(
+    reserve: &mut Reserve,
+    mut write: impl FnMut() -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    match write() {
+        Err(error) if error.is_full() && reserve.give_up() => write(),
+        written => written,
+    }
+}
+
+/// Lets what only lacks room wait, if it may.
+fn waits(may_wait: bool, error: LedgerError) -> Result<(), LedgerError> {
+    if may_wait && error.is_full() {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// Takes the directory's lock and writes this process's id into it.
@@ -506,8 +621,9 @@ fn lock(directory: &Path) -> Result<File, LedgerError> {
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed)?;
+    // The lock counts, the number is for people: a full disk has no room for it.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }

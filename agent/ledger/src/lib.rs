@@ -15,6 +15,7 @@
 //! | `ledger.redb` | findings, revisions, what processes hold, the state | set aside as `ledger.redb.damaged-N`; the host is read anew, the collector asks for everything |
 //! | `instance` | the directory's number, ceilings for revision and counter, and how often the ledger was opened | the collector sees a clone or a restored host, as it should |
 //! | `read-index` | which files were read in which state: a cache | everything is read again |
+//! | `reserve` | 1 MiB of no meaning, given up when the disk is full | made again when there is room |
 //! | `lock` | advisory lock; the holder's pid | made again |
 //!
 //! `ledger.redb`, format 1, has five tables. Values are JSON.
@@ -31,6 +32,13 @@
 //! SHA-256 over the outer place, so that one range holds all findings of one reading. Each commit is
 //! one redb transaction, synced before it returns; redb's pages carry checksums, and every opening
 //! checks all of them.
+//!
+//! **A disk that is full, or fails.** A transaction that could not be made durable is as if it had not
+//! been tried; the file is opened again by the next call, and the caller tries again. On a full disk the
+//! reserve is given up first. A ledger can be opened on a full disk: what opening writes (the next
+//! generation, ceilings) is then written by the first transaction that succeeds. Of the numbers that
+//! could not be reserved only the counter of heartbeats is used meanwhile; a run after this one may use
+//! the same again, which the collector takes for a restored state, and asks for everything.
 //!
 //! `read-index` has a head of 4096 bytes and then slots of 64 bytes, little-endian, sixteen to a
 //! bucket; the file is sparse and never grows beyond its slots. The head is `AKWIDX1\n`, then the
@@ -55,9 +63,12 @@ mod index;
 mod instance;
 mod ledger;
 mod observed;
+#[cfg(test)]
+mod power;
 mod presence;
 mod query;
 pub mod reading;
+mod reserve;
 mod shelf;
 #[cfg(test)]
 mod tests;

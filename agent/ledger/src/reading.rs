@@ -55,6 +55,10 @@ pub enum ReadingSubject {
     /// an unread instance of an unknown workload may hold anything, and makes every process's
     /// finding that nobody else holds unknown.
     Sweep {
+        /// When it began, in clock ticks since boot, as [`ProcessInstance::started`]: what was started
+        /// since is not missing from it. No wall clock: one that is set back would have processes that
+        /// ended look as if they had come later.
+        began: u64,
         /// Every live instance.
         alive: Vec<ProcessInstance>,
         /// Those of them whose captures could not be read whole, and why.

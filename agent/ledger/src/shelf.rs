@@ -23,6 +23,9 @@ pub(crate) enum Medium {
     /// A file whose calls fail as a test says.
     #[cfg(test)]
     Faulty(crate::faults::Faults),
+    /// Memory that is a disk without power, sooner or later.
+    #[cfg(test)]
+    Powered(crate::power::Disk),
 }
 
 /// The file and, unless its medium has failed, the database in it.
@@ -88,6 +91,8 @@ impl Shelf {
             Medium::File => builder.create(&self.path)?,
             #[cfg(test)]
             Medium::Faulty(faults) => builder.create_with_backend(faults.open(&self.path)?)?,
+            #[cfg(test)]
+            Medium::Powered(disk) => builder.create_with_backend(disk.clone())?,
         };
         Ok(database)
     }

@@ -21,6 +21,7 @@ use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -291,14 +292,14 @@ impl Processes {
     /// Looks at every process; false when nobody listens any more.
     fn sweep(&mut self) -> bool {
         for _ in 0..ATTEMPTS {
-            let (before, began) = (self.last_pid(), super::now());
+            let (before, at, began) = (self.last_pid(), super::now(), ticks());
             let Some(seen) = self.look() else {
                 return true;
             };
             if self.last_pid() < before {
                 continue; // pids wrapped: a child may have got a number that was passed already
             }
-            return self.tell(seen, began);
+            return self.tell(seen, at, began);
         }
         true
     }
@@ -344,7 +345,7 @@ impl Processes {
         Some(seen)
     }
 
-    fn tell(&mut self, seen: Seen, began: Time) -> bool {
+    fn tell(&mut self, seen: Seen, at: Time, began: u64) -> bool {
         let instance = |pid: &i32, started: u64| ProcessInstance { pid: *pid, started };
         let lives = seen.lives.iter();
         let mut alive: Vec<_> = lives
@@ -377,6 +378,7 @@ impl Processes {
         (self.known, self.zombies) = (seen.lives, zombies);
         let hidden = seen.hidden;
         let sweep = Sweep {
+            at,
             began,
             alive,
             ended,
@@ -413,6 +415,18 @@ impl Processes {
 fn used() -> Duration {
     let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+}
+
+/// This moment in clock ticks since boot, suspended time included, as the kernel counts when processes
+/// were started: `starttime` of proc_pid_stat(5).
+fn ticks() -> u64 {
+    let second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    let second = second
+        .and_then(|ticks| u64::try_from(ticks).ok())
+        .unwrap_or(100);
+    let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    let rest = u64::from(boot.subsec_nanos()) * second / 1_000_000_000;
+    boot.as_secs() * second + rest
 }
 
 /// How processes are watched.
@@ -689,7 +703,7 @@ mod tests {
         interest.wait_for([ProcessInstance { pid: 7, started: 0 }].into());
         let mut sweep = || {
             let seen = sensor.look().unwrap();
-            assert!(sensor.tell(seen, Time(1)));
+            assert!(sensor.tell(seen, Time(1), 1));
             let swept = said.try_iter().find_map(|sensed| match sensed {
                 Sensed::Swept(sweep) => Some(sweep),
                 _ => None,

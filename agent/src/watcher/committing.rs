@@ -54,7 +54,7 @@ pub(super) enum Note {
 
 impl Done {
     /// The file that was read.
-    fn file(&self) -> Option<&Path> {
+    pub(super) fn file(&self) -> Option<&Path> {
         match &self.note {
             Note::File {
                 target: TargetPlace::File(path),
@@ -138,7 +138,11 @@ impl Watcher {
                 .unzip();
             match self.ledger.commit(&readings) {
                 Ok(changes) => {
+                    if self.detecting.failing {
+                        tracing::info!("readings are committed again");
+                    }
                     self.detecting.failing = false;
+                    self.record.works(&self.ledger);
                     self.note_not_kept(changes.not_kept, &readings);
                     for (reading, note) in readings.iter().zip(notes) {
                         self.note(reading, note);
@@ -150,6 +154,7 @@ impl Watcher {
                     }
                     self.detecting.failing = true;
                     self.detecting.done_since = Some(now);
+                    self.record.fails(why);
                     let again = readings.into_iter().zip(notes);
                     let again = again.map(|(reading, note)| Done { reading, note });
                     self.detecting.done.splice(0..0, again);

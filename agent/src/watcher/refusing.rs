@@ -60,6 +60,7 @@ impl Watcher {
             .known
             .place(path)
             .cloned()
+            .or_else(|| self.uncommitted_place(path))
             .or_else(|| self.held_place(path));
         match refusal {
             Refusal::Absent { device } => {
@@ -92,6 +93,16 @@ impl Watcher {
     pub(super) fn look_anew(&mut self, path: &Path) {
         self.ledger
             .forget(PathKey::of(path.as_os_str().as_encoded_bytes()));
+    }
+
+    /// The place of a path whose reading waits for its commit: on a full disk that may be long, and what
+    /// vanishes meanwhile would stay present once it is committed.
+    fn uncommitted_place(&self, path: &Path) -> Option<Place> {
+        let mut waiting = self.detecting.done.iter().rev();
+        waiting.find_map(|done| match &done.reading.subject {
+            ReadingSubject::Place(place) if done.file() == Some(path) => Some(place.clone()),
+            _ => None,
+        })
     }
 
     /// The place of a path with a plain name, if the ledger holds it: for names that this run has

@@ -146,11 +146,12 @@ impl Sweeps {
         self.completed += 1;
         Some(Reading {
             subject: ReadingSubject::Sweep {
+                began: sweep.began,
                 alive: sweep.alive,
                 unread,
             },
             extent: Extent::Whole,
-            at: sweep.began,
+            at: sweep.at,
             rules: rules.to_owned(),
             observed: Vec::new(),
             too_many: false,
@@ -223,7 +224,8 @@ mod tests {
 
     fn sweep(pids: &[i32]) -> Sweep {
         Sweep {
-            began: Time(5),
+            at: Time(5),
+            began: 7,
             alive: pids.iter().map(|pid| one(*pid)).collect(),
             ended: Vec::new(),
             hidden: false,
@@ -246,6 +248,7 @@ mod tests {
         );
         let reading = sweeps.reading("r").unwrap();
         let expected = ReadingSubject::Sweep {
+            began: 7,
             alive: vec![one(1), one(2)],
             unread: vec![(one(2), UnknownWhy::Unreadable)],
         };

@@ -11,7 +11,7 @@ use akwatch_ledger::{Ledger, LedgerError, Need, PathKey, Query, ReadLimits};
 use akwatch_proto::agent::{
     CheckInAnswer, Directive, HeartbeatAnswer, HostId, Outcome, OutcomeResult, Reported,
 };
-use akwatch_proto::coverage::Rung;
+use akwatch_proto::coverage::{Covered as Covering, Rung};
 use akwatch_proto::finding::{Finding, UnknownWhy};
 use akwatch_proto::limits;
 use akwatch_proto::place::Place;
@@ -34,8 +34,27 @@ use crate::sense::watch_set::{Covered, WatchSet};
 const PUT_BACK: &str = "ledger.redb is older than what was written here last, a copy was put back; the collector is told \
      everything again";
 
+/// Takes up what an earlier run knew: the paths that the ledger holds findings of. What lies where this
+/// run does not look is doubted. On a full disk that has to wait, as any reading does.
+pub(super) fn take_up(
+    ledger: &mut Ledger,
+    set: &WatchSet,
+    identity: &Identity,
+    options: &Options,
+) -> Result<Known, LedgerError> {
+    let known = known(ledger)?;
+    put_in_force(ledger, set, identity, options);
+    match doubt_what_is_not_covered(ledger, set, options) {
+        Err(why) if why.slug() == "disk-full" => {
+            tracing::error!(%why, "findings where this agent does not look any more stay as they were");
+            Ok(known)
+        }
+        doubted => doubted.map(|()| known),
+    }
+}
+
 /// The paths that the ledger holds findings of.
-pub(super) fn known(ledger: &mut Ledger) -> Result<Known, LedgerError> {
+fn known(ledger: &mut Ledger) -> Result<Known, LedgerError> {
     let findings = ledger.holding(&Query::default())?;
     Ok(Known::from_places(
         findings.iter().map(|finding| &finding.key.place),
@@ -43,12 +62,7 @@ pub(super) fn known(ledger: &mut Ledger) -> Result<Known, LedgerError> {
 }
 
 /// Tells the ledger what readings are made with: without it nothing can be called gone.
-pub(super) fn put_in_force(
-    ledger: &mut Ledger,
-    set: &WatchSet,
-    identity: &Identity,
-    options: &Options,
-) {
+fn put_in_force(ledger: &mut Ledger, set: &WatchSet, identity: &Identity, options: &Options) {
     let limits = Limits::default();
     let in_force = ledger.in_force();
     in_force.epochs.insert(identity.key.epoch.clone());
@@ -76,7 +90,7 @@ fn covering(set: &WatchSet, options: &Options) -> impl Fn(&Place) -> bool + Send
 }
 
 /// Makes unknown what an earlier run found where this one does not look: its configuration has changed.
-pub(super) fn doubt_what_is_not_covered(
+fn doubt_what_is_not_covered(
     ledger: &mut Ledger,
     set: &WatchSet,
     options: &Options,
@@ -102,6 +116,8 @@ pub(super) struct Story {
     rung: Option<Rung>,
     rules: String,
     missing_walls: Vec<String>,
+    /// What is wrong with the record.
+    record: Option<String>,
     /// Mechanism, overflows and reasons of each source.
     sources: Vec<(String, u64, Vec<String>)>,
 }
@@ -200,6 +216,7 @@ impl Watcher {
         if let Err(why) = noted.and_then(|()| self.ledger.acknowledge(reported.upto)) {
             tracing::error!(%why, "an acknowledgement was not noted");
             self.courier.pause_reports(now);
+            self.record.fails(why);
         }
         let mut places = reported.reread;
         places.truncate(limits::REREAD_PLACES);
@@ -214,6 +231,7 @@ impl Watcher {
             self.courier.send_all();
             if let Err(why) = self.ledger.resend_all(Uuid::new_v4()) {
                 tracing::error!(%why, "a full list could not be begun");
+                self.record.fails(why);
             }
         }
     }
@@ -297,22 +315,16 @@ impl Watcher {
             Err(why) => {
                 tracing::error!(%why, "what is unsent could not be looked up");
                 self.courier.pause_reports(now);
+                self.record.fails(why);
             }
         }
     }
 
     fn send_heartbeat(&mut self, now: Instant) {
         let unsent = self.ledger.unsent_count().unwrap_or(0);
-        let counter = match self.ledger.counter() {
-            Ok(counter) => counter,
-            Err(why) => {
-                tracing::error!(%why, "a heartbeat has to wait");
-                return;
-            }
-        };
         let state = State {
             instance: self.ledger.instance(),
-            counter,
+            counter: self.ledger.counter(),
             coverage: self.coverage(),
             digest: self.ledger.digest(),
             acknowledged: self.ledger.acknowledged(),
@@ -340,6 +352,7 @@ impl Watcher {
             rung: Some(coverage.rung),
             rules: coverage.rules.clone(),
             missing_walls: coverage.missing_walls.clone(),
+            record: coverage.record.map(|trouble| trouble.why),
             sources: sources.collect(),
         };
         if self.story != story {
@@ -364,7 +377,18 @@ impl Watcher {
         let walls: Vec<String> = self.walls.values().flatten().cloned().collect();
         let rules = self.detecting.rules().unwrap_or_default();
         let (rung, reason) = (self.governor.rung(), self.governor.reason());
-        self.counts.statement(rules, rung, reason, &walls)
+        let mut coverage = self.counts.statement(rules, rung, reason, &walls);
+        let waiting = self.detecting.done.len() as u64;
+        coverage.record = self.record.told(waiting);
+        if waiting > 0 && coverage.record.is_some() {
+            for source in &mut coverage.sources {
+                // What waits to be kept is not known yet.
+                if source.covered == Covering::Whole {
+                    source.covered = Covering::Partly;
+                }
+            }
+        }
+        coverage
     }
 
     fn record_lost(&self) -> Option<String> {

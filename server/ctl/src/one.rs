@@ -227,6 +227,14 @@ fn coverage(detail: &HostDetail) -> String {
             walls.join(", ")
         ));
     }
+    if let Some(trouble) = &coverage.record {
+        out.push_str(&format!(
+            "Record: {} since {}; {} readings wait to be kept\n",
+            safe(&trouble.why),
+            words::time(trouble.since),
+            trouble.waiting
+        ));
+    }
     if let Some(reason) = &coverage.rung_reason {
         out.push_str(&format!(
             "Rung: {} ({})\n",

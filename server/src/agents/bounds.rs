@@ -102,6 +102,9 @@ fn coverage(coverage: &mut Coverage) -> Result<(), Refusal> {
     for wall in &mut coverage.missing_walls {
         clean(wall, NAME);
     }
+    if let Some(trouble) = &mut coverage.record {
+        clean(&mut trouble.why, limits::SLUG);
+    }
     for source in &mut coverage.sources {
         count("reasons", source.not_read.len(), limits::COVERAGE_REASONS)?;
         clean(&mut source.source, limits::SLUG);

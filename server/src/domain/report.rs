@@ -77,6 +77,7 @@ mod tests {
                 rung_reason: None,
                 sources: Vec::new(),
                 missing_walls: Vec::new(),
+                record: None,
             },
             digest,
             acknowledged: case.acknowledged,

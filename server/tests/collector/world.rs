@@ -366,6 +366,7 @@ impl Host {
                     raced: 0,
                 }],
                 missing_walls: Vec::new(),
+                record: None,
             },
             digest,
             acknowledged,

@@ -19,8 +19,10 @@ use akwatch_proto::finding::{Finding, FindingKey, Presence, Subject, UnknownWhy,
 use akwatch_proto::place::{Capture, Origin, Place, Reach, SafeText, Spot, Workload};
 use akwatch_proto::time::Time;
 
+use crate::shelf::Medium;
 use crate::{
-    Extent, Ledger, Observed, Options, ProcessInstance, Query, ReadLimits, Reading, ReadingSubject,
+    Extent, Ledger, LedgerError, Observed, Options, ProcessInstance, Query, ReadLimits, Reading,
+    ReadingSubject,
 };
 
 pub(crate) const LIMITS: ReadLimits = ReadLimits {
@@ -38,7 +40,25 @@ pub(crate) fn options() -> Options {
 
 /// A ledger with rules `rule.0` to `rule.9`, epoch 1, and policy that covers everything.
 pub(crate) fn open(directory: &Path) -> Ledger {
-    ready(Ledger::open(directory, &options()).unwrap())
+    ready(opened(directory, &options(), &Medium::File).unwrap())
+}
+
+/// Opens a ledger that nobody else holds. A child that another test starts holds every lock of this
+/// process for a moment, until it runs its own program.
+pub(crate) fn opened(
+    directory: &Path,
+    options: &Options,
+    medium: &Medium,
+) -> Result<Ledger, LedgerError> {
+    let begun = std::time::Instant::now();
+    loop {
+        match Ledger::open_on(directory, options, medium.clone()) {
+            Err(LedgerError::InUse { .. }) if begun.elapsed().as_secs() < 10 => {
+                std::thread::yield_now();
+            }
+            opened => return opened,
+        }
+    }
 }
 
 pub(crate) fn ready(mut ledger: Ledger) -> Ledger {
@@ -166,6 +186,7 @@ pub(crate) fn process(workload: &str, pid: i32, extent: Extent, at: i64, values:
 pub(crate) fn sweep(at: i64, alive: &[i32], unread: &[i32]) -> Reading {
     Reading {
         subject: ReadingSubject::Sweep {
+            began: u64::MAX,
             alive: alive.iter().map(|pid| instance(*pid)).collect(),
             unread: unread
                 .iter()

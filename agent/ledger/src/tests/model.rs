@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::*;
 use crate::Batch;
 use crate::faults::{Faults, Kind};
-use crate::shelf::Medium;
 
 const UNITS: [&str; 2] = ["a.service", "b.service"];
 
@@ -93,7 +92,7 @@ impl Model {
                     .unwrap();
                 self.process(unit, instance.pid, reading);
             }
-            ReadingSubject::Sweep { alive, unread } => {
+            ReadingSubject::Sweep { alive, unread, .. } => {
                 let alive: BTreeSet<i32> = alive.iter().map(|instance| instance.pid).collect();
                 let unread: BTreeSet<i32> =
                     unread.iter().map(|(instance, _)| instance.pid).collect();
@@ -250,7 +249,7 @@ impl World {
         self.ledger = None;
         self.under_way = None;
         let medium = Medium::Faulty(self.faults.clone());
-        let ledger = Ledger::open_on(self.directory.path(), &options(), medium).unwrap();
+        let ledger = opened(self.directory.path(), &options(), &medium).unwrap();
         assert!(ledger.lost().is_none());
         self.ledger = Some(ready(ledger));
     }

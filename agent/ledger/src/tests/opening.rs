@@ -5,7 +5,6 @@ use std::os::unix::fs::FileExt as _;
 use redb::{Database, TableDefinition};
 
 use super::*;
-use crate::LedgerError;
 use crate::index::{Need, PathKey, Remembered};
 use crate::reading::FileState;
 
@@ -42,7 +41,7 @@ fn a_newer_format_is_refused_and_left_alone() {
         write.commit().unwrap();
     };
     set_format(b"2");
-    let refused = Ledger::open(directory.path(), &options()).unwrap_err();
+    let refused = opened(directory.path(), &options(), &Medium::File).unwrap_err();
     assert!(matches!(
         refused,
         LedgerError::Newer {
@@ -251,6 +250,6 @@ fn a_reboot_means_reading_again() {
         boot_id: "boot-b".to_owned(),
         ..options()
     };
-    let ledger = Ledger::open(directory.path(), &rebooted).unwrap();
+    let ledger = opened(directory.path(), &rebooted, &Medium::File).unwrap();
     assert_eq!(ledger.need(path, &state, "r1"), Need::Whole);
 }

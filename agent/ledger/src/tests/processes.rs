@@ -108,11 +108,29 @@ fn an_unread_process_of_the_unit_makes_it_unknown() {
 }
 
 #[test]
-fn a_process_first_read_during_the_sweep_is_not_taken_for_an_ended_one() {
-    check(
-        &present(10),
-        &[held(1, 10), held(2, 25), sweep(20, &[], &[])],
-    );
+fn a_process_started_during_the_sweep_is_not_taken_for_an_ended_one() {
+    // Process 2 was started in the very tick in which the sweep began.
+    let mut during = sweep(20, &[], &[]);
+    if let ReadingSubject::Sweep { began, .. } = &mut during.subject {
+        *began = instance(2).started;
+    }
+    check(&present(10), &[held(1, 10), held(2, 25), during]);
+}
+
+/// What was read while the clock was a month ahead, or before it was set back, ends like everything else.
+#[test]
+fn a_clock_that_was_set_back_keeps_no_process_alive() {
+    let month = 30 * 24 * 3_600_000;
+    check(&ended(20), &[held(1, month), sweep(20, &[], &[])]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_has_nothing_pass_for_verified() {
+    let month = 30 * 24 * 3_600_000;
+    let (_directory, mut ledger) = ledger_with(&[held(1, month), sweep(20, &[1], &[])]);
+    let found = finding(&mut ledger, &environ(UNIT), 1);
+    assert_eq!(found.last_verified, Time(20));
+    assert_eq!(ledger.revisit(Time(1_000_000), 9).unwrap().len(), 1);
 }
 
 #[test]

@@ -517,6 +517,7 @@ export interface components {
         Coverage: {
             /** @description Walls of the agent's own sandbox that this host lacks, by name. */
             missing_walls?: string[];
+            record?: components["schemas"]["RecordTrouble"] | null;
             /** @description Version of the rule set in force. */
             rules: string;
             /** @description What the host's budget allows. */
@@ -1463,6 +1464,18 @@ export interface components {
             owner?: components["schemas"]["SafeText"] | null;
             /** @description Whether anyone on the host can read it, directories above included. */
             world_readable?: boolean;
+        };
+        /** @description Why what is found cannot be kept, or soon cannot: the disk of the agent's own record. */
+        RecordTrouble: {
+            /** @description Since when, by the host's clock. */
+            since: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Readings that wait to be kept; none while the room that was kept for this lasts.
+             */
+            waiting: number;
+            /** @description Why, as a slug: `disk-full`, `read-only`, `disk-fails`, `damaged`, `not-writable`. */
+            why: string;
         };
         /**
          * @description Why something was refused.

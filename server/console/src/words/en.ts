@@ -261,6 +261,7 @@ export const en = {
     pending: "Enrolled, but not heard yet. Nothing is known of it.",
     truncated: "Showing {shown} of {total} places.", truncatedLink: "See all in findings",
     budget: "The host's budget allows: {rung}. What it skips is unknown.",
+    record: "Since {time} the agent cannot keep what it reads ({why}): {n, plural, =0 {its last room is in use.} one {# reading waits.} other {# readings wait.}} It goes on reading.",
     unsent: "{n, plural, one {# finding has} other {# findings have}} still to be sent by the agent.",
     clock: "Host clock {length} {direction, select, ahead {ahead} other {behind}}; times here are the collector's.",
     walls: "The agent's own sandbox lacks here: {names}.",

@@ -227,6 +227,7 @@ export const zh: Words = {
     pending: "已接入，但尚未上报，情况一无所知。",
     truncated: "当前显示 {shown} 个位置，共 {total} 个。", truncatedLink: "在泄露点中查看全部",
     budget: "主机的资源预算：{rung}。被跳过的部分未核实。",
+    record: "自 {time} 起 Agent 无法保存读取结果（{why}）：{n, plural, =0 {正在使用最后的预留空间。} other {有 # 条读取结果待保存。}}读取仍在继续。",
     unsent: "Agent 还有 {n} 个泄露点尚未上报。",
     clock: "主机时钟{direction, select, ahead {快} other {慢}} {length}；此处时间以收集端为准。",
     walls: "该主机上 Agent 自身的隔离缺少：{names}。",

@@ -331,6 +331,7 @@ pub(crate) fn coverage(covered: Covered) -> Coverage {
             raced: 0,
         }],
         missing_walls: Vec::new(),
+        record: None,
     }
 }
 

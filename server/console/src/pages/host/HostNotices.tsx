@@ -1,4 +1,4 @@
-// What makes this host's word less than whole: silence, retirement, a lower rung, a wrong clock.
+// What makes this host's word less than whole: silence, retirement, a lower rung, a full disk, a wrong clock.
 import { useTranslation } from "react-i18next";
 
 import type { HostDetail } from "../../api/types";
@@ -23,6 +23,9 @@ export function HostNotices({ data }: { data: HostDetail }) {
       {host.state === "pending" && <Partial>{t("partial.pending")}</Partial>}
       {coverage !== undefined && coverage !== null && coverage.rung !== "full" && (
         <Partial>{t("partial.budget", { rung: rungWords(coverage) })}</Partial>
+      )}
+      {coverage?.record !== undefined && coverage.record !== null && (
+        <Partial>{t("partial.record", { time: words.short(coverage.record.since), why: visible(coverage.record.why), n: coverage.record.waiting })}</Partial>
       )}
       {data.unsent > 0 && <Partial>{t("partial.unsent", { n: data.unsent })}</Partial>}
       {Math.abs(off) >= CLOCK_OFF_MS && <Partial>{t("partial.clock", { length: words.length(Math.abs(off)), direction: off > 0 ? "ahead" : "behind" })}</Partial>}

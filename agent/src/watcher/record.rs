@@ -1,0 +1,103 @@
+//! What is wrong with the ledger's disk, and since when: said, and never a reason to stop reading.
+//!
+//! A commit that fails is tried again every second, and its readings wait, a bounded number of them; the
+//! agent goes on opening and reading meanwhile, and its heartbeats say what is wrong. Damage is another
+//! matter: only opening the ledger anew sets the file aside, so the watcher ends and is started again.
+
+use akwatch_ledger::{Ledger, LedgerError};
+use akwatch_proto::coverage::RecordTrouble;
+use akwatch_proto::time::Time;
+
+/// The state of the ledger's disk.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    trouble: Option<(Time, &'static str)>,
+    damage: Option<LedgerError>,
+}
+
+impl Record {
+    /// The ledger could not do what it was asked.
+    pub(super) fn fails(&mut self, why: LedgerError) {
+        self.trouble_is(why.slug());
+        if why.is_damage() {
+            self.damage.get_or_insert(why);
+        }
+    }
+
+    /// A commit was made durable.
+    pub(super) fn works(&mut self, ledger: &Ledger) {
+        if ledger.has_reserve() {
+            self.trouble = None;
+        } else {
+            self.trouble_is("disk-full");
+        }
+    }
+
+    fn trouble_is(&mut self, why: &'static str) {
+        match &mut self.trouble {
+            Some((_, known)) => *known = why,
+            None => self.trouble = Some((crate::sense::now(), why)),
+        }
+    }
+
+    /// What coverage says of it, where so many readings wait.
+    pub(super) fn told(&self, waiting: u64) -> Option<RecordTrouble> {
+        let (since, why) = self.trouble?;
+        Some(RecordTrouble {
+            since,
+            why: why.to_owned(),
+            waiting,
+        })
+    }
+
+    /// The damage for which the watcher ends, once.
+    pub(super) fn damage(&mut self) -> Option<LedgerError> {
+        self.damage.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn damaged() -> LedgerError {
+        LedgerError::Damaged {
+            path: "ledger.redb".into(),
+            what: "a finding cannot be read".to_owned(),
+        }
+    }
+
+    fn full() -> LedgerError {
+        LedgerError::Directory {
+            step: "writing",
+            path: "instance".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        }
+    }
+
+    #[test]
+    fn trouble_keeps_its_beginning_and_ends_when_the_disk_has_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = akwatch_ledger::Options::new("boot");
+        let ledger = Ledger::open(directory.path(), &options).unwrap();
+        let mut record = Record::default();
+        assert_eq!(record.told(0), None);
+        record.fails(full());
+        let told = record.told(3).unwrap();
+        assert_eq!((told.why.as_str(), told.waiting), ("disk-full", 3));
+        record.fails(full());
+        assert_eq!(record.told(0).unwrap().since, told.since);
+        assert!(record.damage().is_none(), "a full disk ends nobody");
+        record.works(&ledger);
+        assert_eq!(record.told(0), None);
+    }
+
+    #[test]
+    fn damage_is_told_and_ends_the_watcher_once() {
+        let mut record = Record::default();
+        record.fails(damaged());
+        assert_eq!(record.told(0).unwrap().why, "damaged");
+        assert!(record.damage().unwrap().is_damage());
+        assert!(record.damage().is_none());
+    }
+}
