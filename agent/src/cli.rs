@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use akwatch_proto::agent::LONGEST_PAUSE_SECONDS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output;
@@ -54,6 +55,11 @@ pub enum Command {
     ImagePrepare(ImagePrepareArgs),
     /// What the running agent watches, holds and has yet to report.
     Status(StatusArgs),
+    /// Have the running agent read nothing for a while: heartbeats go on, what it watches is shown as
+    /// paused and unknown, and it ends by itself.
+    Pause(PauseArgs),
+    /// End a pause, whoever asked for it.
+    Resume(ResumeArgs),
     /// Check what keeps the agent from working, from seeing everything or from telling its collector,
     /// and say what to do. Exit 0 when nothing is wrong, 1 when something is.
     Doctor(DoctorArgs),
@@ -249,6 +255,25 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Arguments of `pause`.
+#[derive(Clone, Debug, Args)]
+pub struct PauseArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// For how long: a number and s, m or h; a day at most.
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = seconds)]
+    pub length: u32,
+}
+
+/// Arguments of `resume`.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// Where the agent's files are.
+    #[command(flatten)]
+    pub paths: Paths,
+}
+
 /// Arguments of `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
@@ -299,6 +324,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A length of time in words, as seconds.
+fn seconds(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let each = match &text[digits.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let number = digits.parse::<u32>().ok().zip(each);
+    number
+        .and_then(|(number, each)| number.checked_mul(each))
+        .filter(|seconds| (1..=LONGEST_PAUSE_SECONDS).contains(seconds))
+        .ok_or_else(|| "a number and s, m or h, from 1s to 24h: 90s, 30m, 2h".to_owned())
+}
+
+fn say(line: &str) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(args) => crate::scan::run(args),
@@ -314,6 +360,20 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Retire(args) => crate::retire::run(args),
         Command::ImagePrepare(args) => crate::image::run(args),
         Command::Status(args) => crate::status::run(args),
+        Command::Pause(args) => {
+            let until = crate::control::pause(&args.paths.runtime, args.length)?;
+            let until = jiff::Timestamp::from_second(until.seconds()).unwrap_or_default();
+            let until = until.to_zoned(jiff::tz::TimeZone::system());
+            say(&format!(
+                "paused until {}; `akwatch-agent resume` ends it",
+                until.strftime("%Y-%m-%d %H:%M:%S %Z")
+            ))
+        }
+        Command::Resume(args) => say(if crate::control::resume(&args.paths.runtime)? {
+            "it reads again; what changed meanwhile comes first"
+        } else {
+            "it was not paused"
+        }),
         Command::Doctor(args) => crate::doctor::run(args),
         Command::Explain(args) => crate::explain::run(args),
         Command::Config(ConfigCommand::Check(args)) => crate::config::show::check(args),
@@ -331,6 +391,26 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_of_time_are_bounded_and_named() {
+        for (text, expected) in [("90s", 90), ("30m", 1800), ("24h", 86_400)] {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "0s",
+            "25h",
+            "1",
+            "h",
+            "1d",
+            "-1h",
+            "1.5h",
+            "99999999999h",
+        ] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub mod show;
 mod words;
 
 pub use words::{
-    ByteLimit, CollectorUrl, Glob, GlobSet, HostPath, LabelName, LabelValue, ProxyUrl,
+    ByteLimit, CollectorUrl, Glob, GlobSet, HostPath, Hours, LabelName, LabelValue, ProxyUrl,
 };
 pub use words::{UserRef, WrongWord};
 
@@ -106,6 +106,9 @@ pub struct RawFirstScan {
     /// Directories that the scans read beyond the watch set: `["/"]` is every local filesystem.
     /// Default none, since what is read and not watched cannot be kept true.
     pub paths: Option<Vec<HostPath>>,
+    /// Hours of the day, by the host's own time, in which the first scan reads: `["22:00-06:00"]`.
+    /// Outside it waits and goes on where it was. Default none: at any time, at idle priority.
+    pub hours: Option<Vec<Hours>>,
 }
 
 /// `[roles]`, as written.
@@ -186,6 +189,8 @@ pub struct FirstScan {
     pub enabled: bool,
     /// Directories that scans read beyond the watch set.
     pub paths: Vec<PathBuf>,
+    /// When it reads; at any time when none are named.
+    pub hours: Vec<Hours>,
 }
 
 /// What this host refuses.
@@ -327,6 +332,7 @@ impl RawConfig {
         newer(&mut self.watch.processes, later.watch.processes);
         newer(&mut self.first_scan.enabled, later.first_scan.enabled);
         newer(&mut self.first_scan.paths, later.first_scan.paths);
+        newer(&mut self.first_scan.hours, later.first_scan.hours);
         newer(&mut self.roles.watcher, later.roles.watcher);
         newer(&mut self.roles.marker, later.roles.marker);
         newer(&mut self.roles.detector, later.roles.detector);
@@ -377,6 +383,7 @@ impl RawConfig {
                     .into_iter()
                     .map(|path| path.0)
                     .collect(),
+                hours: self.first_scan.hours.unwrap_or_default(),
             },
             roles: self.roles,
             deny: Deny {

@@ -3,8 +3,8 @@
 //! One JSON line asks, one JSON line answers. Root, the watcher's own user and the members of its group
 //! are answered (`SO_PEERCRED`), whatever somebody makes of the socket's mode: whoever may see how the
 //! agent stands is put into that group, and needs no root. Answers hold redacted findings and counts;
-//! there is no question whose answer could hold a secret. What changes something, such as retiring this
-//! host, is for root alone.
+//! there is no question whose answer could hold a secret. What changes something, such as a pause or
+//! retiring this host, is for root alone.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -55,6 +55,10 @@ pub enum Question {
     Retire,
     /// What the agent knows of a file.
     File(AskedFile),
+    /// Read nothing for so many seconds.
+    Pause(u32),
+    /// Read again.
+    Resume,
 }
 
 impl Question {
@@ -62,7 +66,7 @@ impl Question {
     fn changes(&self) -> bool {
         match self {
             Question::Status | Question::Findings | Question::File(_) => false,
-            Question::Retire => true,
+            Question::Retire | Question::Pause(_) | Question::Resume => true,
         }
     }
 }
@@ -101,6 +105,8 @@ enum Reply {
     Findings(Vec<Finding>),
     Retired(HostId),
     File(Box<FileStanding>),
+    Paused(Time),
+    Resumed(bool),
     Refused(String),
 }
 
@@ -119,6 +125,10 @@ pub enum Request {
         Option<FileState>,
         Sender<Result<FileStanding, String>>,
     ),
+    /// [`Question::Pause`]; answered with its end.
+    Pause(Duration, Sender<Time>),
+    /// [`Question::Resume`]; answered with whether there was a pause.
+    Resume(Sender<bool>),
 }
 
 /// How the agent stands.
@@ -140,6 +150,9 @@ pub struct Status {
     pub unknown: u64,
     /// Findings that the collector has yet to hear of.
     pub unsent: u64,
+    /// Until when nothing is read, because somebody asked for that.
+    #[serde(default)]
+    pub paused_until: Option<Time>,
     /// What was wrong with the ledger that was set aside at the start.
     pub record_lost: Option<String>,
     /// How delivery stands.
@@ -191,6 +204,9 @@ pub struct Delivery {
 pub struct Progress {
     /// `first-scan` or `rescan`, while one is under way.
     pub running: Option<String>,
+    /// Whether it waits for the hours in which it may read.
+    #[serde(default)]
+    pub waits_for_hours: bool,
     /// Whether this host has been read as a whole once.
     pub first_done: bool,
     /// Files that the walk under way, or the last one, came to.
@@ -426,6 +442,14 @@ fn answer(connection: &UnixStream, asker: Asker, ask: &mut impl FnMut(Request) -
                 Err(_) => Reply::Refused("the path was not understood".to_owned()),
             }
         }
+        Ok(Question::Pause(seconds)) => {
+            let length = Duration::from_secs(seconds.into());
+            asked(&mut ask, |reply| Request::Pause(length, reply))
+                .map_or_else(Reply::Refused, Reply::Paused)
+        }
+        Ok(Question::Resume) => {
+            asked(&mut ask, Request::Resume).map_or_else(Reply::Refused, Reply::Resumed)
+        }
         Err(_) => Reply::Refused("the question was not understood".to_owned()),
     };
     let mut text = serde_json::to_vec(&reply).unwrap_or_default();
@@ -492,6 +516,28 @@ pub fn file(
     let path = data_encoding::BASE64.encode(path.as_os_str().as_bytes());
     match ask(runtime, &Question::File(AskedFile { path, state }))? {
         Reply::File(standing) => Ok(*standing),
+        other => Err(another(other)),
+    }
+}
+
+/// Has the agent of `runtime` read nothing for so many seconds; says until when.
+///
+/// # Errors
+/// When it does not answer.
+pub fn pause(runtime: &Path, seconds: u32) -> Result<Time, ControlError> {
+    match ask(runtime, &Question::Pause(seconds))? {
+        Reply::Paused(until) => Ok(until),
+        other => Err(another(other)),
+    }
+}
+
+/// Has the agent of `runtime` read again; says whether it was paused.
+///
+/// # Errors
+/// When it does not answer.
+pub fn resume(runtime: &Path) -> Result<bool, ControlError> {
+    match ask(runtime, &Question::Resume)? {
+        Reply::Resumed(paused) => Ok(paused),
         other => Err(another(other)),
     }
 }

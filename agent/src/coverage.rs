@@ -270,7 +270,9 @@ impl Tally {
         let not_read = self.not_read();
         let whole =
             self.on && self.ready && rung == Rung::Full && self.waiting == 0 && not_read.is_empty();
-        let covered = match (whole, self.on && self.ready) {
+        // While nothing is read nobody can say anything.
+        let reading = self.on && self.ready && rung != Rung::Paused;
+        let covered = match (whole, reading) {
             (true, _) => Covered::Whole,
             (false, true) => Covered::Partly,
             (false, false) => Covered::Unknown,
@@ -375,6 +377,7 @@ mod tests {
         let mut counts = ready();
         assert_eq!(files(&counts, Rung::Full).covered, Covered::Whole);
         assert_eq!(files(&counts, Rung::Reduced).covered, Covered::Partly);
+        assert_eq!(files(&counts, Rung::Paused).covered, Covered::Unknown);
         counts.waiting(Source::Files, 1);
         assert_eq!(files(&counts, Rung::Full).covered, Covered::Partly);
         assert_eq!(

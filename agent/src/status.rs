@@ -166,6 +166,9 @@ fn ago(now: Time, at: Time) -> String {
 fn walks(status: &Status) -> String {
     let scan = &status.scan;
     let mut text = match &scan.running {
+        Some(walk) if scan.waits_for_hours => {
+            format!("{walk} waits for its hours, {} files so far", scan.files)
+        }
         Some(walk) => format!("{walk} under way, {} files so far", scan.files),
         None if scan.first_done => {
             format!("first scan done; {} files in the last walk", scan.files)
@@ -307,6 +310,7 @@ mod tests {
             gone: 1,
             unknown: 0,
             unsent: 2,
+            paused_until: None,
             record_lost: None,
             delivery: Delivery {
                 linked: true,
@@ -319,6 +323,7 @@ mod tests {
             },
             scan: Progress {
                 running: None,
+                waits_for_hours: false,
                 first_done: false,
                 files: 0,
                 waiting: 3,

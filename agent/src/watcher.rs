@@ -21,6 +21,7 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::agenda::Agenda;
 use crate::budget::{Governor, Meter, Pace};
+use crate::config::Hours;
 use crate::control;
 use crate::coverage::{Counts, Source};
 use crate::host::Root;
@@ -43,6 +44,7 @@ mod examples;
 pub mod flights;
 pub mod known;
 mod mounted;
+mod pause;
 mod pushed;
 mod record;
 mod refusing;
@@ -58,6 +60,7 @@ use detecting::Detecting;
 use examples::Examples;
 use known::Known;
 use mounted::Mounted;
+use pause::Pause;
 use record::Record;
 use samples::Samples;
 use sensing::Scans;
@@ -127,6 +130,8 @@ pub struct Options {
     /// Whether a new host is read once as a whole; what changes while no agent runs is looked at in
     /// any case.
     pub first_scan: bool,
+    /// When the first scan reads; at any time when none are named.
+    pub first_scan_hours: Vec<Hours>,
     /// Bytes that a live event reads of one file at most.
     pub max_file_bytes: u64,
     /// Watches of the inotify rung.
@@ -248,6 +253,7 @@ struct Watcher {
     samples: Samples,
     examples: Examples,
     courier: Courier,
+    pause: Pause,
     record: Record,
     /// What was last told of the coverage.
     story: Story,
@@ -342,6 +348,7 @@ impl Watcher {
             detecting: Detecting::default(),
             samples,
             examples: Examples::default(),
+            pause: Pause::load(&options.directory, now),
             record: Record::default(),
             story: Story::default(),
             began: now,
@@ -364,6 +371,7 @@ impl Watcher {
 
     fn begin(&mut self) {
         self.know_own();
+        self.take_up_pause();
         self.note_beginning();
         self.begin_scan();
     }
@@ -464,6 +472,8 @@ impl Watcher {
             let reason = self.governor.reason().unwrap_or("the host is calm");
             tracing::info!(?rung, reason, "the rung changed");
         }
+        self.resume_when_due(now);
+        self.look_at_the_clock();
         self.scan_when_due(now);
         self.revisit_when_due(now);
         self.ask_for_examples(now);

@@ -591,6 +591,9 @@ pub struct CheckInAnswer {
     pub directives: Vec<Signed<Directive>>,
 }
 
+/// The longest pause: a day. Stops: a host that is silenced for good by one forgotten word.
+pub const LONGEST_PAUSE_SECONDS: u32 = 24 * 3600;
+
 /// What a collector may ask of an agent. There is no directive that returns content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "directive", rename_all = "lowercase")]
@@ -601,6 +604,13 @@ pub enum Directive {
         /// The places; a path is re-read only where local policy covers it.
         places: Vec<Place>,
     },
+    /// Read nothing for a while, at most [`LONGEST_PAUSE_SECONDS`]; heartbeats go on.
+    Pause {
+        /// How long, from when it is opened.
+        seconds: u32,
+    },
+    /// End a pause, whoever asked for it.
+    Resume,
     /// A directive that this agent is too old to know; answered as refused.
     #[serde(other)]
     Unknown,

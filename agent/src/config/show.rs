@@ -249,6 +249,10 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
             "first_scan.paths",
             list(paths.map(|path| path.display().to_string())),
         ),
+        (
+            "first_scan.hours",
+            list(config.first_scan.hours.iter().map(ToString::to_string)),
+        ),
         ("roles.watcher", user(&roles.watcher)),
         ("roles.marker", user(&roles.marker)),
         ("roles.detector", user(&roles.detector)),

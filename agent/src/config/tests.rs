@@ -301,3 +301,30 @@ fn in_a_tree(glob: &str) -> bool {
         .filter_map(Path::to_str)
         .any(|above| REFERENCE.contains(&format!("`{above}/**`")))
 }
+
+#[test]
+fn hours_go_over_midnight_and_are_checked() {
+    let hours = |text: &str| Hours::try_from(text.to_owned());
+    let night = hours("22:00-06:00").unwrap();
+    let minutes = [22 * 60, 0, 6 * 60 - 1, 6 * 60, 12 * 60, 22 * 60 - 1];
+    let held = minutes.map(|minute| night.hold(minute));
+    assert_eq!(held, [true, true, true, false, false, false]);
+    let noon = hours("12:00-13:30").unwrap();
+    assert!(noon.hold(12 * 60) && noon.hold(13 * 60 + 29) && !noon.hold(13 * 60 + 30));
+    assert_eq!(night.to_string(), "22:00-06:00");
+    assert!(hours("20:00-24:00").unwrap().hold(24 * 60 - 1));
+    for wrong in [
+        "",
+        "22-06",
+        "22:00",
+        "22:00-22:00",
+        "24:00-06:00",
+        "25:00-06:00",
+        "22:60-06:00",
+        "2:00-6:00",
+        "22:00-06:00-07:00",
+        "+1:00-06:00",
+    ] {
+        assert!(hours(wrong).is_err(), "{wrong:?}");
+    }
+}

@@ -53,6 +53,12 @@ pub enum WrongWord {
         /// What was written.
         text: String,
     },
+    /// Not a stretch of the day.
+    #[error("{text:?} is not a stretch of the day: HH:MM-HH:MM, from 00:00 to 24:00")]
+    Hours {
+        /// What was written.
+        text: String,
+    },
     /// A number of bytes out of range.
     #[error("{bytes} is out of range: 4096 to 1099511627776 bytes are allowed")]
     Bytes {
@@ -294,6 +300,66 @@ impl TryFrom<String> for HostPath {
             return Err(WrongWord::Path { text });
         }
         Ok(HostPath(path))
+    }
+}
+
+/// A stretch of each day, `22:00-06:00`: from its first minute until before its last. One that ends
+/// before it begins goes over midnight.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
+#[serde(try_from = "String")]
+pub struct Hours {
+    from: u32,
+    to: u32,
+}
+
+impl Hours {
+    /// Whether a minute of the day, from 0, lies in it.
+    #[must_use]
+    pub fn hold(&self, minute: u32) -> bool {
+        if self.from < self.to {
+            (self.from..self.to).contains(&minute)
+        } else {
+            minute >= self.from || minute < self.to
+        }
+    }
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.from, self.to);
+        write!(
+            f,
+            "{:02}:{:02}-{:02}:{:02}",
+            from / 60,
+            from % 60,
+            to / 60,
+            to % 60
+        )
+    }
+}
+
+impl TryFrom<String> for Hours {
+    type Error = WrongWord;
+    fn try_from(text: String) -> Result<Hours, WrongWord> {
+        let minute = |text: &str| -> Option<u32> {
+            let (hours, minutes) = text.split_once(':')?;
+            let two = |text: &str| {
+                let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+                digits.then(|| text.parse::<u32>().ok()).flatten()
+            };
+            let (hours, minutes) = (two(hours)?, two(minutes)?);
+            let minute = hours * 60 + minutes;
+            (minutes < 60 && minute <= 24 * 60).then_some(minute)
+        };
+        let parsed = text
+            .split_once('-')
+            .and_then(|(from, to)| Some((minute(from)?, minute(to)?)))
+            .filter(|(from, to)| from != to && *from < 24 * 60);
+        match parsed {
+            Some((from, to)) => Ok(Hours { from, to }),
+            None => Err(WrongWord::Hours { text }),
+        }
     }
 }
 

@@ -123,6 +123,7 @@ fn options(config: &Config, directory: PathBuf) -> Options {
         histories: config.watch.history,
         processes: config.watch.processes,
         first_scan: config.first_scan.enabled,
+        first_scan_hours: config.first_scan.hours.clone(),
         max_file_bytes: config.watch.max_file_bytes,
         watches: watches(),
         labels: labels

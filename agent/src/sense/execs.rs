@@ -153,7 +153,7 @@ impl Execs {
     }
 
     fn capture(&mut self, exec: Exec) -> bool {
-        if self.interest.is_own(exec.pid) {
+        if self.interest.is_own(exec.pid) || self.interest.is_paused() {
             return true;
         }
         if !self.bucket.take(Instant::now()) {

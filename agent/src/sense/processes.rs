@@ -13,6 +13,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,7 @@ struct Shared {
     wake: EventFd,
     wanted: Mutex<Wanted>,
     measured: Measured,
+    paused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +83,7 @@ impl Interest {
             wake,
             wanted: Mutex::default(),
             measured: Measured::default(),
+            paused: AtomicBool::new(false),
         })))
     }
 
@@ -99,6 +102,17 @@ impl Interest {
     pub fn is_own(&self, pid: i32) -> bool {
         let wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.own.contains(&pid)
+    }
+
+    /// Whether nothing is to be captured.
+    pub fn pause(&self, paused: bool) {
+        self.0.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is to be captured.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.0.paused.load(Ordering::Relaxed)
     }
 
     /// A sweep is wanted now.

@@ -241,6 +241,7 @@ impl Watcher {
             && self.detecting.done.len() < UNCOMMITTED
             && self.detecting.flights.len() < OUT
             && self.samples.have_room()
+            && !self.is_paused()
             && self.governor.rung() != Rung::HeartbeatOnly
     }
 
@@ -257,10 +258,10 @@ impl Watcher {
                 flights.push(flight);
                 continue;
             }
-            let least = if self.may_scan(&flights) {
-                Urgency::FirstScan
-            } else {
-                Urgency::Hunt
+            let least = match (self.may_scan(&flights), self.scans.first_may_read()) {
+                (true, true) => Urgency::FirstScan,
+                (true, false) => Urgency::Rescan,
+                (false, _) => Urgency::Hunt,
             };
             let Some(target) = self.agenda.next_within(least, now) else {
                 break;

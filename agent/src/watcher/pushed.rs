@@ -264,7 +264,10 @@ impl Watcher {
     }
 
     pub(super) fn may_trace(&self) -> bool {
-        self.detecting.is_ready() && !self.ending && self.governor.rung() != Rung::HeartbeatOnly
+        self.detecting.is_ready()
+            && !self.ending
+            && !self.is_paused()
+            && self.governor.rung() != Rung::HeartbeatOnly
     }
 
     /// Asks about the next repository, when nothing else is asked.

@@ -53,6 +53,8 @@ pub(super) struct Scans {
     pub(super) first_done: bool,
     owed: bool,
     unwatched: bool,
+    /// Whether the first scan may read at this time of the day.
+    open: bool,
     ended: Option<Instant>,
     /// When the walk last gave a file that has to be read.
     last_read: Option<Instant>,
@@ -73,6 +75,7 @@ impl Scans {
             first_done: options.directory.join(SCANNED).exists(),
             owed: false,
             unwatched: false,
+            open: within_hours(options),
             ended: None,
             last_read: None,
             revisited: None,
@@ -101,6 +104,12 @@ impl Scans {
         self.in_part = since.is_some();
         self.files = 0;
         true
+    }
+
+    /// Whether what the first scan has named may be read now. A rescan that is owed does not wait for the
+    /// night behind it.
+    pub(super) fn first_may_read(&self) -> bool {
+        self.open || self.owed || self.running != Some(Urgency::FirstScan)
     }
 
     /// Whether a walk is under way or owed: what it has still to name is not known.
@@ -134,7 +143,14 @@ impl Watcher {
         waiting < self.governor.scans_at_once()
             && !paused
             && self.scans.sensing
+            && self.scans.first_may_read()
+            && !self.is_paused()
             && self.detecting.is_ready()
+    }
+
+    /// Whether the first scan may read now, by the time of the day.
+    pub(super) fn look_at_the_clock(&mut self) {
+        self.scans.open = within_hours(&self.options);
     }
 
     pub(super) fn take_sensed(&mut self, sensed: Sensed, now: Instant) {
@@ -436,6 +452,17 @@ fn may_be_known_by_now(finding: &Finding) -> bool {
         UnknownWhy::ReadShort => process,
         _ => false,
     }
+}
+
+/// Whether this is a time at which the first scan reads.
+fn within_hours(options: &Options) -> bool {
+    let hours = &options.first_scan_hours;
+    if hours.is_empty() {
+        return true;
+    }
+    let now = jiff::Zoned::now();
+    let minute = u32::from(now.hour().unsigned_abs()) * 60 + u32::from(now.minute().unsigned_abs());
+    hours.iter().any(|hours| hours.hold(minute))
 }
 
 /// Whose share a target is taken from: the file's owner or the process's user.

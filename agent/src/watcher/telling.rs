@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use akwatch_detect::Limits;
 use akwatch_ledger::reading::FileState;
@@ -16,6 +16,7 @@ use akwatch_proto::finding::{Finding, UnknownWhy};
 use akwatch_proto::limits;
 use akwatch_proto::place::Place;
 use akwatch_proto::signed::Signed;
+use akwatch_proto::time::Time;
 use uuid::Uuid;
 
 use super::courier::State;
@@ -258,17 +259,28 @@ impl Watcher {
         };
         let result = if !self.courier.advance(opened.serial) {
             OutcomeResult::Invalid
-        } else if let Directive::Rescan { places } = opened.body {
-            self.rescan(&places, now);
-            OutcomeResult::Done
         } else {
-            OutcomeResult::Refused
+            self.carry_out(opened.body, now)
         };
         self.courier.note_outcome(Outcome {
             serial: opened.serial,
             result,
             detail: None,
         });
+    }
+
+    fn carry_out(&mut self, directive: Directive, now: Instant) -> OutcomeResult {
+        match directive {
+            Directive::Rescan { places } => self.rescan(&places, now),
+            Directive::Pause { seconds } => {
+                self.pause(Duration::from_secs(seconds.into()), now);
+            }
+            Directive::Resume => {
+                self.resume(now);
+            }
+            _ => return OutcomeResult::Refused,
+        }
+        OutcomeResult::Done
     }
 
     fn rescan(&mut self, places: &[Place], now: Instant) {
@@ -376,7 +388,11 @@ impl Watcher {
         }
         let walls: Vec<String> = self.walls.values().flatten().cloned().collect();
         let rules = self.detecting.rules().unwrap_or_default();
-        let (rung, reason) = (self.governor.rung(), self.governor.reason());
+        let paused = self.pause.until().map(paused_until);
+        let (rung, reason) = match &paused {
+            Some(reason) => (Rung::Paused, Some(reason.as_str())),
+            None => (self.governor.rung(), self.governor.reason()),
+        };
         let mut coverage = self.counts.statement(rules, rung, reason, &walls);
         let waiting = self.detecting.done.len() as u64;
         coverage.record = self.record.told(waiting);
@@ -420,6 +436,13 @@ impl Watcher {
             Request::File(path, state, reply) => {
                 let standing = self.file(&path, state);
                 let _ = reply.send(standing.map_err(|why| why.to_string()));
+            }
+            Request::Pause(length, reply) => {
+                let until = self.pause(length, Instant::now());
+                let _ = reply.send(until);
+            }
+            Request::Resume(reply) => {
+                let _ = reply.send(self.resume(Instant::now()));
             }
         }
     }
@@ -499,6 +522,7 @@ impl Watcher {
             unknown: totals.unknown,
             unsent: totals.unsent,
             record_lost: self.record_lost(),
+            paused_until: self.pause.until(),
             delivery: Delivery {
                 linked: self.courier.is_linked(),
                 answered: self.courier.answered,
@@ -513,6 +537,7 @@ impl Watcher {
                     Urgency::FirstScan => "first-scan".to_owned(),
                     _ => "rescan".to_owned(),
                 }),
+                waits_for_hours: !self.scans.first_may_read(),
                 first_done: self.scans.first_done,
                 files: self.scans.files,
                 waiting: self.agenda.len() as u64,
@@ -536,4 +561,9 @@ impl Watcher {
             state("reporter", self.courier.is_linked()),
         ]
     }
+}
+
+fn paused_until(until: Time) -> String {
+    let instant = jiff::Timestamp::from_second(until.seconds()).unwrap_or_default();
+    format!("until {instant}")
 }

@@ -276,6 +276,8 @@ pub(super) struct Agent {
     others_stop: Stop,
     processes: bool,
     first_scan: bool,
+    /// When the first scan reads.
+    hours: Vec<Hours>,
     manner: Arc<Manner>,
     received: Arc<Mutex<BTreeMap<String, Finding>>>,
     /// The coverage that each heartbeat told.
@@ -298,24 +300,30 @@ impl Agent {
     }
 
     fn configured(processes: bool, first_scan: bool, before: impl FnOnce(&Path)) -> Agent {
+        let mut agent = Agent::prepared(processes, first_scan, before);
+        agent.start();
+        agent
+    }
+
+    /// One that is not started yet.
+    fn prepared(processes: bool, first_scan: bool, before: impl FnOnce(&Path)) -> Agent {
         let directory = in_memory();
         fs::create_dir(directory.path().join("watched")).unwrap();
         fs::create_dir(directory.path().join("state")).unwrap();
         before(&directory.path().join("watched"));
-        let mut agent = Agent {
+        Agent {
             directory,
             stop: Stop::new().unwrap(),
             others_stop: Stop::new().unwrap(),
             processes,
             first_scan,
+            hours: Vec::new(),
             manner: Arc::default(),
             received: Arc::default(),
             beats: Arc::default(),
             watcher: None,
             others: Vec::new(),
-        };
-        agent.start();
-        agent
+        }
     }
 
     fn start(&mut self) {
@@ -369,6 +377,7 @@ impl Agent {
                 histories: true,
                 processes: self.processes,
                 first_scan: self.first_scan,
+                first_scan_hours: self.hours.clone(),
                 max_file_bytes: 1 << 20,
                 watches: 1000,
                 labels: BTreeMap::new(),
@@ -579,6 +588,31 @@ fn what_is_there_already_is_found_by_the_first_scan() {
     assert!(matches!(history.key.place, Place::History { .. }));
     let status = agent.expect_status(|status| status.scan.first_done);
     assert_eq!((status.present, status.unsent), (2, 0));
+}
+
+#[test]
+fn the_first_scan_waits_for_its_hours_and_goes_on() {
+    let mut agent = Agent::prepared(false, true, |watched| {
+        fs::write(watched.join("before"), token(1)).unwrap();
+    });
+    // Twelve hours that begin in an hour, whatever the time is now.
+    let hour = |from_now: i8| (jiff::Zoned::now().hour() + 24 + from_now) % 24;
+    let text = format!("{:02}:30-{:02}:30", hour(1), hour(13));
+    agent.hours = vec![Hours::try_from(text).unwrap()];
+    agent.start();
+    agent.expect_status(|status| status.coverage.sources[0].mechanism == "inotify");
+    agent.write("live", &token(2));
+    agent.expect_present(2);
+    let status = agent.expect_status(|status| status.scan.waits_for_hours);
+    assert_eq!(status.scan.running.as_deref(), Some("first-scan"));
+    assert_eq!((status.scan.files, status.present), (0, 1));
+    agent.end();
+
+    let text = format!("{:02}:30-{:02}:30", hour(-2), hour(2));
+    agent.hours = vec![Hours::try_from(text).unwrap()];
+    agent.start();
+    agent.expect_present(1);
+    agent.expect_status(|status| status.scan.first_done && !status.scan.waits_for_hours);
 }
 
 #[test]

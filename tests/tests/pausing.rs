@@ -1,0 +1,142 @@
+//! A pause: nothing is read, heartbeats go on, people are told, it ends by itself, and what happened
+//! meanwhile is looked at.
+
+use std::process::Stdio;
+
+use akwatch_tests::agent::Agent;
+use akwatch_tests::fleet::{Fleet, shown};
+use akwatch_tests::plant::{self, Pair};
+use akwatch_tests::{sets, wait};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// What the collector shows of the one host.
+async fn told(fleet: &Fleet) -> Result<Value> {
+    let hosts = fleet.rest.get("hosts").await?;
+    let id = hosts["rows"][0]["id"].as_str().context("an id")?;
+    fleet.rest.get(&format!("hosts/{id}")).await
+}
+
+async fn wait_rung(fleet: &Fleet, paused: bool) -> Result<Value> {
+    let mut last = Value::Null;
+    wait::until(
+        "the collector to know of the pause or its end",
+        async || {
+            last = told(fleet).await?["coverage"].clone();
+            Ok(((last["rung"] == "paused") == paused).then(|| last.clone()))
+        },
+    )
+    .await
+    .with_context(|| format!("{last:#}"))
+}
+
+fn plant_one(fleet: &Fleet, name: &str) -> Result<Pair> {
+    let pair = plant::tencent();
+    let text = format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret);
+    plant::write(&fleet.watched.join(name), &text)?;
+    Ok(pair)
+}
+
+/// Bytes that the agent has read so far.
+async fn read(fleet: &Fleet) -> Result<u64> {
+    let status = fleet.agent.status().await?;
+    status["cost"]["bytes_read"].as_u64().context("bytes read")
+}
+
+/// Waits until an event waits to be looked at, and sees that two heartbeats later it still does.
+async fn nothing_is_read(fleet: &Fleet, id: &str) -> Result<()> {
+    wait::until("the change to wait", async || {
+        let status = fleet.agent.status().await?;
+        Ok((status["scan"]["waiting"].as_u64() > Some(0)).then_some(()))
+    })
+    .await?;
+    let before = read(fleet).await?;
+    for _ in 0..2 {
+        let heard = told(fleet).await?["host"]["last_heard"].clone();
+        wait::until("another heartbeat", async || {
+            Ok((told(fleet).await?["host"]["last_heard"] != heard).then_some(()))
+        })
+        .await?;
+    }
+    ensure!(read(fleet).await? == before, "something was read");
+    ensure!(fleet.rest.findings_of(id).await?.is_empty(), "it was found");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_agent_reads_nothing_says_so_and_catches_up() -> Result<()> {
+    let mut fleet = Fleet::start_beating(|_| Ok(())).await?;
+    let before = plant_one(&fleet, "before.env")?;
+    let there = |name: &str| shown(&fleet.watched.join(name));
+    fleet
+        .wait_state(&before.id, &there("before.env"), "present")
+        .await?;
+
+    let said = fleet.agent.command("pause", &["--for", "2h"]).await?;
+    ensure!(said.contains("paused until"), "{said}");
+    let coverage = wait_rung(&fleet, true).await?;
+    let reason = coverage["rung_reason"].as_str().unwrap_or_default();
+    ensure!(reason.starts_with("until 2"), "{coverage:#}");
+    for source in coverage["sources"].as_array().context("sources")? {
+        assert_eq!(source["covered"], "unknown", "{source:#}");
+    }
+    let status = fleet.agent.command("status", &[]).await?;
+    ensure!(status.contains("paused: until 2"), "{status}");
+
+    let meanwhile = plant_one(&fleet, "meanwhile.env")?;
+    std::fs::remove_file(fleet.watched.join("before.env"))?;
+    let held = plant::tencent();
+    let mut holder = Command::new("sleep")
+        .arg("600")
+        .env("TENCENTCLOUD_SECRET_ID", &held.id)
+        .env("TENCENTCLOUD_SECRET_KEY", &held.secret)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    nothing_is_read(&fleet, &meanwhile.id).await?;
+    ensure!(fleet.rest.findings_of(&held.id).await?.is_empty());
+
+    // A restart does not end it.
+    fleet.agent.pause().await?;
+    fleet.agent = Agent::run(&fleet.directory.path().join("agent"))?;
+    fleet.agent.wait_watching().await?;
+    wait_rung(&fleet, true).await?;
+    ensure!(fleet.rest.findings_of(&meanwhile.id).await?.is_empty());
+
+    let said = fleet.agent.command("resume", &[]).await?;
+    ensure!(said.contains("reads again"), "{said}");
+    let there = |name: &str| shown(&fleet.watched.join(name));
+    fleet
+        .wait_state(&meanwhile.id, &there("meanwhile.env"), "present")
+        .await?;
+    fleet
+        .wait_state(&before.id, &there("before.env"), "gone")
+        .await?;
+    fleet
+        .wait_findings("the process that was started meanwhile", &held.id, |rows| {
+            rows.len() == 1 && rows[0]["state"] == "present"
+        })
+        .await?;
+    wait_rung(&fleet, false).await?;
+    let said = fleet.agent.command("resume", &[]).await?;
+    ensure!(said.contains("not paused"), "{said}");
+    holder.kill().await?;
+    sets::wait_equal(&fleet.agent, &fleet.rest, &fleet.watched).await?;
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_pause_ends_by_itself() -> Result<()> {
+    let fleet = Fleet::start_beating(|_| Ok(())).await?;
+    // Long enough to be seen, whatever else the machine does.
+    fleet.agent.command("pause", &["--for", "20s"]).await?;
+    let meanwhile = plant_one(&fleet, "meanwhile.env")?;
+    wait_rung(&fleet, true).await?;
+    ensure!(fleet.rest.findings_of(&meanwhile.id).await?.is_empty());
+    let path = shown(&fleet.watched.join("meanwhile.env"));
+    fleet.wait_state(&meanwhile.id, &path, "present").await?;
+    let status = fleet.agent.status().await?;
+    ensure!(status["paused_until"].is_null(), "{status:#}");
+    fleet.stop().await
+}
