@@ -67,8 +67,8 @@ pub struct Mount {
 pub struct Mounts {
     all: Vec<Mount>,
     skipped: HashMap<PathBuf, SkipWhy>,
-    /// Mount points whose server may never answer.
-    hanging: Vec<PathBuf>,
+    /// Which of them have a server that may never answer.
+    hanging: Vec<usize>,
 }
 
 /// The mount table of the live host, always as it is now: the kernel tells who polls the open table
@@ -149,10 +149,9 @@ impl Mounts {
             };
         }
         // A host whose root hangs does nothing at all.
-        let hanging = all
-            .iter()
-            .filter(|mount| may_hang(&mount.kind) && mount.point != Path::new("/"));
-        let hanging = hanging.map(|mount| mount.point.clone()).collect();
+        let hanging = (0..all.len())
+            .filter(|&at| may_hang(&all[at].kind) && all[at].point != Path::new("/"))
+            .collect();
         Mounts {
             all,
             skipped,
@@ -161,10 +160,15 @@ impl Mounts {
     }
 
     /// Where, on the way to `path`, filesystems are mounted whose servers may never answer. What was
-    /// mounted over one later makes no difference: it may be taken away again.
+    /// mounted over one later makes no difference: it may be taken away again. An automounter's point
+    /// counts while nothing is mounted on it: what is mounted there speaks for itself.
     pub fn that_may_hang<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
-        let points = self.hanging.iter().map(PathBuf::as_path);
-        points.filter(|point| path.starts_with(point))
+        let waits = |mount: &Mount| mount.kind == AUTOMOUNTER;
+        let above = self.hanging.iter().map(|&at| &self.all[at]);
+        let above = above.filter(|mount| path.starts_with(&mount.point));
+        above
+            .filter(move |mount| !waits(mount) || self.around(path).is_some_and(waits))
+            .map(|mount| mount.point.as_path())
     }
 
     /// Every mount, in the kernel's order.
@@ -236,10 +240,15 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(out))
 }
 
+/// The type of what an automounter puts where something is mounted when it is touched.
+const AUTOMOUNTER: &[u8] = b"autofs";
+
 /// Whether a filesystem of this type is served by somebody who may never answer; one that is mounted
 /// when it is touched may be any.
 fn may_hang(kind: &[u8]) -> bool {
-    kind_skipped(kind) == Some(SkipWhy::Network) || kind == b"autofs" || kind.starts_with(b"fuse.")
+    kind_skipped(kind) == Some(SkipWhy::Network)
+        || kind == AUTOMOUNTER
+        || kind.starts_with(b"fuse.")
 }
 
 /// Why a filesystem of this type is not walked.
@@ -349,12 +358,17 @@ mod tests {
         let mounts = Mounts::parse(
             b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / /n rw - nfs4 s:/ rw\n\
               3 2 8:2 / /n/local rw - ext4 /dev/b rw\n4 1 0:8 / /auto rw - autofs x rw\n\
-              5 1 0:7 / /f rw - fuse x rw\n6 1 0:6 / /l rw - fuse.lxcfs x rw\n",
+              5 1 0:7 / /f rw - fuse x rw\n6 1 0:6 / /l rw - fuse.lxcfs x rw\n\
+              7 1 0:5 / /disk rw - autofs x rw\n8 7 8:3 / /disk rw - ext4 /dev/c rw\n\
+              9 4 8:4 / /auto/local rw - xfs /dev/d rw\n10 4 0:4 / /auto/far rw - nfs s:/ rw\n",
         );
         for (path, hangs) in [
             ("/n", true),
             ("/n/local/x", true),
             ("/auto/u", true),
+            ("/auto/local/x", false),
+            ("/auto/far/x", true),
+            ("/disk/x", false), // mounted when it was first touched
             ("/f/x", true),
             ("/l", true),
             ("/", false),
