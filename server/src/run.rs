@@ -25,8 +25,8 @@ use crate::{agents, local, people};
 const SILENCE: Duration = Duration::from_secs(5);
 /// How often expired credentials are scored again.
 const RESCORE: Duration = Duration::from_secs(60);
-/// How often the listeners' certificate is looked at.
-const CERTIFICATE: Duration = Duration::from_secs(3600);
+/// How often the listeners' certificate is looked at: a clock that is set back has it not begun.
+const CERTIFICATE: Duration = Duration::from_secs(10);
 /// How long an agent's kept connection may be idle, unless its heartbeats are further apart.
 const IDLE: Duration = Duration::from_secs(150);
 /// File descriptors that are not connections: database, logs, libraries.

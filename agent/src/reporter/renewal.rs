@@ -126,10 +126,10 @@ async fn renew_current(session: &Session, url: &Url) -> Result<(), CallError> {
     install(session, url, &key, &renewed)
 }
 
-/// Renews with a certificate that has ended: the old key signs the collector's nonce.
+/// Renews with a certificate that does not hold now: the old key signs the collector's nonce.
 pub(crate) async fn renew_expired(session: &Session, url: &Url) -> Result<(), CallError> {
     let _one = session.renewing.lock().await;
-    if !session.has_ended() {
+    if !session.is_void() {
         // Another call was faster.
         return Ok(());
     }
@@ -140,7 +140,7 @@ pub(crate) async fn renew_expired(session: &Session, url: &Url) -> Result<(), Ca
     let ask = RenewChallenge { host };
     let nonce: Nonce = match caller.post(url, "/v1/renew/challenge", &ask, SHORT).await {
         Err(CallError::WrongTime { .. }) if session.ask_time(url).await? => {
-            if !session.has_ended() {
+            if !session.is_void() {
                 return Ok(());
             }
             caller.post(url, "/v1/renew/challenge", &ask, SHORT).await?

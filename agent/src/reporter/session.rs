@@ -89,6 +89,12 @@ impl Session {
         self.clock.now() >= self.current().identity.not_after
     }
 
+    /// Whether the host's certificate does not hold now: it has ended, or was made while the
+    /// collector's clock was ahead and has not begun.
+    pub(crate) fn is_void(&self) -> bool {
+        self.has_ended() || self.clock.now() < self.current().identity.not_before
+    }
+
     /// The collectors in the order in which they are tried now.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (usize, Url)> + '_ {
         let urls = &self.collector.urls;
@@ -140,7 +146,8 @@ impl Session {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        // Three failures have one cause each that can be removed here, once.
+        // Three failures have one cause each that can be removed here, once. Whether a certificate holds
+        // is for the collector's clock to say, wherever that may be.
         match &error {
             CallError::WrongTime { .. } => {
                 if !self.ask_time(url).await? {
@@ -151,10 +158,13 @@ impl Session {
                 self.ask_time(url).await?;
             }
             CallError::Refused { refused, .. }
-                if refused.code == akwatch_proto::agent::RefusalCode::Unauthenticated => {}
+                if refused.code == akwatch_proto::agent::RefusalCode::Unauthenticated =>
+            {
+                self.ask_time(url).await?;
+            }
             _ => return Err(error),
         }
-        if self.has_ended() {
+        if self.is_void() {
             super::renewal::renew_expired(self, url).await?;
         }
         self.current().as_host.post(url, path, body, time).await

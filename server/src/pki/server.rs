@@ -43,7 +43,8 @@ impl ServerCertificate {
         })
     }
 
-    /// Replaces the certificate when less than half of its life is left; says whether it did.
+    /// Replaces the certificate when less than half of its life is left, or more than all of it: the clock
+    /// was set back, and no host would take one that has not begun. Says whether it did.
     ///
     /// # Errors
     /// When the authority cannot sign; the old certificate stays.
@@ -53,7 +54,8 @@ impl ServerCertificate {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .1;
-        if ends.since(now) > SERVER_DAYS * DAY_MS / 2 {
+        let (left, life) = (ends.since(now), SERVER_DAYS * DAY_MS);
+        if left > life / 2 && left <= life {
             return Ok(false);
         }
         let fresh = certified(authority, &self.names, now)?;
@@ -163,5 +165,18 @@ mod tests {
                 .refresh(&authority, now.plus(46 * DAY_MS))
                 .unwrap()
         );
+    }
+
+    #[test]
+    fn a_certificate_that_has_not_begun_by_a_clock_that_was_set_back_is_replaced() {
+        let state = tempfile::tempdir().unwrap();
+        let now = Time(1_800_000_000_000);
+        let domain = akwatch_proto::agent::TrustDomain::parse("fleet.example").unwrap();
+        let authority = Authority::open(state.path(), domain, now).unwrap();
+        let names = names(&[]).unwrap();
+        let certificate = ServerCertificate::issue(&authority, &names, now).unwrap();
+        let back = now.plus(-30 * DAY_MS);
+        assert!(certificate.refresh(&authority, back).unwrap());
+        assert!(!certificate.refresh(&authority, back).unwrap());
     }
 }
