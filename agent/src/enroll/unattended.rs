@@ -145,7 +145,11 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, EnrollError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending == ENDING) {
+        // Under a name with a dot in front, tools write what they rename when it is whole.
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|ending| ending == ENDING) {
             files.push(path);
         }
         if files.len() == FILES {
@@ -189,6 +193,7 @@ mod tests {
         put(strings.path(), "20.bootstrap", &good.expose());
         put(strings.path(), "30.bootstrap", &good.expose());
         put(strings.path(), "README", "not a string");
+        let half = put(strings.path(), ".half.bootstrap", "akwatch1:");
         let config = config(&[collector.url()]);
 
         let early = from_directory(&config, state.path(), strings.path()).unwrap_err();
@@ -199,7 +204,7 @@ mod tests {
         assert_eq!(outcome.enrollment.unwrap().host, authority.record().host);
         let aside = strings.path().join("10.refused");
         assert_eq!(outcome.refused[0].0, aside);
-        assert!(aside.exists() && outcome.left.is_empty());
+        assert!(aside.exists() && outcome.left.is_empty() && half.exists());
         assert_eq!(files(strings.path()).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(collector.calls().len(), 1);
 
