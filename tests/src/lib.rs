@@ -18,6 +18,7 @@ pub mod corpus;
 pub mod fleet;
 pub mod hung;
 pub mod line;
+pub mod machine;
 pub mod plant;
 pub mod process;
 pub mod program;

@@ -1,20 +1,18 @@
-//! The units on a real systemd, booted in a container: only under `cargo xtask test --slow`.
+//! Agent and collector on one real systemd, booted in a container: only under `cargo xtask test --slow`.
+//! What the agent's package does is in `installed.rs`, and is tested each time.
 //!
-//! A Debian tree is made once below `target/`; each run boots a copy of it with the shipped programs
+//! A copy of a Debian tree is booted with the shipped programs
 //! and units installed where a package would put them, and a unit of its own that plays the
 //! operator: it starts the collector, enrolls, starts the agent, plants a key, asks the command line
 //! for it, and writes what it sees to a file that the test reads.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use akwatch_tests::machine::{self, SYSTEM_CALLS};
 use akwatch_tests::{plant, program};
 use anyhow::{Context as _, Result, bail};
-
-/// What the container may do beyond the usual: the sensors' and the sandbox's system calls.
-const SYSTEM_CALLS: &str = "fanotify_init fanotify_mark open_by_handle_at name_to_handle_at \
-                            landlock_create_ruleset landlock_add_rule landlock_restrict_self";
 
 #[test]
 fn the_units_start_find_a_key_and_stop_on_a_real_systemd() -> Result<()> {
@@ -25,7 +23,10 @@ fn the_units_start_find_a_key_and_stop_on_a_real_systemd() -> Result<()> {
         .prefix("akwatch-nspawn.")
         .tempdir()?;
     let root = tree.path().join("root");
-    run(Command::new("cp").arg("-a").arg(base()?).arg(&root))?;
+    run(Command::new("cp")
+        .arg("-a")
+        .arg(machine::base()?)
+        .arg(&root))?;
     install(&root)?;
     let pair = plant::tencent();
     operator(&root, &pair)?;
@@ -58,37 +59,6 @@ fn run(command: &mut Command) -> Result<()> {
         bail!("{command:?} ended with {status}");
     }
     Ok(())
-}
-
-/// A minimal Debian tree, made once.
-fn base() -> Result<PathBuf> {
-    let place = program::path("akwatch-agent")?
-        .parent()
-        .and_then(Path::parent)
-        .context("a target directory")?
-        .join("nspawn");
-    let tree = place.join("bookworm");
-    if place.join("complete").exists() {
-        return Ok(tree);
-    }
-    for (shows, package) in [
-        ("/usr/sbin/debootstrap", "debootstrap"),
-        ("/usr/bin/systemd-nspawn", "systemd-container"),
-    ] {
-        if !Path::new(shows).exists() {
-            run(Command::new("apt-get").args(["install", "-y", "-qq", package]))?;
-        }
-    }
-    std::fs::create_dir_all(&place)?;
-    run(Command::new("debootstrap")
-        .args([
-            "--variant=minbase",
-            "--include=systemd,systemd-sysv,dbus,procps",
-        ])
-        .arg("bookworm")
-        .arg(&tree))?;
-    std::fs::write(place.join("complete"), "")?;
-    Ok(tree)
 }
 
 /// Puts programs, units and configuration where a package would.

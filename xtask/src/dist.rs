@@ -127,6 +127,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Installs what the tests make their package with.
+pub(crate) fn prepare() -> Result<()> {
+    Tools::ready().map(drop)
+}
+
 /// The deb of the program that the tests use: what they install differs from what ships in how the
 /// program was compiled, not in what the package does.
 fn debug_deb(tools: &Tools, version: Option<&str>, out: &Path) -> Result<ExitCode> {

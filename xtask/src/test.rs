@@ -1,7 +1,7 @@
 //! Every test, in the order that finds a fault soonest.
 //!
-//! The cheap checks run first. The browser and the console's packages are installed while Rust
-//! compiles. The end-to-end tests come last: they start the programs as they are shipped.
+//! The cheap checks run first. The browser, the console's packages and what makes ours are installed
+//! while Rust compiles. The end-to-end tests come last: they start the programs as they are shipped.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::build::{self, cargo, step};
-use crate::{console, prerequisites, tidy};
+use crate::{console, dist, prerequisites, tidy};
 
 /// Runs every test; with `slow` also those that take longer than a commit may.
 pub(crate) fn run(slow: bool) -> Result<ExitCode> {
@@ -25,6 +25,7 @@ pub(crate) fn run(slow: bool) -> Result<ExitCode> {
     }
     let front = thread::spawn(|| -> Result<()> {
         prerequisites::install_for_tests()?;
+        dist::prepare()?;
         console::build()
     });
     step(
