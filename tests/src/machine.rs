@@ -321,8 +321,24 @@ impl Machine {
     }
 }
 
+/// Inotify instances that root may have. The kernel gives each user 128, root of every container is the
+/// same one, and a systemd takes some twenty: with too few it does not boot, or its path units hear nothing.
+const INOTIFY_INSTANCES: u32 = 1024;
+
+/// Raises the limit where it is lower; it stays so until this machine boots again.
+fn room_for_machines() -> Result<()> {
+    let limit = "/proc/sys/fs/inotify/max_user_instances";
+    let there: u32 = std::fs::read_to_string(limit)?.trim().parse()?;
+    if there < INOTIFY_INSTANCES {
+        std::fs::write(limit, INOTIFY_INSTANCES.to_string())
+            .with_context(|| format!("raising {limit} from {there}"))?;
+    }
+    Ok(())
+}
+
 /// Starts systemd-nspawn on a tree, in a mount namespace that ends with it.
 fn start(tree: &Tree) -> Result<Child> {
+    room_for_machines()?;
     let log = File::options()
         .create(true)
         .append(true)
