@@ -63,6 +63,10 @@ pub enum Command {
     /// Check what keeps the agent from working, from seeing everything or from telling its collector,
     /// and say what to do. Exit 0 when nothing is wrong, 1 when something is.
     Doctor(DoctorArgs),
+    /// Before an agent is installed: what this host gives it, what the first scan would read and how
+    /// long that takes, and which neighbours will notice. Exit 0 when an agent can work here, 1 when it
+    /// cannot.
+    Preflight(PreflightArgs),
     /// Say how the agent sees a file or a process: whether it is watched and why, whether it was read,
     /// what was found there, and where a process has it from. Exit 0 when nothing is present there, 1
     /// when something is, 2 when no agent could be asked.
@@ -70,9 +74,17 @@ pub enum Command {
     /// Check, show and describe the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Work with rule files.
+    /// Show what is looked for; work with rule files.
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Write how the running agent stands in Prometheus' text format. Exit 0 when it answered, else
+    /// 2 with `akwatch_up 0`.
+    Metrics(MetricsArgs),
+    /// Write a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual page, or all pages into a directory.
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// Verbs on the configuration.
@@ -106,9 +118,13 @@ pub struct ConfigReferenceArgs {
     pub toml: bool,
 }
 
-/// Verbs on rule files.
+/// Verbs on rules and rule files.
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
+    /// Write the rules that come with this program.
+    List(RulesListArgs),
+    /// Write one of them: what it finds, where its form is known from, what to do.
+    Show(RulesShowArgs),
     /// Compile a rule file and run the examples in it. Exit 0 when all is as they say, 1 when a rule
     /// was set aside or an example fails, 2 trouble.
     Check {
@@ -302,6 +318,63 @@ pub struct ExplainArgs {
     pub what: OsString,
 }
 
+/// Arguments of `preflight`.
+#[derive(Clone, Debug, Args)]
+pub struct PreflightArgs {
+    /// The configuration that the agent is to have; what is built in where there is none.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    pub config: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `metrics`.
+#[derive(Clone, Debug, Args)]
+pub struct MetricsArgs {
+    /// Directory of sockets.
+    #[arg(long, value_name = "DIR", default_value = RUNTIME)]
+    pub runtime: PathBuf,
+}
+
+/// Arguments of `rules list`.
+#[derive(Clone, Debug, Args)]
+pub struct RulesListArgs {
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Only rules whose name, issuer, kind or description holds this.
+    #[arg(value_name = "WORD")]
+    pub about: Option<String>,
+}
+
+/// Arguments of `rules show`.
+#[derive(Clone, Debug, Args)]
+pub struct RulesShowArgs {
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// A rule's name: `tencent.access-key`.
+    #[arg(value_name = "RULE")]
+    pub id: String,
+}
+
+/// Arguments of `completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// Write a file for each verb here.
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
 /// Parses the command line, does what it says and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -376,6 +449,12 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         }),
         Command::Doctor(args) => crate::doctor::run(args),
         Command::Explain(args) => crate::explain::run(args),
+        Command::Preflight(args) => crate::preflight::run(args),
+        Command::Metrics(args) => crate::metrics::run(args),
+        Command::Rules(RulesCommand::List(args)) => crate::rule_list::list(args),
+        Command::Rules(RulesCommand::Show(args)) => crate::rule_list::show(args),
+        Command::Completions(args) => crate::commands::completions(args),
+        Command::Man(args) => crate::commands::man(args),
         Command::Config(ConfigCommand::Check(args)) => crate::config::show::check(args),
         Command::Config(ConfigCommand::Show(args)) => crate::config::show::show(args),
         Command::Config(ConfigCommand::Reference(args)) => crate::config::show::reference(args),

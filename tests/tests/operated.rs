@@ -297,6 +297,142 @@ fn a_configuration_is_checked_and_shown_without_an_agent() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_preflight_counts_is_what_the_walk_names() -> Result<()> {
+    // Outside of what is built in, of which nothing is to be walked.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let main = directory.path().join("agent.toml");
+    let tree = directory.path().canonicalize()?.join("tree");
+    for number in 0..30 {
+        plant::write(&tree.join(format!("{number}/app.env")), "MODE=production\n")?;
+    }
+    // Everything else is taken away, so that only what is here is counted.
+    std::fs::write(
+        &main,
+        format!(
+            "[collector]\nurls = [\"https://c.example\"]\n[watch]\ninclude = [\"{tree}/**\"]\n\
+             exclude = [{built_in}, \"{tree}/0\"]\n",
+            tree = tree.display(),
+            built_in = [
+                "/etc",
+                "/home",
+                "/root",
+                "/opt",
+                "/srv",
+                "/app",
+                "/apps",
+                "/usr",
+                "/lib",
+                "/var",
+                "/dev",
+                "/run",
+                "/data",
+                "/deploy",
+                "/workspace",
+                "/www",
+                "/backup",
+                "/backups",
+                "/tmp",
+            ]
+            .map(|path| format!("{path:?}"))
+            .join(", ")
+        ),
+    )?;
+    let output = Command::new(program::path("akwatch-agent")?)
+        .args(["preflight", "--json", "--config"])
+        .arg(&main)
+        .output()?;
+    ended(&output, 0)?;
+    let said: Value = serde_json::from_slice(&output.stdout)?;
+    let scan = &said["first_scan"];
+    let of_tree = scan["trees"].as_array().into_iter().flatten();
+    let of_tree = of_tree.filter(|one| one["path"] == tree.to_string_lossy().as_ref());
+    let files: u64 = of_tree.filter_map(|one| one["files"].as_u64()).sum();
+    ensure!(files == 29, "{scan:#}");
+    let not_read = scan["not_read"].as_array().into_iter().flatten();
+    ensure!(
+        not_read.into_iter().any(|one| one["why"] == "excluded"),
+        "{scan:#}"
+    );
+    ensure!(scan["sampled"].as_u64() > Some(0), "{scan:#}");
+    Ok(())
+}
+
+#[test]
+fn a_shell_completes_verbs_and_flags() -> Result<()> {
+    let script = "source <(\"$0\" completions bash)\n\
+                  F=$(complete -p akwatch-agent | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
+                  complete_it() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=()\n\
+                  \"$F\" akwatch-agent \"${COMP_WORDS[-1]}\" \"${COMP_WORDS[-2]}\"; echo \"${COMPREPLY[@]}\"; }\n\
+                  complete_it akwatch-agent doc\ncomplete_it akwatch-agent doctor --n\n\
+                  complete_it akwatch-agent config sh\n";
+    let output = Command::new("bash")
+        .args(["--norc", "-c", script])
+        .arg(program::path("akwatch-agent")?)
+        .output()?;
+    ended(&output, 0)?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(said == "doctor\n--network\nshow\n", "{said:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn metrics_say_what_status_says() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let directory = fleet.directory.path().join("agent");
+    let pair = plant::tencent();
+    let file = fleet.watched.join("app.env");
+    plant::write(
+        &file,
+        &format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret),
+    )?;
+    fleet.wait_state(&pair.id, &shown(&file), "present").await?;
+    let metrics = || -> Result<Output> {
+        let mut command = Command::new(program::path("akwatch-agent")?);
+        command
+            .arg("metrics")
+            .arg("--runtime")
+            .arg(directory.join("run"));
+        Ok(command.output()?)
+    };
+    let output = metrics()?;
+    ended(&output, 0)?;
+    let page = String::from_utf8(output.stdout)?;
+    let status = fleet.agent.status().await?;
+    for line in [
+        "akwatch_up 1".to_owned(),
+        "akwatch_role_up{role=\"reporter\"} 1".to_owned(),
+        "akwatch_collector_outage 0".to_owned(),
+        "# TYPE akwatch_cpu_seconds_total counter".to_owned(),
+    ] {
+        ensure!(
+            page.lines().any(|said| said == line),
+            "{line:?} is not in\n{page}"
+        );
+    }
+    let number = |name: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|number| number.trim().parse::<u64>().ok())
+    };
+    // The host has others' findings too, which come and go.
+    let present = number("akwatch_findings{presence=\"present\"}");
+    ensure!(present >= Some(1), "{page}");
+    let ends = number("akwatch_certificate_ends_timestamp_seconds");
+    ensure!(
+        ends.map(|ends| ends * 1000) == status["delivery"]["certificate_ends"].as_u64(),
+        "{page}"
+    );
+    let Fleet { agent, .. } = fleet;
+    agent.stop().await?;
+    let output = metrics()?;
+    ended(&output, 2)?;
+    ensure!(
+        String::from_utf8(output.stdout)?.ends_with("akwatch_up 0\n"),
+        "not down"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn without_an_agent_or_a_reader_a_verb_ends_with_a_word_or_in_silence() -> Result<()> {
     let directory = tempfile::tempdir()?;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::build::{cargo, root, step};
 use crate::{configuration, console};
 
-/// Writes the packages' configuration, the OpenAPI documents, the console's client and the golden
-/// messages.
+/// Writes the packages' configuration, the OpenAPI documents, the console's client, the golden messages
+/// and the agent's reference.
 pub(crate) fn run() -> Result<ExitCode> {
     configuration::write()?;
     for listener in ["agents", "people"] {
@@ -53,6 +53,23 @@ pub(crate) fn run() -> Result<ExitCode> {
             "akwatch-proto",
             "--test",
             "wire",
+        ])
+        .env("AKWATCH_BLESS", "1"),
+    )?;
+    step(
+        "the agent's reference",
+        cargo(&[
+            "test",
+            "--quiet",
+            "--locked",
+            "-p",
+            "akwatch-agent",
+            "--lib",
+        ])
+        .args([
+            "--",
+            "the_reference_is_generated",
+            "the_reference_of_the_commands",
         ])
         .env("AKWATCH_BLESS", "1"),
     )?;
