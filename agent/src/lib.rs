@@ -24,6 +24,7 @@ pub mod identity;
 pub mod image;
 pub mod job;
 pub mod link;
+mod log;
 pub mod marker;
 pub mod metrics;
 pub mod open;

@@ -23,6 +23,7 @@ use crate::{detector, marker, reporter};
 
 pub mod hurried;
 pub mod links;
+pub mod service;
 pub mod users;
 pub mod walls;
 mod watch;
@@ -144,7 +145,7 @@ pub fn enter(role: Role, config: &Path, state: &Path, runtime: &Path) -> anyhow:
         detector::be_silent();
         return Ok(detect(config, runtime).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
     }
-    start_log();
+    crate::log::start();
     match role {
         Role::Watcher => watch::run(config, state, runtime)?,
         Role::Marker => mark(config, runtime)?,
@@ -258,15 +259,4 @@ fn report(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
         patience: reporter::Patience::default(),
     };
     Ok(reporter::run(link, missing, setup)?)
-}
-
-/// Writes events to standard error, one line each. Never in the detector.
-pub(crate) fn start_log() {
-    let log = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .finish();
-    // A test may have installed one already.
-    let _ = tracing::subscriber::set_global_default(log);
 }

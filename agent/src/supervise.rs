@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
+use std::io::IsTerminal as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -26,10 +27,10 @@ use nix::unistd::{Pid, Uid};
 
 use crate::cli::TROUBLE;
 use crate::config::Config;
-use crate::link;
 use crate::role::users::Users;
 use crate::role::walls::{needs_net_admin, proxy_variables};
-use crate::role::{self, BEGIN, Begin, FromWatcher, Handover, Role, SUPERVISED};
+use crate::role::{BEGIN, Begin, FromWatcher, Handover, Role, SUPERVISED};
+use crate::{link, log};
 
 mod back_off;
 pub mod state;
@@ -51,7 +52,7 @@ const FIRST_BREATH: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot begin: the configuration, the users, the state directory.
 pub fn run(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<ExitCode> {
-    role::start_log();
+    crate::log::start();
     let plan = Plan::make(config, state, runtime)?;
     let mut supervisor = Supervisor::ready(plan)?;
     supervisor.start(Role::Watcher)?;
@@ -62,6 +63,7 @@ pub fn run(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<ExitCo
 /// What is started, as whom, with what.
 struct Plan {
     arguments: Vec<CString>,
+    config_file: PathBuf,
     config: Config,
     texts: Vec<(PathBuf, String)>,
     /// `None` for an ordinary user, whose roles share.
@@ -103,6 +105,7 @@ impl Plan {
         }
         Ok(Plan {
             arguments,
+            config_file: config_file.to_owned(),
             config,
             texts,
             users,
@@ -126,6 +129,8 @@ impl Plan {
 
     fn environment(&self, role: Role) -> anyhow::Result<Vec<CString>> {
         let mut variables = vec![format!("{SUPERVISED}=1")];
+        let stream = std::env::var(log::JOURNAL_STREAM).ok();
+        variables.extend(stream.map(|stream| format!("{}={stream}", log::JOURNAL_STREAM)));
         if role == Role::Reporter {
             let proxies = proxy_variables(&self.config).into_iter();
             variables.extend(proxies.map(|(name, value)| format!("{name}={value}")));
@@ -158,6 +163,10 @@ struct Supervisor {
     /// Roles that are to be started, and when.
     due: BTreeMap<Role, Instant>,
     back_off: BTreeMap<Role, BackOff>,
+    /// A terminal that hangs up ends the agent; elsewhere SIGHUP says that the configuration changed.
+    at_terminal: bool,
+    /// A signal that came while roles were ending.
+    asked: Option<Signal>,
 }
 
 /// Why the supervisor stops serving.
@@ -192,6 +201,8 @@ impl Supervisor {
             running: BTreeMap::new(),
             due: BTreeMap::new(),
             back_off: BTreeMap::new(),
+            at_terminal: std::io::stdin().is_terminal(),
+            asked: None,
         })
     }
 
@@ -246,11 +257,44 @@ impl Supervisor {
                         return Ok(Some(end));
                     }
                 }
+                Ok(Signal::SIGHUP) if !self.at_terminal => {
+                    self.reload()?;
+                    if let Some(signal) = self.asked.take() {
+                        return Ok(Some(End::Asked(signal)));
+                    }
+                }
                 Ok(signal) => return Ok(Some(End::Asked(signal))),
                 Err(_) => {}
             }
         }
         Ok(None)
+    }
+
+    /// Takes a changed configuration over: the roles end in order and start anew with it. A wrong one
+    /// changes nothing.
+    fn reload(&mut self) -> anyhow::Result<()> {
+        let read = Config::texts(&self.plan.config_file)
+            .and_then(|texts| Ok((Config::from_texts(&texts)?, texts)));
+        let (config, texts) = match read {
+            Ok(read) => read,
+            Err(why) => {
+                tracing::error!(
+                    "the configuration is not taken over, the earlier one holds: {why}"
+                );
+                return Ok(());
+            }
+        };
+        tracing::info!("the configuration may have changed: the roles start anew with it");
+        self.plan.config = config;
+        self.plan.texts = texts;
+        self.end_all()?;
+        if self.asked.is_none() {
+            self.back_off.clear();
+            self.due.clear();
+            self.start_or_retry(Role::Watcher);
+            self.start_others();
+        }
+        Ok(())
     }
 
     fn hear_watcher(&mut self) {
@@ -423,8 +467,13 @@ impl Supervisor {
             }
             self.wait(Some(deadline))?;
             while let Some(heard) = self.signals.read_signal().context("reading a signal")? {
-                if i32::try_from(heard.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
-                    return Ok(());
+                match i32::try_from(heard.ssi_signo).map(Signal::try_from) {
+                    Ok(Ok(Signal::SIGCHLD)) => {}
+                    Ok(Ok(signal)) => {
+                        self.asked = Some(signal);
+                        return Ok(());
+                    }
+                    _ => return Ok(()),
                 }
             }
             while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {

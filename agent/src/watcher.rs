@@ -27,6 +27,7 @@ use crate::coverage::{Counts, Source};
 use crate::host::Root;
 use crate::link::{FromDetector, FromReporter, TalkError};
 use crate::open::Opener;
+use crate::role::service::Service;
 use crate::role::{Linked, Links, Requests};
 use crate::sense::files::FilesError;
 use crate::sense::marked::Marks;
@@ -166,6 +167,8 @@ pub struct Setup {
     pub control: Option<control::Listener>,
     /// Ends the watcher when asked.
     pub stop: Stop,
+    /// Whom it tells that it is ready and alive.
+    pub service: Service,
 }
 
 /// Why the watcher ended.
@@ -210,7 +213,7 @@ struct Ends {
 }
 
 impl Channels {
-    fn open() -> (Channels, Ends) {
+    fn open() -> (Channels, Ends, Sender<Event>) {
         let ((sense, sensed), (say, messages)) = (bounded(SENSED), bounded(MESSAGES));
         let (walk, walked) = bounded(crate::sense::scan::AHEAD);
         let (ask, asks) = bounded(4);
@@ -221,13 +224,14 @@ impl Channels {
             say,
             closed: never(),
         };
+        let speak = channels.say.clone();
         let ends = Ends {
             sense,
             walk,
             ask,
             asks,
         };
-        (channels, ends)
+        (channels, ends, speak)
     }
 }
 
@@ -273,6 +277,7 @@ struct Watcher {
     ticked: Instant,
     /// When memory is next given back.
     gives_back: Instant,
+    service: Service,
     ending: bool,
 }
 
@@ -306,9 +311,9 @@ impl Watcher {
             options,
             control,
             stop,
+            service,
         } = setup;
-        let (channels, ends) = Channels::open();
-        let say = channels.say.clone();
+        let (channels, ends, say) = Channels::open();
         let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
         let known = telling::take_up(&mut ledger, &set, &identity, &options)?;
         let parts = threads::Parts {
@@ -326,7 +331,7 @@ impl Watcher {
         threads::stop(stop.clone(), say.clone())?;
         *answering = threads::control(control, &stop, &say)?;
         let now = Instant::now();
-        let mut watcher = Watcher {
+        let watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
             scans: Scans::new(ends.ask, &options),
             mounted: Mounted::load(&options.directory),
@@ -355,6 +360,7 @@ impl Watcher {
             bytes_read: 0,
             ticked: now,
             gives_back: now + SETTLED,
+            service,
             ending: false,
             host,
             opener,
@@ -365,15 +371,16 @@ impl Watcher {
             known,
             interest,
         };
-        watcher.begin();
-        Ok(watcher)
+        Ok(watcher.begin())
     }
 
-    fn begin(&mut self) {
+    fn begin(mut self) -> Watcher {
         self.know_own();
         self.take_up_pause();
         self.note_beginning();
         self.begin_scan();
+        self.service.ready();
+        self
     }
 
     fn watch(mut self) -> Result<(), WatcherError> {
@@ -384,6 +391,7 @@ impl Watcher {
             if now.saturating_duration_since(self.ticked) >= TICK {
                 self.ticked = now;
                 self.tick(now);
+                self.service.alive(now);
             }
             self.replace_if_late(now);
             self.examine_next(now);
@@ -485,12 +493,15 @@ impl Watcher {
             if self.ledger.keep_reserve() && !self.detecting.failing {
                 self.record.works(&self.ledger);
             }
+            let line = self.line();
+            self.service.stands(&line);
         }
     }
 
     fn end(&mut self, now: Instant) {
         if !self.ending {
             self.ending = true;
+            self.service.stopping();
             self.commit_now(now);
             self.note_watched(now, true);
             self.courier.take_leave(now);

@@ -1,13 +1,18 @@
 //! What people on a host ask the agent: each verb against a running agent, and where there is none.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use akwatch_tests::fleet::{Fleet, shown};
+use akwatch_tests::agent::Agent;
+use akwatch_tests::collector::Collector;
+use akwatch_tests::fleet::{self, Fleet, shown};
 use akwatch_tests::{plant, program, wait};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// A user that owns nothing here.
@@ -374,6 +379,138 @@ fn a_shell_completes_verbs_and_flags() -> Result<()> {
     let said = String::from_utf8(output.stdout)?;
     ensure!(said == "doctor\n--network\nshow\n", "{said:?}");
     Ok(())
+}
+
+/// A watcher as its unit starts it, without a supervisor, and the service manager that it talks to.
+struct Unit {
+    watcher: Process,
+    log: PathBuf,
+    manager: UnixDatagram,
+    heard: Vec<String>,
+}
+
+impl Unit {
+    fn start(directory: &Path) -> Result<Unit> {
+        let socket = directory.join("notify");
+        let manager = UnixDatagram::bind(&socket)?;
+        manager.set_nonblocking(true)?;
+        std::fs::create_dir_all(directory.join("run"))?;
+        let log = directory.join("watcher.log");
+        let watcher = verb(directory, &["role", "watcher"])?
+            .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", "600000")
+            .stderr(std::fs::File::create(&log)?)
+            .spawn()?;
+        Ok(Unit {
+            log,
+            watcher: Process(watcher),
+            manager,
+            heard: Vec::new(),
+        })
+    }
+
+    /// Waits until the manager has heard something that begins so.
+    async fn wait_heard(&mut self, begins: &str) -> Result<()> {
+        wait::until(&format!("the manager to hear {begins}"), async || {
+            let mut words = [0; 4096];
+            while let Ok(count) = self.manager.recv(&mut words) {
+                let text = String::from_utf8_lossy(&words[..count]).into_owned();
+                self.heard.push(text);
+            }
+            let at = self
+                .heard
+                .iter()
+                .position(|words| words.starts_with(begins));
+            if at.is_none()
+                && let Some(status) = self.watcher.0.try_wait()?
+            {
+                let log = std::fs::read_to_string(&self.log)?;
+                bail!("the watcher has ended ({status}):\n{log}");
+            }
+            Ok(at.map(|at| drop(self.heard.drain(..=at))))
+        })
+        .await
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.watcher.0.id())?);
+        kill(pid, signal).context("signalling the watcher")
+    }
+}
+
+#[tokio::test]
+async fn the_service_manager_is_told_and_a_changed_configuration_is_taken_over_only_if_right()
+-> Result<()> {
+    let (directory, watched) = fleet::directory()?;
+    let collector = Collector::start(&directory.path().join("collector")).await?;
+    let agent = directory.path().join("agent");
+    Agent::configure(&agent, &collector.agents, &[&watched], fleet::NO_FIRST_SCAN)?;
+    Agent::enroll(&agent, &collector.bootstrap().await?).await?;
+    let mut unit = Unit::start(&agent)?;
+    unit.wait_heard("READY=1").await?;
+    for _ in 0..3 {
+        unit.wait_heard("WATCHDOG=1").await?; // no reporter and no detector is there, and it turns
+    }
+    unit.wait_heard("STATUS=0 present").await?;
+    let config = agent.join("agent.toml");
+    let right = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, "[watch]\nhistry = true\n")?;
+    unit.signal(Signal::SIGHUP)?;
+    let log = agent.join("watcher.log");
+    wait::until("the wrong configuration to be refused", async || {
+        let log = std::fs::read_to_string(&log)?;
+        Ok(log.contains("the earlier one holds").then_some(()))
+    })
+    .await?;
+    unit.wait_heard("WATCHDOG=1").await?;
+    ensure!(unit.watcher.0.try_wait()?.is_none(), "it has ended");
+    std::fs::write(&config, right)?;
+    unit.signal(Signal::SIGHUP)?;
+    unit.wait_heard("STOPPING=1").await?;
+    let status = wait::until("the watcher to end", async || {
+        Ok(unit.watcher.0.try_wait()?)
+    })
+    .await?;
+    ensure!(status.success(), "{status}");
+    collector.stop().await
+}
+
+#[tokio::test]
+async fn a_running_agent_takes_a_right_configuration_over_and_refuses_a_wrong_one() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let directory = fleet.directory.path().join("agent");
+    let config = directory.join("agent.toml");
+    let right = std::fs::read_to_string(&config)?;
+    let other = fleet.directory.path().canonicalize()?.join("other");
+    let file = other.join("app.env");
+    let pair = plant::tencent();
+    std::fs::create_dir_all(&other)?;
+    std::fs::write(&config, "[watch]\nhistry = true\n")?;
+    kill(fleet.agent.pid()?, Signal::SIGHUP)?;
+    wait::until("the wrong configuration to be refused", async || {
+        Ok(fleet
+            .agent
+            .log_end()
+            .contains("the earlier one holds")
+            .then_some(()))
+    })
+    .await?;
+    fleet.agent.status().await?;
+    let include = format!("include = [\"{}/**\", ", other.display());
+    std::fs::write(&config, right.replacen("include = [", &include, 1))?;
+    kill(fleet.agent.pid()?, Signal::SIGHUP)?;
+    wait::until("the roles to start anew", async || {
+        let log = std::fs::read_to_string(directory.join("agent.log"))?;
+        Ok((log.matches("watcher started as process").count() == 2).then_some(()))
+    })
+    .await?;
+    fleet.agent.wait_watching().await?;
+    plant::write(
+        &file,
+        &format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret),
+    )?;
+    fleet.wait_state(&pair.id, &shown(&file), "present").await?;
+    fleet.stop().await
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::service::Service;
 use super::walls::Walls;
 use super::{Links, Role, WATCHER_DIRECTORY, users};
 use crate::config::{Config, GlobSet};
@@ -33,6 +34,7 @@ const WATCHES: usize = 32_768;
 /// When it cannot begin, or nothing is left to work with.
 pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {
     super::hurried::keep().context("becoming an ordinary process")?;
+    let service = Service::connect();
     let control = match Listener::bind(runtime) {
         Ok(listener) => Some(listener),
         Err(error) => {
@@ -49,7 +51,10 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
         None => listening(config_file, runtime)?,
     };
     let stop = Stop::new().context("an event descriptor")?;
-    stop_on_signals(stop.clone())?;
+    // Where a supervisor starts it, the supervisor takes changes over.
+    let changed = std::env::var_os(super::SUPERVISED).is_none();
+    let changed = changed.then(|| config_file.to_owned());
+    stop_on_signals(stop.clone(), changed)?;
     let host = Arc::new(Root::live()?);
     let homes: Vec<PathBuf> = (host.accounts().homes().iter())
         .map(|home| home.path.clone())
@@ -69,6 +74,7 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
         links,
         control,
         stop,
+        service,
     })?)
 }
 
@@ -142,6 +148,20 @@ fn watches() -> usize {
     limit.map_or(WATCHES, |limit| (limit / 2).min(WATCHES))
 }
 
+/// Whether a changed configuration can be taken over; says so either way.
+fn takes_over(config_file: &Path) -> bool {
+    match Config::load(config_file) {
+        Ok(_) => {
+            tracing::info!("the configuration may have changed: starting anew with it");
+            true
+        }
+        Err(why) => {
+            tracing::error!("the configuration is not taken over, the earlier one holds: {why}");
+            false
+        }
+    }
+}
+
 fn boot_id(host: &Root) -> anyhow::Result<String> {
     let path = Path::new("/proc/sys/kernel/random/boot_id");
     let text = host.read(path, 64).context("reading the boot id")?;
@@ -150,7 +170,10 @@ fn boot_id(host: &Root) -> anyhow::Result<String> {
 
 /// Turns the signals that ask a service to end into the watcher's own stop, so that it writes down
 /// what it knows. To be called before there are other threads: they must not take the signals.
-fn stop_on_signals(stop: Stop) -> anyhow::Result<()> {
+///
+/// SIGHUP says that the configuration has changed: if it can be taken over, the watcher ends in order
+/// and is started again with it; a wrong one changes nothing.
+fn stop_on_signals(stop: Stop, config_file: Option<PathBuf>) -> anyhow::Result<()> {
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         mask.add(signal);
@@ -160,8 +183,12 @@ fn stop_on_signals(stop: Stop) -> anyhow::Result<()> {
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            if matches!(signals.read_signal(), Ok(Some(_))) {
-                stop.ask();
+            while let Ok(Some(signal)) = signals.read_signal() {
+                let changed = i32::try_from(signal.ssi_signo) == Ok(Signal::SIGHUP as i32);
+                if !changed || config_file.as_deref().is_some_and(takes_over) {
+                    stop.ask();
+                    return;
+                }
             }
         })
         .context("starting a thread")?;

@@ -550,6 +550,20 @@ impl Watcher {
         }
     }
 
+    /// How the agent stands, in one line for the service manager.
+    pub(super) fn line(&mut self) -> String {
+        let totals = self.ledger.totals().unwrap_or_default();
+        let collector = match (&self.courier.outage, self.courier.answered) {
+            (Some(why), _) => why.clone(),
+            (None, Some(_)) => "the collector answers".to_owned(),
+            (None, None) => "the collector has not answered yet".to_owned(),
+        };
+        format!(
+            "{} present, {} to be told; {collector}",
+            totals.present, totals.unsent
+        )
+    }
+
     fn roles(&self) -> Vec<RoleState> {
         let state = |name: &str, up: bool| RoleState {
             role: name.to_owned(),

@@ -387,6 +387,7 @@ impl Agent {
             },
             control: Some(bind(&state)),
             stop: self.stop.clone(),
+            service: crate::role::service::Service::default(),
             host,
         }
     }
