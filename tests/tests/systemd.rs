@@ -41,6 +41,14 @@ fn the_units_start_find_a_key_and_stop_on_a_real_systemd() -> Result<()> {
         "found: present",
         "removed: gone",
         "restarted: active",
+        "told: how it stands",
+        "watchdog: 3min",
+        "member: may ask",
+        "stranger: may not ask",
+        "doctor: nothing wrong",
+        "wrong: refused",
+        "after it: active",
+        "right: taken over",
         "done",
     ] {
         assert!(

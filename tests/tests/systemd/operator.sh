@@ -53,6 +53,29 @@ until_ok again
 echo "restarted: $(systemctl is-active akwatch-detector.service)"
 systemctl show -p NRestarts akwatch-detector.service
 akwatch-agent status | grep -E '^(roles|files|processes|walls)'
+
+# As the service manager, a monitoring user and a doctor see it.
+told() { systemctl show -p StatusText --value akwatch-agent.service | grep -q present; }
+until_ok told && echo "told: how it stands"
+echo "watchdog: $(systemctl show -p WatchdogUSec --value akwatch-agent.service)"
+setpriv --reuid nobody --regid nogroup --groups akwatch-agent akwatch-agent status >/dev/null && echo "member: may ask"
+setpriv --reuid nobody --regid nogroup --clear-groups akwatch-agent status 2>/dev/null || echo "stranger: may not ask"
+well() { akwatch-agent doctor --network; }
+until_ok well && echo "doctor: nothing wrong" || akwatch-agent doctor --network
+
+# A wrong configuration is refused, a right one is taken over.
+before=$(systemctl show -p MainPID --value akwatch-agent.service)
+echo 'nonsense = 1' > /etc/akwatch/agent.d/10.toml
+systemctl reload akwatch-agent.service 2>/dev/null || echo "wrong: refused"
+echo "after it: $(systemctl is-active akwatch-agent.service)"
+rm /etc/akwatch/agent.d/10.toml
+systemctl reload akwatch-agent.service
+anew() {
+    [ "$(systemctl show -p MainPID --value akwatch-agent.service)" != "$before" ] &&
+        systemctl is-active akwatch-agent.service &&
+        akwatch-agent status | grep -q 'detector up, reporter up'
+}
+until_ok anew && echo "right: taken over"
 journalctl --no-pager -q -u 'akwatch-*' | tail -n 60
 systemctl stop akwatch-agent.service akwatch-server.service
 echo "done"
