@@ -40,7 +40,7 @@ use crate::content::Format;
 use crate::rule::{Engine, Half, Names, ProofKind, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
-use crate::unwrap::inline;
+use crate::unwrap::{inline, stream};
 
 /// What a candidate is to a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,6 +129,8 @@ pub(crate) struct Judge<'r> {
 
 /// Values longer than this are not looked into as a whole, only for tokens.
 const LONGEST_NAMED: usize = 4096;
+/// Bytes that are more than a secret has.
+const LARGE: usize = 96;
 /// Bytes of a token's own beginning that stand nowhere by chance.
 const LONG_BEGINNING: usize = 5;
 /// The shortest session token that vendors hand out.
@@ -681,7 +683,11 @@ impl Judge<'_> {
             let decoded = inline::percent(bytes).filter(|_| plain * 2 < found.len())?;
             return Some((Encoding::Url, decoded));
         }
-        let holds = |decoded: &[u8]| inline::is_texty(decoded) || inline::is_container(decoded);
+        // A secret's random bytes begin like some container once in many thousands.
+        let large = |decoded: &[u8]| decoded.len() >= LARGE && stream::is_container(decoded);
+        let holds = |decoded: &[u8]| {
+            inline::is_texty(decoded) || inline::is_container(decoded) || large(decoded)
+        };
         if quiet::is_hex(bytes) && bytes.len() >= 32 {
             return inline::hex(bytes)
                 .filter(|decoded| holds(decoded))

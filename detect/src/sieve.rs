@@ -304,7 +304,7 @@ impl Sieve<'_> {
             // The name is written like the separator.
             let before = &self.text[at.saturating_sub(LONGEST_ESCAPED)..at];
             let mut name = match rest[0] {
-                b'%' => inline::percent(before).unwrap_or_else(|| before.to_vec()),
+                b'%' => inline::percent_all(before),
                 _ => inline::unescape(before),
             };
             let end = name.len();
@@ -320,13 +320,24 @@ impl Sieve<'_> {
             if rest.starts_with(b"\\u") {
                 self.hits.push(Hit::Name(at));
             } else {
-                let around = string_around(self.text, at);
+                let around = inline::string_around(self.text, at);
                 self.escaped_until = self.escaped_until.max(around.end);
                 self.hits.push(Hit::Wrapped(around));
             }
             return;
         }
-        let at = at + if self.text[at] == b'%' { 3 } else { 2 };
+        let sign = inline::percent_sign(rest);
+        let again = matches!(
+            rest.get(sign.map_or(0, |(length, _)| length)),
+            Some(b'u' | b'x' | b'0'..=b'3')
+        );
+        if matches!(sign, Some((_, b'\\'))) && again {
+            let around = inline::string_around(self.text, at);
+            self.escaped_until = around.end;
+            self.hits.push(Hit::Wrapped(around));
+            return;
+        }
+        let at = at + sign.map_or(2, |(length, _)| length);
         let key = self.text.get(at..).and_then(<[u8]>::first_chunk);
         if at >= self.token_until
             && key.is_some_and(|&key| !self.rules.anchors().at(key).is_empty())
@@ -349,6 +360,17 @@ impl Sieve<'_> {
             .rev()
             .take_while(|&&b| inline::is_base64(b))
             .count();
+        if let Some(around) = self.between_escapes(start) {
+            self.wrapped_until = around.end.max(at + 1);
+            self.hits.push(Hit::Wrapped(around));
+            return;
+        }
+        let whole = inline::addressed(self.text, start, self.wrapped_until);
+        if let Some(whole) = whole.filter(|whole| whole.end > at) {
+            self.wrapped_until = whole.end;
+            self.hits.push(Hit::Wrapped(whole));
+            return;
+        }
         if !inline::may_be_wrapped(&self.text[start..]) {
             // Nearly always a digest or a key.
             let known = (at + rest).min(self.text.len());
@@ -364,6 +386,23 @@ impl Sieve<'_> {
         if inline::looks_wrapped(&self.text[start..end]) {
             self.hits.push(Hit::Wrapped(start..end));
         }
+    }
+
+    /// The string around a long run that begins at `start`, if it is one of several lines whose ends are
+    /// escaped, or begins behind an escape: what it is a piece of is read, not the piece.
+    fn between_escapes(&self, start: usize) -> Option<Range<usize>> {
+        let text = self.text;
+        let skipped = inline::escape_before(text, start);
+        let start = start + skipped;
+        if !inline::may_be_wrapped(text.get(start..)?) {
+            return None;
+        }
+        let run = text[start..].iter().take_while(|b| inline::is_base64(**b));
+        let end = start + run.count();
+        let cut = skipped > 0 || inline::is_line_end(&text[end..]);
+        let cut = cut && !inline::is_armoured(text, start);
+        (cut && inline::looks_wrapped(&text[start..end]))
+            .then(|| inline::string_around(text, start))
     }
 
     /// A long run ends at `at`: shapes that begin with one and go on behind it.
@@ -388,6 +427,7 @@ impl Sieve<'_> {
             text, rules, hits, ..
         } = self;
         let most = hits.len() + MOST_HITS;
+        let mut until = 0;
         rules.anchors().markers().each(text, |marker, at| {
             if hits.len() >= most {
                 return;
@@ -395,7 +435,9 @@ impl Sieve<'_> {
             if keys && marker.is_key() {
                 hits.push(Hit::Pem(at));
             } else if keys && marker.shapes.is_empty() {
-                hits.extend(inline::armoured(text, at).map(Hit::Wrapped));
+                let range = inline::armoured(text, at).filter(|_| at >= until);
+                until = range.as_ref().map_or(until, |range| range.end);
+                hits.extend(range.map(Hit::Wrapped));
             }
             let shapes = marker.shapes.iter().filter_map(|&(anchor, offset)| {
                 let rule = rules.rule(anchor.rule);
@@ -425,19 +467,6 @@ fn token(rule: &Rule, anchor: Anchor, text: &[u8], start: usize) -> Option<Token
 const LONG_RUN: usize = 32;
 /// Bytes before an escaped separator in which its name is looked for.
 const LONGEST_ESCAPED: usize = 192;
-/// Bytes of a string of escapes on either side of where they begin.
-const LONGEST_STRING: usize = 64 * 1024;
-
-/// The string, quoted or of one line, in which the escapes at `at` stand.
-fn string_around(text: &[u8], at: usize) -> Range<usize> {
-    let outside = |b: &u8| matches!(b, b'"' | b'\'' | b'`' | b'\n');
-    let floor = at.saturating_sub(256);
-    let start = text[floor..at].iter().rposition(outside);
-    let limit = text.len().min(at + LONGEST_STRING);
-    let end = text[at..limit].iter().position(outside);
-    start.map_or(floor, |n| floor + n + 1)..end.map_or(limit, |n| at + n)
-}
-
 trait TrimLimited {
     fn trim_ascii_start_limited(&self) -> &[u8];
 }
@@ -473,7 +502,8 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
     let neighbour = ending == *b"lue" && is_value();
     let role = names
         .says(name, part)
-        .or_else(|| names.says_which(name, part));
+        .or_else(|| names.says_which(name, part))
+        .or_else(|| names.says(behind_escape(name, part)?, part));
     let says = neighbour || role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry));
     says && !idle::is_idle(
         text,
@@ -494,6 +524,14 @@ pub(crate) fn is_password(role: Role, name: &[u8]) -> bool {
         Role::Secret | Role::Bearer => ends(b"secret") || ends(b"password"),
         _ => false,
     }
+}
+
+/// A name without the line's end before it, which is written as text: the `pwd` of `\npwd`.
+fn behind_escape(name: &[u8], part: impl Fn(u8) -> bool) -> Option<&[u8]> {
+    let end = name.iter().rposition(|&byte| part(byte))? + 1;
+    let before = name[..end].iter().rposition(|&byte| !part(byte))?;
+    let escaped = name[before] == b'\\' && matches!(name[before + 1], b'n' | b'r' | b't');
+    escaped.then(|| &name[before + 2..])
 }
 
 /// The last three letters, in lower case, of a name that stands right before the separator at `at`

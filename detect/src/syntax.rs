@@ -36,6 +36,7 @@ use akwatch_proto::place::Encoding;
 use memchr::memmem::Finder;
 
 use crate::content::Format;
+use crate::unwrap::inline;
 
 /// Names a scope: an object, section, block, command line.
 pub(crate) type ScopeId = u32;
@@ -376,9 +377,19 @@ fn holds_flags(text: &[u8]) -> bool {
 /// Bytes of a configuration of words that is read although nothing in it was seen.
 const LONGEST_CONFIGURATION: usize = 256 * 1024;
 
+/// What a text is that is not written as its name says, or that its name says too little of: JSON, or
+/// what Java wrote.
+pub(crate) fn contradicted(named: Format, text: &[u8]) -> Option<Format> {
+    let loose = matches!(named, Format::Text | Format::Dotenv | Format::Ini);
+    loose.then(|| sniff(text)).filter(|format| match format {
+        Format::Json => named != Format::Text,
+        format => *format == Format::Properties,
+    })
+}
+
 /// Decides a format from the first bytes of a text whose name says nothing.
 pub(crate) fn sniff(head: &[u8]) -> Format {
-    let head = &head[..head.len().min(4096)];
+    let head = inline::unmarked(&head[..head.len().min(4096)]);
     let start = head
         .iter()
         .position(|byte| !byte.is_ascii_whitespace())
@@ -413,8 +424,12 @@ pub(crate) fn sniff(head: &[u8]) -> Format {
 /// Counts what the lines look like.
 fn sniff_lines(head: &[u8]) -> Format {
     let (mut equals, mut colons, mut sections, mut others) = (0, 0, 0, 0);
+    // Pairs whose value is written as Java writes it, and `key:value`, which only such files have.
+    let (mut escaped, mut tight) = (0, 0);
+    let mut goes_on = false;
     for line in head.split(|&b| b == b'\n').take(60) {
         let line = line.trim_ascii();
+        let continued = std::mem::replace(&mut goes_on, false);
         let line = line.strip_prefix(b"export ").unwrap_or(line);
         match line.first() {
             None | Some(b'#' | b';') => continue,
@@ -430,16 +445,26 @@ fn sniff_lines(head: &[u8]) -> Format {
             .count();
         // `cache_peer h parent 3128 0 login=…` is no pair.
         let sentence = line[..key].split(|&b| b == b' ').count() > 3;
+        if key > 0 && !sentence && matches!(line.get(key), Some(b'=' | b':')) {
+            goes_on = line[key + 1..].trim_ascii() == b"\\";
+            escaped += usize::from(is_java_value(&line[key + 1..]));
+        }
         match line.get(key) {
             Some(b'=' | b':') if sentence => others += 1,
             Some(b'=') if key > 0 => equals += 1,
             Some(b':') if key > 0 && matches!(line.get(key + 1), None | Some(b' ' | b'\r')) => {
                 colons += 1;
             }
+            Some(b':') if key > 0 && line.get(key + 1) != Some(&b'/') => tight += 1,
             _ if line.starts_with(b"- ") || line == b"---" => colons += 1,
+            _ if continued => escaped += usize::from(!line.iter().any(is_quote)),
             _ => others += 1,
         }
     }
+    if escaped > 0 && sections == 0 && equals + colons + tight > others {
+        return Format::Properties;
+    }
+    others += tight;
     if sections > 0 && equals + colons + sections > others {
         Format::Ini
     } else if equals > others && equals >= colons {
@@ -449,4 +474,15 @@ fn sniff_lines(head: &[u8]) -> Format {
     } else {
         Format::Text
     }
+}
+
+/// Whether a value without quotes escapes what nothing but Java's properties has to.
+fn is_java_value(value: &[u8]) -> bool {
+    !value.iter().any(is_quote)
+        && memchr::memchr_iter(b'\\', value)
+            .any(|at| matches!(value.get(at + 1), Some(b'=' | b':' | b'#' | b'!')))
+}
+
+fn is_quote(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
 }

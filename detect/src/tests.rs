@@ -1,6 +1,7 @@
 //! What the detector promises, tested from outside: whole credentials, at the right spot, once.
 
 mod bounds;
+mod chains;
 mod chosen;
 mod ciphers;
 mod configurations;

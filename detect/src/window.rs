@@ -65,6 +65,9 @@ const MOST_PER_KIB: u32 = 16;
 /// The same of what is known by its name: no pack says its shape, and lists of logins are dense.
 const MOST_NAMED_PER_KIB: u32 = 64;
 
+/// Bytes of a value that may hold something wrapped beside other words.
+const SHORTEST_WRAPPED: usize = 40;
+
 /// Where a window's text stands.
 #[derive(Clone)]
 pub(crate) struct Region {
@@ -151,7 +154,7 @@ impl<'r> Scanner<'r> {
     /// next window.
     pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
         let plain = inline::undressed(text).map(Zeroizing::new);
-        let text = plain.as_ref().map_or(text, |plain| plain.as_slice());
+        let text = inline::unmarked(plain.as_ref().map_or(text, |plain| plain.as_slice()));
         self.work += text.len() as u64;
         let (hits, sifted) = self.hits(region, text, cut);
         if hits.is_empty() && !syntax::always(region.format, text, sifted.foreign) {
@@ -159,17 +162,20 @@ impl<'r> Scanner<'r> {
         }
         let binary = is_binary(region.format, text);
         let guessed;
-        let region = if matches!(region.format, Format::Guess | Format::Conf) {
+        let format = match region.format {
+            Format::Conf => syntax::settled(text),
+            Format::Guess => stream::guess(text),
+            named if region.code => named,
+            named => syntax::contradicted(named, text).unwrap_or(named),
+        };
+        let region = if region.format == format {
+            region
+        } else {
             guessed = Region {
-                format: match region.format {
-                    Format::Conf => syntax::settled(text),
-                    _ => stream::guess(text),
-                },
+                format,
                 ..region.clone()
             };
             &guessed
-        } else {
-            region
         };
         let lines = Lines::of(text, region.line);
         let scopes_before = self.scopes.len();
@@ -350,7 +356,8 @@ impl<'r> Scanner<'r> {
 
     /// Judges a value, and what is wrapped inside it.
     fn value(&mut self, region: &Region, value: &Value<'_>, judge: &Judge<'_>, escaped: bool) {
-        let bytes = value.bytes;
+        let bytes = inline::unmarked(value.bytes);
+        let value = &Value { bytes, ..*value };
         judge.signed(value, &mut self.candidates);
         let begins = bytes.trim_ascii_start().first().copied();
         let document = bytes.len() >= 24
@@ -360,6 +367,9 @@ impl<'r> Scanner<'r> {
                 || escaped && bytes.trim_ascii().contains(&b'\n'));
         if document && region.depth < self.limits.depth {
             let mut inner = self.inside(region, value, 0, escaped.then_some(Encoding::Escaped));
+            if stream::is_container(bytes) {
+                return stream::nested(self, &inner, bytes);
+            }
             inner.format = syntax::sniff(bytes);
             return self.text(&inner, bytes, false);
         }
@@ -378,7 +388,29 @@ impl<'r> Scanner<'r> {
             self.unarmoured(value, before, text);
         } else if self.store_value(region, value) {
             self.candidates.truncate(before);
+        } else if escaped && self.candidates.len() == before {
+            self.unseen(region, value);
         }
+    }
+
+    /// A value that the sieve has not seen, since its text held it undone: a command, an address or a line
+    /// with something wrapped in it again.
+    fn unseen(&mut self, region: &Region, value: &Value<'_>) {
+        let bytes = value.bytes;
+        let wrapped = bytes.len() >= SHORTEST_WRAPPED
+            && bytes
+                .iter()
+                .any(|b| matches!(b, b' ' | b'\\' | b'%' | b'\n' | b'"'));
+        // A key is read where it stands, with all that was written between its lines.
+        let is_key = memchr::memmem::find(bytes, b"-----BEGIN").is_some();
+        if !wrapped || is_key || region.depth >= self.limits.depth || self.fuel.is_spent() {
+            return;
+        }
+        // Of a file's own text this is less than the file has.
+        stream::charge(self, region, bytes.len() as u64);
+        let mut inner = self.inside(region, value, 0, None);
+        inner.format = syntax::sniff(bytes);
+        self.text(&inner, bytes, false);
     }
 
     /// A text with percent-escapes: what it holds without them, but for the addresses in it, which are
@@ -434,7 +466,7 @@ impl<'r> Scanner<'r> {
                 sure: true,
                 ..*value
             };
-            return self.value(&inner, &again, judge, false);
+            return self.value(&inner, &again, judge, true);
         }
         let mut inner = inner;
         inner.format = syntax::sniff(decoded);
@@ -502,7 +534,7 @@ impl<'r> Scanner<'r> {
                 .then(|| literal::joined(text, range, quote))
                 .flatten();
             let whole = joined.as_ref().map_or(bytes, |(_, whole)| whole);
-            let armoured = is_armoured(text, range.start);
+            let armoured = inline::is_armoured(text, range.start);
             if let Some(key) = der::wrapped(whole).filter(|_| !armoured) {
                 let before = self.candidates.len();
                 self.unarmoured(&value, before, key);
@@ -563,11 +595,6 @@ fn drop_inner(fresh: &mut Vec<Candidate>) {
     }
     let mut inner = inner.into_iter();
     fresh.retain(|_| !inner.next().unwrap_or(false));
-}
-
-/// Whether a base64 text that begins at `start` is the body of a key with armour.
-fn is_armoured(text: &[u8], start: usize) -> bool {
-    memchr::memmem::find(&text[start.saturating_sub(160)..start], b"-----").is_some()
 }
 
 /// Whether commands may stand among a text's lines that its parser does not read as such. Manuals are

@@ -279,21 +279,36 @@ fn thirty_two(before: u64, now: u64) -> u64 {
     (run >> 64) as u64
 }
 
-/// Whether eight bytes begin with a separator that is escaped by its number, `%3D` or `\u003a`, or with
-/// one of several characters that are: `\u0061\u`, `\141\1`, `\x61\x`.
+/// Whether eight bytes begin with a separator that is escaped by its number, `%3D` or `\u003a`, with one
+/// of several characters that are, `\u0061\u`, `\141\1`, `\x61\x`, or with what was so and is escaped
+/// again, `%253D` or `%5C141`.
 #[inline(always)]
 fn is_written_out(behind: u64) -> bool {
     let lower = behind | 0x2020_2020_2020_2000;
     let three = lower as u32 & 0x00ff_ffff;
+    let next = (lower >> 24) as u16;
     let percent =
         (three == u32::from_le_bytes(*b"%3d\0")) | (three == u32::from_le_bytes(*b"%3a\0"));
+    // An escape of an escape.
+    let again = (three == u32::from_le_bytes(*b"%25\0"))
+        & ((next == u16::from_le_bytes(*b"25"))
+            | (next == u16::from_le_bytes(*b"3d"))
+            | (next == u16::from_le_bytes(*b"3a"))
+            | (next == u16::from_le_bytes(*b"5c")));
+    let letter = (behind >> 24) as u8;
+    let backslash = (three == u32::from_le_bytes(*b"%5c\0"))
+        & ((letter == b'u') | (letter == b'x') | (letter & 0xfc == b'0'));
     let unicode = lower as u32 == u32::from_le_bytes(*b"\\u00");
     let number = (lower >> 32) as u16;
     let separator = (number == u16::from_le_bytes(*b"3d")) | (number == u16::from_le_bytes(*b"3a"));
     let after = |bytes: u32| (behind >> (8 * bytes)) as u8 == b'\\';
     let byte = (behind as u8 == b'\\')
         & (((behind >> 8) as u8 == b'x') | ((behind >> 8) as u8 & 0xfc == b'0'));
-    percent | (unicode & (separator | after(6))) | (byte & (after(4) | after(5)))
+    percent
+        | again
+        | backslash
+        | (unicode & (separator | after(6)))
+        | (byte & (after(4) | after(5)))
 }
 
 /// The masks of a strip's blocks, class by class, so that eight blocks are looked at together.

@@ -77,6 +77,20 @@ pub(crate) fn is_gbk(head: &[u8]) -> bool {
     common >= 2 && common >= other * 8
 }
 
+/// Whether a few bytes may begin a text in GB18030: ASCII, and the characters that most such texts are
+/// made of.
+pub(crate) fn may_be_gbk(head: &[u8]) -> bool {
+    let mut rest = head;
+    loop {
+        rest = match rest {
+            [] | [0xa1..=0xa9 | 0xb0..=0xf7] => return !head.is_empty(),
+            [b'\t' | b'\n' | b'\r' | b' '..=b'~', rest @ ..]
+            | [0xa1..=0xa9 | 0xb0..=0xf7, 0xa1..=0xfe, rest @ ..] => rest,
+            _ => return false,
+        };
+    }
+}
+
 /// A stream of UTF-16 as UTF-8.
 pub(crate) fn utf16<R: Read>(input: Metered<R>, little: bool) -> impl Read {
     converted(input, move |raw, ended, ready| {
@@ -140,6 +154,8 @@ pub(crate) fn quoted_printable<R: Read>(input: Metered<R>) -> impl Read {
                 [] => {}
                 [b'=', b'\n', ..] => at += 2,
                 [b'=', b'\r', b'\n', ..] => at += 3,
+                // A line that was ended twice.
+                [b'=', b'\r', b'\r', b'\n', ..] => at += 4,
                 [b'=', high, low, ..] => match (digit(high), digit(low)) {
                     (Some(high), Some(low)) => {
                         ready.extend(u8::try_from(high << 4 | low));

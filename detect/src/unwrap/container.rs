@@ -8,7 +8,7 @@ use super::bytes::Bytes;
 use super::compressed::{Compression, Input};
 use super::fuel::Metered;
 use super::stream::{self, Opened};
-use super::{archive, charset, dump, git, package, pdf, plist, sqlite};
+use super::{archive, charset, dump, git, inline, package, pdf, plist, sqlite};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{LineBase, Region, Scanner};
@@ -51,8 +51,8 @@ pub(crate) enum Container {
 }
 
 impl Container {
-    /// What `head`, the first bytes of a file called `name`, begins with.
-    pub(crate) fn of(head: &[u8], name: &[u8]) -> Option<Container> {
+    /// What `head`, the first bytes of a file called `name` that was undone from `encoding`, begins with.
+    pub(crate) fn of(head: &[u8], name: &[u8], encoding: &[Encoding]) -> Option<Container> {
         let first = *head.first()?;
         // Texts come first: most files are.
         let marked = match first {
@@ -73,7 +73,7 @@ impl Container {
             .or_else(|| archive::is_tar(head).then_some(Container::Tar))
             .or_else(|| charset::utf16_order(head).map(Container::Utf16))
             .or_else(|| charset::is_gbk(head).then_some(Container::Gbk))
-            .or_else(|| is_message(head, name).then_some(Container::QuotedPrintable))
+            .or_else(|| is_message(head, name, encoding).then_some(Container::QuotedPrintable))
     }
 
     /// Whether what it holds is known by members' names.
@@ -151,9 +151,12 @@ impl Container {
             }
             Container::QuotedPrintable => {
                 let mut inner = encoded(region, Encoding::QuotedPrintable);
-                inner.format = Format::Text;
-                let input = scanner.fuel.meter(input);
-                let mut decoder = charset::quoted_printable(input);
+                inner.format = Format::Guess;
+                let body = quoted_body(opened.head, quoted_around(&region.encoding));
+                let (header, body) = opened.head.split_at(body.unwrap_or_default());
+                let (_, rest) = input.into_inner();
+                let body = scanner.fuel.meter(Cursor::new(body).chain(rest));
+                let mut decoder = header.chain(charset::quoted_printable(body));
                 stream::read(scanner, &inner, &mut decoder, None);
             }
             Container::Zip
@@ -175,7 +178,9 @@ fn compressed(
     input: Metered<Input<'_>>,
 ) {
     let mut inner = encoded(region, Encoding::Compressed);
-    if inner.format == Format::Guess {
+    // What stands inside a text is called like the text, and is none of its kind.
+    let inline = matches!(region.line, LineBase::Fixed(_));
+    if inner.format == Format::Guess && !inline {
         let name = &region.member.name;
         let ending = compression
             .endings()
@@ -234,11 +239,12 @@ fn object(scanner: &mut Scanner<'_>, region: &Region, decoder: &mut dyn Read) {
 }
 
 /// A message (RFC 5322) that says that its text is quoted-printable.
-fn is_message(head: &[u8], name: &[u8]) -> bool {
+fn is_message(head: &[u8], name: &[u8], encoding: &[Encoding]) -> bool {
     let named = [&b".eml"[..], b".mbox", b".mht", b".mhtml"]
         .iter()
         .any(|ending| name.ends_with(ending));
     let begins = || {
+        let head = inline::unmarked(head);
         [
             &b"From "[..],
             b"From:",
@@ -253,8 +259,75 @@ fn is_message(head: &[u8], name: &[u8]) -> bool {
         .iter()
         .any(|field| head.starts_with(field))
     };
-    (named || begins())
-        && memchr::memmem::find(&head[..head.len().min(16 << 10)], b"quoted-printable").is_some()
+    let converted = matches!(encoding.last(), Some(Encoding::Gbk | Encoding::Utf16));
+    (named || converted || begins()) && quoted_body(head, quoted_around(encoding)).is_some()
+}
+
+/// Where the body of a message (RFC 5322) begins that says that it is quoted-printable, or of one that is
+/// the body of `outer` others, which say so still after they were undone.
+fn quoted_body(head: &[u8], outer: usize) -> Option<usize> {
+    let head = &head[..head.len().min(LONGEST_HEADER)];
+    let mut body = 0;
+    for nested in 0..=outer {
+        let field = quoted_field(head, body)?;
+        let between = &head[body..field];
+        // The parts of one message are not inside one another.
+        if nested > 0 && (blank_line(between).is_some() || between.windows(3).any(|w| w == b"\n--"))
+        {
+            return None;
+        }
+        body = field + blank_line(&head[field..])?;
+    }
+    Some(body)
+}
+
+/// Bytes in which the header of a message ends.
+const LONGEST_HEADER: usize = 16 << 10;
+
+/// Where the next line begins that says *quoted-printable*.
+fn quoted_field(head: &[u8], from: usize) -> Option<usize> {
+    const FIELD: &[u8] = b"ontent-";
+    let mut places = memchr::memmem::find_iter(&head[from..], FIELD).map(|at| from + at);
+    places.find_map(|at| {
+        let start = at.checked_sub(1)?;
+        let line = start == 0 || matches!(head[start - 1], b'\n' | 0xbf);
+        let rest = head[start..].split_at_checked(CODED.len() + 1)?;
+        let (name, value) = (rest.0, rest.1.trim_ascii_start());
+        let says = name
+            .strip_suffix(b":")
+            .is_some_and(|name| name.eq_ignore_ascii_case(CODED));
+        let value = value.get(..QUOTED.len())?;
+        (line && says && value.eq_ignore_ascii_case(QUOTED)).then_some(start)
+    })
+}
+
+const CODED: &[u8] = b"content-transfer-encoding";
+const QUOTED: &[u8] = b"quoted-printable";
+
+/// Where the line after the first empty one begins.
+fn blank_line(text: &[u8]) -> Option<usize> {
+    let mut ends = memchr::memchr_iter(b'\n', text);
+    ends.find_map(|at| {
+        let behind = &text[at + 1..];
+        // One more for each time that a text with both was taken for one without.
+        let returns = behind.iter().take(8).take_while(|b| **b == b'\r').count();
+        (behind.get(returns) == Some(&b'\n')).then_some(at + returns + 2)
+    })
+}
+
+/// How many messages were undone around a text whose encodings are these: character sets leave the
+/// headers where they were.
+pub(super) fn quoted_around(encoding: &[Encoding]) -> usize {
+    let sets = |found: &&Encoding| {
+        matches!(
+            found,
+            Encoding::QuotedPrintable | Encoding::Gbk | Encoding::Utf16
+        )
+    };
+    let around = encoding.iter().rev().take_while(sets);
+    around
+        .filter(|found| **found == Encoding::QuotedPrintable)
+        .count()
 }
 
 /// Containers that are known and that nothing here opens.

@@ -485,7 +485,8 @@ fn scan(
     match brought {
         // What holds other bytes than it shows has no lines to be read alone.
         Some(brought)
-            if object.content.len() > SMALL && Container::of(&object.content, b"").is_none() =>
+            if object.content.len() > SMALL
+                && Container::of(&object.content, b"", &[]).is_none() =>
         {
             inner.format = stream::guess(&object.content);
             for (lines, range) in around(&object.content, brought) {

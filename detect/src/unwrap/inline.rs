@@ -2,6 +2,7 @@
 //!
 //! Each answers with the decoded bytes or nothing; what comes out is judged like any other text.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -9,6 +10,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem::Finder;
 
+use super::charset;
 use crate::judge::{der, keystore};
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -66,6 +68,34 @@ pub(crate) fn wrapped_end(text: &[u8], start: usize) -> usize {
     }
 }
 
+/// The base64 text of the alphabet for addresses that a long run of the other one, which begins at `at`,
+/// is a piece of, if it is worth decoding; what is before `floor` is another's.
+pub(crate) fn addressed(text: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+    let mark = |b: &u8| matches!(b, b'-' | b'_');
+    let either = |b: &&u8| is_base64(**b) || mark(b);
+    let piece = at > floor && mark(&text[at - 1]);
+    if !piece && !may_be_wrapped(&text[at..]) {
+        return None;
+    }
+    let before = &text[floor.max(at.saturating_sub(LONGEST_PIECE))..at];
+    let start = at - before.iter().rev().take_while(either).count();
+    let head = text[start..].iter().take(LONGEST_PIECE).take_while(either);
+    let head = &text[start..start + head.count()];
+    if !may_be_wrapped(head) || !looks_wrapped(head) {
+        return None;
+    }
+    let length = text[start..].iter().take_while(either).count();
+    if !text[start..start + length].iter().any(mark) {
+        return None;
+    }
+    let padding = text[start + length..].iter().take(2);
+    let padding = padding.take_while(|b| **b == b'=').count();
+    Some(start..start + length + padding)
+}
+
+/// Bytes before a long run in which the beginning of its text is looked for, and of that beginning.
+const LONGEST_PIECE: usize = 128;
+
 /// Whether a long run decodes to text or to a container, judged by its beginning.
 pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
     let head = &run[..run.len().min(48) / 4 * 4];
@@ -73,15 +103,28 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
         return false;
     }
     if head.iter().all(u8::is_ascii_hexdigit) {
-        let holds = |bytes: Vec<u8>| is_texty(&bytes) || is_container(&bytes);
-        return hex_head(head) && hex(head).is_some_and(holds);
+        return hex_head(head) && hex(head).is_some_and(|bytes| begins_wrapped(&bytes));
     }
-    STANDARD.decode(head).is_ok_and(|bytes| is_worth(&bytes))
+    let url = head.iter().any(|b| matches!(b, b'-' | b'_'));
+    let engine = if url { URL } else { STANDARD };
+    engine.decode(head).is_ok_and(|bytes| is_worth(&bytes))
 }
 
 /// Whether what a run decodes to is worth decoding all of it.
 fn is_worth(head: &[u8]) -> bool {
-    is_texty(head) || is_container(head) || der::may_begin(head) || keystore::may_begin(head)
+    begins_wrapped(head) || der::may_begin(head) || keystore::may_begin(head)
+}
+
+/// Whether the first bytes of what a run decodes to may be those of a text, in whatever character set, or
+/// of a container.
+fn begins_wrapped(head: &[u8]) -> bool {
+    is_texty(head) || is_container(head) || charset::may_be_gbk(head) || is_member_name(head)
+}
+
+/// A short name and nothing behind it: how an archive of tar begins, whose mark comes much later.
+fn is_member_name(head: &[u8]) -> bool {
+    let name = head.iter().take_while(|b| b.is_ascii_graphic()).count();
+    name > 0 && name < head.len() && head[name..].iter().all(|&b| b == 0)
 }
 
 /// Whether a value without a telling name may decode to text, judged by its first bytes: nearly all
@@ -141,17 +184,21 @@ fn hex_head(run: &[u8]) -> bool {
         *byte = DIGITS[usize::from(pair[0])] << 4 | DIGITS[usize::from(pair[1])] & 0xf;
     }
     let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-    bytes[..4].iter().all(text) || is_container(&bytes)
+    bytes[..4].iter().all(text) || begins_wrapped(&bytes)
 }
 
-/// Whether decoded bytes begin with the mark of a compressed stream or an archive: marks of three bytes
-/// and more, since random bytes are decoded too.
+/// Whether decoded bytes begin with the mark of a compressed stream, an archive or a database: marks of
+/// three bytes and more, since random bytes are decoded too. Those that begin with words are texts here.
 pub(crate) fn is_container(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b, 8])
         || bytes.starts_with(b"PK\x03\x04")
         || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
         || bytes.starts_with(b"BZh")
         || bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
+        || bytes.starts_with(&[0xed, 0xab, 0xee, 0xdb])
+        || bytes.starts_with(b"SQLite format 3\0")
+        || bytes.starts_with(b"PACK\0\0\0")
+        || bytes.starts_with(&[0x5d, 0, 0])
 }
 
 /// What base64 of a container begins with: gzip, zstd in either alphabet, bzip2, xz, zip, rpm, ar. In the
@@ -171,13 +218,12 @@ pub(crate) const ARMOURS: [&[u8]; 9] = [
 const SHORTEST_ARMOUR: usize = 32;
 
 /// The base64 of a container that begins at `at`, where one of [`ARMOURS`] stands, if the sieve's own
-/// search for long runs does not see it.
-pub(crate) fn armoured(text: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+/// search for long runs does not see it; where percent-escapes cut it, the string around it.
+pub(crate) fn armoured(text: &[u8], at: usize) -> Option<Range<usize>> {
     let either = |b: &u8| is_base64(*b) || matches!(b, b'-' | b'_');
-    if at
-        .checked_sub(1)
-        .is_some_and(|before| either(&text[before]))
-    {
+    let escaped = is_behind_percent(text, at);
+    let before = at.checked_sub(1).map(|before| text[before]);
+    if !escaped && before.is_some_and(|before| either(&before)) {
         return None;
     }
     let run = text[at..]
@@ -186,6 +232,10 @@ pub(crate) fn armoured(text: &[u8], at: usize) -> Option<std::ops::Range<usize>>
         .take_while(|b| is_base64(**b))
         .count();
     let length = text[at..].iter().take_while(|b| either(b)).count();
+    let cut = |byte: u8| is_base64(byte) || matches!(byte, b'=' | b'\r' | b'\n');
+    if escaped || percent_sign(&text[at + length..]).is_some_and(|(_, byte)| cut(byte)) {
+        return Some(string_around(text, at));
+    }
     let padding = text[at + length..]
         .iter()
         .take(2)
@@ -194,11 +244,54 @@ pub(crate) fn armoured(text: &[u8], at: usize) -> Option<std::ops::Range<usize>>
     (run < 32 && length >= SHORTEST_ARMOUR).then_some(at..at + length + padding)
 }
 
+/// Whether a percent-escape ends at `at`.
+fn is_behind_percent(text: &[u8], at: usize) -> bool {
+    (2..=2 + MOST_PERCENTS).any(|length| {
+        let sign = at.checked_sub(length + 1);
+        let sign = sign.filter(|&sign| text[sign] == b'%');
+        sign.is_some_and(|sign| escape_before(text, sign + 1) == length)
+    })
+}
+
+/// Whether a base64 text that begins at `start` is the body of a key with armour.
+pub(crate) fn is_armoured(text: &[u8], start: usize) -> bool {
+    memchr::memmem::find(&text[start.saturating_sub(160)..start], b"-----").is_some()
+}
+
+/// The string, quoted or of one line, in which the escapes at `at` stand; of an address the part.
+pub(crate) fn string_around(text: &[u8], at: usize) -> Range<usize> {
+    let floor = at.saturating_sub(256);
+    let limit = text.len().min(at + LONGEST_STRING);
+    let quote = |b: &u8| matches!(b, b'"' | b'\'' | b'`' | b'\n');
+    let part = |b: &u8| quote(b) || matches!(b, b' ' | b'&' | b'=' | b'?' | b'<' | b'>' | b'\\');
+    let around = |outside: &dyn Fn(&u8) -> bool| {
+        let start = text[floor..at].iter().rposition(outside);
+        let end = text[at..limit].iter().position(outside);
+        start.map_or(floor, |n| floor + n + 1)..end.map_or(limit, |n| at + n)
+    };
+    let address = around(&part);
+    match text[at] != b'\\' && text[address.clone()].contains(&b'%') {
+        true => address,
+        false => around(&quote),
+    }
+}
+
+/// Bytes of a string of escapes on either side of where they begin.
+const LONGEST_STRING: usize = 64 * 1024;
+
+/// A text without the mark of UTF-8 before it.
+pub(crate) fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// Printable in nine of ten bytes and not a run of one byte: what names and values are made of.
 pub(crate) fn is_texty(bytes: &[u8]) -> bool {
-    // The mark of UTF-16 is no text.
-    let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    let bytes = if marked { &bytes[2..] } else { bytes };
+    // The marks of UTF-16 and of UTF-8 are no text.
+    let marks = bytes
+        .chunks_exact(2)
+        .take_while(|two| matches!(two, [0xff, 0xfe] | [0xfe, 0xff]));
+    let bytes = &bytes[2 * marks.count()..];
+    let bytes = unmarked(bytes);
     if bytes.is_empty() {
         return false;
     }
@@ -337,6 +430,18 @@ pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
     any.then_some(out)
 }
 
+/// Undoes percent-encoding as often as it was done.
+pub(crate) fn percent_all(text: &[u8]) -> Vec<u8> {
+    let mut plain = text.to_vec();
+    for _ in 0..MOST_PERCENTS / 2 {
+        match percent(&plain) {
+            Some(once) => plain = once,
+            None => break,
+        }
+    }
+    plain
+}
+
 /// Characters by their numbers that make a text of escapes: fewer are a control character or two.
 const FEWEST_ESCAPES: usize = 6;
 
@@ -386,11 +491,12 @@ const MOST_BACKSLASHES: usize = 32;
 
 /// Whether `text` begins with an escaped `=` or `:`.
 pub(crate) fn is_separator(text: &[u8]) -> bool {
+    if let Some((_, byte)) = percent_sign(text) {
+        return matches!(byte, b'=' | b':');
+    }
     let head = &text[..text.len().min(6)].to_ascii_lowercase();
     [
-        &b"%3d"[..],
-        b"%3a",
-        b"\\u003d",
+        &b"\\u003d"[..],
         b"\\u003a",
         b"\\x3d",
         b"\\x3a",
@@ -399,6 +505,56 @@ pub(crate) fn is_separator(text: &[u8]) -> bool {
     ]
     .iter()
     .any(|escape| head.starts_with(escape))
+}
+
+/// How long the escape is that `text` begins with, and which byte it stands for: `%3D`, or `%25253D` in a
+/// text that was escaped three times.
+pub(crate) fn percent_sign(text: &[u8]) -> Option<(usize, u8)> {
+    let digits = text.strip_prefix(b"%")?;
+    let pair = |at: usize| {
+        let pair = digits.get(at..at + 2)?;
+        let [high, low] = [pair[0], pair[1]].map(|digit| DIGITS[usize::from(digit)]);
+        (high < 16 && low < 16).then_some(high << 4 | low)
+    };
+    let mut at = 0;
+    while at < MOST_PERCENTS && pair(at) == Some(b'%') && pair(at + 2).is_some() {
+        at += 2;
+    }
+    pair(at).map(|byte| (at + 3, byte))
+}
+
+/// Digits of signs of escapes that were escaped again.
+const MOST_PERCENTS: usize = 8;
+
+/// How many bytes of the run of letters and digits that begins at `at` belong to an escape before it:
+/// the `0A` of `%0A`, the `n` of `\n`.
+pub(crate) fn escape_before(text: &[u8], at: usize) -> usize {
+    let Some(sign) = at.checked_sub(1) else {
+        return 0;
+    };
+    let octal = |digits: &[u8]| digits.iter().all(|b| matches!(b, b'0'..=b'7'));
+    match text[sign..] {
+        [b'%', ..] => percent_sign(&text[sign..]).map_or(0, |(length, _)| length - 1),
+        [b'\\', b'n' | b'r' | b't', ..] => 1,
+        [b'\\', b'u', ..] if code(text, at + 1, 4).is_some() => 5,
+        [b'\\', b'x', ..] if code(text, at + 1, 2).is_some() => 3,
+        [b'\\', b'0'..=b'3', a, b, ..] if octal(&[a, b]) => 3,
+        _ => 0,
+    }
+}
+
+/// Whether `text` begins with a line's end that is escaped, and a line behind it.
+pub(crate) fn is_line_end(text: &[u8]) -> bool {
+    let breaks = |byte: u8| matches!(byte, b'\n' | b'\r');
+    match text {
+        [b'%', ..] => percent_sign(text).is_some_and(|(_, byte)| breaks(byte)),
+        [b'\\', ..] => {
+            let signs = text.iter().take(MOST_BACKSLASHES);
+            let signs = signs.take_while(|b| **b == b'\\').count();
+            matches!(text.get(signs), Some(b'n' | b'r'))
+        }
+        _ => false,
+    }
 }
 
 /// Undoes backslash escapes of JSON and its kin; an unknown one keeps its character.

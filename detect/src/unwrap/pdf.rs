@@ -669,7 +669,11 @@ impl Lines {
 
     /// Judges what is left.
     fn flush(&mut self, scanner: &mut Scanner<'_>) {
-        scanner.text(&self.region, &self.text, false);
+        if stream::is_message(&self.text) {
+            stream::nested(scanner, &self.region, &self.text);
+        } else {
+            scanner.text(&self.region, &self.text, false);
+        }
         self.pass(self.text.len());
     }
 

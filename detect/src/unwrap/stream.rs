@@ -7,8 +7,6 @@
 use std::io::{Error, ErrorKind, Read};
 use std::rc::Rc;
 
-use akwatch_proto::place::Encoding;
-
 use super::carve;
 use super::container::Container;
 use crate::content::Format;
@@ -34,7 +32,12 @@ pub(crate) struct Opened<'a> {
 
 /// Whether `bytes` begin like a container that is opened.
 pub(crate) fn is_container(bytes: &[u8]) -> bool {
-    Container::of(bytes, b"").is_some_and(|container| container != Container::Unknown)
+    Container::of(bytes, b"", &[]).is_some_and(|container| container != Container::Unknown)
+}
+
+/// Whether `bytes` begin like a message whose text is quoted-printable.
+pub(crate) fn is_message(bytes: &[u8]) -> bool {
+    Container::of(bytes, b"", &[]) == Some(Container::QuotedPrintable)
 }
 
 /// Reads a nested text or container that lies in memory.
@@ -83,13 +86,8 @@ fn read_into(
     let head = &buffer[..filled];
     let explicit = matches!(region.format, Format::Environ | Format::Argv);
     let container = (!explicit)
-        .then(|| Container::of(head, &region.member.name))
-        .flatten()
-        // What it holds says the same of itself.
-        .filter(|&container| {
-            container != Container::QuotedPrintable
-                || !region.encoding.contains(&Encoding::QuotedPrintable)
-        });
+        .then(|| Container::of(head, &region.member.name, &region.encoding))
+        .flatten();
     if let Some(container) = container {
         if container == Container::Unknown || region.depth >= scanner.limits.depth {
             let why = match container {

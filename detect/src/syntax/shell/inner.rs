@@ -260,14 +260,23 @@ impl Reader<'_, '_, '_> {
 
     /// What a file that is written by a command holds, by its name or its looks.
     pub(super) fn document(&mut self, word: &Word, name: &[u8]) {
-        let format = match crate::places::format_of(name) {
+        let named = crate::places::format_of(name);
+        let several = memchr::memchr(b'\n', word.text.trim_ascii()).is_some();
+        let one_line = || memchr::memchr(b'\n', &self.text[word.raw.clone()]).is_none();
+        if named.is_plain() && several && !word.exact && one_line() {
+            // Lines that are all escaped are a text of their own, whatever is wrapped in it again.
+            let text = Some(word.text.clone());
+            return self
+                .fields
+                .add_decoded(b"", word.raw.clone(), text, self.scope);
+        }
+        let format = match named {
             Format::Guess | Format::Text => sniff(&word.text),
             format => format,
         };
         self.within(word, |text, range, scope, fields| match format {
             // One line without a format has been read as a word.
-            Format::Text | Format::Guess
-                if memchr::memchr(b'\n', &text[range.clone()]).is_none() => {}
+            Format::Text | Format::Guess if !several => {}
             Format::Text | Format::Guess => lines(text, range, scope, fields),
             format => {
                 let scope = fields.scopes.child(scope);
