@@ -272,12 +272,16 @@ pub struct Finding {
 pub struct Cause {
     /// The file.
     pub path: SafeText,
-    /// The line in it.
+    /// The line in it, when it was last seen.
     pub line: u32,
+    /// It does not hold the secret any more: the process still does, until it is started anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// Finds where a process's finding comes from among the other findings of the same host: a file
-/// that holds the same subject, preferring the files that the process's unit names.
+/// that holds the same subject, preferring the files that the process's unit names. Where none holds it
+/// any more, one that did: it was edited, and the process has not been started since.
 #[must_use]
 pub fn cause_of<'a>(
     process: &Finding,
@@ -289,14 +293,24 @@ pub fn cause_of<'a>(
     others
         .into_iter()
         .filter(|other| other.key.subject == process.key.subject)
-        .filter(|other| other.presence.state() == PresenceState::Present)
-        .filter_map(|other| match &other.key.place {
-            Place::File { path, .. } => Some((path, other.spot.line)),
-            _ => None,
+        .filter_map(|other| {
+            let gone = match other.presence.state() {
+                PresenceState::Present => false,
+                PresenceState::Gone => true,
+                PresenceState::Unknown => return None,
+            };
+            match &other.key.place {
+                Place::File { path, .. } => Some((gone, path, other.spot.line)),
+                _ => None,
+            }
         })
-        .min_by_key(|(path, line)| (!process.origin.unit_files.contains(path), *path, *line))
-        .map(|(path, line)| Cause {
+        .min_by_key(|(gone, path, line)| {
+            let named = process.origin.unit_files.contains(path);
+            (*gone, !named, *path, *line)
+        })
+        .map(|(gone, path, line)| Cause {
             path: path.clone(),
             line,
+            gone,
         })
 }

@@ -593,6 +593,10 @@ pub struct FindingRow {
     /// Where a process has it from, when a file of the same host holds it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// For a file that does not hold it any more: a process of the same host that still does, until it
+    /// is started anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Location>,
     /// Handed over by a secret store.
     pub delivered: bool,
     /// 0 to 100.

@@ -278,3 +278,57 @@ async fn a_job_that_runs_a_hundred_times_is_one_finding_and_one_alert() -> Resul
     assert_eq!(appearances(&fleet, row).await?, 1, "{row:#}");
     fleet.stop().await
 }
+
+#[tokio::test]
+async fn a_file_that_is_edited_while_its_process_runs_says_that_the_process_still_holds_it()
+-> Result<()> {
+    let fleet = Fleet::start().await?;
+    let pair = plant::alibaba();
+    let file = fleet.watched.join("service.env");
+    let lines = format!(
+        "ALIBABA_CLOUD_ACCESS_KEY_ID={}\nALIBABA_CLOUD_ACCESS_KEY_SECRET={}\n",
+        pair.id, pair.secret
+    );
+    plant::write(&file, &lines)?;
+    let mut service = holder(&pair, "3600")?;
+    let of = |rows: &[Value], kind: &str| {
+        rows.iter()
+            .find(|row| row["location"]["type"] == kind && row["kind"] != "reference")
+            .cloned()
+            .unwrap_or_default()
+    };
+    let path = shown(&file);
+    let rows = fleet
+        .wait_findings("file and process", &pair.id, |rows| {
+            of(rows, "process")["cause"]["path"] == path.as_str()
+        })
+        .await?;
+    assert!(of(&rows, "process")["cause"]["gone"].is_null(), "{rows:#?}");
+    plant::write(&file, "REGION=cn-hangzhou\n")?;
+    let rows = fleet
+        .wait_findings("the file to be gone", &pair.id, |rows| {
+            of(rows, "file")["state"] == "gone"
+        })
+        .await?;
+    let (process, edited) = (of(&rows, "process"), of(&rows, "file"));
+    assert_eq!(process["state"], "present");
+    assert_eq!(process["cause"]["path"], path.as_str(), "{process:#}");
+    assert_eq!(process["cause"]["gone"], true, "{process:#}");
+    assert_eq!(
+        edited["held_by"]["workload"],
+        process["location"]["workload"]
+    );
+    assert_eq!(
+        edited["held_by"]["pid"].as_u64(),
+        service.id().map(u64::from)
+    );
+
+    service.kill().await?;
+    let rows = fleet
+        .wait_findings("the process to have ended", &pair.id, |rows| {
+            of(rows, "process")["state"] == "gone"
+        })
+        .await?;
+    assert!(of(&rows, "file")["held_by"].is_null(), "{rows:#?}");
+    fleet.stop().await
+}

@@ -333,11 +333,16 @@ pub(crate) const FINDING: [&str; 10] = [
 pub(crate) fn finding_row(row: &FindingRow) -> Vec<String> {
     let mut location = words::location(&row.location);
     if let Some(cause) = &row.cause {
-        location.push_str(&format!(
-            " ← {}:{}",
-            words::safe(cause.path.as_str()),
-            cause.line
-        ));
+        let path = words::safe(cause.path.as_str());
+        location.push_str(&if cause.gone {
+            format!(" ← {path} (edited; restart it, it still holds the key)")
+        } else {
+            format!(" ← {path}:{}", cause.line)
+        });
+    }
+    if let Some(holder) = &row.held_by {
+        let holder = words::location(holder);
+        location.push_str(&format!(" (process still holds it: {holder})"));
     }
     vec![
         words::score(row.score),

@@ -240,15 +240,24 @@ pub fn host(tally: &HostTally) -> Score {
     sum.capped()
 }
 
-/// Which file a process has its credential from: one that its unit names, else the first by path.
+/// Which file a process has its credential from: one that its unit names, else the first by path; one
+/// that held it only where none holds it any more.
 #[must_use]
 pub fn cause(unit_files: &[SafeText], candidates: &[CauseCandidate]) -> Option<Cause> {
     candidates
         .iter()
-        .min_by_key(|file| (!unit_files.contains(&file.path), &file.path, file.line))
+        .min_by_key(|file| {
+            (
+                file.gone,
+                !unit_files.contains(&file.path),
+                &file.path,
+                file.line,
+            )
+        })
         .map(|file| Cause {
             path: file.path.clone(),
             line: file.line,
+            gone: file.gone,
         })
 }
 

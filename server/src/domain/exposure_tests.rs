@@ -241,10 +241,21 @@ fn a_unit_s_own_file_is_the_cause_before_others() {
     let file = |path: &'static str, line| CauseCandidate {
         path: SafeText::from_program(path),
         line,
+        gone: false,
     };
     let files = [file("/a", 1), file("/etc/unit/env", 9), file("/b", 2)];
     let named = [SafeText::from_program("/etc/unit/env")];
     assert_eq!(cause(&named, &files).unwrap().line, 9);
     assert_eq!(cause(&[], &files).unwrap().path.as_str(), "/a");
     assert_eq!(cause(&named, &[]), None);
+    let edited = CauseCandidate {
+        gone: true,
+        ..file("/etc/unit/env", 9)
+    };
+    assert!(
+        !cause(&named, &[edited.clone(), file("/b", 2)])
+            .unwrap()
+            .gone
+    );
+    assert!(cause(&named, &[edited]).unwrap().gone);
 }

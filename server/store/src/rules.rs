@@ -77,13 +77,15 @@ pub enum Class {
     Reference = 2,
 }
 
-/// A file of the same host that holds the same credential as a process.
+/// A file of the same host that holds the same credential as a process, or held it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseCandidate {
     /// The file.
     pub path: SafeText,
     /// The line in it.
     pub line: u32,
+    /// It does not hold the credential any more.
+    pub gone: bool,
 }
 
 /// How the domain judges. Pure functions: no clock, no I/O.

@@ -437,9 +437,11 @@ export interface components {
          *     process has it from. Derived where it is read, never stored.
          */
         Cause: {
+            /** @description It does not hold the secret any more: the process still does, until it is started anew. */
+            gone?: boolean;
             /**
              * Format: int32
-             * @description The line in it.
+             * @description The line in it, when it was last seen.
              */
             line: number;
             /** @description The file. */
@@ -750,6 +752,7 @@ export interface components {
             /** @description First seen by the agent. */
             first_seen: components["schemas"]["Time"];
             git?: components["schemas"]["Git"] | null;
+            held_by?: components["schemas"]["Location"] | null;
             /** @description On which host. */
             host: components["schemas"]["HostId"];
             /** @description The name that the host claims. */
@@ -1259,6 +1262,7 @@ export interface components {
                 /** @description First seen by the agent. */
                 first_seen: components["schemas"]["Time"];
                 git?: components["schemas"]["Git"] | null;
+                held_by?: components["schemas"]["Location"] | null;
                 /** @description On which host. */
                 host: components["schemas"]["HostId"];
                 /** @description The name that the host claims. */

@@ -32,7 +32,7 @@ export function Place({ location, cause, longest: asked, copy = true }: {
       <span className="path"><HostText text={names.join(" ▸ ")} /></span>
       {spot.length > 0 && <span className="spot">· <HostText text={spot.join(" · ")} /></span>}
       {cause !== undefined && cause !== null && (
-        <span className="spot">· {t("place.from", { path: shortPath(visible(cause.path), 28) })}</span>
+        <span className="spot">· {t(cause.gone === true ? "place.fromEdited" : "place.from", { path: shortPath(visible(cause.path), 28) })}</span>
       )}
       {copy && <CopyButton text={whole} label={t("place.copy")} />}
     </span>

@@ -173,7 +173,7 @@ export const en = {
   },
   place: {
     env: "env", arguments: "arguments", pid: "pid {pid}", replaced: "Replaced on the host: this part looked like a secret.",
-    from: "from {path}", copy: "Copy whole place", encoded: "encoded: {names}", delivered: "Delivered by a secret store",
+    from: "from {path}", fromEdited: "edited {path}, not restarted", copy: "Copy whole place", encoded: "encoded: {names}", delivered: "Delivered by a secret store",
   },
   git: {
     label: "Git", pushed: "Pushed", "not-pushed": "Not pushed", unknown: "Unknown", unknownFull: "Unknown whether pushed", to: "Pushed to {names}",
@@ -294,6 +294,9 @@ export const en = {
     nextProcess: "Change where the process takes the key from, then restart it. Rotate the key: a copy may exist.",
     nextHistory: "Delete the line from the history and end the shells that still hold it. Rotate the key: a copy may exist.",
     nextPushed: "Rotate the key first: whoever can read the remote has it, and removing it here or there takes nothing back.",
+    nextRestart: "Its file does not hold the key any more, but the process still holds it: restart it. Rotate the key: a copy may exist.",
+    nextHeld: "The file does not hold it any more, but a process still holds it: restart that.",
+    heldBy: "Process still holds it",
     nextGone: "Gone here does not undo a copy: rotate the key.",
     nextUnknown: "Unknown is not clean. Find out why the host cannot read the place.",
     nextDelivered: "Delivered on purpose. Check only who else can read it.",

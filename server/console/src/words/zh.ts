@@ -148,7 +148,7 @@ export const zh: Words = {
   },
   place: {
     env: "环境变量", arguments: "命令行参数", pid: "pid {pid}", replaced: "已在主机上替换：这部分内容疑似密钥。",
-    from: "来自 {path}", copy: "复制完整位置", encoded: "编码：{names}", delivered: "由密钥管理服务受控下发",
+    from: "来自 {path}", fromEdited: "{path} 已修改，进程未重启", copy: "复制完整位置", encoded: "编码：{names}", delivered: "由密钥管理服务受控下发",
   },
   git: {
     label: "Git", pushed: "已推送", "not-pushed": "未推送", unknown: "未核实", unknownFull: "是否推送未核实", to: "已推送到 {names}",
@@ -258,6 +258,8 @@ export const zh: Words = {
     nextProcess: "更改进程获取密钥的方式后重启进程；并轮换密钥，因为可能已被复制。",
     nextHistory: "从历史记录中删除该行，并结束仍持有它的 Shell；并轮换密钥，因为可能已被复制。",
     nextPushed: "请先轮换密钥：能读取远端仓库的人都已拿到它，在本地或远端删除都无法收回。",
+    nextRestart: "其文件已不含该密钥，但进程仍持有：请重启进程；并轮换密钥，因为可能已被复制。",
+    nextHeld: "文件已不含该密钥，但进程仍持有：请重启该进程。", heldBy: "进程仍持有",
     nextGone: "文件中已消除，不代表没有被复制：请轮换密钥。", nextUnknown: "未核实不代表安全。请查明主机为何无法读取该位置。",
     nextDelivered: "属于受控下发，只需确认还有谁能读取。", line: "第 {n} 行", lines: "第 {from}–{to} 行",
   },

@@ -198,6 +198,7 @@ fn finding_row(references: &References<'_>, row: &SqliteRow) -> Result<FindingRo
         state: presence.state(),
         presence,
         cause: None,
+        held_by: None,
         delivered: row.value::<i64>("delivered")? != 0,
         score: row.small("score")?,
         why_new: row.word("why_new")?,
@@ -260,35 +261,86 @@ impl Sqlite {
         self.with_causes(&rows).await
     }
 
-    /// The rows, each process with the file that it has its credential from.
+    /// The rows, each process with the file that it has its credential from, each file that does not
+    /// hold its credential any more with a process that still does.
     async fn with_causes(&self, rows: &[SqliteRow]) -> Result<Vec<FindingRow>, StoreError> {
-        let mut wanted: BTreeSet<(i64, i64)> = BTreeSet::new();
+        let (mut processes, mut edited) = (BTreeSet::new(), BTreeSet::new());
         for row in rows {
-            if row.value::<i64>("place_type")? == 2 {
-                wanted.insert((row.value("host_id")?, row.value("credential_id")?));
-            }
+            let held = (row.value("host_id")?, row.value("credential_id")?);
+            match (row.value::<i64>("place_type")?, row.value::<i64>("state")?) {
+                (2, _) => processes.insert(held),
+                (1, 2) => edited.insert(held),
+                _ => false,
+            };
         }
-        let candidates = self.candidates(wanted).await?;
+        let candidates = self.candidates(processes).await?;
+        let holders = self.holders(edited).await?;
         let references = self.shared.references();
         rows.iter()
             .map(|row| {
                 let mut shown = finding_row(&references, row)?;
                 let held = (row.value("host_id")?, row.value("credential_id")?);
-                if row.value::<i64>("place_type")? == 2
-                    && let Some(files) = candidates.get(&held)
-                {
-                    shown.cause = self.shared.rules.cause(&shown.origin.unit_files, files);
+                match row.value::<i64>("place_type")? {
+                    2 => {
+                        let files = candidates.get(&held).map_or(&[][..], Vec::as_slice);
+                        shown.cause = self.shared.rules.cause(&shown.origin.unit_files, files);
+                    }
+                    1 if shown.state == PresenceState::Gone => {
+                        shown.held_by = holders.get(&held).cloned();
+                    }
+                    _ => {}
                 }
                 Ok(shown)
             })
             .collect()
     }
 
+    /// Files that hold these credentials on these hosts, or held them.
     async fn candidates(
         &self,
         wanted: BTreeSet<(i64, i64)>,
     ) -> Result<HashMap<(i64, i64), Vec<CauseCandidate>>, StoreError> {
         let mut candidates: HashMap<(i64, i64), Vec<CauseCandidate>> = HashMap::new();
+        let files = " WHERE f.place_type = 1 AND f.state IN (1, 2) AND f.kind <> 'reference'";
+        for row in self.held_in(wanted, files).await? {
+            let body: Body = row.json("body")?;
+            if let akwatch_proto::place::Place::File { path, .. } = body.place {
+                candidates
+                    .entry((row.value("host_id")?, row.value("credential_id")?))
+                    .or_default()
+                    .push(CauseCandidate {
+                        path,
+                        line: body.spot.line,
+                        gone: row.value::<i64>("state")? == 2,
+                    });
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// A process that holds each of these credentials on each of these hosts, if one does.
+    async fn holders(
+        &self,
+        wanted: BTreeSet<(i64, i64)>,
+    ) -> Result<HashMap<(i64, i64), Location>, StoreError> {
+        let mut holders = HashMap::new();
+        let processes = " WHERE f.place_type = 2 AND f.state = 1 AND f.kind <> 'reference'";
+        for row in self.held_in(wanted, processes).await? {
+            let body: Body = row.json("body")?;
+            holders
+                .entry((row.value("host_id")?, row.value("credential_id")?))
+                .or_insert_with(|| Location::of(&body.place, &body.spot, &body.origin));
+        }
+        Ok(holders)
+    }
+
+    /// Findings of these credentials on these hosts, of those that `which` is about.
+    async fn held_in(
+        &self,
+        wanted: BTreeSet<(i64, i64)>,
+        which: &'static str,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut found = Vec::new();
         let wanted: Vec<(i64, i64)> = wanted.into_iter().collect();
         for chunk in wanted.chunks(100) {
             // The pairs lead, so that each is a search in an index, never a scan of all findings.
@@ -297,29 +349,18 @@ impl Sqlite {
                 row.push_bind(*host).push_bind(*credential);
             });
             query.push(
-                ") SELECT f.host_id, f.credential_id, f.body FROM held CROSS JOIN finding AS f \
-                 ON f.host_id = held.host AND f.credential_id = held.credential \
-                 WHERE f.place_type = 1 AND f.state = 1 AND f.kind <> 'reference' LIMIT 10000",
+                ") SELECT f.host_id, f.credential_id, f.state, f.body FROM held CROSS JOIN finding AS f \
+                 ON f.host_id = held.host AND f.credential_id = held.credential",
             );
+            query.push(which).push(" ORDER BY f.id LIMIT 10000");
             let rows = query
                 .build()
                 .fetch_all(&self.readers)
                 .await
                 .at("looking for causes")?;
-            for row in rows {
-                let body: Body = row.json("body")?;
-                if let akwatch_proto::place::Place::File { path, .. } = body.place {
-                    candidates
-                        .entry((row.value("host_id")?, row.value("credential_id")?))
-                        .or_default()
-                        .push(CauseCandidate {
-                            path,
-                            line: body.spot.line,
-                        });
-                }
-            }
+            found.extend(rows);
         }
-        Ok(candidates)
+        Ok(found)
     }
 
     /// The score of the worst deciding finding on a host, explained.

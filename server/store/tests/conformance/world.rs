@@ -86,10 +86,11 @@ impl Rules for TestRules {
     fn cause(&self, unit_files: &[SafeText], candidates: &[CauseCandidate]) -> Option<Cause> {
         candidates
             .iter()
-            .min_by_key(|file| !unit_files.contains(&file.path))
+            .min_by_key(|file| (file.gone, !unit_files.contains(&file.path)))
             .map(|file| Cause {
                 path: file.path.clone(),
                 line: file.line,
+                gone: file.gone,
             })
     }
     fn token(&self, token: &TokenRecord, again: bool, now: Time) -> Result<(), TokenRefusal> {

@@ -42,6 +42,7 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
           [t("finding.reach"), <Reach key="r" reach={reach} location={location} />],
           [t("finding.mode"), [reach.mode, reach.owner, reach.group].filter((word) => word !== undefined && word !== null).map((word) => visible(word ?? "")).join(" · ")],
           [t("finding.cause"), finding.cause === undefined || finding.cause === null ? undefined : <span key="f" className="code"><HostText text={`${finding.cause.path}:${finding.cause.line}`} /></span>],
+          [t("finding.heldBy"), finding.held_by === undefined || finding.held_by === null ? undefined : <Place key="h2" location={finding.held_by} longest={400} />],
           [t("finding.unit"), text(origin.unit)],
           [t("finding.unitFiles"), (origin.unit_files ?? []).length === 0 ? undefined : (origin.unit_files ?? []).map((file) => <div key={file} className="code"><HostText text={file} /></div>)],
           [t("finding.container"), text(origin.container)],
@@ -101,9 +102,9 @@ function WholePlace({ finding }: { finding: FindingRow }) {
 
 function nextStep(finding: FindingRow) {
   if (finding.presence.state === "unknown") return "nextUnknown" as const;
-  if (finding.presence.state === "gone") return "nextGone" as const;
+  if (finding.presence.state === "gone") return finding.held_by === undefined || finding.held_by === null ? ("nextGone" as const) : ("nextHeld" as const);
   if (finding.delivered) return "nextDelivered" as const;
   if (finding.git?.state === "pushed") return "nextPushed" as const;
-  if (finding.location.type === "process") return "nextProcess" as const;
+  if (finding.location.type === "process") return finding.cause?.gone === true ? ("nextRestart" as const) : ("nextProcess" as const);
   return finding.location.type === "history" ? ("nextHistory" as const) : ("nextFile" as const);
 }
