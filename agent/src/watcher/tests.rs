@@ -1,5 +1,8 @@
 //! The loop with real files, processes, sensors, ledger and links; the detector is a thread that
 //! knows one kind of token, the reporter one that acknowledges everything.
+//!
+//! Longer than 800 lines because the harness stands beside the tests that drive all of it; those of one
+//! subject are in files of their own below.
 
 use std::collections::BTreeMap;
 use std::fs;

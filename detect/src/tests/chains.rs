@@ -160,9 +160,7 @@ fn utf16(bytes: &[u8], order: fn(u16) -> [u8; 2]) -> Vec<u8> {
 }
 
 fn sqlite(bytes: &[u8]) -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("a.db");
-    let database = rusqlite::Connection::open(&file).unwrap();
+    let database = rusqlite::Connection::open_in_memory().unwrap();
     database
         .execute("CREATE TABLE settings (name TEXT, body TEXT)", [])
         .unwrap();
@@ -170,8 +168,7 @@ fn sqlite(bytes: &[u8]) -> Vec<u8> {
     database
         .execute("INSERT INTO settings VALUES ('a', ?1)", [text])
         .unwrap();
-    drop(database);
-    std::fs::read(file).unwrap()
+    database.serialize("main").unwrap().to_vec()
 }
 
 /// A small file with one key, and its secret.
