@@ -266,6 +266,24 @@ mod tests {
         }
     }
 
+    fn files() -> SourceCoverage {
+        SourceCoverage {
+            source: "files".to_owned(),
+            mechanism: "inotify".to_owned(),
+            covered: Covered::Partly,
+            last_verified: None,
+            read: 12,
+            waiting: 3,
+            not_read: vec![NotRead {
+                why: "permission-denied".to_owned(),
+                count: 2,
+                example: None,
+            }],
+            overflowed: 0,
+            raced: 0,
+        }
+    }
+
     fn status() -> Status {
         Status {
             version: "0.1.0".to_owned(),
@@ -284,21 +302,7 @@ mod tests {
                 rules: "r1".to_owned(),
                 rung: Rung::Reduced,
                 rung_reason: Some("pressure".to_owned()),
-                sources: vec![SourceCoverage {
-                    source: "files".to_owned(),
-                    mechanism: "inotify".to_owned(),
-                    covered: Covered::Partly,
-                    last_verified: None,
-                    read: 12,
-                    waiting: 3,
-                    not_read: vec![NotRead {
-                        why: "permission-denied".to_owned(),
-                        count: 2,
-                        example: None,
-                    }],
-                    overflowed: 0,
-                    raced: 0,
-                }],
+                sources: vec![files()],
                 missing_walls: vec!["landlock".to_owned()],
                 record: Some(RecordTrouble {
                     since: Time(4_000 - 3 * 60_000),

@@ -314,7 +314,8 @@ impl Watcher {
             service,
         } = setup;
         let (channels, ends, say) = Channels::open();
-        let (interest, marks, opener) = (Interest::new()?, Marks::new()?, Arc::new(opener));
+        let (interest, marks) = (Interest::new()?, Marks::new()?);
+        let (opener, now) = (Arc::new(opener), Instant::now());
         let known = telling::take_up(&mut ledger, &set, &identity, &options)?;
         let parts = threads::Parts {
             host: &host,
@@ -326,11 +327,8 @@ impl Watcher {
         };
         threads::sensors(&parts, &interest, ends.sense.clone())?;
         threads::scan(&parts, ends.asks, ends.walk)?;
-        let samples = threads::samples(&parts, say.clone())?;
-        threads::arrivals(links.arrivals, say.clone())?;
-        threads::stop(stop.clone(), say.clone())?;
+        let samples = threads::told(&parts, links.arrivals, &say)?;
         *answering = threads::control(control, &stop, &say)?;
-        let now = Instant::now();
         let watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
             scans: Scans::new(ends.ask, &options),

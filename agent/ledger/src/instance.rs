@@ -75,6 +75,17 @@ impl InstanceFile {
         Ok((InstanceFile { path, numbers }, known.is_some()))
     }
 
+    /// Notes the ledger's generation, once it is written.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn opened(&mut self, generation: u64) -> Result<(), LedgerError> {
+        self.raise(Numbers {
+            generation,
+            ..self.numbers
+        })
+    }
+
     /// Makes higher ceilings durable.
     pub(crate) fn raise(&mut self, numbers: Numbers) -> Result<(), LedgerError> {
         if numbers == self.numbers && self.path.exists() {

@@ -163,11 +163,7 @@ impl Ledger {
         };
         let meta = beginning.meta;
         if begins.is_none() {
-            let opened = Numbers {
-                generation: meta.generation,
-                ..numbers.numbers
-            };
-            with_room(&mut reserve, || numbers.raise(opened))
+            with_room(&mut reserve, || numbers.opened(meta.generation))
                 .or_else(|error| waits(may_wait, error))?;
         }
         let index = Index::open(directory, options.index_slots, &belief, meta.generation);
@@ -403,10 +399,7 @@ impl Ledger {
         begin(&mut self.shelf, &beginning)?;
         self.meta = beginning.meta;
         self.begins = None;
-        self.numbers.raise(Numbers {
-            generation: self.meta.generation,
-            ..self.numbers.numbers
-        })
+        self.numbers.opened(self.meta.generation)
     }
 
     /// One look.

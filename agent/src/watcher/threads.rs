@@ -114,8 +114,20 @@ pub(super) fn scan(
     spawn("scan", move || scan.run())
 }
 
+/// What tells the loop of roles that link, of the end, and of packages' files.
+pub(super) fn told(
+    parts: &Parts<'_>,
+    links: Arrivals,
+    say: &Sender<Event>,
+) -> Result<Samples, WatcherError> {
+    let samples = samples(parts, say.clone())?;
+    arrivals(links, say.clone())?;
+    stop(parts.stop.clone(), say.clone())?;
+    Ok(samples)
+}
+
 /// Asks the packages' record, which may take a while to read.
-pub(super) fn samples(parts: &Parts<'_>, say: Sender<Event>) -> Result<Samples, WatcherError> {
+fn samples(parts: &Parts<'_>, say: Sender<Event>) -> Result<Samples, WatcherError> {
     let (host, (samples, questions)) = (Arc::clone(parts.host), Samples::new());
     spawn("samples", move || {
         super::samples::answer(&host, &questions, &say);
@@ -123,7 +135,7 @@ pub(super) fn samples(parts: &Parts<'_>, say: Sender<Event>) -> Result<Samples, 
     Ok(samples)
 }
 
-pub(super) fn arrivals(mut arrivals: Arrivals, say: Sender<Event>) -> Result<(), WatcherError> {
+fn arrivals(mut arrivals: Arrivals, say: Sender<Event>) -> Result<(), WatcherError> {
     spawn("arrivals", move || {
         loop {
             let event = match arrivals.next(None) {
@@ -143,7 +155,7 @@ pub(super) fn arrivals(mut arrivals: Arrivals, say: Sender<Event>) -> Result<(),
     })
 }
 
-pub(super) fn stop(stop: Stop, say: Sender<Event>) -> Result<(), WatcherError> {
+fn stop(stop: Stop, say: Sender<Event>) -> Result<(), WatcherError> {
     spawn("stop", move || {
         while stop.wait(None, None) != Woken::Stop {}
         let _ = say.send(Event::Stop);
