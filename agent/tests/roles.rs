@@ -479,6 +479,7 @@ const NOT_MADE_HERE: &[(&str, &[&str], &[&str])] = &[
             "getgid",
             "getpid",
             "getppid",
+            "getrandom",
             "getrusage",
             "gettid",
             "gettimeofday",
