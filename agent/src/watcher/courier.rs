@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use akwatch_proto::agent::{
-    CheckIn, CostReceipt, Heartbeat, HeartbeatAnswer, HostFacts, HostId, Leaving, Outcome, Report,
+    CheckIn, CostReceipt, Heartbeat, HeartbeatAnswer, HostFacts, HostId, Leaving, Outcome,
+    RefusalCode, Report,
 };
 use akwatch_proto::coverage::Coverage;
 use akwatch_proto::digest::SetDigest;
@@ -355,6 +356,11 @@ impl Courier {
     /// Something did not arrive. What the reporter gave up may be sent anew after a while.
     pub(super) fn note_outage(&mut self, outage: &Outage, now: Instant) {
         self.outage = Some(format!("{}: {}", outage.call, outage.why));
+        let code = outage.refused.as_ref().map(|refused| refused.code);
+        if code == Some(RefusalCode::Revoked) && self.retirement == Retirement::Said {
+            // An earlier word arrived, and the answer to it did not.
+            self.retirement = Retirement::Done;
+        }
         if outage.retry_ms.is_some() {
             return; // the reporter goes on trying
         }
