@@ -29,7 +29,7 @@ pub mod units;
 
 pub use accounts::{Accounts, Home};
 pub use mounts::{Mounts, SkipWhy};
-pub use process::{ProcessDirectory, ProcessFacts};
+pub use process::{ProcessDirectory, ProcessFacts, RunningProgram};
 
 /// Symlinks followed in one path, as in the kernel. Stops: loops.
 const LINKS: usize = 40;

@@ -26,7 +26,9 @@ use zeroize::Zeroizing;
 
 use crate::config::GlobSet;
 use crate::host::process::ProcessNumbers;
-use crate::host::{self, ProcessDirectory, ProcessFacts, Root, SkipWhy, mounts, reach, units};
+use crate::host::{
+    self, ProcessDirectory, ProcessFacts, Root, RunningProgram, SkipWhy, mounts, reach, units,
+};
 use crate::job::{
     Appended, Captured, Content, Job, JobHeader, JobId, Names, PartForm, PartHeader, Pending,
     PendingOrigin, PendingPlace, PendingWorkload, Target, TargetPlace,
@@ -397,9 +399,9 @@ impl Opener {
         target: &Target,
         id: JobId,
     ) -> Result<(Job, Pending), Refusal> {
-        let environ = capture(process, "environ", before.environ)?;
+        let (environ, program) = capture_environ(process, before.environ)?;
         let cmdline = capture(process, "cmdline", None)?;
-        let facts = process.facts(&self.root, &cmdline.bytes);
+        let facts = process.facts(&self.root, program, &cmdline.bytes);
         let after = process
             .numbers()
             .map_err(|errno| ended(errno, "read stat"))?;
@@ -423,9 +425,9 @@ impl Opener {
             environ: None,
             without_memory: false,
         });
-        let environ = capture(&process, "environ", None)?;
+        let (environ, program) = capture_environ(&process, None)?;
         let cmdline = capture(&process, "cmdline", None)?;
-        let facts = process.facts(&self.root, &cmdline.bytes);
+        let facts = process.facts(&self.root, program, &cmdline.bytes);
         let target = Target {
             what: TargetPlace::Process(numbers.instance),
             urgency: crate::job::Urgency::FirstScan,
@@ -607,22 +609,33 @@ fn has_ended(before: &ProcessNumbers, after: &ProcessNumbers, environ: &OneCaptu
     after.instance != before.instance || (after.without_memory && nothing)
 }
 
+/// Captures the environment, and says which program it is of.
+fn capture_environ(
+    process: &ProcessDirectory,
+    expected: Option<u64>,
+) -> Result<(OneCapture, RunningProgram), Refusal> {
+    let open = process.file("environ");
+    let program = process.program();
+    Ok((read_opened(open, expected)?, program))
+}
+
 fn capture(
     process: &ProcessDirectory,
     name: &str,
     expected: Option<u64>,
 ) -> Result<OneCapture, Refusal> {
-    let file = match process.file(name) {
-        Ok(file) => file,
-        Err(Errno::SRCH) => return Err(Refusal::Ended),
-        Err(_) => {
-            return Ok(OneCapture {
-                bytes: Zeroizing::default(),
-                expected: 1,
-            });
-        }
-    };
-    read_whole(&file, expected)
+    read_opened(process.file(name), expected)
+}
+
+fn read_opened(open: Result<OwnedFd, Errno>, expected: Option<u64>) -> Result<OneCapture, Refusal> {
+    match open {
+        Ok(file) => read_whole(&file, expected),
+        Err(Errno::SRCH) => Err(Refusal::Ended),
+        Err(_) => Ok(OneCapture {
+            bytes: Zeroizing::default(),
+            expected: 1,
+        }),
+    }
 }
 
 fn read_whole(file: &OwnedFd, expected: Option<u64>) -> Result<OneCapture, Refusal> {

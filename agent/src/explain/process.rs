@@ -23,7 +23,7 @@ pub(super) fn explain(sight: &Sight<'_>, pid: i32) -> anyhow::Result<Explained> 
     };
     let numbers = process.numbers().ok();
     let arguments = process.read("cmdline").unwrap_or_default();
-    let known = process.facts(root, &arguments);
+    let known = process.facts(root, process.program(), &arguments);
     drop(arguments); // they may hold a secret, and nothing of them is shown
     let user = root.accounts().user(known.uid);
     facts.push(Fact::of("process", runs(&known, &user)));

@@ -45,6 +45,18 @@ pub struct ProcessFacts {
     pub container: Option<Vec<u8>>,
 }
 
+/// The program that a process runs, read while its environment was open and before that was read.
+///
+/// A process that ends loses its program before it loses its pid, and would then be taken for another
+/// workload than the one it was. What an open environment gives is of the program that this names, or
+/// nothing: the kernel reads none of a program that was replaced or has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunningProgram {
+    exe: Option<Vec<u8>>,
+    /// Where a script's relative name starts from; asked for interpreters only.
+    from: Option<Vec<u8>>,
+}
+
 /// Numbers of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessNumbers {
@@ -113,26 +125,34 @@ impl ProcessDirectory {
         parse_stat(self.pid, &self.read("stat")?).ok_or(Errno::PROTO)
     }
 
-    /// What runs, as whom, in which unit and container. `arguments` are its captured command line.
-    /// What cannot be read is left out.
+    /// The program that it runs at this moment. What cannot be read is left out.
     #[must_use]
-    pub fn facts(&self, root: &Root, arguments: &[u8]) -> ProcessFacts {
-        let status = self.read("status").unwrap_or_default();
-        let uid = effective_uid(&status).or_else(|| {
-            let owner = rustix::fs::fstat(&self.directory).ok()?;
-            Some(owner.st_uid)
-        });
+    pub fn program(&self) -> RunningProgram {
         let exe = self.link("exe").map(|exe| {
             // The kernel says so when the file was replaced, by an update for example.
             let kept = exe.strip_suffix(b" (deleted)").map(<[u8]>::to_vec);
             kept.unwrap_or(exe)
         });
-        let script = exe.as_deref().and_then(|exe| self.script(exe, arguments));
+        let interprets = exe.as_deref().is_some_and(|exe| interpreter(exe).is_some());
+        let from = interprets.then(|| self.link("cwd")).flatten();
+        RunningProgram { exe, from }
+    }
+
+    /// What runs, as whom, in which unit and container. `arguments` are its captured command line.
+    /// What cannot be read is left out.
+    #[must_use]
+    pub fn facts(&self, root: &Root, program: RunningProgram, arguments: &[u8]) -> ProcessFacts {
+        let status = self.read("status").unwrap_or_default();
+        let uid = effective_uid(&status).or_else(|| {
+            let owner = rustix::fs::fstat(&self.directory).ok()?;
+            Some(owner.st_uid)
+        });
+        let script = program.script(arguments);
         let group = container::of_cgroup(&self.read("cgroup").unwrap_or_default());
         let container = group.container.map(|id| container::name_of(root, &id));
         ProcessFacts {
             uid: uid.unwrap_or(u32::MAX),
-            exe,
+            exe: program.exe,
             script,
             unit: group.unit,
             user_unit: group.user_unit,
@@ -144,15 +164,17 @@ impl ProcessDirectory {
         let target = rustix::fs::readlinkat(&self.directory, name, Vec::new()).ok()?;
         Some(target.into_bytes())
     }
+}
 
-    fn script(&self, exe: &[u8], arguments: &[u8]) -> Option<Vec<u8>> {
-        let script = script_of(exe, arguments)?;
+impl RunningProgram {
+    fn script(&self, arguments: &[u8]) -> Option<Vec<u8>> {
+        let script = script_of(self.exe.as_deref()?, arguments)?;
         let script = Path::new(OsStr::from_bytes(script));
         let whole = if script.is_absolute() {
             script.to_owned()
         } else {
-            let from = self.link("cwd")?;
-            Path::new(OsStr::from_bytes(&from)).join(script)
+            let from = self.from.as_deref()?;
+            Path::new(OsStr::from_bytes(from)).join(script)
         };
         Some(whole.into_os_string().into_encoded_bytes())
     }
@@ -189,22 +211,24 @@ fn effective_uid(status: &[u8]) -> Option<u32> {
     text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// The script among an interpreter's arguments: the first that is no option. Code given by `-c` or
-/// `-e` and modules have no script.
-fn script_of<'a>(exe: &[u8], arguments: &'a [u8]) -> Option<&'a [u8]> {
+/// The name of the interpreter that `exe` is, without its version.
+fn interpreter(exe: &[u8]) -> Option<&[u8]> {
     let name = exe.rsplit(|&byte| byte == b'/').next()?;
     let versionless = name
         .iter()
         .rposition(|byte| !(byte.is_ascii_digit() || *byte == b'.'))
         .map_or(name, |last| &name[..=last]);
-    let java = versionless == b"java";
-    let known: [&[u8]; 16] = [
-        b"python", b"node", b"nodejs", b"perl", b"ruby", b"php", b"php-cgi", b"bash", b"sh",
-        b"dash", b"zsh", b"ksh", b"busybox", b"lua", b"Rscript", b"deno",
+    let known: [&[u8]; 17] = [
+        b"java", b"python", b"node", b"nodejs", b"perl", b"ruby", b"php", b"php-cgi", b"bash",
+        b"sh", b"dash", b"zsh", b"ksh", b"busybox", b"lua", b"Rscript", b"deno",
     ];
-    if !java && !known.contains(&versionless) {
-        return None;
-    }
+    known.contains(&versionless).then_some(versionless)
+}
+
+/// The script among an interpreter's arguments: the first that is no option. Code given by `-c` or
+/// `-e` and modules have no script.
+fn script_of<'a>(exe: &[u8], arguments: &'a [u8]) -> Option<&'a [u8]> {
+    let java = interpreter(exe)? == b"java";
     let mut rest = arguments.split(|&byte| byte == 0).skip(1);
     while let Some(argument) = rest.next() {
         match argument {
@@ -266,10 +290,30 @@ mod tests {
         let process = ProcessDirectory::open(&root, pid).unwrap();
         let numbers = process.numbers().unwrap();
         assert!(numbers.environ.is_some() && !numbers.without_memory);
-        let facts = process.facts(&root, b"");
+        let facts = process.facts(&root, process.program(), b"");
         assert_eq!(facts.uid, nix::unistd::geteuid().as_raw());
         let exe = std::env::current_exe().unwrap();
         assert_eq!(facts.exe.as_deref(), Some(exe.as_os_str().as_bytes()));
         assert!(ProcessDirectory::pids(&root).unwrap().contains(&pid));
+    }
+
+    #[test]
+    fn what_ended_while_it_was_captured_is_still_the_program_that_it_was() {
+        let root = Root::live().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let process = ProcessDirectory::open(&root, pid).unwrap();
+        let program = process.program();
+        child.kill().unwrap();
+        while !process.numbers().unwrap().without_memory {
+            std::thread::yield_now();
+        }
+        let facts = process.facts(&root, program, b"sleep\0600\0");
+        assert!(facts.exe.is_some_and(|exe| exe.ends_with(b"/sleep")));
+        assert_eq!(process.program(), RunningProgram::default());
+        child.wait().unwrap();
     }
 }
