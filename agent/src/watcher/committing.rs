@@ -11,7 +11,7 @@ use akwatch_proto::place::Place;
 use super::Watcher;
 use super::answer::Ended;
 use super::detecting::source_of;
-use super::known::{SeenOn, plain_path};
+use super::known::{Inode, SeenOn, plain_path};
 use crate::coverage::{Source, slug};
 use crate::job::{Target, TargetPlace, Urgency};
 
@@ -245,6 +245,7 @@ impl Watcher {
         };
         let source = source_of(path);
         self.know_place(reading, path, place, state.dev, ended);
+        self.known.is_name_of(path, Inode(state.dev, state.ino));
         match ended {
             Ended::Whole => {
                 self.counts.read(source, target, reading.at);

@@ -16,6 +16,7 @@ use super::answer::{Ended, Hostile, Terms, reading};
 use super::captures::{Captures, bytes_captured};
 use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
+use super::known::Inode;
 use super::pushed::Pushed;
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
@@ -367,6 +368,7 @@ impl Watcher {
                     pending.answer_naming(self.sweeps.naming(instance));
                 }
                 if let (TargetPlace::File(path), Some(state)) = (&target.what, pending.before) {
+                    self.revisit_other_names(target, path, &state, now);
                     if self.is_settled(target, path, &state, now) {
                         return None;
                     }
@@ -387,6 +389,27 @@ impl Watcher {
                 self.take_refusal(target, &refusal, now);
                 None
             }
+        }
+    }
+
+    /// An event names the one name that was written through: what a file holds under its other names
+    /// has changed, too.
+    fn revisit_other_names(
+        &mut self,
+        target: &Target,
+        path: &Path,
+        state: &FileState,
+        now: Instant,
+    ) {
+        if target.urgency != Urgency::Live {
+            return; // they do not send back and forth
+        }
+        for name in self.known.other_names(path, Inode(state.dev, state.ino)) {
+            let again = Target {
+                what: TargetPlace::File(name),
+                urgency: Urgency::Revisit,
+            };
+            self.offer(again, now);
         }
     }
 

@@ -22,7 +22,12 @@ struct Entry {
     place: Place,
     /// Where it was last seen, in this run.
     seen: Option<SeenOn>,
+    inode: Option<Inode>,
 }
+
+/// A file, whatever it is called: device and inode number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Inode(pub u64, pub u64);
 
 /// What a path was read on: what is absent somewhere else is not gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct SeenOn {
 #[derive(Debug, Default)]
 pub struct Known {
     by_path: HashMap<PathKey, Entry>,
+    /// The names of each file: an event tells of one.
+    by_inode: HashMap<Inode, Vec<PathKey>>,
 }
 
 impl Known {
@@ -58,8 +65,40 @@ impl Known {
         let before = self.by_path.get(&key);
         if before.is_some() || self.by_path.len() < PATHS {
             let seen = seen.or_else(|| before?.seen.clone());
-            self.by_path.insert(key, Entry { place, seen });
+            let inode = before.and_then(|before| before.inode);
+            self.by_path.insert(key, Entry { place, seen, inode });
         }
+    }
+
+    /// `path`, if it holds findings, is a name of that file.
+    pub fn is_name_of(&mut self, path: &Path, inode: Inode) {
+        let key = PathKey::of(path.as_os_str().as_bytes());
+        let Some(entry) = self.by_path.get_mut(&key) else {
+            return;
+        };
+        let before = entry.inode.replace(inode);
+        if before == Some(inode) {
+            return;
+        }
+        if let Some(before) = before
+            && let Some(names) = self.by_inode.get_mut(&before)
+        {
+            names.retain(|name| *name != key);
+            if names.is_empty() {
+                self.by_inode.remove(&before);
+            }
+        }
+        self.by_inode.entry(inode).or_default().push(key);
+    }
+
+    /// The other names of a file that hold findings, as far as they are plain.
+    #[must_use]
+    pub fn other_names(&self, path: &Path, inode: Inode) -> Vec<PathBuf> {
+        let names = self.by_inode.get(&inode).into_iter().flatten();
+        names
+            .filter_map(|name| plain_path(&self.by_path.get(name)?.place))
+            .filter(|name| name != path)
+            .collect()
     }
 
     /// The place of `path`, if it holds findings.
@@ -127,5 +166,31 @@ mod tests {
         assert_eq!(known.below(Path::new("/srv")), [PathBuf::from("/srv/a")]);
         assert!(known.below(Path::new("/sr")).is_empty());
         assert!(known.may_hold(Path::new("/srv/a")) && !known.may_hold(Path::new("/srv/b")));
+    }
+
+    #[test]
+    fn a_file_is_known_by_all_of_its_names() {
+        let mut known = Known::from_places(&[file("/srv/a"), file("/srv/b")]);
+        let (a, b, c) = (
+            Path::new("/srv/a"),
+            Path::new("/srv/b"),
+            Path::new("/srv/c"),
+        );
+        for name in [a, b, c] {
+            known.is_name_of(name, Inode(1, 7));
+        }
+        assert_eq!(known.other_names(c, Inode(1, 7)), [a, b]);
+        assert_eq!(
+            known.other_names(a, Inode(1, 7)),
+            [b],
+            "of c nothing is known"
+        );
+        known.is_name_of(b, Inode(1, 8));
+        assert!(
+            known.other_names(a, Inode(1, 7)).is_empty(),
+            "b is another file now"
+        );
+        known.is_name_of(a, Inode(2, 7));
+        assert!(known.by_inode.keys().all(|inode| *inode != Inode(1, 7)));
     }
 }

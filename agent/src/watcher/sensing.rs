@@ -10,6 +10,7 @@ use akwatch_proto::place::Place;
 use akwatch_proto::time::Time;
 use crossbeam_channel::Sender;
 
+use super::known::Inode;
 use super::{Options, Watcher};
 use crate::agenda::{Offered, Owner};
 use crate::budget::{Governor, Pace};
@@ -294,13 +295,14 @@ impl Watcher {
     }
 
     /// Whether a file is in the state in which it was read, by these rules.
-    fn is_unchanged(&self, what: &TargetPlace) -> bool {
+    fn is_unchanged(&mut self, what: &TargetPlace) -> bool {
         let TargetPlace::File(path) = what else {
             return false;
         };
         let (Ok(stat), Some(rules)) = (self.host.look(path), self.detecting.rules()) else {
             return false;
         };
+        self.known.is_name_of(path, Inode(stat.st_dev, stat.st_ino));
         let key = PathKey::of(path.as_os_str().as_encoded_bytes());
         self.ledger.need(key, &state_of(&stat), rules) == Need::Skip
     }
