@@ -1,5 +1,5 @@
-//! The parts of the documentation that are generated from the types which read the files: the table of
-//! keys and the sample file. `AKWATCH_BLESS=1` writes them; without it they are compared.
+//! The table of keys in the documentation, generated from the types which read the files.
+//! `AKWATCH_BLESS=1` writes it; without it the two are compared.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,8 +16,6 @@ const END: &str = "<!-- end of keys -->\n";
 /// A key as the types have it.
 struct Key {
     table: String,
-    /// What the table is for.
-    about: String,
     name: String,
     does: String,
 }
@@ -51,7 +49,6 @@ fn keys() -> Vec<Key> {
                 // A key above all tables.
                 keys.push(Key {
                     table: String::new(),
-                    about: String::new(),
                     name: table.clone(),
                     does: words(of),
                 });
@@ -60,7 +57,6 @@ fn keys() -> Vec<Key> {
             // Names that an operator chooses.
             keys.push(Key {
                 table: table.clone(),
-                about: words(of),
                 name: "NAME".to_owned(),
                 does: words(of),
             });
@@ -69,7 +65,6 @@ fn keys() -> Vec<Key> {
         for (name, field) in fields {
             keys.push(Key {
                 table: table.clone(),
-                about: words(of),
                 name: name.clone(),
                 does: words(field),
             });
@@ -91,16 +86,6 @@ fn keys() -> Vec<Key> {
 fn shown_keys() -> Vec<String> {
     let shown = in_force(&Config::built_in(), &[]).into_iter();
     shown.map(|entry| entry.key).collect()
-}
-
-/// A value to begin with, where there is no default: what the words give as an example.
-fn example(key: &Key) -> String {
-    let example = key.does.split('`').nth(1).unwrap_or("…");
-    if example.starts_with(['"', '[']) {
-        example.to_owned()
-    } else {
-        format!("\"{example}\"")
-    }
 }
 
 /// What holds where a key is not set.
@@ -130,55 +115,6 @@ fn table() -> String {
     text
 }
 
-fn sample() -> String {
-    let mut text = "# The agent's configuration: every key with its default, commented out. The one that has none\n\
-                    # is collector.urls. `akwatch-agent config check` says whether a change is right,\n\
-                    # `akwatch-agent config reference` says more. Files in agent.d/*.toml are read after this one.\n"
-        .to_owned();
-    let mut before = String::new();
-    for key in keys() {
-        if key.table != before {
-            text.push('\n');
-            for line in lines(&key.about, 96) {
-                let _ = writeln!(text, "# {line}");
-            }
-            let _ = writeln!(text, "[{}]", key.table);
-            before.clone_from(&key.table);
-        }
-        if key.name == "NAME" {
-            let named = key.does.split('`').nth(1).unwrap_or("NAME = \"…\"");
-            let _ = writeln!(text, "#{named}");
-            continue;
-        }
-        for line in lines(&key.does, 96) {
-            let _ = writeln!(text, "# {line}");
-        }
-        let value = match default_of(&key).as_str() {
-            "none; required" | "none" => example(&key),
-            default => default.trim_matches('`').to_owned(),
-        };
-        let _ = writeln!(text, "#{} = {value}", key.name);
-    }
-    text
-}
-
-/// `text` in lines of at most `width` characters.
-fn lines(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().unwrap();
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
-        }
-    }
-    lines
-}
-
 fn document(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../docs/reference")
@@ -194,16 +130,11 @@ fn the_reference_is_generated_from_the_types() {
     let current = format!("{before}{BEGIN}{}{END}{after}", table());
     if std::env::var_os("AKWATCH_BLESS").is_some() {
         std::fs::write(document("agent-configuration.md"), current).unwrap();
-        std::fs::write(document("agent.toml"), sample()).unwrap();
         return;
     }
     assert!(
         current == REFERENCE,
         "docs/reference/agent-configuration.md is not current: {BEGIN}"
-    );
-    assert!(
-        sample() == SAMPLE,
-        "docs/reference/agent.toml is not current: {BEGIN}"
     );
 }
 

@@ -19,8 +19,8 @@ use crate::output;
 
 /// The page of the documentation.
 pub(super) const REFERENCE: &str = include_str!("../../../docs/reference/agent-configuration.md");
-/// Every key, commented out, with its default.
-pub(super) const SAMPLE: &str = include_str!("../../../docs/reference/agent.toml");
+/// Every key, commented out, with its default: the file that packages install.
+pub(super) const SAMPLE: &str = include_str!("../../../packaging/agent.toml");
 
 /// Columns before the comment that names a value's file.
 const INDENT: usize = 40;

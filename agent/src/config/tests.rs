@@ -216,8 +216,8 @@ fn the_packaged_configuration_holds_the_defaults() {
     let text = include_str!("../../../packaging/agent.toml");
     let bare: String = text
         .lines()
-        .filter_map(|line| line.strip_prefix('#'))
-        .filter(|line| !line.starts_with(' '))
+        .map(|line| line.strip_prefix('#').unwrap_or(line))
+        .filter(|line| !line.is_empty() && !line.starts_with(' '))
         .map(|line| format!("{line}\n"))
         .collect();
     for table in keys("") {
