@@ -311,7 +311,7 @@ mod tests {
         while !process.numbers().unwrap().without_memory {
             std::thread::yield_now();
         }
-        let facts = process.facts(&root, program, b"sleep\0600\0");
+        let facts = process.facts(&root, program, b"sleep\x00600\x00");
         assert!(facts.exe.is_some_and(|exe| exe.ends_with(b"/sleep")));
         assert_eq!(process.program(), RunningProgram::default());
         child.wait().unwrap();
