@@ -1,10 +1,10 @@
 //! People on this host ask the running watcher: a unix socket in the runtime directory.
 //!
 //! One JSON line asks, one JSON line answers. Root, the watcher's own user and the members of its group
-//! are answered (`SO_PEERCRED`), whatever somebody makes of the socket's mode: whoever may see how the
-//! agent stands is put into that group, and needs no root. Answers hold redacted findings and counts;
-//! there is no question whose answer could hold a secret. What changes something, such as a pause or
-//! retiring this host, is for root alone.
+//! are answered, by what the kernel noted of them when they connected (`SO_PEERCRED`, `SO_PEERGROUPS`),
+//! whatever somebody makes of the socket's mode: whoever may see how the agent stands is put into that
+//! group, and needs no root. Answers hold redacted findings and counts; there is no question whose answer
+//! could hold a secret. What changes something, such as a pause or retiring this host, is for root alone.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -368,7 +368,8 @@ fn asker(connection: &UnixStream, members: Option<Gid>) -> Option<Asker> {
         return Some(Asker::Owner);
     }
     let group = members?.as_raw();
-    let belongs = peer.gid() == group || groups_of(peer.pid()).contains(&group);
+    let further = || akwatch_sys::peer::groups(connection).unwrap_or_default();
+    let belongs = peer.gid() == group || further().contains(&group);
     belongs.then_some(Asker::Member)
 }
 
@@ -381,14 +382,6 @@ fn members() -> Option<Gid> {
         (name == crate::role::Role::Watcher.user()).then_some(())
     };
     (user.as_raw() == group.as_raw() || named_alike().is_some()).then_some(group)
-}
-
-/// The further groups of a process; none where it has ended.
-fn groups_of(pid: i32) -> Vec<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Groups:"));
-    let groups = line.unwrap_or_default().split_ascii_whitespace();
-    groups.filter_map(|group| group.parse().ok()).collect()
 }
 
 /// Says so to who may not ask, once they have asked: a connection that is closed before loses it.

@@ -25,8 +25,8 @@ pub fn run(args: &RetireArgs) -> anyhow::Result<ExitCode> {
     writeln!(
         std::io::stdout(),
         "host {host} is retired: its collector has closed it, and its identity is removed from {}.\n\
-         Stop the agent now (`systemctl disable --now akwatch-agent`). To watch this host again, \
-         enroll it with a new bootstrap string.",
+         Its agent ends by itself and stays quiet. To watch this host again, enroll it with a new \
+         bootstrap string.",
         paths.state.display()
     )
     .context("cannot write to standard output")?;

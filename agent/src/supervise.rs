@@ -29,8 +29,8 @@ use crate::cli::TROUBLE;
 use crate::config::Config;
 use crate::role::users::Users;
 use crate::role::walls::{needs_net_admin, proxy_variables};
-use crate::role::{BEGIN, Begin, FromWatcher, Handover, Role, SUPERVISED};
-use crate::{link, log};
+use crate::role::{BEGIN, Begin, FromWatcher, Handover, Role, SUPERVISED, WATCHER_DIRECTORY};
+use crate::{identity, link, log};
 
 mod back_off;
 pub mod state;
@@ -71,6 +71,7 @@ struct Plan {
     /// Whether the watcher needs `CAP_NET_ADMIN` on this kernel.
     net_admin: bool,
     state: state::State,
+    state_directory: PathBuf,
 }
 
 impl Plan {
@@ -111,7 +112,14 @@ impl Plan {
             users,
             net_admin: needs_net_admin(),
             state: state_held,
+            state_directory: std::path::absolute(state).context("finding the current directory")?,
         })
+    }
+
+    /// Whether the host's identity was removed: a watcher that has ended in order will not come back.
+    fn is_retired(&self) -> bool {
+        let record = self.state_directory.join(WATCHER_DIRECTORY);
+        matches!(record.join(identity::HOST_FILE).try_exists(), Ok(false))
     }
 
     /// What a role keeps: what it should, as far as this process has it.
@@ -175,6 +183,8 @@ enum End {
     Asked(Signal),
     /// The watcher cannot run here at all.
     Failed(u8),
+    /// This host has been retired, and nobody has enrolled it since.
+    Retired,
 }
 
 impl Supervisor {
@@ -223,6 +233,10 @@ impl Supervisor {
                 ExitCode::SUCCESS
             }
             End::Failed(code) => ExitCode::from(code),
+            End::Retired => {
+                tracing::info!("this host is retired: ending");
+                ExitCode::SUCCESS
+            }
         };
         self.end_all()?;
         Ok(code)
@@ -343,6 +357,9 @@ impl Supervisor {
         );
         if role == Role::Watcher {
             self.handover = None;
+            if matches!(status, WaitStatus::Exited(_, 0)) && self.plan.is_retired() {
+                return Some(End::Retired);
+            }
             let at_first = self.began.elapsed() < FIRST_BREATH;
             if let WaitStatus::Exited(_, code) = status
                 && at_first

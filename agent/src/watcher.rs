@@ -25,6 +25,7 @@ use crate::config::Hours;
 use crate::control;
 use crate::coverage::{Counts, Source};
 use crate::host::Root;
+use crate::identity;
 use crate::link::{FromDetector, FromReporter, TalkError};
 use crate::open::Opener;
 use crate::role::service::Service;
@@ -485,6 +486,7 @@ impl Watcher {
         self.ask_for_examples(now);
         self.note_watched(now, false);
         self.hasten_if_changed(now);
+        self.end_if_retired(now);
         if now >= self.gives_back {
             self.gives_back = now + GIVE_BACK;
             akwatch_sys::memory::give_back();
@@ -503,6 +505,16 @@ impl Watcher {
             self.commit_now(now);
             self.note_watched(now, true);
             self.courier.take_leave(now);
+        }
+    }
+
+    /// A host that its collector has closed and that has lost its identity has nothing to watch for: the
+    /// service manager finds the unit's condition unmet then, and leaves it alone until the next enrollment.
+    fn end_if_retired(&mut self, now: Instant) {
+        let record = self.options.directory.join(identity::HOST_FILE);
+        if self.courier.is_retired() && !self.ending && matches!(record.try_exists(), Ok(false)) {
+            tracing::info!("this host is retired: ending");
+            self.end(now);
         }
     }
 

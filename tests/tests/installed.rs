@@ -90,8 +90,9 @@ async fn works(machine: &Machine, rest: &Rest, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Installed and not enrolled: nothing runs, nothing fails, and the host says how to go on.
-fn is_quiet(machine: &Machine) -> Result<()> {
+/// Not enrolled: nothing runs, nothing has failed since that time, nothing is about to be tried again, and
+/// the host says how to go on.
+fn is_quiet(machine: &Machine, since: &str) -> Result<()> {
     let failed = machine.run("systemctl list-units --failed --plain --no-legend 'akwatch-*'")?;
     ensure!(failed.trim().is_empty(), "{failed}");
     let state = machine.run("systemctl is-active akwatch-agent.service || true")?;
@@ -103,9 +104,30 @@ fn is_quiet(machine: &Machine) -> Result<()> {
         said.contains("not enrolled") && said.contains("akwatch-agent enroll"),
         "{said}"
     );
-    let errors = machine.run("journalctl --quiet --no-pager --priority=err --unit='akwatch-*'")?;
+    for role in ROLES {
+        let unit = format!("systemctl show --property=SubState --value akwatch-{role}.service");
+        let state = machine.run(&unit)?;
+        ensure!(state.trim() == "dead", "{role}: {state}");
+    }
+    let errors = machine.run(&format!(
+        "journalctl --quiet --no-pager --priority=err --unit='akwatch-*' --since={since}"
+    ))?;
     ensure!(errors.is_empty(), "{errors}");
     Ok(())
+}
+
+/// Retired, the host is as quiet as one that was never enrolled; enrolled anew, it works again.
+async fn retires_and_returns(machine: &Machine, rest: &Rest, collector: &Collector) -> Result<()> {
+    let since = format!("@{}", machine.run("date +%s")?.trim());
+    machine.run("akwatch-agent retire")?;
+    machine
+        .until("! pgrep --full '[a]kwatch-agent role' && ! systemctl list-units --plain --no-legend --state=activating,deactivating 'akwatch-*' | grep .")
+        .await?;
+    is_quiet(machine, &since)?;
+    let bootstrap = collector.bootstrap().await?;
+    machine.run_with("akwatch-agent enroll", &format!("{bootstrap}\n"))?;
+    all_roles_run(machine).await?;
+    works(machine, rest, "returned").await
 }
 
 /// A key in a file, in a service by its environment file, and in root's history arrive, and go.
@@ -177,8 +199,9 @@ async fn up_and_down(machine: &Machine, rest: &Rest, host: &str) -> Result<()> {
     all_roles_run(machine).await
 }
 
-/// Removed, it leaves what it knows; installed again, it goes on; purged, it leaves nothing.
-async fn goes(machine: &Machine, rest: &Rest, host: &str) -> Result<()> {
+/// Removed, it leaves what it knows; installed again, it goes on; retired, it is quiet; purged, it leaves
+/// nothing.
+async fn goes(machine: &Machine, rest: &Rest, collector: &Collector, host: &str) -> Result<()> {
     machine.run("dpkg --remove akwatch-agent 2>&1")?;
     machine.run("! pgrep --full '[a]kwatch-agent role'")?;
     machine.run("test ! -e /usr/bin/akwatch-agent && test -e /etc/akwatch/agent.toml")?;
@@ -189,6 +212,7 @@ async fn goes(machine: &Machine, rest: &Rest, host: &str) -> Result<()> {
     all_roles_run(machine).await?;
     works(machine, rest, "again").await?;
     ensure!(only_host(rest).await? == host, "it enrolled anew");
+    retires_and_returns(machine, rest, collector).await?;
 
     machine.run("dpkg --purge akwatch-agent 2>&1")?;
     machine.run("! pgrep --full '[a]kwatch-agent role'")?;
@@ -224,7 +248,7 @@ async fn the_package_lives_through_everything_that_happens_to_a_host() -> Result
     machine.run(&format!(
         "dpkg --install /akwatch-agent_{OLD}_amd64.deb 2>&1"
     ))?;
-    is_quiet(&machine)?;
+    is_quiet(&machine, "@0")?;
 
     configure(machine.tree(), &collector)?;
     let bootstrap = collector.bootstrap().await?;
@@ -245,7 +269,7 @@ async fn the_package_lives_through_everything_that_happens_to_a_host() -> Result
     all_roles_run(&machine).await?;
     works(&machine, &rest, "rebooted").await?;
     ensure!(only_host(&rest).await? == host, "it enrolled anew");
-    goes(&machine, &rest, &host).await
+    goes(&machine, &rest, &collector, &host).await
 }
 
 /// An image is made of an enrolled host; each machine that starts from it enrolls as itself, without

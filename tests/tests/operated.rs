@@ -144,6 +144,14 @@ async fn root_and_members_of_the_agents_group_may_ask_and_nobody_else() -> Resul
     let meta = std::fs::metadata(&socket)?;
     ensure!(meta.mode() & 0o777 == 0o660, "{:o}", meta.mode());
     ended(&ask(NOBODY, meta.gid())?, 0)?;
+    // A group beside its own, as an account has that was put into the agent's.
+    let status = verb(&directory, &["status", "--json"])?;
+    let mut beside = Command::new("setpriv");
+    beside.arg(format!("--groups={},{NOBODY}", meta.gid()));
+    beside.arg(format!("--reuid={NOBODY}"));
+    beside.arg(format!("--regid={NOBODY}"));
+    beside.arg(status.get_program()).args(status.get_args());
+    ended(&beside.output().context("starting setpriv")?, 0)?;
     for round in ["by the socket's mode", "by the agent"] {
         let refused = ask(NOBODY, NOBODY)?;
         ended(&refused, 2).context(round)?;

@@ -13,6 +13,7 @@ pub mod landlock;
 pub mod launch;
 pub mod link;
 pub mod memory;
+pub mod peer;
 pub mod proc_events;
 pub mod process;
 pub mod seccomp;
