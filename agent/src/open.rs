@@ -174,8 +174,8 @@ impl Opener {
         target: &Target,
         id: JobId,
     ) -> Result<(Job, Pending), Refusal> {
-        let asked = crate::sense::now();
         let (file, stat) = self.regular_file(path)?;
+        let asked = crate::sense::now(); // before its first byte is read
         let mut names = Names::default();
         let name = names.add(path.as_os_str().as_bytes());
         let accounts = self.root.accounts();
@@ -363,10 +363,10 @@ impl Opener {
         target: &Target,
         id: JobId,
     ) -> Result<(Job, Pending), Refusal> {
-        let process = ProcessDirectory::open(&self.root, instance.pid)
+        let mut process = ProcessDirectory::open(&self.root, instance.pid)
             .map_err(|errno| ended(errno, "open"))?;
         let before = process
-            .numbers()
+            .first_numbers()
             .map_err(|errno| ended(errno, "read stat"))?;
         if before.instance != instance {
             return Err(Refusal::Ended);
@@ -380,10 +380,10 @@ impl Opener {
     /// # Errors
     /// When it has ended, or may not be read.
     pub fn open_executed(&self, pid: i32, id: JobId) -> Result<(Job, Pending), Refusal> {
-        let process =
+        let mut process =
             ProcessDirectory::open(&self.root, pid).map_err(|errno| ended(errno, "open"))?;
         let before = process
-            .numbers()
+            .first_numbers()
             .map_err(|errno| ended(errno, "read stat"))?;
         let target = Target {
             what: TargetPlace::Process(before.instance),
@@ -424,6 +424,7 @@ impl Opener {
             instance: ProcessInstance { pid, started: 0 },
             environ: None,
             without_memory: false,
+            lives_on: false,
         });
         let (environ, program) = capture_environ(&process, None)?;
         let cmdline = capture(&process, "cmdline", None)?;
@@ -558,12 +559,13 @@ pub fn state_of(stat: &Stat) -> FileState {
 
 /// Whether a file that was in this state at that moment may change without its state doing so: its
 /// change time is that of the kernel's last tick, and size and time may be the same after the next
-/// write. A change time that lies ahead is of another clock, which no write repeats.
+/// write. A change time that lies far ahead is of another clock, which no write repeats; our own is
+/// rounded down.
 fn is_fresh(state: &FileState, at: Time) -> bool {
     let age =
         at.0.saturating_mul(1_000_000)
             .saturating_sub(state.ctime_ns);
-    (0..GRAIN_NS).contains(&age)
+    (-GRAIN_NS..GRAIN_NS).contains(&age)
 }
 
 /// The state of an open file now.
@@ -614,7 +616,7 @@ fn capture_environ(
     process: &ProcessDirectory,
     expected: Option<u64>,
 ) -> Result<(OneCapture, RunningProgram), Refusal> {
-    let open = process.file("environ");
+    let open = process.memory_file("environ");
     let program = process.program();
     Ok((read_opened(open, expected)?, program))
 }
@@ -624,7 +626,7 @@ fn capture(
     name: &str,
     expected: Option<u64>,
 ) -> Result<OneCapture, Refusal> {
-    read_opened(process.file(name), expected)
+    read_opened(process.memory_file(name), expected)
 }
 
 fn read_opened(open: Result<OwnedFd, Errno>, expected: Option<u64>) -> Result<OneCapture, Refusal> {

@@ -332,3 +332,62 @@ async fn a_file_that_is_edited_while_its_process_runs_says_that_the_process_stil
     assert!(of(&rows, "file")["held_by"].is_null(), "{rows:#?}");
     fleet.stop().await
 }
+
+/// A program of two threads: the first ends once its standard input says something or ends.
+const FIRST_THREAD_ENDS: &str = "#include <pthread.h>\n#include <unistd.h>\n\
+    static void *stay(void *with) { for (;;) pause(); return with; }\n\
+    int main(void) { pthread_t other; char byte; pthread_create(&other, 0, stay, 0);\n\
+    if (read(0, &byte, 1) >= 0) pthread_exit(0); return 1; }\n";
+
+fn two_threads(directory: &Path) -> Result<std::path::PathBuf> {
+    let (source, program) = (directory.join("threads.c"), directory.join("threads"));
+    std::fs::write(&source, FIRST_THREAD_ENDS)?;
+    let built = std::process::Command::new("cc")
+        .args(["-pthread", "-o"])
+        .args([&program, &source])
+        .status()
+        .context("cc")?;
+    ensure!(built.success(), "cc: {built}");
+    Ok(program)
+}
+
+/// Such a process shows itself as ended, in every file of its own, while it runs and holds its secrets.
+#[tokio::test]
+async fn a_process_whose_first_thread_has_ended_is_not_gone() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let program = two_threads(fleet.directory.path())?;
+    let (early, late) = (plant::alibaba(), plant::alibaba());
+    let start = |pair: &Pair, input: Stdio| {
+        Command::new(&program)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_ID", &pair.id)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &pair.secret)
+            .stdin(input)
+            .kill_on_drop(true)
+            .spawn()
+            .context("threads")
+    };
+    let mut process = start(&late, Stdio::piped())?;
+    let path = format!("/proc/{}/environ", process.id().context("it runs")?);
+    fleet.wait_state(&late.id, &path, "present").await?;
+    drop(process.stdin.take());
+    // Its first thread has ended before it is seen, or soon after.
+    let mut other = start(&early, Stdio::null())?;
+    let of_other = format!("/proc/{}/environ", other.id().context("it runs")?);
+    fleet.wait_state(&early.id, &of_other, "present").await?;
+    // Two that end show that there were sweeps since.
+    for _ in 0..2 {
+        let pair = plant::alibaba();
+        let mut short = holder(&pair, "3600")?;
+        let path = format!("/proc/{}/environ", short.id().context("it runs")?);
+        fleet.wait_state(&pair.id, &path, "present").await?;
+        short.kill().await?;
+        fleet.wait_state(&pair.id, &path, "gone").await?;
+    }
+    fleet.wait_state(&late.id, &path, "present").await?;
+    fleet.wait_state(&early.id, &of_other, "present").await?;
+    process.kill().await?;
+    other.kill().await?;
+    fleet.wait_state(&late.id, &path, "gone").await?;
+    fleet.wait_state(&early.id, &of_other, "gone").await?;
+    fleet.stop().await
+}

@@ -149,7 +149,7 @@ fn environments() -> Checked {
         let all: Vec<i32> = pids.into_iter().filter(of_others).collect();
         let open = |pid: &i32| {
             let process = ProcessDirectory::open(&root, *pid).ok()?;
-            process.file("environ").ok()
+            process.memory_file("environ").ok()
         };
         Some((all.is_empty(), all.iter().any(|pid| open(pid).is_some())))
     });

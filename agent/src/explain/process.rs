@@ -13,7 +13,7 @@ pub(super) fn explain(sight: &Sight<'_>, pid: i32) -> anyhow::Result<Explained> 
     let root = &sight.root;
     let mut facts = Vec::new();
     let asked = format!("process {pid}");
-    let Ok(process) = ProcessDirectory::open(root, pid) else {
+    let Ok(mut process) = ProcessDirectory::open(root, pid) else {
         facts.push(Fact::of("process", "there is none with this number"));
         return Ok(Explained {
             asked,
@@ -21,8 +21,8 @@ pub(super) fn explain(sight: &Sight<'_>, pid: i32) -> anyhow::Result<Explained> 
             findings: None,
         });
     };
-    let numbers = process.numbers().ok();
-    let arguments = process.read("cmdline").unwrap_or_default();
+    let numbers = process.first_numbers().ok();
+    let arguments = process.arguments().unwrap_or_default();
     let known = process.facts(root, process.program(), &arguments);
     drop(arguments); // they may hold a secret, and nothing of them is shown
     let user = root.accounts().user(known.uid);
@@ -89,7 +89,7 @@ fn watched(sight: &Sight<'_>, process: &ProcessDirectory, without_memory: bool) 
         return "no: a kernel thread or a process that has ended, which has no environment"
             .to_owned();
     }
-    match process.file("environ") {
+    match process.memory_file("environ") {
         Ok(_) => "yes: its environment and its arguments, at each start and sweep".to_owned(),
         Err(why) => format!(
             "its arguments; whether its environment can be read is not known, since this user may not \

@@ -21,9 +21,15 @@ const FACTS: usize = 64 << 10;
 /// Processes listed in one sweep; the kernel's limit on pids is 2^22.
 const PROCESSES: usize = 1 << 22;
 
+/// Threads of a process that are asked for its memory when its first one has ended.
+const THREADS: usize = 64;
+
 /// An open `/proc/PID`.
 pub struct ProcessDirectory {
     directory: OwnedFd,
+    /// The directory of a thread that lives, of a process whose first one has ended: only it shows the
+    /// process's memory.
+    thread: Option<OwnedFd>,
     /// Its pid.
     pub pid: i32,
 }
@@ -66,6 +72,8 @@ pub struct ProcessNumbers {
     pub environ: Option<u64>,
     /// It is a zombie or a kernel thread: it has no memory to capture.
     pub without_memory: bool,
+    /// Its first thread has ended and others live: see [`ProcessDirectory::first_numbers`].
+    pub lives_on: bool,
 }
 
 impl ProcessDirectory {
@@ -77,7 +85,44 @@ impl ProcessDirectory {
         let path = PathBuf::from(format!("/proc/{pid}"));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let directory = root.open(&path, flags)?;
-        Ok(ProcessDirectory { directory, pid })
+        Ok(ProcessDirectory {
+            directory,
+            thread: None,
+            pid,
+        })
+    }
+
+    /// Its numbers, and from now on asks a thread that lives for what belongs to its memory (captures,
+    /// program, working directory) if its first one has ended.
+    ///
+    /// # Errors
+    /// As [`ProcessDirectory::numbers`]; `ESRCH` when no thread lives among the first [`THREADS`].
+    pub fn first_numbers(&mut self) -> Result<ProcessNumbers, Errno> {
+        let numbers = self.numbers()?;
+        if !numbers.lives_on {
+            return Ok(numbers);
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let tasks = rustix::fs::openat(&self.directory, "task", flags, Mode::empty())?;
+        let own = self.pid.to_string();
+        for entry in rustix::fs::Dir::new(tasks)?.take(THREADS) {
+            let entry = entry?;
+            let number = entry.file_name().to_string_lossy();
+            if *number == *own || number.starts_with('.') {
+                continue;
+            }
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let path = format!("task/{number}");
+            // One that cannot be opened has ended since.
+            self.thread = rustix::fs::openat(&self.directory, path, flags, Mode::empty()).ok();
+            if self.thread.is_some()
+                && let Ok(numbers) = self.numbers()
+                && !numbers.without_memory
+            {
+                return Ok(numbers);
+            }
+        }
+        Err(Errno::SRCH)
     }
 
     /// The pids of `root` at this moment.
@@ -95,18 +140,12 @@ impl ProcessDirectory {
         Ok(pids)
     }
 
-    /// Opens one of its files.
+    /// Opens one of its files that show its memory: `environ`, `cmdline`.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn file(&self, name: &str) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-        rustix::fs::openat(
-            self.directory.as_fd(),
-            name,
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
+    pub fn memory_file(&self, name: &str) -> Result<OwnedFd, Errno> {
+        file_of(self.memory(), name)
     }
 
     /// Reads one of its small files.
@@ -114,7 +153,19 @@ impl ProcessDirectory {
     /// # Errors
     /// The kernel's.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Errno> {
-        super::read_all(&self.file(name)?, FACTS)
+        super::read_all(&file_of(&self.directory, name)?, FACTS)
+    }
+
+    /// Its command line.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn arguments(&self) -> Result<Vec<u8>, Errno> {
+        super::read_all(&self.memory_file("cmdline")?, FACTS)
+    }
+
+    fn memory(&self) -> &OwnedFd {
+        self.thread.as_ref().unwrap_or(&self.directory)
     }
 
     /// Its numbers.
@@ -122,7 +173,17 @@ impl ProcessDirectory {
     /// # Errors
     /// The kernel's; `EPROTO` when stat is not as `proc_pid_stat(5)` says.
     pub fn numbers(&self) -> Result<ProcessNumbers, Errno> {
-        parse_stat(self.pid, &self.read("stat")?).ok_or(Errno::PROTO)
+        let numbers = parse_stat(self.pid, &self.read("stat")?).ok_or(Errno::PROTO)?;
+        let Some(thread) = self.thread.as_ref().filter(|_| numbers.lives_on) else {
+            return Ok(numbers);
+        };
+        let stat = super::read_all(&file_of(thread, "stat")?, FACTS)?;
+        let shown = parse_stat(self.pid, &stat).ok_or(Errno::PROTO)?;
+        Ok(ProcessNumbers {
+            environ: shown.environ,
+            without_memory: shown.without_memory,
+            ..numbers
+        })
     }
 
     /// The program that it runs at this moment. What cannot be read is left out.
@@ -161,7 +222,7 @@ impl ProcessDirectory {
     }
 
     fn link(&self, name: &str) -> Option<Vec<u8>> {
-        let target = rustix::fs::readlinkat(&self.directory, name, Vec::new()).ok()?;
+        let target = rustix::fs::readlinkat(self.memory(), name, Vec::new()).ok()?;
         Some(target.into_bytes())
     }
 }
@@ -180,6 +241,11 @@ impl RunningProgram {
     }
 }
 
+fn file_of(directory: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    rustix::fs::openat(directory, name, flags | OFlags::CLOEXEC, Mode::empty())
+}
+
 fn parse_stat(pid: i32, stat: &[u8]) -> Option<ProcessNumbers> {
     // comm is in parentheses and may itself hold blanks and parentheses: the last one counts.
     let after = stat.iter().rposition(|&byte| byte == b')')? + 1;
@@ -192,6 +258,8 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<ProcessNumbers> {
         (Some(start), Some(end)) if start != 0 && end >= start => Some(end - start),
         _ => None,
     };
+    // Field 20 counts threads: a process whose first one has ended shows that one's state.
+    let lives_on = state == "Z" && field(20) > Some(1);
     Some(ProcessNumbers {
         instance: ProcessInstance {
             pid,
@@ -199,7 +267,8 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<ProcessNumbers> {
         },
         environ,
         // Field 23 is the size of virtual memory: none for kernel threads and zombies.
-        without_memory: matches!(state, "Z" | "X") || field(23) == Some(0),
+        without_memory: !lives_on && (matches!(state, "Z" | "X") || field(23) == Some(0)),
+        lives_on,
     })
 }
 

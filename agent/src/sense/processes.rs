@@ -516,7 +516,9 @@ fn parse_fields(line: &[u8]) -> Option<Looked> {
     if number(9)? & KERNEL_THREAD != 0 {
         return Some(Looked::Nothing);
     }
-    if matches!(*fields.first()?, "Z" | "X" | "x") {
+    // A process whose first thread has ended goes on while others live, with the memory of all.
+    let lives_on = number(20) > Some(1);
+    if matches!(*fields.first()?, "Z" | "X" | "x") && !lives_on {
         return Some(Looked::Over(number(22)));
     }
     let image = Image {
