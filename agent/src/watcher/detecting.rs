@@ -404,7 +404,11 @@ impl Watcher {
         if target.urgency != Urgency::Live {
             return; // they do not send back and forth
         }
-        for name in self.known.other_names(path, Inode(state.dev, state.ino)) {
+        let (names, more) = self.known.other_names(path, Inode(state.dev, state.ino));
+        if more {
+            self.miss_events("a file with too many names was written; a rescan follows");
+        }
+        for name in names {
             let again = Target {
                 what: TargetPlace::File(name),
                 urgency: Urgency::Revisit,

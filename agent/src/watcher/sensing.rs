@@ -230,9 +230,16 @@ impl Watcher {
             self.note_refs(&path.clone(), now);
         }
         let owner = owner_of(&self.host, &target.what);
-        if self.agenda.offer(target, owner, now) == Offered::Dropped && !self.scans.owed {
+        if self.agenda.offer(target, owner, now) == Offered::Dropped {
+            self.miss_events("more events than can wait; a rescan follows");
+        }
+    }
+
+    /// Something in the watched files will not be looked at for its own event.
+    pub(super) fn miss_events(&mut self, why: &'static str) {
+        if !self.scans.owed {
             // Once for each rescan: a line for each event would be an event again.
-            tracing::warn!("more events than can wait; a rescan follows");
+            tracing::warn!("{why}");
             self.counts.overflowed(Source::Files);
             self.scans.owed = true;
         }
