@@ -442,26 +442,30 @@ pub struct Entries {
 }
 
 impl Iterator for Entries {
-    type Item = (PathBuf, FileType);
+    type Item = Result<(PathBuf, FileType), Errno>;
 
-    /// The next entry but `.` and `..`, and what it is. What cannot be read any more is the end.
-    fn next(&mut self) -> Option<(PathBuf, FileType)> {
+    /// The next entry but `.` and `..`, and what it is; or why one, or all that is left, cannot be said.
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let entry = self.read.next()?.ok()?;
+            let entry = match self.read.next()? {
+                Ok(entry) => entry,
+                Err(why) => return Some(Err(why)),
+            };
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
+            let name = Path::new(OsStr::from_bytes(name.to_bytes()));
             let mut kind = entry.file_type();
             if kind == FileType::Unknown {
                 // Some filesystems leave the question to who asks.
-                let stat = look_in(
-                    &self.directory,
-                    Path::new(OsStr::from_bytes(name.to_bytes())),
-                );
-                kind = stat.map_or(kind, |stat| FileType::from_raw_mode(stat.st_mode));
+                kind = match look_in(&self.directory, name) {
+                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                    Err(Errno::NOENT) => continue, // removed since
+                    Err(why) => return Some(Err(why)),
+                };
             }
-            return Some((self.path.join(OsStr::from_bytes(name.to_bytes())), kind));
+            return Some(Ok((self.path.join(name), kind)));
         }
     }
 }

@@ -79,14 +79,14 @@ pub struct Gap {
 pub fn not_listed(why: Errno) -> Option<&'static str> {
     match why {
         Errno::NOENT | Errno::NOTDIR => None,
-        errno => Some(
-            Refusal::Unreadable {
-                step: "list",
-                errno,
-            }
-            .slug(),
-        ),
+        errno => Some(unlisted(errno)),
     }
+}
+
+/// Why what is in a directory could not all be listed.
+fn unlisted(errno: Errno) -> &'static str {
+    let step = "list";
+    Refusal::Unreadable { step, errno }.slug()
 }
 
 /// Whether a new name belongs to a file that has another: a hard link brings no further event.

@@ -12,8 +12,10 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::io::Errno;
 
 use super::{Root, SYSTEM_FILE};
 
@@ -77,7 +79,12 @@ pub struct Mounts {
 pub(super) struct Table {
     changes: Option<File>,
     read: Option<Arc<Mounts>>,
+    /// When it could not be read; what was read before holds until it can.
+    failed: Option<Instant>,
 }
+
+/// How long a table that could not be read is let be.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Table {
     /// The next answer is read anew.
@@ -90,28 +97,46 @@ impl Table {
         if !root.is_live() {
             return Arc::clone(self.read.get_or_insert_default());
         }
+        if self.failed.is_some_and(|when| when.elapsed() < AGAIN) {
+            return Arc::clone(self.read.get_or_insert_default());
+        }
         let changes = match &self.changes {
             Some(open) => open,
             // Opened before it is read: what changes in between is told by the next poll.
             None => match File::open(TABLE) {
                 Ok(open) => self.changes.insert(open),
-                Err(_) => return Arc::new(Mounts::read(root)),
+                Err(why) => return self.fail(&why),
             },
         };
         let mut asked = [PollFd::new(changes.as_fd(), PollFlags::POLLPRI)];
         let changed = !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0));
         match &self.read {
-            Some(read) if !changed => Arc::clone(read),
-            _ => Arc::clone(self.read.insert(Arc::new(Mounts::read(root)))),
+            Some(read) if !changed && self.failed.is_none() => Arc::clone(read),
+            _ => match Mounts::read(root) {
+                Ok(mounts) => {
+                    self.failed = None;
+                    Arc::clone(self.read.insert(Arc::new(mounts)))
+                }
+                Err(why) => self.fail(&why.into()),
+            },
         }
+    }
+
+    /// What is not known to be mounted is not entered: nothing is taken for another filesystem's.
+    fn fail(&mut self, why: &std::io::Error) -> Arc<Mounts> {
+        if self.failed.is_none() {
+            tracing::warn!(%why, "the table of mounts cannot be read; the one before holds until it can");
+        }
+        self.failed = Some(Instant::now());
+        Arc::clone(self.read.get_or_insert_default())
     }
 }
 
 impl Mounts {
-    fn read(root: &Root) -> Mounts {
+    fn read(root: &Root) -> Result<Mounts, Errno> {
         // /proc files have no size, so this is read in one go to its end.
-        let text = root.read(Path::new(TABLE), SYSTEM_FILE).unwrap_or_default();
-        Mounts::parse(&text)
+        root.read(Path::new(TABLE), SYSTEM_FILE)
+            .map(|text| Mounts::parse(&text))
     }
 
     /// Parses mountinfo, `proc_pid_mountinfo(5)`.

@@ -108,7 +108,8 @@ fn find(root: &Root, unit: &[u8], home: Option<&Path>) -> Vec<Vec<u8>> {
 
 fn add_drop_ins(root: &Root, directory: &Path, files: &mut Vec<Vec<u8>>, texts: &mut Vec<Vec<u8>>) {
     let entries = root.entries(directory).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries.take(DROP_INS).map(|(path, _)| path).collect();
+    let entries = entries.take(DROP_INS).filter_map(Result::ok);
+    let mut paths: Vec<PathBuf> = entries.map(|(path, _)| path).collect();
     paths.retain(|path| path.as_os_str().as_bytes().ends_with(b".conf"));
     paths.sort();
     for path in paths {

@@ -20,7 +20,7 @@ use rustix::fs::{FileType, OFlags};
 
 use super::marked::Marks;
 use super::watch_set::{Covered, WatchSet, is_bulk, is_history};
-use super::{Gap, Sensed, Status, Stop, Woken, linked_elsewhere, not_listed};
+use super::{Gap, Sensed, Status, Stop, Woken, linked_elsewhere, not_listed, unlisted};
 use crate::host::Root;
 use crate::host::mounts::{Mount, Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
@@ -360,7 +360,14 @@ impl Files {
             }
         };
         let mut targets = Vec::new();
-        for (path, kind) in entries {
+        for entry in entries {
+            let (path, kind) = match entry {
+                Ok(entry) => entry,
+                Err(why) => {
+                    self.gap(unlisted(why), &walk.path);
+                    continue;
+                }
+            };
             if kind.is_dir() && walk.deep {
                 self.queue(Walk {
                     path,

@@ -22,7 +22,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::FileType;
 
 use super::watch_set::{Covered, WatchSet, is_history};
-use super::{Gap, Sensed, Stop, Woken, linked_elsewhere, not_listed};
+use super::{Gap, Sensed, Stop, Woken, linked_elsewhere, not_listed, unlisted};
 use crate::host::Root;
 use crate::job::{Target, TargetPlace, Urgency};
 use crate::link::{FromMarker, Inlet};
@@ -471,11 +471,12 @@ impl Marked {
                     continue;
                 }
             };
-            for (path, kind) in entries {
-                match kind {
-                    FileType::Directory => directories.push(path),
-                    FileType::RegularFile => files.push(path),
-                    _ => {}
+            for entry in entries {
+                match entry {
+                    Ok((path, FileType::Directory)) => directories.push(path),
+                    Ok((path, FileType::RegularFile)) => files.push(path),
+                    Ok(_) => {}
+                    Err(why) => self.marks.not_read(unlisted(why), Some(&directory)),
                 }
                 if files.len() + directories.len() > MOVED {
                     return false;

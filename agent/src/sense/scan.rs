@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rustix::fs::FileType;
 
 use super::watch_set::{Covered, WatchSet, is_bulk};
-use super::{Gap, not_listed};
+use super::{Gap, not_listed, unlisted};
 use crate::host::Root;
 use crate::host::mounts::{Mounts, SkipWhy};
 use crate::job::{Target, TargetPlace, Urgency};
@@ -179,9 +179,9 @@ impl Way<'_> {
                 }
             };
             self.walk.directories += 1;
-            for (path, kind) in entries {
-                match kind {
-                    FileType::Directory => {
+            for entry in entries {
+                match entry {
+                    Ok((path, FileType::Directory)) => {
                         let turn = Turn {
                             path,
                             above_changed: changed,
@@ -189,8 +189,9 @@ impl Way<'_> {
                         };
                         self.queue(turn, root);
                     }
-                    FileType::RegularFile => self.file(path, came)?,
-                    _ => {}
+                    Ok((path, FileType::RegularFile)) => self.file(path, came)?,
+                    Ok(_) => {}
+                    Err(why) => self.gap(unlisted(why), &directory),
                 }
             }
         }
