@@ -15,6 +15,7 @@ use akwatch_proto::place::SafeText;
 use akwatch_proto::time::Time;
 use akwatch_store::audit::Entry;
 use akwatch_store::enrollment::{TokenRecord, TokenRefusal};
+use akwatch_store::hosts::Listened;
 use akwatch_store::rules::{CauseCandidate, Class, CredentialTally, FindingFacts, HostTally};
 use akwatch_store::{Actor, Rules, Scope, Store};
 
@@ -83,16 +84,25 @@ impl Domain {
         Ok(())
     }
 
-    /// Marks the hosts silent that should have been heard, and retires those that are made to come and
-    /// go once they have been silent for long; call it every few seconds.
+    /// Marks the hosts silent that should have been heard; call it every few seconds.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn mark_silent(&self, now: Time) -> Result<(), Refusal> {
-        let _marked = self.store.mark_silent(report::MISSED, now).await?;
+    pub async fn mark_silent(&self, listened: Listened, now: Time) -> Result<(), Refusal> {
+        let marked = self.store.mark_silent(report::MISSED, listened, now);
+        let _marked = marked.await?;
+        Ok(())
+    }
+
+    /// Retires the hosts that are made to come and go once they have been silent for long; call it
+    /// every minute, apart from [`Domain::mark_silent`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn retire_ephemeral(&self, listened: Listened, now: Time) -> Result<(), Refusal> {
         let ended = self
             .store
-            .retire_ephemeral(report::EPHEMERAL_MS, Actor::collector(), now)
+            .retire_ephemeral(report::EPHEMERAL_MS, listened, Actor::collector(), now)
             .await?;
         for host in ended {
             tracing::info!(%host, "an ephemeral host was silent for long and is retired");

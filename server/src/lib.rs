@@ -16,6 +16,7 @@ pub mod document;
 pub mod domain;
 pub mod fingerprint;
 pub mod listen;
+pub mod listening;
 pub mod local;
 pub mod people;
 pub mod pki;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akwatch_store::sqlite::Sqlite;
 use akwatch_store::{PepperKey, StoreError};
@@ -17,12 +17,15 @@ use crate::collector::{self, Collector};
 use crate::config::Config;
 use crate::domain::{Domain, Judge};
 use crate::listen::{self, Listener};
+use crate::listening::Listening;
 use crate::pki::{Authority, Keys, ServerCertificate, files};
 use crate::refusal::chain;
 use crate::{agents, local, people};
 
 /// How often silence is looked for.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How often hosts are looked for that came and went.
+const RETIRE: Duration = Duration::from_secs(60);
 /// How often expired credentials are scored again.
 const RESCORE: Duration = Duration::from_secs(60);
 /// How often the listeners' certificate is looked at: a clock that is set back has it not begun.
@@ -157,12 +160,23 @@ fn seats() -> (usize, usize) {
 
 /// What goes on beside the listeners.
 fn keep(collector: &Collector, certificate: Arc<ServerCertificate>) {
-    let silence = collector.clone();
+    let listening = Arc::new(Listening::default());
+    let (silence, heard) = (collector.clone(), Arc::clone(&listening));
     tokio::spawn(every(SILENCE, "mark silent hosts", move || {
-        let collector = silence.clone();
+        let (collector, now) = (silence.clone(), collector::now());
+        let listened = heard.count(Instant::now(), now);
         async move {
-            let marked = collector.domain.mark_silent(collector::now()).await;
+            let marked = collector.domain.mark_silent(listened, now).await;
             marked.map_err(|refusal| refusal.reason())
+        }
+    }));
+    let ended = collector.clone();
+    tokio::spawn(every(RETIRE, "retire ephemeral hosts", move || {
+        let (collector, now) = (ended.clone(), collector::now());
+        let listened = listening.count(Instant::now(), now);
+        async move {
+            let retired = collector.domain.retire_ephemeral(listened, now).await;
+            retired.map_err(|refusal| refusal.reason())
         }
     }));
     let scores = collector.clone();

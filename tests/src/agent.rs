@@ -59,6 +59,17 @@ impl Agent {
         Ok(())
     }
 
+    /// Has its configuration say that the host is made to come and go.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn make_ephemeral(directory: &Path) -> Result<()> {
+        let path = directory.join("agent.toml");
+        let config = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("ephemeral = true\n{config}"))?;
+        Ok(())
+    }
+
     /// Enrolls with a bootstrap string, on an existing configuration.
     ///
     /// # Errors

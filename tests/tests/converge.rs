@@ -132,13 +132,37 @@ impl Scene {
         Ok(hosts["rows"][0].clone())
     }
 
+    /// The one host, explained.
+    async fn detail(&self) -> Result<Value> {
+        let host = self.host().await?;
+        let id = host["id"].as_str().context("an id")?;
+        self.rest.get(&format!("hosts/{id}")).await
+    }
+
+    /// Waits until the host was heard a few times by the clock of now, and looked for in between: it is
+    /// live, whatever its collector's clock did.
+    async fn heard_again(&self) -> Result<()> {
+        let began = std::time::Instant::now();
+        let mut beats = std::collections::BTreeSet::new();
+        wait::until("the host to be heard again", async || {
+            let host = self.host().await?;
+            ensure!(host["state"] != "retired", "{host}");
+            if host["state"] == "live" {
+                beats.insert(host["last_heard"].as_i64());
+            }
+            // The collector looks for silence every five seconds.
+            let looked = began.elapsed() > Duration::from_secs(7);
+            Ok((looked && beats.len() > 2).then_some(()))
+        })
+        .await
+        .with_context(|| self.agent.log_end())
+    }
+
     /// Waits until the collector sees the agent's clock so many milliseconds ahead, to a minute: the
     /// clock was really moved.
     async fn wait_ahead(&self, ahead_ms: i64) -> Result<()> {
         wait::until("the moved clock to be seen", async || {
-            let host = self.host().await?;
-            let id = host["id"].as_str().context("an id")?;
-            let detail = self.rest.get(&format!("hosts/{id}")).await?;
+            let detail = self.detail().await?;
             let ahead = detail["clock_ahead_ms"].as_i64().context("its clock")?;
             Ok((ahead.abs_diff(ahead_ms) < 60_000).then_some(()))
         })
@@ -249,14 +273,22 @@ async fn the_hosts_clock_jumps_thirty_days_ahead_back_and_right_again() -> Resul
 }
 
 /// The collector's clock does the same: it runs, is restarted, and its own certificate is of another
-/// month than the host believes.
+/// month than the host believes. The host is made to come and go, and is not retired by that; it dies
+/// after a collector that was ahead was put right, and is called silent all the same.
 #[tokio::test]
 async fn the_collectors_clock_jumps_thirty_days_ahead_back_and_right_again() -> Result<()> {
     let mut scene = Scene::start().await?;
+    Agent::make_ephemeral(&scene.agents())?;
+    scene.restart_agent().await?;
+    wait::until("the host to be called ephemeral", async || {
+        Ok((scene.detail().await?["facts"]["ephemeral"] == true).then_some(()))
+    })
+    .await?;
     let mut before = scene.write("a.env")?;
     scene.settle(&[(&before, "present")]).await?;
     for days in [30, -30, 0] {
         scene.there.set(days * DAY_MS)?;
+        scene.heard_again().await?;
         let running = scene.write("running.env")?;
         std::fs::remove_file(&before.file)?;
         scene
@@ -272,7 +304,19 @@ async fn the_collectors_clock_jumps_thirty_days_ahead_back_and_right_again() -> 
         scene.settle(&[(&restarted, "present")]).await?;
         before = restarted;
     }
-    scene.stop().await
+    // A collector that starts ahead, and is put right while it runs.
+    scene.there.set(30 * DAY_MS)?;
+    scene.restart_collector().await?;
+    scene.heard_again().await?;
+    scene.there.set(0)?;
+    scene.agent.pause().await?;
+    wait::until("the dead host to be silent", async || {
+        Ok((scene.host().await?["state"] == "silent").then_some(()))
+    })
+    .await?;
+    let rows = scene.rest.findings_of(&before.pair.id).await?;
+    ensure!(rows[0]["state"] == "unknown", "{rows:#?}");
+    scene.collector.stop().await
 }
 
 /// A host is suspended for so long that its certificate has ended, and changed while it slept (its

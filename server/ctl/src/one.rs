@@ -9,7 +9,7 @@ use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
 use akwatch_proto::people::{
     CredentialDetail, CredentialRef, CredentialRow, Decision, FindingRow, Holders, HostDetail,
-    HostRow, Me, Page, Score, TimelineEntry, WhoHolds,
+    HostRow, HostState, Me, Page, Score, TimelineEntry, WhoHolds,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -99,6 +99,16 @@ struct HostShown {
     findings: Page<FindingRow>,
 }
 
+/// How a host stands, and what comes of that if it is made to come and go.
+fn stands(state: HostState, ephemeral: bool) -> String {
+    let ephemeral = match (ephemeral, state) {
+        (false, _) => "",
+        (true, HostState::Retired) => ", ephemeral",
+        (true, _) => ", ephemeral (retired after an hour of silence)",
+    };
+    format!("{}{ephemeral}", words::word(&state))
+}
+
 /// One host: score, coverage, findings.
 pub(crate) async fn host(rest: &Rest, name: &str, output: Output) -> Result<(), Trouble> {
     let id = host_id(rest, name).await?;
@@ -115,7 +125,7 @@ pub(crate) async fn host(rest: &Rest, name: &str, output: Output) -> Result<(), 
         "{}   {} · {} · coverage {} · last heard {}\n",
         safe(&host.name),
         words::score(detail.score.value),
-        words::word(&host.state),
+        stands(host.state, detail.facts.ephemeral),
         words::word(&host.covered),
         words::time_or_never(host.last_heard),
     ));
@@ -441,6 +451,13 @@ pub(crate) async fn export(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_is_made_to_come_and_go_is_said_to_be() {
+        assert_eq!(stands(HostState::Silent, false), "silent");
+        assert!(stands(HostState::Silent, true).starts_with("silent, ephemeral (retired after"));
+        assert_eq!(stands(HostState::Retired, true), "retired, ephemeral");
+    }
 
     #[test]
     fn a_temporary_credential_says_when_it_ends_and_that_it_has() {

@@ -128,6 +128,16 @@ pub struct HostRecord {
     pub labels: BTreeMap<String, String>,
 }
 
+/// How long a collector has listened since it started, whatever the wall clock said meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listened {
+    /// Milliseconds, never less than before. Time in which it did not run does not count.
+    pub ms: i64,
+    /// When, in the same milliseconds, the wall clock last went another way, or the collector last did
+    /// not run for a while: what was counted over that moment may be the collector's own absence.
+    pub unbroken_since: i64,
+}
+
 /// Hosts.
 pub trait Hosts {
     /// Uses a token up by one and stores the host with its certificate, or refuses; one transaction.
@@ -138,14 +148,24 @@ pub trait Hosts {
     /// Records a heartbeat. A host that was silent is live again, and its places count as it said.
     fn beat(&self, beat: Beat, now: Time) -> Answer<'_, Beaten>;
 
-    /// Marks hosts silent that were heard, but not since `now` minus `missed` times their heartbeat
-    /// interval; answers which, at most a few hundred a call. Call it every few seconds. Silence counts
-    /// from the first call at the earliest: a collector that was down has itself heard nobody.
-    fn mark_silent(&self, missed: u32, now: Time) -> Answer<'_, Vec<HostId>>;
+    /// Marks hosts silent that were heard, but have missed more than `missed` heartbeats; answers
+    /// which, at most a few hundred a call. Call it every few seconds. Silence counts in time that the
+    /// collector listened, from the first call at the earliest: one that was down has itself heard
+    /// nobody. `now` is only written down.
+    fn mark_silent(&self, missed: u32, listened: Listened, now: Time) -> Answer<'_, Vec<HostId>>;
 
-    /// Retires hosts that call themselves ephemeral and have been silent for that many milliseconds;
-    /// answers which, at most a few hundred a call. Silence counts as for [`Hosts::mark_silent`].
-    fn retire_ephemeral(&self, silent_ms: i64, actor: Actor, now: Time) -> Answer<'_, Vec<HostId>>;
+    /// Retires hosts that call themselves ephemeral and have been marked silent for more than that many
+    /// milliseconds in which somebody else was heard; answers which, at most a few hundred a call. Call
+    /// it every minute. That time begins with the first call that finds the host silent, and anew with
+    /// each word of it, each start of the collector and each [break](Listened::unbroken_since) of its
+    /// clocks: a retired host has to be enrolled anew, so doubt keeps it.
+    fn retire_ephemeral(
+        &self,
+        silent_ms: i64,
+        listened: Listened,
+        actor: Actor,
+        now: Time,
+    ) -> Answer<'_, Vec<HostId>>;
 
     /// Closes a host: its findings stay, not verified and counted apart; its certificates are
     /// revoked. False when there is no such host or it was retired before.

@@ -35,6 +35,7 @@ mod holders;
 mod hosts;
 mod hosts_write;
 mod list;
+mod listening;
 mod migrate;
 mod overview;
 mod references;
@@ -66,6 +67,7 @@ const READER_CACHE: &str = "-16384";
 pub(crate) struct Shared {
     pub(crate) pepper: PepperKey,
     pub(crate) rules: Arc<dyn Rules>,
+    pub(crate) listening: listening::Listening,
     events: broadcast::Sender<Event>,
 }
 
@@ -82,8 +84,6 @@ pub struct Sqlite {
     writer: Writer,
     shared: Arc<Shared>,
     options: SqliteConnectOptions,
-    /// When silence was first looked for; before that nobody listened. Zero before.
-    listening_since: std::sync::atomic::AtomicI64,
     /// Held until the store is dropped.
     _lock: std::fs::File,
 }
@@ -115,6 +115,7 @@ impl Sqlite {
         let shared = Arc::new(Shared {
             pepper,
             rules,
+            listening: listening::Listening::default(),
             events: broadcast::Sender::new(BACKLOG),
         });
         let readers = SqlitePoolOptions::new()
@@ -132,7 +133,6 @@ impl Sqlite {
             writer: Writer::start(Tx::new(connection, Arc::clone(&shared))),
             shared,
             options,
-            listening_since: std::sync::atomic::AtomicI64::new(0),
             _lock: lock,
         })
     }

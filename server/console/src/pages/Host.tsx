@@ -99,6 +99,7 @@ function Head({ data }: { data: HostDetail }) {
           <div className="row" style={{ gap: 16 }}>
             <h1 className="cut" style={{ maxWidth: 480 }} title={t("host.claimedHint")}><HostText text={host.name} /></h1>
             <HostState state={host.state} />
+            {data.facts.ephemeral && <span className="second" title={t("host.ephemeralHint")}>{t("host.ephemeral")}</span>}
             <span className="second">{t("column.heard")} <Ago time={host.last_heard} /></span>
             {Object.keys(host.labels).length > 0 && <Labels labels={host.labels} />}
           </div>

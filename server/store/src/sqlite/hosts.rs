@@ -1,7 +1,5 @@
 //! Rows of hosts as people and agents' handlers see them.
 
-use std::sync::atomic::Ordering;
-
 use akwatch_proto::agent::{CostReceipt, HostId};
 use akwatch_proto::coverage::Covered;
 use akwatch_proto::people::{HostDetail, HostRow, HostState, Page, PresenceCounts};
@@ -14,12 +12,12 @@ use super::words::Columns as _;
 use super::{At as _, Sqlite, hosts_write};
 use crate::audit::Actor;
 use crate::filter::{HostFilter, HostSort};
-use crate::hosts::{Beat, Beaten, Enrolling, HostRecord, NewHost};
+use crate::hosts::{Beat, Beaten, Enrolling, HostRecord, Listened, NewHost};
 use crate::rules::HostTally;
 use crate::{Answer, Hosts, Scope, StoreError};
 
 /// Hosts that may fall silent in one transaction; the rest follow in the next.
-const SILENT_AT_ONCE: i64 = 200;
+const SILENT_AT_ONCE: usize = 200;
 
 /// A host's state from its marks.
 pub(crate) fn state(retired: bool, silent: bool, heard: bool) -> HostState {
@@ -229,59 +227,65 @@ impl Sqlite {
         }))
     }
 
-    async fn silence(&self, missed: u32, now: Time) -> Result<Vec<HostId>, StoreError> {
-        let since = self.listening_since(now);
-        let rows = sqlx::query(
-            "SELECT id, uuid FROM host WHERE retired = 0 AND silent = 0 AND \
-             max(last_heard, ?4) < ?2 - ?1 * heartbeat_seconds * 1000 LIMIT ?3",
-        )
-        .bind(i64::from(missed))
-        .bind(now.0)
-        .bind(SILENT_AT_ONCE)
-        .bind(since)
-        .fetch_all(&self.readers)
-        .await
-        .at("looking for silent hosts")?;
-        if rows.is_empty() {
+    async fn silence(
+        &self,
+        missed: u32,
+        listened: Listened,
+        now: Time,
+    ) -> Result<Vec<HostId>, StoreError> {
+        let listening = &self.shared.listening;
+        if listening.is_to_begin() {
+            let rows = sqlx::query(
+                "SELECT id, heartbeat_seconds FROM host \
+                 WHERE retired = 0 AND silent = 0 AND last_heard IS NOT NULL",
+            )
+            .fetch_all(&self.readers)
+            .await
+            .at("looking for live hosts")?;
+            let live = rows
+                .iter()
+                .map(|row| Ok((row.value("id")?, row.small("heartbeat_seconds")?)))
+                .collect::<Result<Vec<(i64, u32)>, StoreError>>()?;
+            listening.begin(&live, listened);
+        }
+        let overdue = listening.overdue(missed, listened, SILENT_AT_ONCE);
+        if overdue.is_empty() {
             return Ok(Vec::new());
         }
-        let hosts = rows
-            .iter()
-            .map(|row| Ok((row.value("id")?, row.host_id("uuid")?)))
-            .collect::<Result<Vec<(i64, HostId)>, StoreError>>()?;
-        self.writer
-            .decide(move |tx| Box::pin(hosts_write::mark_silent(tx, hosts, missed, now)))
-            .await
-    }
-
-    /// Since when this collector has been able to hear anybody: the first question of that sort.
-    fn listening_since(&self, now: Time) -> i64 {
-        let since = &self.listening_since;
-        match since.compare_exchange(0, now.0, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => now.0,
-            Err(since) => since,
-        }
+        let asked = overdue.clone();
+        let marked = self
+            .writer
+            .decide(move |tx| Box::pin(hosts_write::mark_silent(tx, asked, now)))
+            .await?;
+        listening.ended(&overdue);
+        Ok(marked)
     }
 
     async fn end_ephemeral(
         &self,
         silent_ms: i64,
+        listened: Listened,
         actor: Actor,
         now: Time,
     ) -> Result<Vec<HostId>, StoreError> {
         let rows = sqlx::query(
-            "SELECT uuid FROM host WHERE retired = 0 AND silent = 1 \
-             AND max(last_heard, ?2) < ?1 AND json_extract(facts, '$.ephemeral') LIMIT ?3",
+            "SELECT id, uuid FROM host WHERE retired = 0 AND silent = 1 \
+             AND json_extract(facts, '$.ephemeral')",
         )
-        .bind(now.0.saturating_sub(silent_ms))
-        .bind(self.listening_since(now))
-        .bind(SILENT_AT_ONCE)
         .fetch_all(&self.readers)
         .await
         .at("looking for ephemeral hosts")?;
+        let silent = rows
+            .iter()
+            .map(|row| row.value("id"))
+            .collect::<Result<Vec<i64>, StoreError>>()?;
+        let long = self
+            .shared
+            .listening
+            .long_silent(&silent, silent_ms, listened);
         let mut ended = Vec::new();
-        for row in &rows {
-            let (host, actor) = (row.host_id("uuid")?, actor.clone());
+        for place in long.into_iter().take(SILENT_AT_ONCE) {
+            let (host, actor) = (rows[place].host_id("uuid")?, actor.clone());
             let retired = self
                 .writer
                 .decide(move |tx| Box::pin(hosts_write::retire_silent(tx, host, actor, now)))
@@ -307,12 +311,18 @@ impl Hosts for Sqlite {
         )
     }
 
-    fn mark_silent(&self, missed: u32, now: Time) -> Answer<'_, Vec<HostId>> {
-        Box::pin(self.silence(missed, now))
+    fn mark_silent(&self, missed: u32, listened: Listened, now: Time) -> Answer<'_, Vec<HostId>> {
+        Box::pin(self.silence(missed, listened, now))
     }
 
-    fn retire_ephemeral(&self, silent_ms: i64, actor: Actor, now: Time) -> Answer<'_, Vec<HostId>> {
-        Box::pin(self.end_ephemeral(silent_ms, actor, now))
+    fn retire_ephemeral(
+        &self,
+        silent_ms: i64,
+        listened: Listened,
+        actor: Actor,
+        now: Time,
+    ) -> Answer<'_, Vec<HostId>> {
+        Box::pin(self.end_ephemeral(silent_ms, listened, actor, now))
     }
 
     fn retire(&self, host: HostId, actor: Actor, now: Time) -> Answer<'_, bool> {

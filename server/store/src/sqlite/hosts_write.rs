@@ -31,6 +31,7 @@ pub(crate) struct HostLine {
     pub(crate) resync: Option<Uuid>,
     pub(crate) resync_serial: i64,
     pub(crate) no_facts: bool,
+    pub(crate) heartbeat_seconds: u32,
 }
 
 impl HostLine {
@@ -42,7 +43,7 @@ impl HostLine {
 pub(crate) async fn host_line(tx: &mut Tx, host: HostId) -> Result<Option<HostLine>, StoreError> {
     let row = sqlx::query(
         "SELECT id, instance, retired, silent, counter, last_heard, upto, digest_count, \
-         digest_sum, digest_nonce, resync, resync_serial, name = '' AS no_facts \
+         digest_sum, digest_nonce, resync, resync_serial, name = '' AS no_facts, heartbeat_seconds \
          FROM host WHERE uuid = ?1",
     )
     .bind(host.0.as_bytes().to_vec())
@@ -64,6 +65,7 @@ pub(crate) async fn host_line(tx: &mut Tx, host: HostId) -> Result<Option<HostLi
         resync: uuid(row.value("resync")?),
         resync_serial: row.value("resync_serial")?,
         no_facts: row.value::<i64>("no_facts")? != 0,
+        heartbeat_seconds: row.small("heartbeat_seconds")?,
     }))
 }
 
@@ -127,6 +129,7 @@ pub(crate) async fn adopt(
 
 /// A host that was silent is heard again: its places count as it said.
 pub(crate) async fn wake(tx: &mut Tx, host: &mut HostLine, now: Time) -> Result<(), StoreError> {
+    tx.shared.listening.heard(host.id, host.heartbeat_seconds);
     if !host.silent {
         if host.last_heard.is_none() {
             timeline::host(tx, host.id, "first-heard", None, now).await?;
@@ -151,26 +154,26 @@ async fn set_silent(tx: &mut Tx, host: i64, silent: bool) -> Result<(), StoreErr
     tally::shift_silent(tx, host, silent).await
 }
 
+/// Marks the live ones of these hosts silent, unless they were heard meanwhile.
 pub(crate) async fn mark_silent(
     tx: &mut Tx,
-    hosts: Vec<(i64, HostId)>,
-    missed: u32,
+    hosts: Vec<i64>,
     now: Time,
 ) -> Result<Vec<HostId>, StoreError> {
     let mut marked = Vec::new();
-    for (id, uuid) in hosts {
-        // Asked again inside the transaction: it may have been heard meanwhile.
-        let still = sqlx::query(
-            "SELECT 1 FROM host WHERE id = ?1 AND retired = 0 AND silent = 0 \
-             AND last_heard < ?3 - ?2 * heartbeat_seconds * 1000",
+    for id in hosts {
+        let live = sqlx::query(
+            "SELECT uuid FROM host WHERE id = ?1 AND retired = 0 AND silent = 0 \
+             AND last_heard IS NOT NULL",
         )
         .bind(id)
-        .bind(i64::from(missed))
-        .bind(now.0)
         .fetch_optional(&mut tx.conn)
         .await
         .at("looking for silent hosts")?;
-        if still.is_some() {
+        if let Some(row) = live
+            && tx.shared.listening.is_still_overdue(id)
+        {
+            let uuid = row.host_id("uuid")?;
             set_silent(tx, id, true).await?;
             timeline::host(tx, id, "silent", None, now).await?;
             tx.tell(Event::Host { host: uuid });
@@ -449,7 +452,6 @@ fn bounded(mut facts: HostFacts) -> HostFacts {
     facts
 }
 
-/// Closes a host with its findings, certificates and directives.
 /// Retires a host that is still silent: it may have been heard meanwhile.
 pub(crate) async fn retire_silent(
     tx: &mut Tx,
@@ -464,6 +466,7 @@ pub(crate) async fn retire_silent(
     retire(tx, host, actor, now).await
 }
 
+/// Closes a host with its findings, certificates and directives.
 pub(crate) async fn retire(
     tx: &mut Tx,
     host: HostId,

@@ -8,7 +8,7 @@ use akwatch_proto::signed::{Audience, Signed};
 use akwatch_proto::time::Time;
 use akwatch_store::enrollment::{NewCertificate, TokenRefusal, UnknownCertificate};
 use akwatch_store::filter::{CredentialFilter, FindingFilter, HostFilter};
-use akwatch_store::hosts::{Beat, Beaten, Enrolling, NotTaken};
+use akwatch_store::hosts::{Beat, Beaten, Enrolling, Listened, NotTaken};
 use akwatch_store::{Actor, Scope};
 
 use crate::world::{Agent, World, coverage, file, finding, new_host, token};
@@ -154,11 +154,12 @@ async fn a_host_that_is_not_heard_is_silent_and_its_findings_are_unknown() {
     let applied = world.report(report).await;
     assert_eq!(states(&world).await, [HostState::Live, HostState::Pending]);
     let heard = world.now;
-    let now = world.later(180);
-    assert!(world.store.mark_silent(3, now).await.unwrap().is_empty());
-    let now = world.later(1);
-    assert_eq!(world.store.mark_silent(3, now).await.unwrap(), [agent.id]);
-    assert!(world.store.mark_silent(3, now).await.unwrap().is_empty());
+    assert!(world.silence().await.is_empty());
+    world.later(180);
+    assert!(world.silence().await.is_empty());
+    world.later(1);
+    assert_eq!(world.silence().await, [agent.id]);
+    assert!(world.silence().await.is_empty());
     assert_eq!(
         states(&world).await,
         [HostState::Silent, HostState::Pending]
@@ -193,14 +194,16 @@ async fn a_host_that_is_not_heard_is_silent_and_its_findings_are_unknown() {
     assert_eq!(rows[0].state, PresenceState::Present);
 }
 
-#[tokio::test]
-async fn an_ephemeral_host_that_stays_silent_is_retired_and_no_other_is() {
-    const HOUR: i64 = 3600 * 1000;
+/// An ephemeral host and one that is not, both silent in a moment, beside one that goes on.
+async fn fleeting() -> (World, [Agent; 3]) {
     let mut world = World::new().await;
-    let mut fleeting = world.host(&[]).await;
-    let mut lasting = world.host(&[]).await;
+    let mut agents = [
+        world.host(&[]).await,
+        world.host(&[]).await,
+        world.host(&[]).await,
+    ];
     let now = world.now;
-    for (agent, ephemeral) in [(&mut fleeting, true), (&mut lasting, false)] {
+    for (agent, ephemeral) in agents.iter_mut().zip([true, false, true]) {
         let mut beat = agent.heartbeat(now);
         beat.facts = Some(HostFacts {
             hostname: "web-03".to_owned(),
@@ -209,24 +212,83 @@ async fn an_ephemeral_host_that_stays_silent_is_retired_and_no_other_is() {
         });
         let _ = world.beat(beat).await;
     }
-    let retire = async |world: &World, now| {
-        let _ = world.store.mark_silent(3, now).await.unwrap();
-        let actor = Actor::collector();
-        world
-            .store
-            .retire_ephemeral(HOUR, actor, now)
-            .await
-            .unwrap()
-    };
-    assert!(retire(&world, now).await.is_empty());
-    let now = world.later(3600);
-    assert!(retire(&world, now).await.is_empty(), "not yet");
-    let now = world.later(1);
-    assert_eq!(retire(&world, now).await, [fleeting.id]);
-    assert!(retire(&world, now).await.is_empty());
+    assert!(world.silence().await.is_empty());
+    (world, agents)
+}
+
+/// So many minutes in which a host is heard, if one is given, and the collector asks as it does.
+async fn minutes(world: &mut World, count: u32, mut heard: Option<&mut Agent>) -> Vec<HostId> {
+    let mut retired = Vec::new();
+    for _ in 0..count {
+        world.later(60);
+        if let Some(agent) = &mut heard {
+            let _ = world.digest(agent).await;
+        }
+        let _ = world.silence().await;
+        retired.extend(retire_ephemeral(world, world.listened()).await);
+    }
+    retired
+}
+
+async fn retire_ephemeral(world: &World, listened: Listened) -> Vec<HostId> {
+    let ended = world
+        .store
+        .retire_ephemeral(3600 * 1000, listened, Actor::collector(), world.now);
+    ended.await.unwrap()
+}
+
+#[tokio::test]
+async fn an_ephemeral_host_that_stays_silent_is_retired_and_no_other_is() {
+    let (mut world, [fleeting, _lasting, mut third]) = fleeting().await;
+    // Silent after more than three minutes, and for an hour from then on.
+    assert!(minutes(&mut world, 64, Some(&mut third)).await.is_empty());
+    let retired = minutes(&mut world, 1, Some(&mut third)).await;
+    assert_eq!(retired, [fleeting.id]);
+    assert!(minutes(&mut world, 90, Some(&mut third)).await.is_empty());
     let mut after = states(&world).await;
     after.sort_unstable_by_key(|state| format!("{state:?}"));
-    assert_eq!(after, [HostState::Retired, HostState::Silent]);
+    assert_eq!(
+        after,
+        [HostState::Live, HostState::Retired, HostState::Silent]
+    );
+}
+
+#[tokio::test]
+async fn an_ephemeral_host_is_not_retired_by_a_clock_that_is_set() {
+    let (mut world, [_, _, mut third]) = fleeting().await;
+    // Set ahead by two hours: nothing more was heard, and nothing is silent.
+    let listened = world.listened();
+    world.later(7200);
+    let marked = world.store.mark_silent(3, listened, world.now);
+    assert!(marked.await.unwrap().is_empty());
+    assert!(retire_ephemeral(&world, listened).await.is_empty());
+    // Silent for 59 minutes when the clocks broke: its hour begins anew.
+    world.now = world.now.plus(-7200 * 1000);
+    assert!(minutes(&mut world, 64, Some(&mut third)).await.is_empty());
+    world.later(30);
+    let mut broken = world.listened();
+    broken.unbroken_since = broken.ms;
+    assert!(retire_ephemeral(&world, broken).await.is_empty());
+    assert!(minutes(&mut world, 59, Some(&mut third)).await.is_empty());
+    assert_eq!(minutes(&mut world, 1, Some(&mut third)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_ephemeral_host_is_not_retired_while_nobody_is_heard() {
+    let (mut world, [mut fleeting, _, mut third]) = fleeting().await;
+    // The collector's network is away for two hours.
+    assert!(minutes(&mut world, 120, None).await.is_empty());
+    assert_eq!(states(&world).await, [HostState::Silent; 3]);
+    // It is back: one is heard at once, the other after it has waited for its turn.
+    assert!(minutes(&mut world, 5, Some(&mut third)).await.is_empty());
+    assert!(
+        minutes(&mut world, 70, Some(&mut fleeting))
+            .await
+            .contains(&third.id),
+        "what falls silent beside others ends"
+    );
+    let live = world.store.live_hosts(&Scope::All).await.unwrap();
+    assert_eq!(live, [fleeting.id]);
 }
 
 #[tokio::test]

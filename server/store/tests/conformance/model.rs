@@ -143,8 +143,9 @@ impl Model {
                 assert_eq!(digest, self.agents[host].digest());
             }
             Action::Silence => {
-                let now = self.world.later(300);
-                let _ = self.world.store.mark_silent(3, now).await.unwrap();
+                let _ = self.world.silence().await;
+                self.world.later(300);
+                let _ = self.world.silence().await;
             }
             Action::Retire(host) => {
                 let retired = self
@@ -167,12 +168,12 @@ impl Model {
             }
         }
         // Half of them fall silent, so that both readings are compared.
+        let _ = self.world.silence().await;
         self.world.later(300);
         if let Some(host) = (0..HOSTS).find(|host| !self.retired.contains(host)) {
             let _ = self.world.digest(&mut self.agents[host]).await;
         }
-        let now = self.world.now;
-        let _ = self.world.store.mark_silent(3, now).await.unwrap();
+        let _ = self.world.silence().await;
         let rows = self.all_findings().await;
         let expected = recount(&rows, &self.retired_ids());
         let credentials = self.credentials(&Scope::All).await;

@@ -9,6 +9,7 @@ use akwatch_proto::agent::HostId;
 use akwatch_proto::time::Time;
 use akwatch_store::filter::FindingFilter;
 use akwatch_store::findings::Applying;
+use akwatch_store::hosts::Listened;
 use akwatch_store::{PepperKey, Scope, Sqlite, Store, StoreError};
 use uuid::Uuid;
 
@@ -162,16 +163,21 @@ async fn a_collector_that_was_down_calls_nobody_silent_before_it_has_listened() 
     store.close().await;
     drop(store);
     let store = world::open(&path).await;
-    let silent = async |seconds: i64| {
+    let silent = async |seconds: i64, listened: i64| {
         let stored: &dyn Store = &store;
+        let listened = Listened {
+            ms: listened * 1000,
+            unbroken_since: 0,
+        };
         stored
-            .mark_silent(3, NOW.plus(seconds * 1000))
+            .mark_silent(3, listened, NOW.plus(seconds * 1000))
             .await
             .unwrap()
     };
-    assert!(silent(7200).await.is_empty());
-    assert!(silent(7200 + 180).await.is_empty());
-    assert_eq!(silent(7200 + 181).await, [agent.id]);
+    assert!(silent(7200, 0).await.is_empty());
+    assert!(silent(7200 + 180, 180).await.is_empty());
+    // The clock was ahead until now: what was heard was heard in the future.
+    assert_eq!(silent(-86_400, 181).await, [agent.id]);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use akwatch_store::audit::{Actor, Entry};
 use akwatch_store::enrollment::{NewCertificate, NewToken, TokenRecord, TokenRefusal};
 use akwatch_store::filter::FindingFilter;
 use akwatch_store::findings::{Applied, Applying};
-use akwatch_store::hosts::{Beat, Beaten, Enrolling, NewHost, Recorded};
+use akwatch_store::hosts::{Beat, Beaten, Enrolling, Listened, NewHost, Recorded};
 use akwatch_store::rules::{CauseCandidate, Class, CredentialTally, FindingFacts, HostTally};
 use akwatch_store::{PepperKey, Rules, Scope, Sqlite, Store};
 use uuid::Uuid;
@@ -121,6 +121,7 @@ pub(crate) async fn open(path: &Path) -> Sqlite {
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) now: Time,
+    begun: Time,
     _directory: tempfile::TempDir,
     hosts: u128,
 }
@@ -131,14 +132,30 @@ impl World {
         let store = open(&directory.path().join("akwatch.db")).await;
         let store: Arc<dyn Store> = Arc::new(store);
         let now = Time::from_seconds(1_772_600_000);
-        // Silence counts from here on.
-        assert!(store.mark_silent(3, now).await.unwrap().is_empty());
-        World {
+        let world = World {
             store,
             now,
+            begun: now,
             _directory: directory,
             hosts: 0,
+        };
+        // Silence counts from here on.
+        assert!(world.silence().await.is_empty());
+        world
+    }
+
+    /// How long the collector has listened, if nobody touched its clock.
+    pub(crate) fn listened(&self) -> Listened {
+        Listened {
+            ms: self.now.since(self.begun),
+            unbroken_since: 0,
         }
+    }
+
+    /// Marks hosts silent.
+    pub(crate) async fn silence(&self) -> Vec<HostId> {
+        let marked = self.store.mark_silent(3, self.listened(), self.now);
+        marked.await.unwrap()
     }
 
     pub(crate) fn later(&mut self, seconds: i64) -> Time {
