@@ -209,12 +209,43 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     )
     .await;
     raw(&old, include_str!("../../src/sqlite/0001.sql")).await;
+    raw(&old, FIRST_ROWS).await;
     world::open(&new).await.close().await;
     let store = world::open(&old).await;
     let _ = enrolled(&store, HostId::from_u128(1), &[], NOW).await;
+    certificates_of_the_first_version(&store).await;
     store.close().await;
     drop(store);
     assert_eq!(schema(&old).await, schema(&new).await);
+    // Once only.
+    let store = world::open(&old).await;
+    certificates_of_the_first_version(&store).await;
+}
+
+/// What a collector of the first version has stored: a host that was renewed twice, and one that was
+/// enrolled.
+const FIRST_ROWS: &str = "
+INSERT INTO host (id, uuid, name, enrolled, heartbeat_seconds, facts, addresses, os, agent, labels)
+    VALUES (1, x'000000000000000000000000000000a1', 'renewed', 1, 60, '{}', '', '', '', '{}'),
+           (2, x'000000000000000000000000000000a2', 'enrolled', 1, 60, '{}', '', '', '', '{}');
+INSERT INTO certificate (serial, host_id, issued, until)
+    VALUES ('a', 1, 1000, 2000), ('d', 2, 1000, 2000), ('b', 1, 1500, 2500), ('c', 1, 2000, 3000);
+";
+
+/// The superseded ones renew no more, each host's last one does.
+async fn certificates_of_the_first_version(store: &Sqlite) {
+    let store: &dyn Store = store;
+    for (serial, host, latest) in [
+        ("a", 0xa1, false),
+        ("b", 0xa1, false),
+        ("c", 0xa1, true),
+        ("d", 0xa2, true),
+    ] {
+        let known = store.certificate(&Scope::All, serial).await.unwrap();
+        let known = known.unwrap();
+        assert_eq!(known.host, HostId::from_u128(host));
+        assert_eq!((known.latest, known.revoked), (latest, false), "{serial}");
+    }
 }
 
 #[tokio::test]
