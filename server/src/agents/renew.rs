@@ -6,8 +6,8 @@ use akwatch_proto::agent::{
     Nonce, RENEW_CONTEXT, RefusalCode, Renew, RenewChallenge, RenewExpired, Renewed,
 };
 use akwatch_proto::limits;
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
@@ -15,6 +15,7 @@ use data_encoding::HEXLOWER;
 use crate::agents::wire::Wire;
 use crate::collector::{self, Collector};
 use crate::domain::speaker::Speaker;
+use crate::listen::Peer;
 use crate::pki::PeerCertificate;
 use crate::refusal::Refusal;
 
@@ -56,6 +57,7 @@ pub async fn renew_challenge(
         (status = 403, description = "Not this host's latest certificate, or too late.", body = akwatch_proto::agent::Refused)))]
 pub async fn renew_expired(
     State(collector): State<Collector>,
+    Extension(peer): Extension<Peer>,
     Wire(renew): Wire<RenewExpired>,
 ) -> Result<Json<Renewed>, Refusal> {
     let now = collector::now();
@@ -86,6 +88,9 @@ pub async fn renew_expired(
     if !old.signed(&message, &signature) {
         return Err(unproven());
     }
-    let renewed = collector.domain.renew_expired(&old, &renew.csr, now);
+    let address = peer.address.ip().to_string();
+    let renewed = collector
+        .domain
+        .renew_expired(&old, &renew.csr, &address, now);
     Ok(Json(renewed.await?))
 }

@@ -76,7 +76,7 @@ impl Domain {
     /// # Errors
     /// When the request is refused, the host is no longer known, or the store fails.
     pub async fn renew(&self, by: &Speaker, csr: &str, now: Time) -> Result<Renewed, Refusal> {
-        self.issue(by.id(), csr, now).await
+        self.issue(by.id(), csr, by.address(), now).await
     }
 
     /// A new certificate for a host whose own has expired, and which has proven by `old`'s key
@@ -90,6 +90,7 @@ impl Domain {
         &self,
         old: &PeerCertificate,
         csr: &str,
+        address: &str,
         now: Time,
     ) -> Result<Renewed, Refusal> {
         if now.since(old.not_after) > LATE_DAYS * DAY_MS {
@@ -99,14 +100,20 @@ impl Domain {
             )
             .hint("Enroll the host again with a new token."));
         }
-        let known = self.known(old, None, now).await?;
+        let known = self.known(old, address, now).await?;
         if known.host != old.host || known.revoked || !known.latest {
             return Err(revoked());
         }
-        self.issue(old.host, csr, now).await
+        self.issue(old.host, csr, address, now).await
     }
 
-    async fn issue(&self, host: HostId, csr: &str, now: Time) -> Result<Renewed, Refusal> {
+    async fn issue(
+        &self,
+        host: HostId,
+        csr: &str,
+        address: &str,
+        now: Time,
+    ) -> Result<Renewed, Refusal> {
         let issued = self
             .authority
             .issue_host(csr, host, now)
@@ -115,10 +122,12 @@ impl Domain {
             serial: issued.serial,
             until: issued.not_after,
         };
-        if !self.store.add_certificate(host, certificate, now).await? {
+        let peer = Some(address.to_owned());
+        let added = self.store.add_certificate(host, certificate, peer, now);
+        if !added.await? {
             return Err(revoked());
         }
-        tracing::info!(%host, "a host's certificate was renewed");
+        tracing::info!(%host, peer = %address, "a host's certificate was renewed");
         Ok(Renewed {
             certificate: issued.pem,
             authorities: self.authority.pem().to_owned(),

@@ -32,6 +32,12 @@ impl Speaker {
         self.id
     }
 
+    /// The address that the collector sees.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     fn actor(&self) -> Actor {
         Actor {
             name: format!("host:{}", self.id),
@@ -52,7 +58,7 @@ impl Domain {
         now: Time,
     ) -> Result<Speaker, Refusal> {
         let id = shown.host;
-        let known = self.known(shown, Some(&address), now).await?;
+        let known = self.known(shown, &address, now).await?;
         if known.host != id || known.revoked {
             return Err(revoked());
         }
@@ -70,11 +76,12 @@ impl Domain {
     /// host that was renewed or enrolled since.
     ///
     /// # Errors
-    /// When the host was retired, the serial number is another host's, or the store fails.
+    /// When the host was retired, the serial number is another host's, the certificate has ended and
+    /// is not the host's last, or the store fails.
     pub(super) async fn known(
         &self,
         shown: &PeerCertificate,
-        peer: Option<&str>,
+        address: &str,
         now: Time,
     ) -> Result<CertificateRecord, Refusal> {
         let scope = Scope::Host(shown.host);
@@ -87,7 +94,8 @@ impl Domain {
                 serial: shown.serial.clone(),
                 until: shown.not_after,
             },
-            peer: peer.map(str::to_owned),
+            ended: now >= shown.not_after,
+            peer: Some(address.to_owned()),
             heartbeat_seconds: self.heartbeat_seconds,
         };
         if self.store.adopt_certificate(unknown, now).await? {

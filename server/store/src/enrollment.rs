@@ -83,7 +83,8 @@ pub struct CertificateRecord {
     /// Whether it was revoked, by itself or with its host.
     pub revoked: bool,
     /// Whether no later one of its host, which is not revoked, has ever been shown: the answer that
-    /// carried a later one may have been lost.
+    /// carried a later one may have been lost. Later is what was issued later; beside one that was
+    /// taken over after a restore, of which that is not known, what ends later.
     pub latest: bool,
     /// Whether it was ever shown.
     pub used: bool,
@@ -97,6 +98,8 @@ pub struct UnknownCertificate {
     pub host: HostId,
     /// Serial number and end.
     pub certificate: NewCertificate,
+    /// Whether it has ended and is shown to be renewed.
+    pub ended: bool,
     /// The address that the collector saw.
     pub peer: Option<String>,
     /// Seconds between heartbeats, for a host that is as unknown.
@@ -105,12 +108,13 @@ pub struct UnknownCertificate {
 
 /// Certificates of hosts.
 pub trait Certificates {
-    /// Stores a renewed certificate; false when the host is unknown or retired, and then it must not
-    /// be handed out.
+    /// Stores a renewed certificate, asked for from the address `peer`; false when the host is unknown
+    /// or retired, and then it must not be handed out.
     fn add_certificate(
         &self,
         host: HostId,
         certificate: NewCertificate,
+        peer: Option<String>,
         now: Time,
     ) -> Answer<'_, bool>;
 
@@ -119,8 +123,8 @@ pub trait Certificates {
 
     /// Takes a certificate over that the authority has signed and no row tells of, with its host if
     /// that is unknown too: a host without labels, which nobody but the whole fleet's people sees.
-    /// The caller has verified signature and key. False when the serial number is known or the host
-    /// retired.
+    /// The caller has verified signature and key. False when the serial number is known, the host
+    /// retired, or the certificate has ended and the host has shown one that ends later.
     fn adopt_certificate(&self, unknown: UnknownCertificate, now: Time) -> Answer<'_, bool>;
 
     /// Revokes one; false when there is none.

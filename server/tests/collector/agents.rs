@@ -243,7 +243,8 @@ async fn late(world: &mut World, days: i64) -> Late {
         serial: issued.serial,
         until: issued.not_after,
     };
-    assert!(store.add_certificate(host, certificate, now).await.unwrap());
+    let added = store.add_certificate(host, certificate, None, now);
+    assert!(added.await.unwrap());
     store.close().await;
     drop(store);
     world.run().await;
@@ -336,6 +337,18 @@ async fn an_expired_certificate_renews_by_the_old_keys_signature() {
     let report = host.report(vec![host.finding(&secret(), "/srv/a.env", 1)]);
     host.call::<Reported>("report", &report).await.unwrap();
     assert_eq!(code(late.renew(&world, |_| ()).await), RefusalCode::Revoked);
+    // Whoever renewed is in the log, with the address.
+    let log = world
+        .person("auditor")
+        .get("audit?action=renew-certificate")
+        .await;
+    let rows = log["rows"].as_array().unwrap();
+    assert!(rows.len() >= 2, "{log:#}");
+    // The oldest is the fixture's own.
+    for row in &rows[..rows.len() - 1] {
+        assert_eq!(row["actor"], format!("host:{}", late.host));
+        assert_eq!(row["from"], "127.0.0.1", "{log:#}");
+    }
 }
 
 #[tokio::test]

@@ -207,6 +207,19 @@ pub(crate) async fn insert_certificate(
     Ok(())
 }
 
+/// Whether a host has shown a certificate that ends later, revoked or not.
+async fn has_used_after(tx: &mut Tx, host: i64, until: Time) -> Result<bool, StoreError> {
+    let later: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM certificate WHERE host_id = ?1 AND used IS NOT NULL AND until > ?2 LIMIT 1",
+    )
+    .bind(host)
+    .bind(until.0)
+    .fetch_optional(&mut tx.conn)
+    .await
+    .at("looking for a later certificate")?;
+    Ok(later.is_some())
+}
+
 async fn adopt(tx: &mut Tx, unknown: UnknownCertificate, now: Time) -> Result<bool, StoreError> {
     let UnknownCertificate {
         host, certificate, ..
@@ -221,10 +234,18 @@ async fn adopt(tx: &mut Tx, unknown: UnknownCertificate, now: Time) -> Result<bo
         return Ok(false);
     }
     let id = match &line {
+        Some(line) if unknown.ended && has_used_after(tx, line.id, certificate.until).await? => {
+            return Ok(false);
+        }
         Some(line) => line.id,
         None => super::hosts_write::adopt_host(tx, &unknown, now).await?,
     };
     insert_certificate(tx, id, certificate, now).await?;
+    sqlx::query("UPDATE certificate SET adopted = 1 WHERE serial = ?1")
+        .bind(certificate.serial.clone())
+        .execute(&mut tx.conn)
+        .await
+        .at("taking a certificate over")?;
     let entry = Entry {
         time: now,
         actor: Actor {
@@ -248,6 +269,7 @@ impl Certificates for Sqlite {
         &self,
         host: HostId,
         certificate: NewCertificate,
+        peer: Option<String>,
         now: Time,
     ) -> Answer<'_, bool> {
         Box::pin(self.writer.decide(move |tx| {
@@ -258,7 +280,7 @@ impl Certificates for Sqlite {
                 insert_certificate(tx, line.id, &certificate, now).await?;
                 let actor = Actor {
                     name: format!("host:{host}"),
-                    from: None,
+                    from: peer,
                 };
                 audit::done(tx, actor, "renew-certificate", certificate.serial, now).await?;
                 Ok(true)
@@ -317,7 +339,8 @@ impl Certificates for Sqlite {
                 "SELECT h.uuid AS host, c.until, c.revoked IS NOT NULL OR h.retired AS revoked, \
                  c.used IS NOT NULL AS used, c.revoked IS NULL AND NOT EXISTS (SELECT 1 \
                  FROM certificate AS n WHERE n.host_id = c.host_id AND n.revoked IS NULL \
-                 AND n.used IS NOT NULL AND n.rowid > c.rowid) AS latest \
+                 AND n.used IS NOT NULL AND CASE WHEN n.adopted OR c.adopted \
+                 THEN n.until > c.until ELSE n.rowid > c.rowid END) AS latest \
                  FROM certificate AS c JOIN host AS h ON h.id = c.host_id WHERE ",
             );
             in_scope(&mut query, scope, "h.id");

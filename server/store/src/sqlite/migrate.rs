@@ -19,6 +19,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("0004.sql"),
     include_str!("0005.sql"),
     include_str!("0006.sql"),
+    include_str!("0007.sql"),
 ];
 
 /// The newest version that this program knows.

@@ -472,10 +472,21 @@ async fn certificates_are_renewed_and_revoked() {
             serial: serial.to_owned(),
             until: now.plus(1000),
         };
-        world.store.add_certificate(agent.id, certificate, now)
+        let peer = Some("192.0.2.7".to_owned());
+        world
+            .store
+            .add_certificate(agent.id, certificate, peer, now)
     };
     assert!(add("c1", world.now).await.unwrap());
-    assert!(add("c2", world.now.plus(1)).await.unwrap());
+    // The collector's clock was set back: it ends before the first, and is later all the same.
+    assert!(add("c2", world.now.plus(-1)).await.unwrap());
+    let told = world.store.entries(0, 100).await.unwrap();
+    let renewed: Vec<_> = told
+        .iter()
+        .filter(|told| told.entry.action == "renew-certificate")
+        .map(|told| told.entry.actor.from.as_deref())
+        .collect();
+    assert_eq!(renewed, [Some("192.0.2.7"); 2]);
     let check = async |serial: &str, latest: bool, revoked: bool| {
         let record = world.store.certificate(&Scope::All, serial).await;
         let record = record.unwrap().unwrap();
@@ -517,6 +528,50 @@ async fn certificates_are_renewed_and_revoked() {
     );
 }
 
+/// After a restore: the order of rows is the order of what was shown, and says nothing.
+#[tokio::test]
+async fn what_is_taken_over_is_later_only_if_it_ends_later() {
+    let mut world = World::new().await;
+    let host = world.host(&[]).await.id;
+    let adopt = async |serial: &str, days: i64, ended: bool| {
+        let unknown = UnknownCertificate {
+            host,
+            certificate: NewCertificate {
+                serial: serial.to_owned(),
+                until: world.now.plus(days * 86_400_000),
+            },
+            ended,
+            peer: Some("192.0.2.9".to_owned()),
+            heartbeat_seconds: 60,
+        };
+        let adopted = world.store.adopt_certificate(unknown, world.now).await;
+        let used = world
+            .store
+            .note_certificate_used(serial.to_owned(), world.now);
+        used.await.unwrap();
+        adopted.unwrap()
+    };
+    let latest = async |serial: &str| {
+        let record = world.store.certificate(&Scope::All, serial).await;
+        record.unwrap().unwrap().latest
+    };
+    // The host's own is shown first, then an older one that somebody copied.
+    assert!(adopt("cc", 7, false).await);
+    assert!(adopt("dd", 4, false).await);
+    assert!(latest("cc").await, "the host's own still renews");
+    assert!(!latest("dd").await, "the copy does not");
+    // One that has ended renews only where nothing later was shown.
+    assert!(!adopt("ee", -1, true).await);
+    assert!(adopt("ff", 8, true).await);
+    let told = world.store.entries(0, 100).await.unwrap();
+    let adopted: Vec<_> = told
+        .iter()
+        .filter(|told| told.entry.action == "adopt-certificate")
+        .map(|told| told.entry.actor.from.as_deref())
+        .collect();
+    assert_eq!(adopted, [Some("192.0.2.9"); 3]);
+}
+
 #[tokio::test]
 async fn a_certificate_that_no_row_tells_of_is_taken_over_once_with_its_host() {
     let mut world = World::new().await;
@@ -528,6 +583,7 @@ async fn a_certificate_that_no_row_tells_of_is_taken_over_once_with_its_host() {
                 serial: serial.to_owned(),
                 until: world.now.plus(1000),
             },
+            ended: false,
             peer: None,
             heartbeat_seconds: 60,
         };
