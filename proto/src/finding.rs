@@ -281,7 +281,8 @@ pub struct Cause {
 
 /// Finds where a process's finding comes from among the other findings of the same host: a file
 /// that holds the same subject, preferring the files that the process's unit names. Where none holds it
-/// any more, one that did: it was edited, and the process has not been started since.
+/// any more, one that did, if the process is present and was so before the file went: it was edited, and
+/// the process has not been started since. Of one that has ended or began later nothing can be said.
 #[must_use]
 pub fn cause_of<'a>(
     process: &Finding,
@@ -294,10 +295,10 @@ pub fn cause_of<'a>(
         .into_iter()
         .filter(|other| other.key.subject == process.key.subject)
         .filter_map(|other| {
-            let gone = match other.presence.state() {
-                PresenceState::Present => false,
-                PresenceState::Gone => true,
-                PresenceState::Unknown => return None,
+            let gone = match (&other.presence, &process.presence) {
+                (Presence::Present { .. }, _) => false,
+                (Presence::Gone { at, .. }, Presence::Present { since }) if since < at => true,
+                _ => return None,
             };
             match &other.key.place {
                 Place::File { path, .. } => Some((gone, path, other.spot.line)),

@@ -1,5 +1,6 @@
 //! Lists: hosts, credentials, findings; their filters have the names of the interface's queries.
 
+use akwatch_proto::finding::{Cause, PresenceState};
 use akwatch_proto::people::{AuditEntry, CredentialRow, FindingRow, HostRow, Page};
 use akwatch_proto::time::Time;
 use jiff::{SignedDuration, Timestamp};
@@ -332,14 +333,11 @@ pub(crate) const FINDING: [&str; 10] = [
 /// One finding under [`FINDING`].
 pub(crate) fn finding_row(row: &FindingRow) -> Vec<String> {
     let mut location = words::location(&row.location);
-    if let Some(cause) = &row.cause {
-        let path = words::safe(cause.path.as_str());
-        location.push_str(&if cause.gone {
-            format!(" ← {path} (edited; restart it, it still holds the key)")
-        } else {
-            format!(" ← {path}:{}", cause.line)
-        });
-    }
+    location.push_str(
+        &row.cause
+            .as_ref()
+            .map_or_else(String::new, |cause| from(cause, row.state)),
+    );
     if let Some(holder) = &row.held_by {
         let holder = words::location(holder);
         location.push_str(&format!(" (process still holds it: {holder})"));
@@ -356,6 +354,19 @@ pub(crate) fn finding_row(row: &FindingRow) -> Vec<String> {
         row.rule.to_string(),
         words::time(row.last_verified),
     ]
+}
+
+/// Where a process has its key from. A file that was edited is named only while the process still holds
+/// the key.
+fn from(cause: &Cause, process: PresenceState) -> String {
+    let path = words::safe(cause.path.as_str());
+    match (cause.gone, process) {
+        (false, _) => format!(" ← {path}:{}", cause.line),
+        (true, PresenceState::Present) => {
+            format!(" ← {path} (edited; restart it, it still holds the key)")
+        }
+        (true, _) => String::new(),
+    }
 }
 
 fn listed<T: Serialize>(
@@ -414,6 +425,24 @@ fn since(text: &str) -> Result<Time, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edited_file_is_named_only_while_its_process_holds_the_key() {
+        let cause = |gone| Cause {
+            path: akwatch_proto::place::SafeText::from_program("/etc/app.env"),
+            line: 3,
+            gone,
+        };
+        for state in [
+            PresenceState::Present,
+            PresenceState::Gone,
+            PresenceState::Unknown,
+        ] {
+            assert_eq!(from(&cause(false), state), " ← /etc/app.env:3");
+            let held = from(&cause(true), state).contains("still holds");
+            assert_eq!(held, state == PresenceState::Present);
+        }
+    }
 
     #[test]
     fn since_is_an_age_or_an_instant() {

@@ -17,6 +17,7 @@ import { HostText } from "../parts/HostText";
 import { ListPage } from "../parts/ListPage";
 import type { Column } from "../parts/DataTable";
 import { Place, Reach } from "../parts/Place";
+import { causeOf } from "../parts/places";
 import { Presence } from "../parts/Presence";
 import { Pushed } from "../parts/Pushed";
 import { Ago } from "../parts/Time";
@@ -81,7 +82,7 @@ function useFindingColumns(): Array<Column<FindingRow>> {
     { key: "presence", title: t("column.presence"), width: 152, render: (row) => <Presence presence={row.presence} returns={row.returns} /> },
     { key: "credential", title: t("column.credential"), width: 146, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
     { key: "host", title: t("column.host"), width: 124, sort: "host", render: (row) => <HostName id={row.host} name={row.host_name} /> },
-    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={row.cause} copy={false} /> },
+    { key: "location", title: t("column.location"), sort: "path", render: (row) => <Place location={row.location} cause={causeOf(row)} copy={false} /> },
     { key: "git", title: t("git.label"), width: 108, render: (row) => row.git === undefined || row.git === null ? null : <Pushed git={row.git} /> },
     { key: "confidence", title: t("column.confidence"), width: 112, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
     { key: "reach", title: t("column.reach"), width: 126, render: (row) => <Reach reach={row.reach} location={row.location} /> },

@@ -1,7 +1,7 @@
 // Hostile and endless names, ids and previews: what people see of them.
 import { describe, expect, test } from "vitest";
 
-import { lengthClass, looksLikeId, looksSecret, markedParts, maskId, previewText, shortPath, visible } from "./places";
+import { causeOf, lengthClass, looksLikeId, looksSecret, markedParts, maskId, previewText, shortPath, visible } from "./places";
 
 describe("places", () => {
   test("a path keeps its root and its last two segments", () => {
@@ -19,6 +19,16 @@ describe("places", () => {
   test("what could turn or move the line is shown as a number", () => {
     expect(visible("a\u202egnp.exe\n\u001b[2J")).toBe("a\\u{202e}gnp.exe\\u{a}\\u{1b}[2J");
     expect(visible("配置/应用.yml <b>")).toBe("配置/应用.yml <b>");
+  });
+
+  test("an edited file is named only while the process still holds the key", () => {
+    const held = { path: "/etc/app.env", line: 3 };
+    const edited = { ...held, gone: true };
+    expect(causeOf({ state: "present", cause: edited })).toEqual(edited);
+    expect(causeOf({ state: "gone", cause: edited })).toBeUndefined();
+    expect(causeOf({ state: "unknown", cause: edited })).toBeUndefined();
+    expect(causeOf({ state: "gone", cause: held })).toEqual(held);
+    expect(causeOf({ state: "present", cause: null })).toBeUndefined();
   });
 
   test("ids are masked first six, last four", () => {

@@ -1,5 +1,6 @@
 // Places, ids and previews as text: what is cut, what is kept, and what hostile names become. Pure;
 // text from hosts stays text, and nothing here can show more of a secret than the collector sent.
+import type { Cause, FindingRow } from "../api/types";
 
 /** What a host sent, with everything made visible that could move a cursor or turn a line around. */
 export function visible(text: string): string {
@@ -94,4 +95,10 @@ export function looksSecret(text: string): boolean {
 /** Whether it is a whole access key id, which may be asked for by its exact value. */
 export function looksLikeId(text: string): boolean {
   return /^(AKIA|ASIA|AKID|LTAI|AKLT|ALTAK|HPUA)[A-Za-z0-9]{8,64}$/.test(text.trim());
+}
+
+/** The file that a process has its key from. One that was edited is named only while the process still holds the key. */
+export function causeOf(row: Pick<FindingRow, "cause" | "state">): Cause | undefined {
+  const cause = row.cause ?? undefined;
+  return cause?.gone === true && row.state !== "present" ? undefined : cause;
 }

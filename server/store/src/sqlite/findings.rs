@@ -28,6 +28,23 @@ const RESCORED_AT_ONCE: i64 = 1000;
 pub(crate) const SHOWN: &str = "CASE WHEN h.retired AND f.state = 1 THEN 3 \
     WHEN h.silent AND f.state = 1 THEN 3 ELSE f.state END";
 
+/// A file and, if it does not hold the credential any more, since when.
+type Candidate = (CauseCandidate, Option<Time>);
+
+/// Of one credential on one host (`held`): the last files that hold it, and the last few that did. Each
+/// limit is met in an index, so that what is gone neither crowds out what is there nor costs for ever.
+const FILES: &str = "SELECT id FROM (SELECT id FROM finding WHERE host_id = held.host \
+    AND credential_id = held.credential AND place_type = 1 AND state = 1 \
+    AND kind <> 'reference' ORDER BY since DESC LIMIT 100) \
+    UNION ALL SELECT id FROM (SELECT id FROM finding WHERE host_id = held.host \
+    AND credential_id = held.credential AND place_type = 1 AND state = 2 \
+    AND kind <> 'reference' ORDER BY since DESC LIMIT 10)";
+
+/// The same: a process that holds it.
+const PROCESS: &str = "SELECT id FROM finding WHERE host_id = held.host \
+    AND credential_id = held.credential AND place_type = 2 AND state = 1 \
+    AND kind <> 'reference' ORDER BY since LIMIT 1";
+
 const COLUMNS: &str = "SELECT f.*, h.uuid AS host, h.name AS host_name, h.silent, h.retired, \
     h.last_heard, c.access_id AS known_id";
 
@@ -283,7 +300,12 @@ impl Sqlite {
                 match row.value::<i64>("place_type")? {
                     2 => {
                         let files = candidates.get(&held).map_or(&[][..], Vec::as_slice);
-                        shown.cause = self.shared.rules.cause(&shown.origin.unit_files, files);
+                        let files: Vec<_> = files
+                            .iter()
+                            .filter(|(_, gone)| gone.is_none_or(|at| outlives(&shown.presence, at)))
+                            .map(|(file, _)| file.clone())
+                            .collect();
+                        shown.cause = self.shared.rules.cause(&shown.origin.unit_files, &files);
                     }
                     1 if shown.state == PresenceState::Gone => {
                         shown.held_by = holders.get(&held).cloned();
@@ -295,24 +317,28 @@ impl Sqlite {
             .collect()
     }
 
-    /// Files that hold these credentials on these hosts, or held them.
+    /// Files that hold these credentials on these hosts, or held them until some moment.
     async fn candidates(
         &self,
         wanted: BTreeSet<(i64, i64)>,
-    ) -> Result<HashMap<(i64, i64), Vec<CauseCandidate>>, StoreError> {
-        let mut candidates: HashMap<(i64, i64), Vec<CauseCandidate>> = HashMap::new();
-        let files = " WHERE f.place_type = 1 AND f.state IN (1, 2) AND f.kind <> 'reference'";
-        for row in self.held_in(wanted, files).await? {
+    ) -> Result<HashMap<(i64, i64), Vec<Candidate>>, StoreError> {
+        let mut candidates: HashMap<(i64, i64), Vec<Candidate>> = HashMap::new();
+        for row in self.held_in(wanted, FILES).await? {
             let body: Body = row.json("body")?;
+            let gone = match row.value::<i64>("state")? {
+                2 => Some(row.time("since")?),
+                _ => None,
+            };
             if let akwatch_proto::place::Place::File { path, .. } = body.place {
+                let file = CauseCandidate {
+                    path,
+                    line: body.spot.line,
+                    gone: gone.is_some(),
+                };
                 candidates
                     .entry((row.value("host_id")?, row.value("credential_id")?))
                     .or_default()
-                    .push(CauseCandidate {
-                        path,
-                        line: body.spot.line,
-                        gone: row.value::<i64>("state")? == 2,
-                    });
+                    .push((file, gone));
             }
         }
         Ok(candidates)
@@ -324,8 +350,7 @@ impl Sqlite {
         wanted: BTreeSet<(i64, i64)>,
     ) -> Result<HashMap<(i64, i64), Location>, StoreError> {
         let mut holders = HashMap::new();
-        let processes = " WHERE f.place_type = 2 AND f.state = 1 AND f.kind <> 'reference'";
-        for row in self.held_in(wanted, processes).await? {
+        for row in self.held_in(wanted, PROCESS).await? {
             let body: Body = row.json("body")?;
             holders
                 .entry((row.value("host_id")?, row.value("credential_id")?))
@@ -334,7 +359,8 @@ impl Sqlite {
         Ok(holders)
     }
 
-    /// Findings of these credentials on these hosts, of those that `which` is about.
+    /// Findings of these credentials on these hosts, of those that `which` is about: a few of each pair,
+    /// however many it has had.
     async fn held_in(
         &self,
         wanted: BTreeSet<(i64, i64)>,
@@ -349,10 +375,10 @@ impl Sqlite {
                 row.push_bind(*host).push_bind(*credential);
             });
             query.push(
-                ") SELECT f.host_id, f.credential_id, f.state, f.body FROM held CROSS JOIN finding AS f \
-                 ON f.host_id = held.host AND f.credential_id = held.credential",
+                ") SELECT f.host_id, f.credential_id, f.state, f.since, f.body \
+                 FROM held CROSS JOIN finding AS f ON f.id IN (",
             );
-            query.push(which).push(" ORDER BY f.id LIMIT 10000");
+            query.push(which).push(") ORDER BY f.id");
             let rows = query
                 .build()
                 .fetch_all(&self.readers)
@@ -418,6 +444,12 @@ fn score(rules: &dyn crate::Rules, row: &SqliteRow, now: Time) -> Result<Score, 
         presence: state(row.value("state")?)?,
         now,
     }))
+}
+
+/// Whether a process is present and was so before its file went at `gone`: it has what the file held. Of
+/// one that has ended, or began later, that cannot be said.
+fn outlives(process: &Presence, gone: Time) -> bool {
+    matches!(process, Presence::Present { since } if *since < gone)
 }
 
 /// Scores again what expired after it was scored.

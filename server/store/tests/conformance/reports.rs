@@ -2,7 +2,7 @@
 
 use akwatch_proto::agent::{Report, RereadAnswer};
 use akwatch_proto::credential::{Confidence, Epoch, Kind};
-use akwatch_proto::finding::{GoneProof, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::finding::{Finding, GoneProof, Presence, PresenceState, UnknownWhy};
 use akwatch_proto::git::{CommitId, Git, PushState, Remote, UntracedWhy};
 use akwatch_proto::people::{PresenceCounts, Verdict};
 use akwatch_proto::time::Time;
@@ -506,6 +506,61 @@ async fn a_process_names_the_file_that_it_has_its_key_from() {
     let rows = world.findings(&filter).await;
     let cause = rows[0].cause.as_ref().unwrap();
     assert_eq!((cause.path.as_str(), cause.line), ("/etc/payments/env", 3));
+}
+
+/// Only what was there before its file went, and still is, is said to hold what the file held.
+#[tokio::test]
+async fn an_edited_file_is_the_cause_of_a_process_that_outlived_it_and_of_no_other() {
+    let mut world = World::new().await;
+    let mut agent = world.host(&[]).await;
+    let at = |seconds: i64| world.now.plus(seconds * 1000);
+    let present = |unit: &str, since: i64| Finding {
+        presence: Presence::Present { since: at(since) },
+        ..finding(process(unit), 1)
+    };
+    let ended = |unit: &str, since: i64, ended: i64| Finding {
+        presence: Presence::Gone {
+            at: at(ended),
+            proof: GoneProof::Ended,
+        },
+        first_seen: at(since),
+        ..finding(process(unit), 1)
+    };
+    let edited = Finding {
+        presence: Presence::Gone {
+            at: at(100),
+            proof: GoneProof::Reread,
+        },
+        ..finding(file("/etc/app.env"), 1)
+    };
+    let report = agent.report(vec![
+        edited,
+        present("outlives.service", 50),
+        present("begins-later.service", 150),
+        ended("ended.service", 50, 120),
+        ended("came-and-went.service", 150, 160),
+    ]);
+    let _ = world.report(report).await;
+    let caused = async |world: &World| {
+        let filter = FindingFilter {
+            place_types: vec![akwatch_store::filter::PlaceType::Process],
+            ..FindingFilter::default()
+        };
+        let rows = world.findings(&filter).await;
+        assert_eq!(rows.len(), 4);
+        let caused = rows.into_iter().filter(|row| row.cause.is_some());
+        caused
+            .map(|row| (row.location.workload.unwrap(), row.cause.unwrap().gone))
+            .collect::<Vec<_>>()
+    };
+    let one = caused(&world).await;
+    assert_eq!(one.len(), 1, "{one:?}");
+    assert!(one[0].0.as_str().contains("outlives") && one[0].1);
+    // While the host is not heard, nobody knows whether it still holds the key.
+    let _ = world.silence().await;
+    world.later(300);
+    let _ = world.silence().await;
+    assert!(caused(&world).await.is_empty());
 }
 
 #[tokio::test]

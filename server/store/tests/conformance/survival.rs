@@ -396,6 +396,52 @@ async fn the_database_holds_nothing_that_a_stolen_fleet_key_could_confirm() {
     assert!(!held(&PEPPER[..8]));
 }
 
+/// Thousands of files that held a key hide neither the one that does nor the process that has it.
+#[tokio::test]
+async fn what_is_gone_crowds_out_no_cause() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let store = world::open(&path).await;
+    let mut agent = agent(1);
+    let _ = enrolled(&store, agent.id, &[], NOW).await;
+    let apply = async |report| {
+        let stored: &dyn Store = &store;
+        let applying = stored.apply(report, NOW).await.unwrap();
+        assert!(matches!(applying, Applying::Applied(_)));
+    };
+    apply(agent.report(vec![world::gone(finding(file("/srv/was"), 1))])).await;
+    raw(&path, MANY_GONE).await;
+    let held = vec![
+        finding(file("/srv/is"), 1),
+        finding(world::process("payments.service"), 1),
+    ];
+    apply(agent.report(held)).await;
+    let stored: &dyn Store = &store;
+    let filter = FindingFilter {
+        place_types: vec![akwatch_store::filter::PlaceType::Process],
+        ..FindingFilter::default()
+    };
+    let page = stored.findings(&Scope::All, &filter).await.unwrap();
+    let cause = page.rows[0].cause.as_ref().unwrap();
+    assert_eq!((cause.path.as_str(), cause.gone), ("/srv/is", false));
+    let filter = FindingFilter {
+        presence: vec![akwatch_proto::finding::PresenceState::Gone],
+        ..FindingFilter::default()
+    };
+    let page = stored.findings(&Scope::All, &filter).await.unwrap();
+    assert_eq!(page.total, 10_001);
+    assert!(page.rows.iter().all(|row| row.held_by.is_some()));
+}
+
+/// The one gone file ten thousand times more.
+const MANY_GONE: &str = "
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+INSERT INTO finding SELECT NULL, host_id, randomblob(32), credential_id, class, state, since, why,
+    revision, element, listed, rule, provider, kind, access_id, confidence, place_type, path, unit,
+    owner, body, delivered, why_new, returns, agent_first_seen, agent_last_verified, stored, received,
+    expires, scored, score, pushed FROM (SELECT * FROM finding LIMIT 1), n;
+";
+
 async fn connect(path: &Path) -> sqlx::SqliteConnection {
     use sqlx::ConnectOptions as _;
     sqlx::sqlite::SqliteConnectOptions::new()

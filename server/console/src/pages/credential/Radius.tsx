@@ -9,7 +9,7 @@ import type { CredentialDetail, FindingRow } from "../../api/types";
 import { Confidence } from "../../parts/Badges";
 import { HostText } from "../../parts/HostText";
 import { Place, Reach } from "../../parts/Place";
-import { visible } from "../../parts/places";
+import { causeOf, visible } from "../../parts/places";
 import { Presence, PresenceCount } from "../../parts/Presence";
 import { Pushed } from "../../parts/Pushed";
 import { Empty, Partial } from "../../parts/States";
@@ -81,7 +81,7 @@ function Group({ kind, name, rows, grouping, git }: ReturnType<typeof groupPlace
         <tr key={row.ref} data-row={row.ref} tabIndex={-1}>
           <td className="presence"><Presence presence={row.presence} returns={row.returns} full /></td>
           <td className="host"><HostName id={row.host} name={row.host_name} /></td>
-          <td className="where"><Place location={row.location} cause={row.cause} /></td>
+          <td className="where"><Place location={row.location} cause={causeOf(row)} /></td>
           {git && <td>{row.git !== undefined && row.git !== null && <Pushed git={row.git} />}</td>}
           <td><Reach reach={row.reach} location={row.location} /></td>
           <td><Confidence confidence={row.confidence} kind={row.kind} /></td>

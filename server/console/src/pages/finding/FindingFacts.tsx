@@ -10,7 +10,7 @@ import { CredentialName } from "../../parts/CredentialName";
 import { HostText } from "../../parts/HostText";
 import { Facts } from "../../parts/Page";
 import { Place, Reach } from "../../parts/Place";
-import { previewText, visible } from "../../parts/places";
+import { causeOf, previewText, visible } from "../../parts/places";
 import { Presence } from "../../parts/Presence";
 import { Pushed } from "../../parts/Pushed";
 import { At } from "../../parts/Time";
@@ -21,6 +21,7 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
   const { t } = useTranslation();
   const provider = useProvider();
   const { location, origin, reach } = finding;
+  const cause = causeOf(finding);
   const text = (value: string | null | undefined) => (value === undefined || value === null || value === "" ? undefined : <HostText text={value} />);
   const gitFacts = useGitFacts(finding.git ?? undefined);
   return (
@@ -41,7 +42,7 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
           [t("credential.preview"), finding.preview === undefined || finding.preview === null ? undefined : <span key="p" className="code" title={t("secret.none")}>{previewText(finding.preview)}</span>],
           [t("finding.reach"), <Reach key="r" reach={reach} location={location} />],
           [t("finding.mode"), [reach.mode, reach.owner, reach.group].filter((word) => word !== undefined && word !== null).map((word) => visible(word ?? "")).join(" · ")],
-          [t("finding.cause"), finding.cause === undefined || finding.cause === null ? undefined : <span key="f" className="code"><HostText text={`${finding.cause.path}:${finding.cause.line}`} /></span>],
+          [t("finding.cause"), cause === undefined ? undefined : <span key="f" className={cause.gone === true ? undefined : "code"}><HostText text={cause.gone === true ? t("place.fromEdited", { path: cause.path }) : `${cause.path}:${cause.line}`} /></span>],
           [t("finding.heldBy"), finding.held_by === undefined || finding.held_by === null ? undefined : <Place key="h2" location={finding.held_by} longest={400} />],
           [t("finding.unit"), text(origin.unit)],
           [t("finding.unitFiles"), (origin.unit_files ?? []).length === 0 ? undefined : (origin.unit_files ?? []).map((file) => <div key={file} className="code"><HostText text={file} /></div>)],
@@ -105,6 +106,6 @@ function nextStep(finding: FindingRow) {
   if (finding.presence.state === "gone") return finding.held_by === undefined || finding.held_by === null ? ("nextGone" as const) : ("nextHeld" as const);
   if (finding.delivered) return "nextDelivered" as const;
   if (finding.git?.state === "pushed") return "nextPushed" as const;
-  if (finding.location.type === "process") return finding.cause?.gone === true ? ("nextRestart" as const) : ("nextProcess" as const);
+  if (finding.location.type === "process") return causeOf(finding)?.gone === true ? ("nextRestart" as const) : ("nextProcess" as const);
   return finding.location.type === "history" ? ("nextHistory" as const) : ("nextFile" as const);
 }

@@ -10,6 +10,7 @@ import { Confidence, Score } from "../../parts/Badges";
 import { CredentialName } from "../../parts/CredentialName";
 import { DataTable } from "../../parts/DataTable";
 import { Place, Reach } from "../../parts/Place";
+import { causeOf } from "../../parts/places";
 import { Presence } from "../../parts/Presence";
 import { Empty, Failed, Loading } from "../../parts/States";
 import { Ago } from "../../parts/Time";
@@ -35,7 +36,7 @@ export function HostFindings({ data }: { data: HostDetail }) {
         { key: "score", title: t("column.score"), width: 78, render: (row) => <Score value={row.score} /> },
         { key: "presence", title: t("column.presence"), width: 220, render: (row) => <Presence presence={row.presence} returns={row.returns} full /> },
         { key: "credential", title: t("column.credential"), width: 160, render: (row) => <CredentialName named={row} reference={row.credential} kind={false} short /> },
-        { key: "location", title: t("column.location"), render: (row) => <Place location={row.location} cause={row.cause} /> },
+        { key: "location", title: t("column.location"), render: (row) => <Place location={row.location} cause={causeOf(row)} /> },
         { key: "confidence", title: t("column.confidence"), width: 120, render: (row) => <Confidence confidence={row.confidence} kind={row.kind} /> },
         { key: "reach", title: t("column.reach"), width: 120, render: (row) => <Reach reach={row.reach} location={row.location} /> },
         { key: "verified", title: t("column.verified"), width: 120, render: (row) => <Ago time={row.last_verified} /> },
