@@ -75,7 +75,8 @@ pub struct Aside {
     pub why: UnknownWhy,
     /// When it is tried again.
     pub until: Instant,
-    times: u32,
+    /// How often so far.
+    pub times: u32,
 }
 
 #[derive(Clone, Copy)]

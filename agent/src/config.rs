@@ -21,7 +21,8 @@ pub mod show;
 mod words;
 
 pub use words::{
-    ByteLimit, CollectorUrl, Glob, GlobSet, HostPath, Hours, LabelName, LabelValue, ProxyUrl,
+    ByteLimit, CollectorUrl, DiskLimit, Glob, GlobSet, HostPath, Hours, LabelName, LabelValue,
+    ProxyUrl,
 };
 pub use words::{UserRef, WrongWord};
 
@@ -32,6 +33,11 @@ const DROP_INS: usize = 256;
 /// Bytes of a file that live events read at most, unless set: larger ones wait for the first scan
 /// or a rescan, which stream.
 const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Bytes a second that scans read, unless set: a sixth of what the smallest disks of clouds give, and
+/// a first scan of 10 GB is over in ten minutes.
+const SCAN_BYTES_PER_SECOND: u64 = 16 << 20;
+/// Bytes of the agent's state, unless set.
+const DISK_BYTES: u64 = 384 << 20;
 
 /// One configuration file, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,6 +60,9 @@ pub struct RawConfig {
     /// The one pass over the watch set when a host is new.
     #[serde(default)]
     pub first_scan: RawFirstScan,
+    /// What the agent may take from this host at most.
+    #[serde(default)]
+    pub budget: RawBudget,
     /// The users that the roles run as.
     #[serde(default)]
     pub roles: RawRoles,
@@ -111,6 +120,21 @@ pub struct RawFirstScan {
     pub hours: Option<Vec<Hours>>,
 }
 
+/// `[budget]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawBudget {
+    /// Bytes a second that the first scan and rescans read at most, a tenth of that while the host is
+    /// under pressure; a small file counts as 16 KiB. Default 16777216 (16 MiB). Events are not slowed:
+    /// what was just written is in memory.
+    pub scan_bytes_per_second: Option<ByteLimit>,
+    /// Bytes that the agent's state may take on its disk, at least 33554432 (32 MiB). At this limit no
+    /// new finding is kept: coverage counts what was left out as `ledger-full`. Default 402653184
+    /// (384 MiB), room for 200,000 findings.
+    pub disk_bytes: Option<DiskLimit>,
+}
+
 /// `[roles]`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -135,6 +159,9 @@ pub struct RawDeny {
     pub paths: Option<Vec<Glob>>,
     /// Whether hunts are refused. Default false.
     pub hunts: Option<bool>,
+    /// Whether a pause that the collector asks for is refused; `akwatch-agent pause` on this host works
+    /// all the same. Default false.
+    pub pauses: Option<bool>,
 }
 
 /// What the agent runs with.
@@ -150,6 +177,8 @@ pub struct Config {
     pub watch: Watch,
     /// The one pass when a host is new.
     pub first_scan: FirstScan,
+    /// What it may take of the host.
+    pub budget: Budget,
     /// Users of the roles, where they are set; `None` leaves the choice to `run`.
     pub roles: RawRoles,
     /// What this host refuses.
@@ -193,6 +222,15 @@ pub struct FirstScan {
     pub hours: Vec<Hours>,
 }
 
+/// What the agent may take of the host at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes a second that scans read.
+    pub scan_bytes_per_second: u64,
+    /// Bytes of the agent's state on its disk.
+    pub disk_bytes: u64,
+}
+
 /// What this host refuses.
 #[derive(Clone, Debug)]
 pub struct Deny {
@@ -200,6 +238,8 @@ pub struct Deny {
     pub paths: Vec<Glob>,
     /// Whether hunts are refused.
     pub hunts: bool,
+    /// Whether the collector's pauses are refused.
+    pub pauses: bool,
 }
 
 /// Why a configuration was refused.
@@ -333,12 +373,18 @@ impl RawConfig {
         newer(&mut self.first_scan.enabled, later.first_scan.enabled);
         newer(&mut self.first_scan.paths, later.first_scan.paths);
         newer(&mut self.first_scan.hours, later.first_scan.hours);
+        newer(
+            &mut self.budget.scan_bytes_per_second,
+            later.budget.scan_bytes_per_second,
+        );
+        newer(&mut self.budget.disk_bytes, later.budget.disk_bytes);
         newer(&mut self.roles.watcher, later.roles.watcher);
         newer(&mut self.roles.marker, later.roles.marker);
         newer(&mut self.roles.detector, later.roles.detector);
         newer(&mut self.roles.reporter, later.roles.reporter);
         newer(&mut self.deny.paths, later.deny.paths);
         newer(&mut self.deny.hunts, later.deny.hunts);
+        newer(&mut self.deny.pauses, later.deny.pauses);
     }
 
     fn resolve(self, main: PathBuf) -> Result<Config, ConfigError> {
@@ -385,10 +431,18 @@ impl RawConfig {
                     .collect(),
                 hours: self.first_scan.hours.unwrap_or_default(),
             },
+            budget: Budget {
+                scan_bytes_per_second: self
+                    .budget
+                    .scan_bytes_per_second
+                    .map_or(SCAN_BYTES_PER_SECOND, |limit| limit.0),
+                disk_bytes: self.budget.disk_bytes.map_or(DISK_BYTES, |limit| limit.0),
+            },
             roles: self.roles,
             deny: Deny {
                 paths: self.deny.paths.unwrap_or_default(),
                 hunts: self.deny.hunts.unwrap_or(false),
+                pauses: self.deny.pauses.unwrap_or(false),
             },
         }
     }

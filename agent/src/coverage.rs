@@ -250,6 +250,7 @@ impl Counts {
                 .collect(),
             missing_walls: missing_walls.to_vec(),
             record: None,
+            set_aside: Vec::new(),
         }
     }
 

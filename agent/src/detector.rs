@@ -60,10 +60,15 @@ pub fn be_silent() {
 pub fn run(
     link: Link<FromDetector, ToDetector>,
     missing_walls: &[String],
+    may_idle: bool,
 ) -> Result<(), DetectorError> {
     let (outlet, inlet) = link.split();
     let work = Work::watched(&inlet)?;
-    match serve(outlet, inlet, missing_walls, &work) {
+    let turn = Turn {
+        may_idle,
+        idle: false,
+    };
+    match serve(outlet, inlet, missing_walls, &work, turn) {
         Err(DetectorError::Talk(error)) if error.is_end() => Ok(()),
         other => other,
     }
@@ -74,6 +79,7 @@ fn serve(
     mut inlet: Inlet<ToDetector>,
     missing_walls: &[String],
     work: &Work,
+    mut turn: Turn,
 ) -> Result<(), DetectorError> {
     let mut started: Option<Started> = None;
     let mut tracing: Option<Tracing> = None;
@@ -92,6 +98,7 @@ fn serve(
         let Some(message) = inlet.hear(wait)? else {
             if goes_on {
                 // A step at a time: what happens on the host goes before what happened once.
+                turn.take(true);
                 let started = started.as_mut().ok_or(DetectorError::NotStarted)?;
                 started.trace(&mut tracing, &mut outlet)?;
                 worked = true;
@@ -115,6 +122,7 @@ fn serve(
                     let Some(busy) = work.begin() else {
                         return Ok(());
                     };
+                    turn.take(job.header.idle);
                     let answer = started.answer(&job);
                     drop((busy, job));
                     outlet.say(&answer, PATIENCE)?;
@@ -126,6 +134,30 @@ fn serve(
                     tracing.give(file);
                 }
             }
+        }
+    }
+}
+
+/// When this thread runs: as others do, or only when nothing else wants to.
+struct Turn {
+    /// Whether it may come back from that.
+    may_idle: bool,
+    idle: bool,
+}
+
+impl Turn {
+    fn take(&mut self, idle: bool) {
+        if !self.may_idle || self.idle == idle {
+            return;
+        }
+        let taken = if idle {
+            akwatch_sys::process::run_when_idle()
+        } else {
+            akwatch_sys::process::run_as_others_do()
+        };
+        match taken {
+            Ok(()) => self.idle = idle,
+            Err(_) => self.may_idle = false, // no voice; it goes on as it is
         }
     }
 }
@@ -279,6 +311,7 @@ mod tests {
         Job {
             header: JobHeader {
                 id: JobId(id),
+                idle: false,
                 parts: vec![PartHeader {
                     name: 0,
                     form: PartForm::Environ,
@@ -304,7 +337,7 @@ mod tests {
     fn a_detector_answers_each_job_and_ends_with_its_link() {
         let (mut watcher, detector) = Link::<ToDetector, FromDetector>::pair().unwrap();
         let walls = vec!["detector.landlock".to_owned()];
-        let worker = std::thread::spawn(move || run(detector, &walls));
+        let worker = std::thread::spawn(move || run(detector, &walls, false));
         watcher.outlet.say(&start(), PATIENCE).unwrap();
         let Some(FromDetector::Ready { missing_walls, .. }) = watcher.inlet.hear(WAIT).unwrap()
         else {
@@ -332,6 +365,9 @@ mod tests {
         let (mut watcher, detector) = Link::<ToDetector, FromDetector>::pair().unwrap();
         let jobs = ToDetector::Examine(vec![environ(1, b"A=1\0")]);
         watcher.outlet.say(&jobs, PATIENCE).unwrap();
-        assert!(matches!(run(detector, &[]), Err(DetectorError::NotStarted)));
+        assert!(matches!(
+            run(detector, &[], false),
+            Err(DetectorError::NotStarted)
+        ));
     }
 }

@@ -96,6 +96,9 @@ impl std::fmt::Debug for Captured {
 pub struct JobHeader {
     /// Which job.
     pub id: JobId,
+    /// Whether it may wait for whatever else wants the processor: a scan's, on a host that is calm.
+    #[serde(default)]
+    pub idle: bool,
     /// Its parts.
     pub parts: Vec<PartHeader>,
     /// Names that will be stored or shown with what is found, raw; they come back cleaned, in the

@@ -211,6 +211,7 @@ impl Opener {
         };
         let header = JobHeader {
             id,
+            idle: false,
             parts: vec![part],
             names: names.into_raw(),
         };
@@ -486,6 +487,7 @@ impl Opener {
         };
         let header = JobHeader {
             id,
+            idle: false,
             parts,
             names: names.into_raw(),
         };

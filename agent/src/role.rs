@@ -227,11 +227,14 @@ fn knock_until_open(runtime: &Path, role: Role, watcher: u32) -> anyhow::Result<
 fn detect(config: &Path, runtime: &Path) -> anyhow::Result<()> {
     let begun = begin(Role::Detector, config, runtime)?;
     let mut walls = walls::Walls::raise(Role::Detector, begun.shared_user);
-    // Refused only where something else already made it wait.
-    let _ = akwatch_sys::process::run_when_idle();
     walls.no_files();
+    let may_idle = akwatch_sys::process::may_idle();
     let missing = walls.close();
-    Ok(detector::run(Link::over(begun.channel), &missing)?)
+    Ok(detector::run(
+        Link::over(begun.channel),
+        &missing,
+        may_idle,
+    )?)
 }
 
 fn mark(config: &Path, runtime: &Path) -> anyhow::Result<()> {

@@ -99,6 +99,9 @@ fn render(status: &Status, now: Time) -> String {
             );
         }
     }
+    for line in set_aside(status, now) {
+        row("set aside", &line);
+    }
     if !status.coverage.missing_walls.is_empty() {
         row(
             "walls",
@@ -205,6 +208,23 @@ fn covered(source: &SourceCoverage) -> String {
     text
 }
 
+/// The places that are set aside, by name. Rules stand with the rules.
+fn set_aside(status: &Status, now: Time) -> Vec<String> {
+    let places = status.coverage.set_aside.iter();
+    places
+        .filter(|aside| aside.kind != "rule")
+        .map(|aside| {
+            let again = match aside.until.map(|until| until.since(now)) {
+                Some(left @ 1..) => format!("in {}", ago(Time(left), Time(0))),
+                _ => "now".to_owned(),
+            };
+            let times = output::counted(aside.times.into(), "time", "times");
+            let (kind, name, why) = (&aside.kind, &aside.name, &aside.why);
+            format!("{kind} {name}: {why}, {times}; tried again {again}")
+        })
+        .collect()
+}
+
 /// What is wrong with the record, and what was.
 fn records(status: &Status, now: Time) -> Vec<String> {
     let trouble = status.coverage.record.as_ref().map(|trouble| {
@@ -249,7 +269,8 @@ fn word(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use akwatch_proto::agent::HostId;
-    use akwatch_proto::coverage::{Coverage, NotRead, RecordTrouble};
+    use akwatch_proto::coverage::{Coverage, NotRead, RecordTrouble, SetAside};
+    use akwatch_proto::place::SafeText;
 
     use super::*;
     use crate::control::{Delivery, Progress, RoleState};
@@ -309,6 +330,13 @@ mod tests {
                     why: "disk-full".to_owned(),
                     waiting: 7,
                 }),
+                set_aside: vec![SetAside {
+                    kind: "file".to_owned(),
+                    name: SafeText::from_program("/srv/slow"),
+                    why: "took-too-long".to_owned(),
+                    times: 2,
+                    until: Some(Time(4_000 + 90_000)),
+                }],
             },
             present: 4,
             gone: 1,
@@ -359,6 +387,7 @@ mod tests {
             "by inotify, in part; 12 read, 3 waiting",
             "not read: 2 permission-denied",
             "missing: landlock",
+            "set aside   file /srv/slow: took-too-long, 2 times; tried again in 90 s",
             "disk-full for 3 min; 7 readings wait to be kept",
             "2.0 MiB read in 9 s; peak 2.0 MiB; 9.0 KiB sent and received",
             "7 programs captured as they started, 99 of 100 within 160 µs; 1 missed",

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use akwatch_ledger::{Ledger, LedgerError};
 use akwatch_proto::agent::{FleetKey, HostId};
+use akwatch_proto::coverage::Rung;
 use akwatch_proto::credential::InvalidWord;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use ed25519_dalek::VerifyingKey;
@@ -136,10 +137,14 @@ pub struct Options {
     pub first_scan_hours: Vec<Hours>,
     /// Bytes that a live event reads of one file at most.
     pub max_file_bytes: u64,
+    /// Bytes a second that scans read at most.
+    pub scan_bytes_per_second: u64,
     /// Watches of the inotify rung.
     pub watches: usize,
     /// The host's own labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether this host refuses the pauses that its collector asks for.
+    pub refuses_pauses: bool,
     /// Whether the host is made to come and go.
     pub ephemeral: bool,
     /// Rule packs beyond the built-in ones: name and TOML.
@@ -347,7 +352,7 @@ impl Watcher {
             agenda: Agenda::new(),
             governor: Governor::default(),
             meter: Meter::new(now),
-            pace: Pace::default(),
+            pace: Pace::new(options.scan_bytes_per_second),
             sweeps: Sweeps::default(),
             detecting: Detecting::default(),
             samples,
@@ -455,8 +460,9 @@ impl Watcher {
         let others = [
             self.agenda.next_due().filter(|_| self.may_examine()),
             self.detecting.commit_due(),
-            self.detecting.flights.deadline(),
+            self.detecting.flights.deadline(self.is_pressed()),
             self.scans.next_walk(&self.governor, &self.pace),
+            self.pace.reads_due(now).filter(|_| self.scans_wait()),
             self.detecting
                 .pushed
                 .next_due(now)
@@ -475,6 +481,7 @@ impl Watcher {
             pressure.rss_kib = 0; // the watchers of all tests share one process
         }
         let rung = self.governor.observe(pressure, now);
+        self.pace.press(rung != Rung::Full);
         if rung != before {
             let reason = self.governor.reason().unwrap_or("the host is calm");
             tracing::info!(?rung, reason, "the rung changed");

@@ -131,6 +131,7 @@ fn job(id: u64, form: PartForm, expected: u64, content: Content) -> Job {
     Job {
         header: JobHeader {
             id: JobId(id),
+            idle: false,
             parts: vec![PartHeader {
                 name: 0,
                 form,

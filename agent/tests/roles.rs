@@ -608,6 +608,11 @@ const NOT_MADE_HERE: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "what a scan reads on a calm host, behind everything else",
+        &["detector"],
+        &["ioprio_set", "sched_setscheduler"],
+    ),
+    (
         "a collector that answers, and names that have to be looked up: there is none here",
         &["reporter"],
         &[

@@ -116,6 +116,24 @@ fn each_role_is_a_unit_with_its_own_user_in_one_slice() {
 }
 
 #[test]
+fn the_slice_bounds_memory_tasks_processors_and_disks() {
+    let unit = "akwatch-agent.slice";
+    for (key, expected) in [
+        ("MemoryHigh", "64M"),
+        ("MemoryMax", "96M"),
+        ("MemorySwapMax", "0"),
+        ("TasksMax", "64"),
+        ("CPUQuota", "100%"),
+        ("CPUWeight", "20"),
+        ("IOWeight", "20"),
+        ("IOReadBandwidthMax", "/ 64M /home 64M /var 64M"),
+        ("IOWriteBandwidthMax", "/ 16M /var 16M"),
+    ] {
+        assert_eq!(value(unit, key).as_deref(), Some(expected), "{key}");
+    }
+}
+
+#[test]
 fn the_detector_has_no_voice_and_no_network() {
     let unit = "akwatch-detector.service";
     for key in ["StandardInput", "StandardOutput", "StandardError"] {

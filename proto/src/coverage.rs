@@ -96,6 +96,24 @@ pub struct RecordTrouble {
     pub waiting: u64,
 }
 
+/// A place or a rule that cost too much, or ended the detector: left alone for a while. What it holds is
+/// unknown meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SetAside {
+    /// `file`, `process` or `rule`.
+    pub kind: String,
+    /// Its name, cleaned; of a process its executable.
+    pub name: SafeText,
+    /// Why, as a slug: `took-too-long`, `ended-detector`, `odd-answer`; of a rule, in words.
+    pub why: String,
+    /// How often so far, since the agent started.
+    #[serde(default)]
+    pub times: u32,
+    /// When it is tried again, by the host's clock; a rule is when the rules change or the agent starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
 /// Everything that the agent can say about what it watches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Coverage {
@@ -115,4 +133,8 @@ pub struct Coverage {
     /// waits to be kept is reported as soon as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordTrouble>,
+    /// What is set aside, by name, at most [`limits::SET_ASIDE_NAMED`](crate::limits::SET_ASIDE_NAMED);
+    /// `not_read` counts all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
 }

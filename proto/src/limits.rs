@@ -76,6 +76,9 @@ pub const ADDRESSES: usize = 64;
 
 /// Sources in one coverage statement, and reasons in one source.
 pub const COVERAGE_SOURCES: usize = 64;
+/// Places and rules that are set aside and named in one statement. Stops: heartbeats that grow with a
+/// stranger's hostile files.
+pub const SET_ASIDE_NAMED: usize = 32;
 /// Named places or reasons in one source's coverage.
 pub const COVERAGE_REASONS: usize = 64;
 

@@ -16,6 +16,7 @@
 //! | `GET /hosts/{id}` | → [`HostDetail`] | viewer |
 //! | `POST /hosts/{id}/retire` | | responder |
 //! | `POST /hosts/{id}/rescan` | | responder |
+//! | `POST /hosts/pause`, `POST /hosts/resume` | [`PauseHosts`], [`HostsChosen`] → [`AskedHosts`] | responder |
 //! | `GET /credentials` | [`CredentialQuery`] → [`Page`] of [`CredentialRow`] | viewer |
 //! | `GET /credentials/{ref}` | → [`CredentialDetail`] | viewer |
 //! | `PUT /credentials/{ref}/disposition` | [`Decide`] → [`Decision`] | responder |
@@ -26,6 +27,10 @@
 //! | `GET /events` | → server-sent [`Event`]s | viewer |
 //! | `GET/POST /enrollment-tokens`, `DELETE /enrollment-tokens/{id}` | [`NewEnrollmentToken`] → [`CreatedEnrollmentToken`] | admin |
 //! | `GET/POST /tokens`, `DELETE /tokens/{id}` | [`NewApiToken`] → [`CreatedApiToken`] | one's own |
+
+mod hosts;
+
+pub use hosts::{Asked, AskedHosts, HostQuery, HostsChosen, PauseHosts};
 
 use std::collections::BTreeMap;
 
@@ -319,25 +324,6 @@ pub struct Day {
     pub gone: u64,
 }
 
-/// Filters of the host list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct HostQuery {
-    /// States, separated by commas.
-    pub state: Option<String>,
-    /// Part of the name, an address, or a host id.
-    pub q: Option<String>,
-    /// `covered=whole|partly|unknown`.
-    pub covered: Option<String>,
-    /// `-score` (default), `name`, `-last_heard`, `-open`.
-    pub sort: Option<String>,
-    /// From the page before.
-    pub cursor: Option<String>,
-    /// Rows a page, at most 1000.
-    pub limit: Option<u32>,
-}
-
 /// One host in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HostRow {
@@ -395,6 +381,9 @@ pub struct HostDetail {
     /// When its certificate ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_until: Option<Time>,
+    /// What it was last asked to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
 }
 
 /// Filters of the credential list.

@@ -182,6 +182,7 @@ fn coverage() -> Coverage {
         }],
         missing_walls: vec!["landlock-tcp".to_owned()],
         record: None,
+        set_aside: Vec::new(),
     }
 }
 

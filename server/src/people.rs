@@ -47,6 +47,8 @@ fn closed() -> OpenApiRouter<Collector> {
         .routes(routes!(hosts::host))
         .routes(routes!(hosts::retire_host))
         .routes(routes!(hosts::rescan_host))
+        .routes(routes!(hosts::pause_hosts))
+        .routes(routes!(hosts::resume_hosts))
         .routes(routes!(credentials::credentials))
         .routes(routes!(credentials::credential))
         .routes(routes!(credentials::decide))

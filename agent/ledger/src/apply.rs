@@ -78,16 +78,25 @@ pub(crate) struct Draft<'t> {
     holders: Table<'t, &'static [u8; 12], &'static [u8]>,
     pub(crate) asked: Table<'t, &'static [u8; 32], &'static [u8]>,
     most_findings: u64,
+    /// Bytes of disk that new findings may still take.
+    room: u64,
     /// Whether anything was written.
     pub(crate) dirty: bool,
     /// What was changed.
     pub(crate) changes: Changes,
 }
 
+/// Bytes of disk that a new finding takes at most: a value that does not fit into a page has pages of
+/// its own, a power of two of them, and its index takes some more.
+fn disk_bytes_of(record: &Record) -> u64 {
+    2 * encode(record).len() as u64 + 512
+}
+
 impl<'t> Draft<'t> {
     pub(crate) fn open(
         transaction: &'t WriteTransaction,
         most_findings: u64,
+        room: u64,
     ) -> Result<Draft<'t>, Fault> {
         Ok(Draft {
             findings: transaction.open_table(FINDINGS)?,
@@ -95,6 +104,7 @@ impl<'t> Draft<'t> {
             holders: transaction.open_table(HOLDERS)?,
             asked: transaction.open_table(ASKED)?,
             most_findings,
+            room,
             dirty: false,
             changes: Changes::default(),
         })
@@ -219,8 +229,13 @@ impl<'t> Draft<'t> {
                     self.changes.not_kept += 1;
                 }
                 None => {
-                    self.changes.appeared += 1;
                     let record = scene.new_record(observed, instance);
+                    let Some(left) = self.room.checked_sub(disk_bytes_of(&record)) else {
+                        self.changes.not_kept += 1;
+                        continue;
+                    };
+                    self.room = left;
+                    self.changes.appeared += 1;
                     self.save(meta, &row, None, record, true)?;
                 }
                 Some(before) => self.seen_again(meta, scene, row, &before, observed, instance)?,

@@ -29,6 +29,12 @@ pub const KEEP_GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Heartbeats between two attempts to reserve more counters.
 const COUNTER_AGAIN: u64 = 16;
 
+/// Bytes of disk that a finding takes, its part of indexes and free pages included.
+const FINDING_BYTES: u64 = 1342;
+
+/// Bytes of one slot of the read-index.
+const SLOT_BYTES: u64 = 64;
+
 /// How a ledger is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -42,6 +48,11 @@ pub struct Options {
     /// Findings that are kept, gone ones included. Stops: a host that is filled with generated keys
     /// until the disk is full; a finding takes about 1.3 KB.
     pub most_findings: u64,
+    /// Bytes of disk that the ledger's file may take before no new finding is kept. Stops: names made
+    /// to be as long as a path may be.
+    pub most_bytes: u64,
+    /// Bytes of a damaged file that is set aside instead of being removed.
+    pub most_aside: u64,
 }
 
 impl Options {
@@ -53,6 +64,23 @@ impl Options {
             cache_bytes: 2 * 1024 * 1024,
             index_slots: 1 << 20,
             most_findings: 200_000,
+            most_bytes: 256 << 20,
+            most_aside: 48 << 20,
+        }
+    }
+
+    /// The same within so many bytes of disk for everything that lies in the directory: two thirds for
+    /// the ledger, a sixth for the index, an eighth for a damaged ledger, the rest for the reserve and
+    /// what is small.
+    #[must_use]
+    pub fn within(self, disk_bytes: u64) -> Options {
+        let most_bytes = disk_bytes / 3 * 2;
+        Options {
+            index_slots: (disk_bytes / 6 / SLOT_BYTES).min(self.index_slots),
+            most_findings: most_bytes / FINDING_BYTES,
+            most_bytes,
+            most_aside: disk_bytes / 8,
+            ..self
         }
     }
 }
@@ -61,7 +89,7 @@ impl Options {
 /// again. To be stated in coverage; the collector sees another digest and asks for everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordLost {
-    /// Where the damaged file lies now.
+    /// Where the damaged file lies now, if it was not too large to be kept.
     pub set_aside: PathBuf,
     /// What did not fit.
     pub what: String,
@@ -78,6 +106,7 @@ pub struct Ledger {
     pub(crate) in_flight: Vec<InFlight>,
     checks: Checks,
     most_findings: u64,
+    most_bytes: u64,
     numbers: InstanceFile,
     counter: u64,
     index: Index,
@@ -119,7 +148,7 @@ impl Ledger {
         })?;
         let lock = lock(directory)?;
         let (mut numbers, numbers_known) = InstanceFile::open(directory)?;
-        let mut shelf = Shelf::new(directory, options.cache_bytes, medium);
+        let mut shelf = Shelf::new(directory, options, medium);
         let (before, lost) = open_or_set_aside(&mut shelf)?;
         let belief = Belief {
             instance: before
@@ -174,6 +203,7 @@ impl Ledger {
             in_flight: Vec::new(),
             checks: Checks::default(),
             most_findings: options.most_findings,
+            most_bytes: options.most_bytes,
             numbers,
             counter,
             index,
@@ -369,9 +399,12 @@ impl Ledger {
         self.reopen_if_closed(step)?;
         self.begin_if_waiting()?;
         let mut meta = self.meta.clone();
+        // Beyond its room on disk a ledger keeps what it has, and takes nothing new. What is known has
+        // room to change: pages are written anew before the old ones are free.
+        let room = (self.most_bytes / 8 * 7).saturating_sub(self.shelf.disk_bytes());
         let result = self.shelf.begin().and_then(|transaction| {
             let (value, dirty) = {
-                let mut draft = Draft::open(&transaction, self.most_findings)?;
+                let mut draft = Draft::open(&transaction, self.most_findings, room)?;
                 let value = change(&mut draft, &mut meta, &self.in_force)?;
                 (value, draft.dirty)
             };
@@ -548,7 +581,7 @@ fn begin(shelf: &mut Shelf, beginning: &Beginning) -> Result<(), LedgerError> {
 fn write_beginning(shelf: &Shelf, beginning: &Beginning) -> Result<(), Fault> {
     let transaction = shelf.begin()?;
     {
-        let mut draft = Draft::open(&transaction, 0)?;
+        let mut draft = Draft::open(&transaction, 0, 0)?;
         if beginning.rebooted {
             draft.forget_holders()?;
         }

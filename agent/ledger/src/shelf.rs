@@ -4,10 +4,12 @@
 //! whoever saw a failure drops the database and the next call opens it again. What was not committed
 //! is gone with it, which is why nothing counts before [`WriteTransaction::commit`] has returned.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, ReadableDatabase, WriteTransaction};
 
+use crate::Options;
 use crate::error::{Fault, LedgerError};
 use crate::format::{FINDINGS, FORMAT, HOLDERS, META, Meta, REVISIONS, decode, encode};
 
@@ -35,6 +37,8 @@ pub(crate) struct Shelf {
     cache_bytes: usize,
     medium: Medium,
     database: Option<Database>,
+    /// Bytes of a damaged file that is worth its room.
+    most_aside: u64,
 }
 
 /// Why the file cannot be used as a ledger.
@@ -46,13 +50,19 @@ pub(crate) enum Unusable {
 }
 
 impl Shelf {
-    pub(crate) fn new(directory: &Path, cache_bytes: usize, medium: Medium) -> Shelf {
+    pub(crate) fn new(directory: &Path, options: &Options, medium: Medium) -> Shelf {
         Shelf {
             path: directory.join(NAME),
-            cache_bytes,
+            cache_bytes: options.cache_bytes,
             medium,
             database: None,
+            most_aside: options.most_aside,
         }
+    }
+
+    /// Bytes that the file takes on its disk; none where that cannot be asked.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |meta| meta.blocks().saturating_mul(512))
     }
 
     /// Opens the file, checks every page of it and reads the ledger's state; `None` when it is new.
@@ -112,9 +122,12 @@ impl Shelf {
         }
     }
 
-    /// Renames the file to the first free `ledger.redb.damaged-N`.
+    /// Renames the file to the first free `ledger.redb.damaged-N`. Only the last one is kept, and that
+    /// only where it is not too large: a disk that damages files must not be filled with them.
     pub(crate) fn set_aside(&mut self) -> Result<PathBuf, LedgerError> {
+        let large = self.disk_bytes() > self.most_aside;
         self.database = None;
+        let earlier = damaged(&self.path);
         let aside = (1_u32..)
             .map(|number| self.path.with_file_name(format!("{NAME}.damaged-{number}")))
             .find(|path| !path.exists())
@@ -126,6 +139,9 @@ impl Shelf {
                 path: self.path.clone(),
                 source,
             })?;
+        for path in earlier.iter().chain(large.then_some(&aside)) {
+            let _ = std::fs::remove_file(path); // the next one to be set aside tries it again
+        }
         Ok(aside)
     }
 
@@ -157,6 +173,19 @@ impl Shelf {
             .as_ref()
             .ok_or_else(|| Fault::Medium(redb::Error::PreviousIo))
     }
+}
+
+/// The damaged files that lie beside `path`.
+fn damaged(path: &Path) -> Vec<PathBuf> {
+    let entries = path.parent().map(std::fs::read_dir);
+    let entries = entries.into_iter().flatten().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(&format!("{NAME}.damaged-")))
+        })
+        .collect()
 }
 
 enum Found {

@@ -217,7 +217,7 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
     let user =
         |user: &Option<super::UserRef>| user.as_ref().map(|user| Value::String(user.to_string()));
     let (collector, watch, roles) = (&config.collector, &config.watch, &config.roles);
-    let size = i64::try_from(watch.max_file_bytes).unwrap_or(i64::MAX);
+    let bytes = |count| Some(Value::Integer(i64::try_from(count).unwrap_or(i64::MAX)));
     let paths = config.first_scan.paths.iter();
     let mut all: Vec<(String, Option<Value>)> = vec![
         ("ephemeral", Some(Value::Boolean(config.ephemeral))),
@@ -238,7 +238,7 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
         ),
         ("watch.include", globs(&watch.include)),
         ("watch.exclude", globs(&watch.exclude)),
-        ("watch.max_file_bytes", Some(Value::Integer(size))),
+        ("watch.max_file_bytes", bytes(watch.max_file_bytes)),
         ("watch.history", Some(Value::Boolean(watch.history))),
         ("watch.processes", Some(Value::Boolean(watch.processes))),
         (
@@ -253,12 +253,18 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
             "first_scan.hours",
             list(config.first_scan.hours.iter().map(ToString::to_string)),
         ),
+        (
+            "budget.scan_bytes_per_second",
+            bytes(config.budget.scan_bytes_per_second),
+        ),
+        ("budget.disk_bytes", bytes(config.budget.disk_bytes)),
         ("roles.watcher", user(&roles.watcher)),
         ("roles.marker", user(&roles.marker)),
         ("roles.detector", user(&roles.detector)),
         ("roles.reporter", user(&roles.reporter)),
         ("deny.paths", globs(&config.deny.paths)),
         ("deny.hunts", Some(Value::Boolean(config.deny.hunts))),
+        ("deny.pauses", Some(Value::Boolean(config.deny.pauses))),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

@@ -88,6 +88,10 @@ fn wrong_values_name_the_key_and_what_is_allowed() {
         &[":4:", "watch.max_file_bytes", "4096"],
     );
     check_refused(
+        "[budget]\ndisk_bytes = 1048576\n",
+        &[":4:", "budget.disk_bytes", "33554432"],
+    );
+    check_refused(
         "[watch]\nmax_file_bytes = \"64M\"\n",
         &[":4:", "watch.max_file_bytes", "string"],
     );
@@ -247,6 +251,7 @@ fn the_packaged_configuration_holds_the_defaults() {
             built_in.deny.hunts
         )
     );
+    assert_eq!(set.budget, built_in.budget);
     assert_eq!(set.first_scan.enabled, built_in.first_scan.enabled);
     assert_eq!(set.first_scan.paths, built_in.first_scan.paths);
 }

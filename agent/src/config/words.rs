@@ -65,6 +65,14 @@ pub enum WrongWord {
         /// What was written.
         bytes: i64,
     },
+    /// Not a number of bytes that a state fits into.
+    #[error(
+        "{bytes} is no limit for a disk; give 33554432 (32 MiB) to 1099511627776 (1 TiB) bytes"
+    )]
+    Disk {
+        /// What was written.
+        bytes: i64,
+    },
     /// Not a label.
     #[error("a label's {part} is 1 to {limit} {allowed}")]
     Label {
@@ -433,6 +441,22 @@ impl TryFrom<i64> for ByteLimit {
         match u64::try_from(bytes) {
             Ok(limit) if (1 << 12..=1 << 40).contains(&limit) => Ok(ByteLimit(limit)),
             _ => Err(WrongWord::Bytes { bytes }),
+        }
+    }
+}
+
+/// A limit on what lies on a disk: 32 MiB to 1 TiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "i64")]
+pub struct DiskLimit(pub u64);
+
+impl TryFrom<i64> for DiskLimit {
+    type Error = WrongWord;
+    fn try_from(bytes: i64) -> Result<DiskLimit, WrongWord> {
+        match u64::try_from(bytes) {
+            Ok(limit) if (1 << 25..=1 << 40).contains(&limit) => Ok(DiskLimit(limit)),
+            _ => Err(WrongWord::Disk { bytes }),
         }
     }
 }

@@ -19,6 +19,7 @@ fn examined(contents: &[Content], expected: &[u64], appended: Option<Appended>) 
     let key = FingerprintKey::of_fleet(&key).unwrap();
     let header = JobHeader {
         id: JobId(3),
+        idle: false,
         parts: expected
             .iter()
             .map(|&expected| PartHeader {
@@ -130,6 +131,7 @@ fn examined_environ(environ: &[u8], names: Vec<Vec<u8>>) -> Examined {
     };
     let header = JobHeader {
         id: JobId(9),
+        idle: false,
         parts: vec![part],
         names,
     };
@@ -203,6 +205,7 @@ fn examined_history(text: &str, before: Option<(&str, &Examined)>) -> Examined {
     };
     let header = JobHeader {
         id: JobId(4),
+        idle: false,
         parts: vec![part],
         names: vec![b"/root/.bash_history".to_vec()],
     };

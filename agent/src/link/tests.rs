@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn header(id: u64, parts: usize) -> JobHeader {
     JobHeader {
         id: JobId(id),
+        idle: false,
         parts: (0..parts)
             .map(|_| PartHeader {
                 name: 0,

@@ -67,7 +67,10 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
     Ok(watcher::run(Setup {
         opener: Opener::new(Arc::clone(&host), deny),
         set,
-        ledger: open_ledger(&directory, &akwatch_ledger::Options::new(boot_id(&host)?))?,
+        ledger: open_ledger(
+            &directory,
+            &akwatch_ledger::Options::new(boot_id(&host)?).within(config.budget.disk_bytes),
+        )?,
         identity: who(state)?,
         options: options(&config, directory),
         host,
@@ -131,11 +134,13 @@ fn options(config: &Config, directory: PathBuf) -> Options {
         first_scan: config.first_scan.enabled,
         first_scan_hours: config.first_scan.hours.clone(),
         max_file_bytes: config.watch.max_file_bytes,
+        scan_bytes_per_second: config.budget.scan_bytes_per_second,
         watches: watches(),
         labels: labels
             .map(|(name, value)| (name.0.clone(), value.0.clone()))
             .collect::<BTreeMap<String, String>>(),
         ephemeral: config.ephemeral,
+        refuses_pauses: config.deny.pauses,
         packs: Vec::new(),
         directory,
     }

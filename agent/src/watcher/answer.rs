@@ -291,6 +291,7 @@ mod tests {
         };
         let header = JobHeader {
             id: JobId(1),
+            idle: false,
             parts: vec![part],
             names: names.into_raw(),
         };

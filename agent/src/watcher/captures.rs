@@ -63,6 +63,7 @@ mod tests {
         let path = names.add(b"/x");
         let header = JobHeader {
             id: JobId(0),
+            idle: false,
             parts: Vec::new(),
             names: names.into_raw(),
         };

@@ -259,7 +259,7 @@ impl Watcher {
                 flights.push(flight);
                 continue;
             }
-            let least = match (self.may_scan(&flights), self.scans.first_may_read()) {
+            let least = match (self.may_scan(&flights, now), self.scans.first_may_read()) {
                 (true, true) => Urgency::FirstScan,
                 (true, false) => Urgency::Rescan,
                 (false, _) => Urgency::Hunt,
@@ -316,13 +316,22 @@ impl Watcher {
 
     /// Whether one more place of a scan may go to the detector, which answers in order: an event must
     /// not wait behind many or large ones.
-    fn may_scan(&self, next: &[Flight]) -> bool {
+    fn may_scan(&self, next: &[Flight], now: Instant) -> bool {
         let (mut count, mut bytes) = self.detecting.flights.of_scans();
         for flight in next.iter().filter(|flight| flight.is_of_scan()) {
             count += 1;
             bytes += flight.bytes();
         }
-        count < self.governor.scans_at_once() && bytes < SCAN_BYTES
+        count < self.governor.scans_at_once()
+            && bytes < SCAN_BYTES.min(self.options.scan_bytes_per_second)
+            && self.pace.reads_due(now).is_none()
+    }
+
+    /// Whether places of a scan wait that only their pace keeps from being opened.
+    pub(super) fn scans_wait(&self) -> bool {
+        let waiting =
+            self.agenda.waiting(Urgency::FirstScan) + self.agenda.waiting(Urgency::Rescan);
+        waiting > 0 && self.may_examine()
     }
 
     /// A program that was captured while it started.
@@ -374,6 +383,10 @@ impl Watcher {
                     }
                     self.begin_at_tail(target, path, &state, &mut job);
                 }
+                // Under pressure what idles gets nothing, and what comes after it waits: there the pace
+                // of scans alone holds them back.
+                job.header.idle =
+                    target.urgency >= Urgency::Rescan && self.governor.rung() == Rung::Full;
                 let file = job.contents.iter().find_map(own_descriptor);
                 let header = job.header.clone();
                 Some((
@@ -485,6 +498,9 @@ impl Watcher {
             return;
         };
         self.detecting.pushed.hear(now);
+        if flight.is_of_scan() {
+            self.pace.read(examined.read.iter().sum(), now);
+        }
         if self.take_example(&flight, &examined).is_some() {
             return;
         }
@@ -566,12 +582,13 @@ impl Watcher {
 
     fn take_hostile(&mut self, flight: &Flight, why: Hostile, now: Instant) {
         tracing::error!(%why, "the detector's answer does not fit its job; it is replaced");
-        self.set_aside(&flight.pending.target, now);
+        self.set_aside(&flight.pending.target, "odd-answer", now);
         self.lose_detector(now, true);
     }
 
-    fn set_aside(&mut self, target: &Target, now: Instant) {
+    fn set_aside(&mut self, target: &Target, cause: &'static str, now: Instant) {
         self.detecting.deaths.remove(&target.what);
+        self.examples.aside(&target.what, cause);
         self.agenda
             .set_aside(&target.what, UnknownWhy::SetAside, now);
         self.counts.not_read(
@@ -595,11 +612,16 @@ impl Watcher {
         }
     }
 
+    /// Whether the host is so busy that a detector may wait for its turn.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.governor.rung() != Rung::Full
+    }
+
     pub(super) fn replace_if_late(&mut self, now: Instant) {
         if self
             .detecting
             .flights
-            .deadline()
+            .deadline(self.is_pressed())
             .is_none_or(|deadline| now < deadline)
         {
             return;
@@ -609,7 +631,7 @@ impl Watcher {
         );
         let mut flights = self.detecting.flights.take().into_iter();
         if let Some(first) = flights.next() {
-            self.set_aside(&first.pending.target, now);
+            self.set_aside(&first.pending.target, "took-too-long", now);
         }
         for flight in flights {
             self.detecting.flights.push(flight, now);
@@ -639,7 +661,7 @@ impl Watcher {
             *deaths += 1;
             if *deaths >= DEATHS {
                 let _ = self.detecting.flights.answered(self.first_job(), now);
-                self.set_aside(&target, now);
+                self.set_aside(&target, "ended-detector", now);
             }
         }
         self.send_again();

@@ -12,8 +12,11 @@ use crate::job::{JobHeader, JobId, Pending, Urgency};
 /// Jobs out at once.
 pub const OUT: usize = crate::link::JOBS;
 
-/// Time that every job is given: an idle-class detector on a busy host waits for its turn.
+/// Time that every job is given.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many times longer a job may take on a host under pressure.
+const PRESSED: u32 = 4;
 
 /// Bytes a second that a detector manages at worst, unwrapping included.
 const SLOWEST: u64 = 2 * 1024 * 1024;
@@ -72,11 +75,13 @@ impl Flights {
         self.order.pop_front()
     }
 
-    /// When the first job is late.
+    /// When the first job is late. On a host under pressure it has longer: what waits for a processor
+    /// there has done nothing wrong.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self, pressed: bool) -> Option<Instant> {
         let first = self.order.front()?;
-        Some(self.first_since? + first.patience())
+        let times = if pressed { PRESSED } else { 1 };
+        Some(self.first_since? + first.patience() * times)
     }
 
     /// Takes everything, because the detector is no more: the suspect first.
@@ -135,6 +140,7 @@ mod tests {
         Flight {
             header: JobHeader {
                 id: JobId(id),
+                idle: false,
                 parts: vec![part],
                 names: names.into_raw(),
             },
@@ -170,13 +176,15 @@ mod tests {
     #[test]
     fn only_the_first_can_be_late_and_large_ones_get_more_time() {
         let (mut flights, now) = (Flights::default(), Instant::now());
-        assert_eq!(flights.deadline(), None);
+        assert_eq!(flights.deadline(false), None);
         flights.push(flight(1, 100 * SLOWEST), now);
         flights.push(flight(2, 0), now);
         let patience = Duration::from_secs(100);
-        assert_eq!(flights.deadline(), Some(now + PATIENCE + patience));
+        assert_eq!(flights.deadline(false), Some(now + PATIENCE + patience));
+        let pressed = (PATIENCE + patience) * PRESSED;
+        assert_eq!(flights.deadline(true), Some(now + pressed));
         let later = now + patience;
         let _ = flights.answered(JobId(1), later);
-        assert_eq!(flights.deadline(), Some(later + PATIENCE));
+        assert_eq!(flights.deadline(false), Some(later + PATIENCE));
     }
 }

@@ -89,7 +89,11 @@ impl Scans {
     pub(super) fn next_walk(&self, governor: &Governor, pace: &Pace) -> Option<Instant> {
         self.running?;
         let pause = self.last_read.map(|last| last + governor.scan_pause());
-        pause.max(pace.due()).filter(|due| *due > Instant::now())
+        let now = Instant::now();
+        pause
+            .max(pace.due())
+            .max(pace.reads_due(now))
+            .filter(|due| *due > now)
     }
 
     fn walk(&mut self, urgency: Urgency, since: Option<Time>) -> bool {

@@ -119,6 +119,8 @@ pub(super) struct Story {
     missing_walls: Vec<String>,
     /// What is wrong with the record.
     record: Option<String>,
+    /// What is set aside.
+    set_aside: Vec<String>,
     /// Mechanism, overflows and reasons of each source.
     sources: Vec<(String, u64, Vec<String>)>,
 }
@@ -272,6 +274,12 @@ impl Watcher {
     fn carry_out(&mut self, directive: Directive, now: Instant) -> OutcomeResult {
         match directive {
             Directive::Rescan { places } => self.rescan(&places, now),
+            Directive::Pause { .. } if self.options.refuses_pauses => {
+                tracing::warn!(
+                    "the collector asks for a pause, which this host's configuration refuses"
+                );
+                return OutcomeResult::Refused;
+            }
             Directive::Pause { seconds } => {
                 self.pause(Duration::from_secs(seconds.into()), now);
             }
@@ -365,6 +373,11 @@ impl Watcher {
             rules: coverage.rules.clone(),
             missing_walls: coverage.missing_walls.clone(),
             record: coverage.record.map(|trouble| trouble.why),
+            set_aside: coverage
+                .set_aside
+                .into_iter()
+                .map(|aside| aside.name.into())
+                .collect(),
             sources: sources.collect(),
         };
         if self.story != story {
@@ -396,6 +409,7 @@ impl Watcher {
         let mut coverage = self.counts.statement(rules, rung, reason, &walls);
         let waiting = self.detecting.done.len() as u64;
         coverage.record = self.record.told(waiting);
+        coverage.set_aside = self.set_aside_by_name(Instant::now());
         if waiting > 0 && coverage.record.is_some() {
             for source in &mut coverage.sources {
                 // What waits to be kept is not known yet.

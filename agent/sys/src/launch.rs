@@ -344,6 +344,9 @@ fn change_identity(identity: Identity, keep: Capabilities) -> Stepped {
     sys(Step::Ambient, capability::set_ambient(keep))
 }
 
+/// `RLIMIT_NICE` for a niceness of 0: setrlimit(2) counts from 20 down.
+const NICE_ZERO: u64 = 20;
+
 /// Best effort: a role that may not lock or hurry says so itself.
 fn raise_limits() {
     use nix::sys::resource::{Resource, setrlimit};
@@ -353,6 +356,7 @@ fn raise_limits() {
         libc::RLIM_INFINITY,
     );
     let _ = setrlimit(Resource::RLIMIT_RTPRIO, 1, 1);
+    let _ = setrlimit(Resource::RLIMIT_NICE, NICE_ZERO, NICE_ZERO);
 }
 
 fn at<T>(step: Step, result: Result<T, Errno>) -> Stepped<T> {

@@ -84,6 +84,32 @@ pub fn run_when_idle() -> Result<(), SysError> {
     Ok(())
 }
 
+/// Whether a thread of this process that runs only when nothing else wants to may run as others do
+/// again: else it is better not to begin.
+#[must_use]
+pub fn may_idle() -> bool {
+    use nix::sys::resource::{Resource, getrlimit};
+    // As getrlimit(2) counts: a niceness of 0 is 20.
+    getrlimit(Resource::RLIMIT_NICE).is_ok_and(|(soft, _)| soft >= 20)
+}
+
+/// Lets this thread run as others do again. A process that runs only when nothing else wants to may do
+/// so where its limit on niceness (`RLIMIT_NICE`) is 20 or more.
+///
+/// # Errors
+/// Names the call that the kernel refused.
+pub fn run_as_others_do() -> Result<(), SysError> {
+    set_policy("sched_setscheduler(SCHED_OTHER)", libc::SCHED_OTHER, 0)?;
+    const WHO_PROCESS: libc::c_long = 1;
+    const CLASS_NONE: libc::c_long = 0;
+    // SAFETY: ioprio_set takes integers only.
+    let result = unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, CLASS_NONE) };
+    if result < 0 {
+        return Err(SysError::last("ioprio_set"));
+    }
+    Ok(())
+}
+
 /// Lets this thread run before all ordinary ones (`SCHED_FIFO`, lowest real-time priority): the
 /// exec thread's, which must read an environment before its process ends.
 ///

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::account::{Account, Flags};
+use crate::ask;
 use crate::decide;
 use crate::lists::{self, FindingFilters};
 use crate::one;
@@ -35,7 +36,7 @@ enum Command {
         /// The collector's address: https://COLLECTOR:8443.
         url: Option<String>,
     },
-    /// List hosts.
+    /// List hosts; or have them read nothing for a while, and again.
     Hosts(lists::Hosts),
     /// One host.
     Host {
@@ -108,6 +109,9 @@ async fn dispatch(cli: Cli) -> Result<(), Trouble> {
     let rest = || Rest::new(Account::find(&flags)?);
     match cli.command {
         Command::Login { url } => one::login(&flags, url).await,
+        Command::Hosts(lists::Hosts {
+            ask: Some(asked), ..
+        }) => ask::ask(&rest()?, &asked, output).await,
         Command::Hosts(asked) => lists::hosts(&rest()?, &asked, output).await,
         Command::Host {
             command: Host::Show { host },

@@ -6,6 +6,7 @@ use akwatch_proto::time::Time;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::ask::Ask;
 use crate::one::host_id;
 use crate::rest::{Filter, Rest};
 use crate::show::{self, Output};
@@ -25,7 +26,11 @@ pub(crate) struct Amount {
 
 /// Filters of the host list.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Hosts {
+    /// What they are asked, instead of being listed.
+    #[command(subcommand)]
+    pub(crate) ask: Option<Ask>,
     /// pending, live, silent, retired; separated by commas.
     #[arg(long)]
     state: Option<String>,

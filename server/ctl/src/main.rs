@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod ask;
 mod cli;
 mod decide;
 mod lists;

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
 use akwatch_proto::agent::HostId;
+use akwatch_proto::coverage::Coverage;
 use akwatch_proto::credential::CredentialId;
 use akwatch_proto::finding::Proof;
 use akwatch_proto::limits;
@@ -190,6 +191,24 @@ fn lines(score: &Score) -> String {
     out
 }
 
+/// What is set aside on a host, by name.
+fn set_aside(coverage: &Coverage) -> String {
+    let mut out = String::new();
+    for aside in &coverage.set_aside {
+        let again = match aside.until {
+            Some(until) => format!("tried again {}", words::time(until)),
+            None => "tried again when the rules change".to_owned(),
+        };
+        out.push_str(&format!(
+            "Set aside: {} {} ({}); {again}\n",
+            safe(&aside.kind),
+            safe(aside.name.as_str()),
+            safe(&aside.why).replace('-', " "),
+        ));
+    }
+    out
+}
+
 fn coverage(detail: &HostDetail) -> String {
     let Some(coverage) = &detail.coverage else {
         return "\nNot heard yet: nothing is known of what lies there.\n".to_owned();
@@ -226,6 +245,7 @@ fn coverage(detail: &HostDetail) -> String {
         })
         .collect();
     let mut out = format!("\n{}", table(&HEADINGS, &rows));
+    out.push_str(&set_aside(coverage));
     if !coverage.missing_walls.is_empty() {
         let walls: Vec<String> = coverage
             .missing_walls

@@ -102,6 +102,15 @@ fn coverage(coverage: &mut Coverage) -> Result<(), Refusal> {
     for wall in &mut coverage.missing_walls {
         clean(wall, NAME);
     }
+    count(
+        "set aside",
+        coverage.set_aside.len(),
+        limits::SET_ASIDE_NAMED,
+    )?;
+    for aside in &mut coverage.set_aside {
+        clean(&mut aside.kind, limits::SLUG);
+        clean(&mut aside.why, NAME);
+    }
     if let Some(trouble) = &mut coverage.record {
         clean(&mut trouble.why, limits::SLUG);
     }

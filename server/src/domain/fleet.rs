@@ -1,9 +1,14 @@
-//! The overview, hosts and one host: what a person sees of them, retires, has read again.
+//! The overview, hosts and one host: what a person sees of them, retires, has read again, pauses.
 
-use akwatch_proto::agent::{Directive, HostId, RefusalCode};
-use akwatch_proto::people::{HostDetail, HostQuery, HostRow, HostState, Overview, Page};
+use akwatch_proto::agent::{Directive, HostId, LONGEST_PAUSE_SECONDS, RefusalCode};
+use akwatch_proto::limits;
+use akwatch_proto::people::{
+    HostDetail, HostQuery, HostRow, HostState, HostsChosen, Overview, Page, PauseHosts,
+};
 use akwatch_proto::signed::{Audience, Signed};
 use akwatch_proto::time::Time;
+use akwatch_store::Scope;
+use akwatch_store::directives::{ORDERED_AT_ONCE, Order};
 use akwatch_store::filter::HostFilter;
 
 use crate::domain::people::Asker;
@@ -69,6 +74,105 @@ impl Domain {
         });
         let queued = self.store.queue(id, until, seal, by.actor(), now).await?;
         queued.map(|_serial| id).ok_or_else(retired)
+    }
+
+    /// Asks hosts to read nothing for a while. Who did not hear of it when it would be over is not
+    /// paused any more.
+    ///
+    /// # Errors
+    /// When the length is none that a pause may have, nothing is chosen, no host that the asker may see
+    /// is, or the store fails.
+    pub async fn pause_hosts(
+        &self,
+        by: &Asker,
+        asked: PauseHosts,
+        now: Time,
+    ) -> Result<Vec<HostId>, Refusal> {
+        let seconds = asked.seconds;
+        if !(1..=LONGEST_PAUSE_SECONDS).contains(&seconds) {
+            return Err(Refusal::new(
+                RefusalCode::Malformed,
+                format!("A pause lasts 1 to {LONGEST_PAUSE_SECONDS} seconds, not {seconds}."),
+            )
+            .hint("To stop reading for good, stop the agent on the host."));
+        }
+        let until = now.plus(i64::from(seconds) * 1000);
+        let directive = Directive::Pause { seconds };
+        self.order(by, asked.hosts, "pause-host", directive, until, now)
+            .await
+    }
+
+    /// Asks hosts to read again, whoever paused them.
+    ///
+    /// # Errors
+    /// As [`Domain::pause_hosts`].
+    pub async fn resume_hosts(
+        &self,
+        by: &Asker,
+        chosen: HostsChosen,
+        now: Time,
+    ) -> Result<Vec<HostId>, Refusal> {
+        let until = now.plus(i64::from(LONGEST_PAUSE_SECONDS) * 1000);
+        self.order(by, chosen, "resume-host", Directive::Resume, until, now)
+            .await
+    }
+
+    async fn order(
+        &self,
+        by: &Asker,
+        chosen: HostsChosen,
+        what: &'static str,
+        directive: Directive,
+        until: Time,
+        now: Time,
+    ) -> Result<Vec<HostId>, Refusal> {
+        let scope = self.chosen(by, chosen).await?;
+        let mut asked: Vec<HostId> = Vec::new();
+        loop {
+            let (key, directive) = (self.keys.directive().clone(), directive.clone());
+            let order = Order {
+                what,
+                until,
+                seal: Box::new(move |host, serial| {
+                    Signed::seal(&key, Audience::Host(host), until, serial, directive.clone())
+                }),
+                actor: by.actor(),
+                now,
+            };
+            let after = asked.last().copied();
+            let some = self.store.order(scope.clone(), after, order).await?;
+            let is_last = some.len() < ORDERED_AT_ONCE;
+            asked.extend(some);
+            if is_last {
+                break;
+            }
+        }
+        if asked.is_empty() {
+            return Err(Refusal::not_found("host that carries one of these labels"));
+        }
+        Ok(asked)
+    }
+
+    /// The hosts that are meant, of those that the asker sees.
+    async fn chosen(&self, by: &Asker, chosen: HostsChosen) -> Result<Scope, Refusal> {
+        let HostsChosen { host, labels } = chosen;
+        match (host, labels.is_empty()) {
+            (Some(host), true) => {
+                let host = self.active(by, &host.to_string()).await?;
+                Ok(Scope::Host(host))
+            }
+            (None, false) if labels.len() <= limits::LABELS => {
+                Ok(by.scope().clone().narrowed(labels))
+            }
+            (None, false) => Err(Refusal::new(
+                RefusalCode::TooLarge,
+                format!("At most {} labels may be named.", limits::LABELS),
+            )),
+            _ => Err(Refusal::new(
+                RefusalCode::Malformed,
+                "Name one host, or labels; not both, and not nothing.",
+            )),
+        }
     }
 
     /// A host that the asker sees and that is not retired.

@@ -119,7 +119,7 @@ pub enum Operation {
     ReadIds,
     /// Ask who holds a pasted secret.
     AskWhoHolds,
-    /// Retire and rescan hosts.
+    /// Retire, rescan and pause hosts.
     ActOnHosts,
     /// Decide about credentials.
     Decide,

@@ -78,6 +78,7 @@ mod tests {
                 sources: Vec::new(),
                 missing_walls: Vec::new(),
                 record: None,
+                set_aside: Vec::new(),
             },
             digest,
             acknowledged: case.acknowledged,

@@ -62,7 +62,7 @@ permission!(
     Ask, Some(Operation::AskWhoHolds), "responder or admin"
 );
 permission!(
-    /// To retire and rescan hosts.
+    /// To retire, rescan and pause hosts.
     Respond, Some(Operation::ActOnHosts), "responder or admin"
 );
 permission!(

@@ -1,13 +1,15 @@
 //! The overview, hosts and one host.
 
 use akwatch_proto::agent::{HostId, Refused};
-use akwatch_proto::people::{HostDetail, HostQuery, HostRow, Overview, Page};
+use akwatch_proto::people::{
+    AskedHosts, HostDetail, HostQuery, HostRow, HostsChosen, Overview, Page, PauseHosts,
+};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
 use crate::collector::{self, Collector};
-use crate::people::bodies::Filters;
+use crate::people::bodies::{Body, Filters};
 use crate::people::caller::{Caller, Read, Respond};
 use crate::refusal::Refusal;
 
@@ -81,4 +83,44 @@ pub async fn rescan_host(
     let id = collector.domain.rescan_host(&caller, &id, now).await?;
     collector.waiting.wake(id);
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Asks hosts to read nothing for a while: one, or all that carry one of these labels.
+#[utoipa::path(post, path = "/api/v1/hosts/pause", tag = "hosts", request_body = PauseHosts,
+    responses(
+        (status = 202, description = "Asked; each host answers when it checks in.", body = AskedHosts),
+        (status = 404, description = "No such host.", body = Refused),
+        (status = 409, description = "The host is retired.", body = Refused)))]
+pub async fn pause_hosts(
+    State(collector): State<Collector>,
+    caller: Caller<Respond>,
+    Body(asked): Body<PauseHosts>,
+) -> Result<(StatusCode, Json<AskedHosts>), Refusal> {
+    let now = collector::now();
+    let hosts = collector.domain.pause_hosts(&caller, asked, now).await?;
+    Ok(wake(&collector, &hosts))
+}
+
+/// Asks hosts to read again, whoever paused them.
+#[utoipa::path(post, path = "/api/v1/hosts/resume", tag = "hosts", request_body = HostsChosen,
+    responses(
+        (status = 202, description = "Asked; each host answers when it checks in.", body = AskedHosts),
+        (status = 404, description = "No such host.", body = Refused),
+        (status = 409, description = "The host is retired.", body = Refused)))]
+pub async fn resume_hosts(
+    State(collector): State<Collector>,
+    caller: Caller<Respond>,
+    Body(chosen): Body<HostsChosen>,
+) -> Result<(StatusCode, Json<AskedHosts>), Refusal> {
+    let now = collector::now();
+    let hosts = collector.domain.resume_hosts(&caller, chosen, now).await?;
+    Ok(wake(&collector, &hosts))
+}
+
+fn wake(collector: &Collector, hosts: &[HostId]) -> (StatusCode, Json<AskedHosts>) {
+    for host in hosts {
+        collector.waiting.wake(*host);
+    }
+    let hosts = hosts.len() as u64;
+    (StatusCode::ACCEPTED, Json(AskedHosts { hosts }))
 }

@@ -10,6 +10,26 @@ use crate::{Answer, Scope};
 /// Seals a directive under the serial that the store gives it.
 pub type Seal = Box<dyn FnOnce(u64) -> Signed<Directive> + Send>;
 
+/// Hosts that are asked in one transaction; agents' reports wait meanwhile.
+pub const ORDERED_AT_ONCE: usize = 500;
+
+/// Seals a directive for each host under the serial that the store gives it.
+pub type SealEach = Box<dyn FnMut(HostId, u64) -> Signed<Directive> + Send>;
+
+/// What hosts are to do.
+pub struct Order {
+    /// As the audit log names it.
+    pub what: &'static str,
+    /// The last moment at which a host may hear of it.
+    pub until: Time,
+    /// Makes the directive.
+    pub seal: SealEach,
+    /// Who wants it.
+    pub actor: Actor,
+    /// The collector's clock.
+    pub now: Time,
+}
+
 /// Directives.
 pub trait Directives {
     /// Takes the next serial, has the directive sealed under it and stores it for one host. Answers
@@ -22,6 +42,11 @@ pub trait Directives {
         actor: Actor,
         now: Time,
     ) -> Answer<'_, Option<u64>>;
+
+    /// Takes a serial for each host of `chosen` that is not retired, has a directive sealed under it
+    /// and stores that, in one transaction: at most [`ORDERED_AT_ONCE`] of them, in the order of their
+    /// ids, those after `after`. Each is one entry of the audit log, `what`. Answers which.
+    fn order(&self, chosen: Scope, after: Option<HostId>, order: Order) -> Answer<'_, Vec<HostId>>;
 
     /// Directives of a host above `serial` that have neither ended nor been answered, serials
     /// rising, at most [`DIRECTIVES`](akwatch_proto::limits::DIRECTIVES).

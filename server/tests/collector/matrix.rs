@@ -27,6 +27,8 @@ const MATRIX: &[(&str, &str, Option<&[&str]>)] = &[
     ("GET", "/api/v1/hosts/{id}", Some(READ)),
     ("POST", "/api/v1/hosts/{id}/retire", Some(ACT)),
     ("POST", "/api/v1/hosts/{id}/rescan", Some(ACT)),
+    ("POST", "/api/v1/hosts/pause", Some(ACT)),
+    ("POST", "/api/v1/hosts/resume", Some(ACT)),
     ("GET", "/api/v1/credentials", Some(READ)),
     ("GET", "/api/v1/credentials/{ref}", Some(READ)),
     ("PUT", "/api/v1/credentials/{ref}/disposition", Some(ACT)),

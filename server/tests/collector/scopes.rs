@@ -34,6 +34,8 @@ const MATRIX: &[(&str, &str, Outside)] = &[
     ("GET", "/api/v1/hosts/{id}", Outside::Missing),
     ("POST", "/api/v1/hosts/{id}/retire", Outside::Missing),
     ("POST", "/api/v1/hosts/{id}/rescan", Outside::Missing),
+    ("POST", "/api/v1/hosts/pause", Outside::Missing),
+    ("POST", "/api/v1/hosts/resume", Outside::Missing),
     ("GET", "/api/v1/credentials", Outside::Left),
     ("GET", "/api/v1/credentials/{ref}", Outside::Missing),
     (
@@ -105,6 +107,9 @@ async fn fleet() -> Fleet {
 fn body_of(path: &str) -> Value {
     match path {
         "/api/v1/who-holds" => json!({ "id": format!("AK{}", "IDEXAMPLE0123456") }),
+        // Labels that the host outside carries.
+        "/api/v1/hosts/pause" => json!({ "hosts": { "labels": { "env": "test" } }, "seconds": 60 }),
+        "/api/v1/hosts/resume" => json!({ "labels": { "env": "test" } }),
         "/api/v1/credentials/{ref}/disposition" => {
             json!({ "disposition": "acknowledged", "version": 0 })
         }
@@ -165,6 +170,13 @@ async fn what_lies_outside_a_scope_is_missing_uncounted_and_out_of_reach() {
     );
     let rescan = format!("hosts/{}/rescan", fleet.inside.id);
     assert_eq!(admin.post(&rescan, &json!({})).await.status(), 202);
+    let by_id = json!({ "hosts": { "host": fleet.outside.id }, "seconds": 60 });
+    assert_eq!(admin.post("hosts/pause", &by_id).await.status(), 404);
+    let both = json!({ "env": "prod", "x": "y" });
+    let both = json!({ "hosts": { "labels": both }, "seconds": 60 });
+    let asked = admin.post("hosts/pause", &both);
+    let asked: Value = asked.await.json().await.unwrap();
+    assert_eq!(asked, json!({ "hosts": 1 }));
 }
 
 #[tokio::test]

@@ -367,6 +367,7 @@ impl Host {
                 }],
                 missing_walls: Vec::new(),
                 record: None,
+                set_aside: Vec::new(),
             },
             digest,
             acknowledged,

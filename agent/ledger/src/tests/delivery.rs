@@ -1,6 +1,7 @@
 //! What is sent, what counts as acknowledged, and that the digest says what the collector holds.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 
 use akwatch_proto::digest::{Element, SetDigest, is_listed};
 use akwatch_proto::finding::{FindingKey, PresenceState};
@@ -303,4 +304,28 @@ fn a_full_ledger_keeps_what_it_has_and_says_what_it_leaves_out() {
     let changes = ledger.commit(&[whole(&file("a"), 30, &[2])]).unwrap();
     assert_eq!(changes.gone, 1);
     assert_eq!(deliver(&mut ledger), 3);
+}
+
+#[test]
+fn a_ledger_takes_no_more_disk_than_it_may_whatever_names_are_made_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = options().within(32 << 20);
+    let mut ledger = ready(Ledger::open(directory.path(), &small).unwrap());
+    // A path that is as long as one may be, for each finding.
+    let mut not_kept = 0;
+    for round in 0..4 {
+        let readings: Vec<Reading> = (0..100)
+            .map(|number| {
+                let name = format!("{round}-{number}-{}", "x".repeat(3900));
+                let values: Vec<u8> = (0..40).collect();
+                whole(&file(&name), 10 + number, &values)
+            })
+            .collect();
+        not_kept += ledger.commit(&readings).unwrap().not_kept;
+    }
+    assert!(not_kept > 0, "it never was full");
+    let entries = std::fs::read_dir(directory.path()).unwrap().flatten();
+    let blocks = entries.map(|entry| entry.metadata().unwrap().blocks());
+    let bytes: u64 = blocks.map(|blocks| blocks * 512).sum();
+    assert!(bytes <= 32 << 20, "{bytes} bytes on disk");
 }

@@ -80,6 +80,7 @@ impl Idle {
         };
         let header = JobHeader {
             id,
+            idle: false,
             parts: vec![part],
             names: vec![b"/x".to_vec()],
         };

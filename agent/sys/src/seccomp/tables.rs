@@ -112,7 +112,7 @@ pub const MARKER: Table = Table {
 pub const DETECTOR: Table = Table {
     role: "detector",
     calls: &[RUNTIME, LOOK, LINK],
-    bounded: &[PRCTL, ABORT, LIMITS, THREAD],
+    bounded: &[PRCTL, ABORT, LIMITS, THREAD, TURN, DISK_TURN],
 };
 
 /// Talks to the collector; keeps its identity.
@@ -386,6 +386,18 @@ const READ_ONLY: Bound = Bound::Without(0o3 | 0o100 | 0o1000 | 0o2000);
 
 /// New threads as glibc and musl make them; no new process.
 const THREAD: BoundedCall = bounded!(SYS_clone, 0: Bound::OneOf(&[0x003d_0f00, 0x007d_0f00]));
+
+/// When its own thread runs: as others do, or only when nothing else wants to; what it starts as others
+/// do. Never before others.
+const TURN: BoundedCall = bounded!(
+    SYS_sched_setscheduler,
+    0: Bound::OneOf(&[0]),
+    1: Bound::OneOf(&[0x4000_0000, 0x4000_0005])
+);
+
+/// The same of its reads.
+const DISK_TURN: BoundedCall =
+    bounded!(SYS_ioprio_set, 0: Bound::OneOf(&[1]), 1: Bound::OneOf(&[0]));
 
 /// Whether the log goes to a terminal, and the flags that Rust sets on sockets and pipes.
 const TERMINAL: BoundedCall =

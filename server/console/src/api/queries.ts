@@ -3,7 +3,7 @@ import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from "@ta
 
 import { answered, collector, statusOf } from "./client";
 import type { operations } from "./schema";
-import type { AuditEntry, CredentialRow, Decide, FindingRow, HostRow, NewEnrollmentToken, Page } from "./types";
+import type { AuditEntry, CredentialRow, Decide, FindingRow, HostRow, HostsChosen, NewEnrollmentToken, Page, PauseHosts } from "./types";
 
 /** Rows fetched at a time. */
 export const PAGE = 200;
@@ -96,6 +96,8 @@ export const tell = {
   signOut: () => answered(collector.DELETE("/api/v1/sessions/current", {})),
   rescan: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/rescan", { params: { path: { id } } })),
   retire: (id: string) => answered(collector.POST("/api/v1/hosts/{id}/retire", { params: { path: { id } } })),
+  pauseHosts: (body: PauseHosts) => answered(collector.POST("/api/v1/hosts/pause", { body })),
+  resumeHosts: (body: HostsChosen) => answered(collector.POST("/api/v1/hosts/resume", { body })),
   decide: (ref: string, body: Decide) =>
     answered(collector.PUT("/api/v1/credentials/{ref}/disposition", { params: { path: { ref } }, body })),
   createEnrollmentToken: (body: NewEnrollmentToken) => answered(collector.POST("/api/v1/enrollment-tokens", { body })),

@@ -192,6 +192,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks hosts to read nothing for a while: one, or all that carry one of these labels. */
+        post: operations["pause_hosts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks hosts to read again, whoever paused them. */
+        post: operations["resume_hosts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts/{id}": {
         parameters: {
             query?: never;
@@ -407,6 +441,22 @@ export interface components {
             /** @description When it ends. */
             until: components["schemas"]["Time"];
         };
+        /** @description What a host was last asked to do. */
+        Asked: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            outcome?: components["schemas"]["OutcomeResult"] | null;
+            /** @description `rescan`, `pause`, `resume`, or a word that this program is too old to know. */
+            what: string;
+        };
+        /** @description How many hosts were asked. */
+        AskedHosts: {
+            /**
+             * Format: int64
+             * @description They answer when they check in.
+             */
+            hosts: number;
+        };
         /** @description One entry of the audit log, newest first in lists. */
         AuditEntry: {
             /** @description What. */
@@ -526,6 +576,11 @@ export interface components {
             rung: components["schemas"]["Rung"];
             /** @description Why it is not full, if it is not. */
             rung_reason?: string | null;
+            /**
+             * @description What is set aside, by name, at most [`limits::SET_ASIDE_NAMED`](crate::limits::SET_ASIDE_NAMED);
+             *     `not_read` counts all of it.
+             */
+            set_aside?: components["schemas"]["SetAside"][];
             /** @description Per source. */
             sources: components["schemas"]["SourceCoverage"][];
         };
@@ -873,6 +928,7 @@ export interface components {
         };
         /** @description One host. */
         HostDetail: {
+            asked?: components["schemas"]["Asked"] | null;
             certificate_until?: components["schemas"]["Time"] | null;
             /**
              * Format: int64
@@ -1003,6 +1059,21 @@ export interface components {
          */
         HostState: "pending" | "live" | "silent" | "retired";
         /**
+         * @description Which hosts are asked: one by its id, or those that carry at least one of these labels. Only labels
+         *     that grant scope count, never those that a host claims.
+         */
+        HostsChosen: {
+            /** @default null */
+            host: components["schemas"]["HostId"] | null;
+            /**
+             * @description Those with at least one of these.
+             * @default {}
+             */
+            labels: {
+                [key: string]: string;
+            };
+        };
+        /**
          * @description What sort of credential a finding is about.
          * @enum {string}
          */
@@ -1129,6 +1200,11 @@ export interface components {
             unit_files?: components["schemas"]["SafeText"][];
             user?: components["schemas"]["SafeText"] | null;
         };
+        /**
+         * @description What happened to a directive.
+         * @enum {string}
+         */
+        OutcomeResult: "done" | "refused" | "invalid" | "unknown";
         /** @description The first page: what is exposed, what is unknown, what next. */
         Overview: {
             /** @description Open credentials by score band: `critical`, `high`, `medium`, `low`, `recorded`. */
@@ -1353,6 +1429,18 @@ export interface components {
              */
             total: number;
         };
+        /** @description Asks hosts to read nothing for a while; heartbeats go on, and all of their sources are *unknown*. */
+        PauseHosts: {
+            /** @description Which. */
+            hosts: components["schemas"]["HostsChosen"];
+            /**
+             * Format: int32
+             * @description For how long, from when a host hears of it: at least one second, at most
+             *     [`LONGEST_PAUSE_SECONDS`](crate::agent::LONGEST_PAUSE_SECONDS). It ends by itself. A host that
+             *     does not hear of it within that time is not paused.
+             */
+            seconds: number;
+        };
         /** @description Whether the secret is still in its place: the agents' word, never a person's. */
         Presence: {
             /** @description Since when, without a break. */
@@ -1553,6 +1641,24 @@ export interface components {
             points: number;
             /** @description What counts: `kind`, `confidence`, `reach`, `spread`, `presence`, `expired`, … */
             what: string;
+        };
+        /**
+         * @description A place or a rule that cost too much, or ended the detector: left alone for a while. What it holds is
+         *     unknown meanwhile.
+         */
+        SetAside: {
+            /** @description `file`, `process` or `rule`. */
+            kind: string;
+            /** @description Its name, cleaned; of a process its executable. */
+            name: components["schemas"]["SafeText"];
+            /**
+             * Format: int32
+             * @description How often so far, since the agent started.
+             */
+            times?: number;
+            until?: components["schemas"]["Time"] | null;
+            /** @description Why, as a slug: `took-too-long`, `ended-detector`, `odd-answer`; of a rule, in words. */
+            why: string;
         };
         /** @description Signing in with a name and a password. */
         SignIn: {
@@ -2571,6 +2677,180 @@ export interface operations {
             };
             /** @description The role does not allow it. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The fault is the collector's. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    pause_hosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PauseHosts"];
+            };
+        };
+        responses: {
+            /** @description Asked; each host answers when it checks in. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskedHosts"];
+                };
+            };
+            /** @description The call is not as it must be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such host. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The host is retired. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too much at once; `Retry-After` says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The fault is the collector's. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    resume_hosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostsChosen"];
+            };
+        };
+        responses: {
+            /** @description Asked; each host answers when it checks in. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskedHosts"];
+                };
+            };
+            /** @description The call is not as it must be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such host. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The host is retired. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,6 +2,7 @@
 import { App, Button, Tabs } from "antd";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useEvents } from "../api/events";
@@ -21,6 +22,7 @@ import { HostCoverage } from "./host/HostCoverage";
 import { HostFindings } from "./host/HostFindings";
 import { HostNotices } from "./host/HostNotices";
 import { HostPlatform } from "./host/HostPlatform";
+import { PauseHosts } from "./host/PauseHosts";
 
 const tabs = ["coverage", "findings", "cost", "platform", "score"] as const;
 type Tab = (typeof tabs)[number];
@@ -124,6 +126,7 @@ function Actions({ data }: { data: HostDetail }) {
   const { message, modal } = App.useApp();
   const cache = useQueryClient();
   const me = useQuery(ask.me());
+  const [pausing, setPausing] = useState(false);
   const done = () => void cache.invalidateQueries({ queryKey: ["host", data.host.id] });
   const failed = (fault: Error) => void message.error(fault.message);
   const rescan = useMutation({ mutationFn: () => tell.rescan(data.host.id), onSuccess: () => { void message.success(t("host.rescanned")); done(); }, onError: failed });
@@ -143,6 +146,8 @@ function Actions({ data }: { data: HostDetail }) {
   return (
     <>
       <Button type="text" onClick={askRetire}>{t("host.retire")}</Button>
+      <Button onClick={() => setPausing(true)}>{t(data.coverage?.rung === "paused" ? "pause.openPaused" : "pause.open")}</Button>
+      <PauseHosts host={data.host} open={pausing} close={() => setPausing(false)} />
       <Button type="primary" loading={rescan.isPending} onClick={() => rescan.mutate()}>{t("host.rescan")}</Button>
     </>
   );

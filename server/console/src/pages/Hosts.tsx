@@ -1,5 +1,8 @@
 // Which machines are exposed, and which do we not see?
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
+import { Button } from "antd";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useAddress } from "../address/useAddress";
@@ -14,6 +17,7 @@ import { ListPage } from "../parts/ListPage";
 import { grouped } from "../parts/numbers";
 import { visible } from "../parts/places";
 import { Ago } from "../parts/Time";
+import { PauseHosts } from "./host/PauseHosts";
 
 export function Hosts() {
   const { t } = useTranslation();
@@ -22,6 +26,10 @@ export function Hosts() {
   const choices = useChoices();
   const columns = useHostColumns();
   const { state, q, covered, sort } = address;
+  const me = useQuery(ask.me());
+  const [pausing, setPausing] = useState(false);
+  const may = me.data?.role === "responder" || me.data?.role === "admin";
+  const pause = may ? <><Button type="text" onClick={() => setPausing(true)}>{t("pause.openLabels")}</Button><PauseHosts open={pausing} close={() => setPausing(false)} /></> : null;
   return (
     <ListPage<HostRow>
       noun="hosts"
@@ -29,6 +37,7 @@ export function Hosts() {
       question={ask.hosts({ state, q, covered, sort })}
       columns={columns}
       filters={[choices.hostText, choices.state, choices.covered]}
+      actions={pause}
       defaultSort="-score"
       rowKey={(row) => row.id}
       onOpen={(row) => void navigate({ to: "/hosts/$id/{-$tab}", params: { id: row.id, tab: undefined } })}

@@ -2,6 +2,7 @@
 
 use akwatch_proto::agent::{Directive, HostId, Outcome};
 use akwatch_proto::limits;
+use akwatch_proto::people::Asked;
 use akwatch_proto::signed::Signed;
 use akwatch_proto::time::Time;
 use sqlx::QueryBuilder;
@@ -9,10 +10,11 @@ use sqlx::QueryBuilder;
 use super::hosts_write::host_line;
 use super::list::in_scope;
 use super::words::{Columns as _, json, signed, slug, unsigned};
+use super::writer::Tx;
 use super::{At as _, Sqlite, audit, timeline};
 use crate::audit::Actor;
-use crate::directives::Seal;
-use crate::{Answer, Directives, Scope};
+use crate::directives::{ORDERED_AT_ONCE, Order, Seal};
+use crate::{Answer, Directives, Scope, StoreError};
 
 impl Directives for Sqlite {
     fn queue(
@@ -28,35 +30,31 @@ impl Directives for Sqlite {
                 let Some(line) = host_line(tx, host).await?.filter(|line| !line.retired) else {
                     return Ok(None);
                 };
-                let last: Option<i64> = sqlx::query_scalar("SELECT max(serial) FROM directive")
-                    .fetch_one(&mut tx.conn)
-                    .await
-                    .at("looking for the last serial")?;
-                // The time, so that a database restored from a backup goes on above what hosts have
-                // opened since: of a serial that was given twice they would not hear.
-                let serial = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));
-                sqlx::query(
-                    "INSERT INTO directive (serial, host_id, until, signed, queued) \
-                     VALUES (?1, ?2, ?3, '', ?4)",
-                )
-                .bind(serial)
-                .bind(line.id)
-                .bind(until.0)
-                .bind(now.0)
-                .execute(&mut tx.conn)
-                .await
-                .at("taking a serial")?;
-                let number = unsigned("serial", serial)?;
-                let sealed = json(&seal(number));
-                sqlx::query("UPDATE directive SET signed = ?2 WHERE serial = ?1")
-                    .bind(serial)
-                    .bind(sealed)
-                    .execute(&mut tx.conn)
-                    .await
-                    .at("storing a directive")?;
+                let number = store(tx, line.id, until, now, seal).await?;
                 let object = format!("host:{host} serial:{number}");
                 audit::done(tx, actor, "queue-directive", object, now).await?;
                 Ok(Some(number))
+            })
+        }))
+    }
+
+    fn order(&self, chosen: Scope, after: Option<HostId>, order: Order) -> Answer<'_, Vec<HostId>> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move {
+                let Order {
+                    what,
+                    until,
+                    mut seal,
+                    actor,
+                    now,
+                } = order;
+                let hosts = chosen_hosts(tx, &chosen, after).await?;
+                for (id, host) in &hosts {
+                    let number = store(tx, *id, until, now, |serial| seal(*host, serial)).await?;
+                    let object = format!("host:{host} serial:{number}");
+                    audit::done(tx, actor.clone(), what, object, now).await?;
+                }
+                Ok(hosts.into_iter().map(|(_, host)| host).collect())
             })
         }))
     }
@@ -122,4 +120,87 @@ impl Directives for Sqlite {
             })
         }))
     }
+}
+
+/// The hosts of a scope that are not retired, after one, in the order of their ids.
+async fn chosen_hosts(
+    tx: &mut Tx,
+    chosen: &Scope,
+    after: Option<HostId>,
+) -> Result<Vec<(i64, HostId)>, StoreError> {
+    let mut query = QueryBuilder::<sqlx::Sqlite>::new("SELECT h.id, h.uuid FROM host AS h WHERE ");
+    in_scope(&mut query, chosen, "h.id");
+    query.push(" AND h.retired = 0 AND h.uuid > ");
+    let after = after.map_or_else(Vec::new, |host| host.0.as_bytes().to_vec());
+    query
+        .push_bind(after)
+        .push(" ORDER BY h.uuid LIMIT ")
+        .push_bind(i64::try_from(ORDERED_AT_ONCE).unwrap_or(i64::MAX));
+    let rows = query
+        .build()
+        .fetch_all(&mut tx.conn)
+        .await
+        .at("choosing hosts")?;
+    rows.iter()
+        .map(|row| Ok((row.value("id")?, row.host_id("uuid")?)))
+        .collect()
+}
+
+/// Takes the next serial and stores what is sealed under it.
+async fn store(
+    tx: &mut Tx,
+    host: i64,
+    until: Time,
+    now: Time,
+    seal: impl FnOnce(u64) -> Signed<Directive>,
+) -> Result<u64, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(serial) FROM directive")
+        .fetch_one(&mut tx.conn)
+        .await
+        .at("looking for the last serial")?;
+    // The time, so that a database restored from a backup goes on above what hosts have opened since:
+    // of a serial that was given twice they would not hear.
+    let serial = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));
+    let number = unsigned("serial", serial)?;
+    sqlx::query(
+        "INSERT INTO directive (serial, host_id, until, signed, queued) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .bind(serial)
+    .bind(host)
+    .bind(until.0)
+    .bind(json(&seal(number)))
+    .bind(now.0)
+    .execute(&mut tx.conn)
+    .await
+    .at("storing a directive")?;
+    Ok(number)
+}
+
+/// What a host was last asked to do.
+pub(crate) async fn last_asked(store: &Sqlite, host: i64) -> Result<Option<Asked>, StoreError> {
+    let row = sqlx::query(
+        "SELECT signed, queued, outcome FROM directive WHERE host_id = ?1 \
+         ORDER BY serial DESC LIMIT 1",
+    )
+    .bind(host)
+    .fetch_optional(&store.readers)
+    .await
+    .at("reading the last directive")?;
+    let Some(row) = row else { return Ok(None) };
+    let sealed: Signed<Directive> = row.json("signed")?;
+    let outcome = row.value::<Option<String>>("outcome")?;
+    Ok(Some(Asked {
+        what: word_of(&sealed).unwrap_or_else(|| "unknown".to_owned()),
+        at: row.time("queued")?,
+        outcome: outcome.and_then(|word| serde_json::from_value(word.into()).ok()),
+    }))
+}
+
+/// The directive's name in an envelope of this collector's own making.
+fn word_of(sealed: &Signed<Directive>) -> Option<String> {
+    let envelope = data_encoding::BASE64
+        .decode(sealed.payload.as_bytes())
+        .ok()?;
+    let envelope: serde_json::Value = serde_json::from_slice(&envelope).ok()?;
+    envelope["body"]["directive"].as_str().map(str::to_owned)
 }

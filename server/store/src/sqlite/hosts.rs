@@ -181,6 +181,7 @@ impl Sqlite {
         };
         let shown = host_row(&row)?;
         let worst = self.worst_on(row.value("id")?).await?;
+        let asked = super::directives::last_asked(self, row.value("id")?).await?;
         let score = self.shared.rules.host(&HostTally {
             worst,
             credentials: shown.credentials,
@@ -199,6 +200,7 @@ impl Sqlite {
             clock_ahead_ms: row.value("clock_ahead")?,
             enrolled: row.time("enrolled")?,
             certificate_until: row.maybe_time("certificate_until")?,
+            asked,
             host: shown,
         }))
     }

@@ -350,6 +350,7 @@ pub(crate) fn coverage(covered: Covered) -> Coverage {
         }],
         missing_walls: Vec::new(),
         record: None,
+        set_aside: Vec::new(),
     }
 }
 

@@ -1,13 +1,13 @@
 // What is watched on this host and how well: a row a source, and each thing not read with its reason.
 import { useTranslation } from "react-i18next";
 
-import type { Coverage as Stated, SourceCoverage } from "../../api/types";
+import type { Coverage as Stated, SetAside, SourceCoverage } from "../../api/types";
 import { Coverage } from "../../parts/Badges";
 import { HostText } from "../../parts/HostText";
 import { grouped } from "../../parts/numbers";
 import { shortPath, visible } from "../../parts/places";
 import { Empty, Partial } from "../../parts/States";
-import { Ago } from "../../parts/Time";
+import { Ago, useTimeWords } from "../../parts/Time";
 import { useWhy } from "../../parts/why";
 import { en } from "../../words/en";
 
@@ -27,9 +27,36 @@ export function HostCoverage({ coverage }: { coverage: Stated | undefined }) {
           <tbody>{coverage.sources.map((source) => <SourceRow key={source.source} source={source} />)}</tbody>
         </table>
       </div>
+      {(coverage.set_aside ?? []).length > 0 && <SetAsides asides={coverage.set_aside ?? []} />}
       {(coverage.missing_walls ?? []).length > 0 && (
         <div style={{ padding: 16 }}><Partial>{t("partial.walls", { names: (coverage.missing_walls ?? []).map((wall) => visible(wall)).join(", ") })}</Partial></div>
       )}
+    </div>
+  );
+}
+
+/** What cost too much, by name: it is unknown until it is tried again. */
+function SetAsides({ asides }: { asides: SetAside[] }) {
+  const { t } = useTranslation();
+  const why = useWhy();
+  const words = useTimeWords();
+  const kind = (word: string) => (Object.hasOwn(en.setAsideKind, word) ? t(`setAsideKind.${word as keyof typeof en.setAsideKind}`) : visible(word));
+  return (
+    <div className="scroll-x" tabIndex={0} role="region" aria-label={t("host.setAside")} style={{ padding: 16 }}>
+      <p className="strong">{t("host.setAside")}</p>
+      <p className="second">{t("host.setAsideMeans")}</p>
+      <table className="plain-table">
+        <tbody>
+          {asides.map((aside) => (
+            <tr key={`${aside.kind} ${aside.name}`}>
+              <td>{kind(aside.kind)}</td>
+              <td className="code" title={visible(aside.name)}><HostText text={shortPath(aside.name, 60)} /></td>
+              <td className="m-unknown">{why(aside.why)}</td>
+              <td className="second">{aside.until === undefined || aside.until === null ? t("host.setAsideRule") : t("host.setAsideUntil", { time: words.short(aside.until), n: aside.times ?? 1 })}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </div>
   );
 }
