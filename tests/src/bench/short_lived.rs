@@ -68,6 +68,48 @@ pub async fn start(lifetime: Lifetime, count: usize) -> Result<Vec<Pair>> {
     Ok(pairs)
 }
 
+/// Programs started one after the other by each of the storm's threads.
+const STORM_THREADS: u32 = 8;
+
+/// A storm of programs: `/bin/true` at `rate` a second for `seconds`, as far as this machine manages,
+/// with a key in each environment, the same in all. How many were started, and in which time.
+///
+/// # Errors
+/// When one cannot be started, or a thread has panicked.
+pub fn storm(rate: u32, seconds: u64) -> Result<(u64, Duration)> {
+    let (begun, pair) = (Instant::now(), plant::alibaba());
+    let gap = Duration::from_secs(1) * STORM_THREADS / rate;
+    let until = begun + Duration::from_secs(seconds);
+    let one = |pair: Pair| -> Result<u64> {
+        let (mut started, mut due) = (0, begun);
+        while due < until && Instant::now() < until {
+            let status = std::process::Command::new("/bin/true")
+                .env("ALIBABA_CLOUD_ACCESS_KEY_ID", &pair.id)
+                .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &pair.secret)
+                .stdin(Stdio::null())
+                .status()
+                .context("starting a program of a storm")?;
+            anyhow::ensure!(status.success(), "a program of a storm ended with {status}");
+            started += 1;
+            due += gap;
+            // Nothing unparks it: this is the storm's own pace.
+            std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
+        }
+        Ok(started)
+    };
+    let started: Result<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..STORM_THREADS)
+            .map(|_| scope.spawn(|| one(pair.clone())))
+            .collect();
+        let counts = threads.into_iter().map(|thread| {
+            let joined = thread.join();
+            joined.map_err(|_| anyhow::anyhow!("a thread of the storm panicked"))?
+        });
+        counts.sum()
+    });
+    Ok((started?, begun.elapsed()))
+}
+
 /// How many of them the collector knows, once no more arrive.
 ///
 /// # Errors
