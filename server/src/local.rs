@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akwatch_proto::agent::Refused;
 use akwatch_proto::people::{NewApiToken, NewEnrollmentToken};
@@ -29,6 +29,9 @@ const SOCKET: &str = "control.sock";
 const MESSAGE: u64 = 64 * 1024;
 /// For a request, and for what it asks: a long audit log takes a while to verify.
 const TIME: Duration = Duration::from_secs(120);
+/// How long a collector that is starting is waited for, and how often it is looked for.
+const STARTING: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What may be asked.
 #[derive(Serialize, Deserialize)]
@@ -56,33 +59,49 @@ enum Answer {
 /// # Errors
 /// When it is refused, or neither a collector nor the state directory can be used.
 pub async fn ask(config: &Config, verb: Verb) -> Result<Zeroizing<String>> {
-    if let Some(stream) = connect(&config.state).await? {
-        return match over(stream, &verb)
-            .await
-            .context("the running collector did not answer")?
-        {
-            Answer::Line(line) => Ok(Zeroizing::new(line)),
-            Answer::Refused(refused) => Err(told(&refused)),
-        };
+    let begun = Instant::now();
+    loop {
+        if let Some(stream) = connect(&config.state).await? {
+            return match over(stream, &verb)
+                .await
+                .context("the running collector did not answer")?
+            {
+                Answer::Line(line) => Ok(Zeroizing::new(line)),
+                Answer::Refused(refused) => Err(told(&refused)),
+            };
+        }
+        match alone(config).await? {
+            Some(domain) => {
+                let people = config.people_url.clone();
+                let people = people.unwrap_or_else(|| config.url(config.people));
+                let line = carry_out(&domain, &people, verb).await;
+                return line.map_err(|refusal| told(&refusal.told()));
+            }
+            // Who has just started the collector asks at once.
+            None if begun.elapsed() < STARTING => tokio::time::sleep(AGAIN).await,
+            None => bail!(
+                "another program holds the database in {} but does not answer on {SOCKET} there",
+                config.state.display()
+            ),
+        }
     }
+}
+
+/// The state directory, where no collector runs on it; none where another program holds the database.
+async fn alone(config: &Config) -> Result<Option<Domain>> {
     files::prepare_directory(&config.state)?;
     let keys = Keys::open(&config.state)?;
     let authority = Authority::open(&config.state, config.trust_domain.clone(), collector::now())?;
     let store = match crate::run::open_store(config, &keys).await {
-        Err(StoreError::Held) => bail!(
-            "another program holds the database in {} but does not answer on {SOCKET} there; if a \
-             collector is starting, try again",
-            config.state.display()
-        ),
+        Err(StoreError::Held) => return Ok(None),
         other => other?,
     };
-    let people = config
-        .people_url
-        .clone()
-        .unwrap_or_else(|| config.url(config.people));
-    let domain = Domain::new(store, authority, keys, config.heartbeat_seconds);
-    let line = carry_out(&domain, &people, verb).await;
-    line.map_err(|refusal| told(&refusal.told()))
+    Ok(Some(Domain::new(
+        store,
+        authority,
+        keys,
+        config.heartbeat_seconds,
+    )))
 }
 
 fn told(refused: &Refused) -> anyhow::Error {

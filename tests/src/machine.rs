@@ -80,6 +80,51 @@ pub fn base() -> Result<PathBuf> {
     Ok(tree)
 }
 
+/// Puts programs, units and a configuration for loopback where packages would.
+///
+/// # Errors
+/// When one is not there.
+pub fn place(root: &Path) -> Result<()> {
+    for name in ["akwatch-agent", "akwatch-server", "akwatch"] {
+        // Without what only a debugger reads: most of its bytes.
+        let to = root.join("usr/bin").join(name);
+        succeed(
+            Command::new("strip")
+                .arg("-o")
+                .arg(to)
+                .arg(program::path(name)?),
+        )?;
+    }
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+    for entry in std::fs::read_dir(&units)? {
+        let path = entry?.path();
+        let Some(name) = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+        else {
+            continue;
+        };
+        let target = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("service" | "slice" | "socket" | "target") => "usr/lib/systemd/system",
+            Some("conf") if name.contains("sysusers") => "usr/lib/sysusers.d",
+            Some("conf") => "usr/lib/tmpfiles.d",
+            _ => continue,
+        };
+        std::fs::create_dir_all(root.join(target))?;
+        std::fs::copy(&path, root.join(target).join(name))?;
+    }
+    std::fs::create_dir_all(root.join("etc/akwatch"))?;
+    std::fs::write(
+        root.join("etc/akwatch/server.toml"),
+        "[listen]\nagents = \"127.0.0.1:7443\"\npeople = \"127.0.0.1:8443\"\n",
+    )?;
+    std::fs::write(
+        root.join("etc/akwatch/agent.toml"),
+        "[collector]\nurls = [\"https://127.0.0.1:7443\"]\n",
+    )?;
+    Ok(())
+}
+
 /// Runs a command to its end and gives its standard output.
 ///
 /// # Errors
@@ -157,6 +202,18 @@ pub struct Machine {
     container: Child,
     /// Its first process, by our numbers.
     init: i32,
+    network: Network,
+}
+
+/// Which network a machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// This computer's: a collector on loopback is reached, and the kernel tells of programs.
+    Ours,
+    /// Loopback of its own, so that ports are free that people are told of.
+    Own,
+    /// That of another machine, by its first process.
+    Of(i32),
 }
 
 impl Machine {
@@ -165,14 +222,32 @@ impl Machine {
     /// # Errors
     /// When it does not come up.
     pub async fn boot(tree: Tree) -> Result<Machine> {
-        let container = start(&tree)?;
+        Machine::boot_in(tree, Network::Ours).await
+    }
+
+    /// As [`boot`](Machine::boot), on this network.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn boot_in(tree: Tree, network: Network) -> Result<Machine> {
+        let container = start(&tree, &network)?;
         let mut machine = Machine {
             tree,
             container,
             init: 0,
+            network,
         };
         machine.wait_until_up().await?;
         Ok(machine)
+    }
+
+    /// This machine's network, for another one.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        match self.network {
+            Network::Ours => Network::Ours,
+            _ => Network::Of(self.init),
+        }
     }
 
     async fn wait_until_up(&mut self) -> Result<()> {
@@ -225,8 +300,11 @@ impl Machine {
 
     fn command(&self, script: &str) -> Command {
         let mut command = Command::new("nsenter");
+        command.args(["--target", &self.init.to_string()]);
+        if self.network != Network::Ours {
+            command.arg("--net");
+        }
         command
-            .args(["--target", &self.init.to_string()])
             .args(ALL_NAMESPACES)
             .args([
                 "/usr/bin/env",
@@ -294,7 +372,7 @@ impl Machine {
     /// When it does not end or does not come up.
     pub async fn reboot(&mut self) -> Result<()> {
         self.end().await?;
-        self.container = start(&self.tree)?;
+        self.container = start(&self.tree, &self.network)?;
         self.wait_until_up().await
     }
 
@@ -337,18 +415,25 @@ fn room_for_machines() -> Result<()> {
 }
 
 /// Starts systemd-nspawn on a tree, in a mount namespace that ends with it.
-fn start(tree: &Tree) -> Result<Child> {
+fn start(tree: &Tree, network: &Network) -> Result<Child> {
     room_for_machines()?;
     let log = File::options()
         .create(true)
         .append(true)
         .open(tree.directory.path().join("console.log"))?;
-    Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(["--mount", "systemd-nspawn", "--boot", "--quiet"])
         .arg("--directory")
         .arg(tree.root())
         .args(["--register=no", "--keep-unit", "--capability=all"])
-        .arg(format!("--system-call-filter={SYSTEM_CALLS}"))
+        .arg(format!("--system-call-filter={SYSTEM_CALLS}"));
+    match network {
+        Network::Ours => &mut command,
+        Network::Own => command.arg("--private-network"),
+        Network::Of(init) => command.arg(format!("--network-namespace-path=/proc/{init}/ns/net")),
+    };
+    command
         .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use akwatch_tests::machine::{self, SYSTEM_CALLS};
-use akwatch_tests::{plant, program};
+use akwatch_tests::plant;
 use anyhow::{Context as _, Result, bail};
 
 #[test]
@@ -27,7 +27,7 @@ fn the_units_start_find_a_key_and_stop_on_a_real_systemd() -> Result<()> {
         .arg("-a")
         .arg(machine::base()?)
         .arg(&root))?;
-    install(&root)?;
+    machine::place(&root)?;
     let pair = plant::tencent();
     operator(&root, &pair)?;
     boot(&root)?;
@@ -66,41 +66,6 @@ fn run(command: &mut Command) -> Result<()> {
     if !status.success() {
         bail!("{command:?} ended with {status}");
     }
-    Ok(())
-}
-
-/// Puts programs, units and configuration where a package would.
-fn install(root: &Path) -> Result<()> {
-    for name in ["akwatch-agent", "akwatch-server", "akwatch"] {
-        std::fs::copy(program::path(name)?, root.join("usr/bin").join(name))?;
-    }
-    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
-    for entry in std::fs::read_dir(&units)? {
-        let path = entry?.path();
-        let Some(name) = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-        else {
-            continue;
-        };
-        let target = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("service" | "slice" | "socket" | "target") => "usr/lib/systemd/system",
-            Some("conf") if name.contains("sysusers") => "usr/lib/sysusers.d",
-            Some("conf") => "usr/lib/tmpfiles.d",
-            _ => continue,
-        };
-        std::fs::create_dir_all(root.join(target))?;
-        std::fs::copy(&path, root.join(target).join(name))?;
-    }
-    std::fs::create_dir_all(root.join("etc/akwatch"))?;
-    std::fs::write(
-        root.join("etc/akwatch/server.toml"),
-        "[listen]\nagents = \"127.0.0.1:7443\"\npeople = \"127.0.0.1:8443\"\n",
-    )?;
-    std::fs::write(
-        root.join("etc/akwatch/agent.toml"),
-        "[collector]\nurls = [\"https://127.0.0.1:7443\"]\n",
-    )?;
     Ok(())
 }
 

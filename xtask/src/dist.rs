@@ -35,7 +35,8 @@ pub(crate) struct Options {
     /// Where the packages go
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Only the deb of the agent, of the debug program that is built already: for the tests
+    /// Only debs (the agent's, unless packages are named), of debug programs that are built already: for
+    /// the tests
     #[arg(long)]
     debug_deb: bool,
     /// The version that the package names, instead of the workspace's
@@ -102,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     let tools = Tools::ready()?;
     if options.debug_deb {
-        return debug_deb(&tools, options.package_version.as_deref(), &out);
+        return debug_debs(&tools, options, &out);
     }
     prerequisites::check_build()?;
     tools.for_target(options.arch.target())?;
@@ -132,19 +133,26 @@ pub(crate) fn prepare() -> Result<()> {
     Tools::ready().map(drop)
 }
 
-/// The deb of the program that the tests use: what they install differs from what ships in how the
+/// The debs of the programs that the tests use: what they install differs from what ships in how the
 /// program was compiled, not in what the package does.
-fn debug_deb(tools: &Tools, version: Option<&str>, out: &Path) -> Result<ExitCode> {
-    let mut command = tools.cargo("deb");
-    // gzip itself compresses: the unoptimised tool would take minutes.
-    command.args(["--no-build", "--strip", "--quiet"]);
-    command.args(["--fast", "-Z", "gz", "--compress-system"]);
-    command.args(["--package", "akwatch-agent", "--profile", "dev", "--output"]);
-    command.arg(out);
-    if let Some(version) = version {
-        command.args(["--deb-version", version]);
+fn debug_debs(tools: &Tools, options: &Options, out: &Path) -> Result<ExitCode> {
+    let agent = [PRODUCTS[0].package.to_owned()];
+    let packages = match &options.package[..] {
+        [] => &agent[..],
+        named => named,
+    };
+    for package in packages {
+        let mut command = tools.cargo("deb");
+        // gzip itself compresses: the unoptimised tool would take minutes.
+        command.args(["--no-build", "--strip", "--quiet"]);
+        command.args(["--fast", "-Z", "gz", "--compress-system"]);
+        command.args(["--package", package, "--profile", "dev", "--output"]);
+        command.arg(out);
+        if let Some(version) = &options.package_version {
+            command.args(["--deb-version", version]);
+        }
+        step(&format!("deb of {package} (debug)"), &mut command)?;
     }
-    step("deb (debug)", &mut command)?;
     Ok(ExitCode::SUCCESS)
 }
 
