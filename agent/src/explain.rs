@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use akwatch_proto::finding::{
     Cause, Finding, GoneProof, Presence, PresenceState, UnknownWhy, cause_of,
 };
-use akwatch_proto::place::Location;
+use akwatch_proto::place::{Location, WrittenBy};
 use akwatch_proto::text::escape;
 use akwatch_proto::time::Time;
 use anyhow::Context as _;
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::control::ControlError;
 use crate::coverage::slug;
 use crate::host::Root;
+use crate::host::runtime::Container;
 use crate::output;
 
 mod file;
@@ -158,6 +159,41 @@ fn render(explained: &Explained, now: Time) -> String {
     text
 }
 
+/// A container by its workload, id, image and pod.
+fn contained(container: &Container) -> String {
+    let mut text = escape(&container.name);
+    if container.id != container.name {
+        let _ = write!(text, ", id {}", escape(&container.id));
+    }
+    if let Some(image) = &container.image {
+        let _ = write!(text, ", from the image {}", escape(image));
+    }
+    if let Some(pod) = &container.pod {
+        let (namespace, name) = (escape(&pod.namespace), escape(&pod.name));
+        let _ = write!(text, ", in the pod {namespace}/{name}");
+    }
+    text
+}
+
+/// Who wrote a finding, in words.
+fn written(by: &WrittenBy) -> String {
+    let mut text = format!("written by {}", by.exe);
+    if let Some(script) = &by.script {
+        let _ = write!(text, " running {script}");
+    }
+    let _ = write!(text, ", as {}", by.user);
+    for (what, name) in [
+        ("logged in as", &by.login),
+        ("of the unit", &by.unit),
+        ("in the container", &by.container),
+    ] {
+        if let Some(name) = name {
+            let _ = write!(text, ", {what} {name}");
+        }
+    }
+    text
+}
+
 /// One finding in one line.
 fn line(held: &Held, now: Time) -> String {
     let finding = &held.finding;
@@ -185,6 +221,11 @@ fn line(held: &Held, now: Time) -> String {
             .map(|id| id.as_str().to_owned()),
         finding.preview.as_ref().map(ToString::to_string),
         Some(spot(finding)).filter(|spot| !spot.is_empty()),
+        finding
+            .spot
+            .typed
+            .map(|at| format!("typed {} ago", ago(at))),
+        finding.written_by.as_ref().map(written),
         Some(format!("last read {} ago", ago(finding.last_verified))),
     ]
     .into_iter()

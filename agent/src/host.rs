@@ -25,7 +25,9 @@ pub mod process;
 pub mod reach;
 pub mod repository;
 pub mod rpm;
+pub mod runtime;
 pub mod units;
+pub mod writer;
 
 pub use accounts::{Accounts, Home};
 pub use mounts::{Mounts, SkipWhy};
@@ -48,6 +50,7 @@ pub struct Root {
     named: OnceLock<Vec<PathBuf>>,
     pub(crate) directories: Mutex<reach::Directories>,
     pub(crate) units: Mutex<units::Cache>,
+    pub(crate) containers: Mutex<runtime::Cache>,
 }
 
 /// A root could not be opened.
@@ -93,6 +96,7 @@ impl Root {
             named: OnceLock::new(),
             directories: Mutex::default(),
             units: Mutex::default(),
+            containers: Mutex::default(),
         })
     }
 
@@ -394,6 +398,8 @@ impl Root {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+        let containers = self.containers.lock();
+        *containers.unwrap_or_else(PoisonError::into_inner) = runtime::Cache::default();
         self.units
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

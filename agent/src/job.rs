@@ -10,10 +10,15 @@ use std::path::PathBuf;
 use akwatch_ledger::reading::{FileState, ProcessInstance};
 use akwatch_proto::credential::{Confidence, CredentialId, Kind, Preview, Provider, RuleId};
 use akwatch_proto::finding::{Proof, Subject, UnknownWhy, WhyNew};
-use akwatch_proto::place::{Capture, Origin, Place, Reach, SafeText, Spot, Workload};
+use akwatch_proto::place::{
+    Capture, Origin, Place, Pod, Reach, SafeText, Spot, Workload, WrittenBy,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::host::Accounts;
 use crate::host::packages::Sums;
+use crate::host::runtime::Container;
+use crate::host::writer::Writer;
 
 /// Something that may have changed, as a sensor says it: unparsed, unopened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -243,6 +248,37 @@ pub struct Pending {
     pub delivered: bool,
     /// For each part, the bytes that must have been read for the place to count as read whole.
     pub expected: Vec<u64>,
+    /// Who wrote what is new in it, where that is known.
+    pub writer: Option<PendingWriter>,
+}
+
+/// Who wrote a file, before the names are clean.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingWriter {
+    exe: NameAt,
+    script: Option<NameAt>,
+    user: NameAt,
+    login: Option<NameAt>,
+    unit: Option<NameAt>,
+    container: Option<NameAt>,
+}
+
+impl PendingWriter {
+    /// From what was seen of the process.
+    #[must_use]
+    pub fn of(writer: &Writer, accounts: &Accounts, names: &mut Names) -> PendingWriter {
+        let mut name = |raw: &Option<Vec<u8>>| raw.as_deref().map(|raw| names.add(raw));
+        let (script, unit) = (name(&writer.script), name(&writer.unit));
+        let container = name(&writer.container);
+        PendingWriter {
+            exe: names.add(&writer.exe),
+            script,
+            user: names.add(&accounts.user(writer.uid)),
+            login: (writer.login).map(|login| names.add(&accounts.user(login))),
+            unit,
+            container,
+        }
+    }
 }
 
 /// A place before its names are clean.
@@ -318,6 +354,31 @@ pub struct PendingOrigin {
     pub unit_files: Vec<NameAt>,
     /// Its container.
     pub container: Option<NameAt>,
+    /// The script that it runs.
+    pub script: Option<NameAt>,
+    /// Its control group.
+    pub cgroup: Option<NameAt>,
+    /// The container's id.
+    pub container_id: Option<NameAt>,
+    /// The container's image.
+    pub image: Option<NameAt>,
+    /// The container's pod: namespace, name, and the container in it.
+    pub pod: Option<(NameAt, NameAt, Option<NameAt>)>,
+    /// Of a file in a container's layer: its path inside.
+    pub path_inside: Option<NameAt>,
+}
+
+impl PendingOrigin {
+    /// Adds what is known of the container.
+    pub fn put_in(&mut self, container: &Container, names: &mut Names) {
+        self.container = Some(names.add(&container.name));
+        self.container_id = Some(names.add(&container.id));
+        self.image = container.image.as_deref().map(|image| names.add(image));
+        self.pod = container.pod.as_ref().map(|pod| {
+            let own = pod.container.as_deref().map(|own| names.add(own));
+            (names.add(&pod.namespace), names.add(&pod.name), own)
+        });
+    }
 }
 
 impl Pending {
@@ -392,6 +453,21 @@ impl Pending {
         }
     }
 
+    /// Who wrote what is new.
+    #[must_use]
+    pub fn written_by(&self, names: &[SafeText]) -> Option<WrittenBy> {
+        let writer = self.writer?;
+        let name = |at: Option<NameAt>| at.and_then(|at| names.get(at.0).cloned());
+        Some(WrittenBy {
+            exe: name(Some(writer.exe))?,
+            script: name(writer.script),
+            user: name(Some(writer.user))?,
+            login: name(writer.login),
+            unit: name(writer.unit),
+            container: name(writer.container),
+        })
+    }
+
     /// Which process, unit, container.
     #[must_use]
     pub fn origin(&self, names: &[SafeText]) -> Origin {
@@ -408,6 +484,18 @@ impl Pending {
                 .filter_map(|at| names.get(at.0).cloned())
                 .collect(),
             container: name(self.origin.container),
+            script: name(self.origin.script),
+            cgroup: name(self.origin.cgroup),
+            container_id: name(self.origin.container_id),
+            image: name(self.origin.image),
+            pod: self.origin.pod.and_then(|(namespace, pod, container)| {
+                Some(Pod {
+                    namespace: name(Some(namespace))?,
+                    name: name(Some(pod))?,
+                    container: name(container),
+                })
+            }),
+            path_inside: name(self.origin.path_inside),
         }
     }
 }
@@ -417,6 +505,12 @@ impl Pending {
 pub struct Names(Vec<Vec<u8>>);
 
 impl Names {
+    /// More names after those of a job that was opened.
+    #[must_use]
+    pub fn after(raw: Vec<Vec<u8>>) -> Names {
+        Names(raw)
+    }
+
     /// Adds a name, or finds it.
     pub fn add(&mut self, name: &[u8]) -> NameAt {
         if let Some(at) = self.0.iter().position(|known| known == name) {

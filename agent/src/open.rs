@@ -27,7 +27,8 @@ use zeroize::Zeroizing;
 use crate::config::GlobSet;
 use crate::host::process::ProcessNumbers;
 use crate::host::{
-    self, ProcessDirectory, ProcessFacts, Root, RunningProgram, SkipWhy, mounts, reach, units,
+    self, ProcessDirectory, ProcessFacts, Root, RunningProgram, SkipWhy, mounts, reach, runtime,
+    units,
 };
 use crate::job::{
     Appended, Captured, Content, Job, JobHeader, JobId, Names, PartForm, PartHeader, Pending,
@@ -205,9 +206,10 @@ impl Opener {
             before: Some(state),
             fresh: is_fresh(&state, asked),
             reach,
-            origin: PendingOrigin::default(),
+            origin: layer_of(&self.root, path, &mut names),
             delivered: is_delivered(path),
             expected: vec![state.size],
+            writer: None,
         };
         let header = JobHeader {
             id,
@@ -426,6 +428,7 @@ impl Opener {
             environ: None,
             without_memory: false,
             lives_on: false,
+            image: 0,
         });
         let (environ, program) = capture_environ(&process, None)?;
         let cmdline = capture(&process, "cmdline", None)?;
@@ -484,6 +487,7 @@ impl Opener {
             origin,
             delivered: false,
             expected,
+            writer: None,
         };
         let header = JobHeader {
             id,
@@ -509,14 +513,19 @@ impl Opener {
             }
             _ => Vec::new(),
         };
-        let origin = PendingOrigin {
+        let mut origin = PendingOrigin {
             pid: Some(numbers.instance.pid),
             exe: facts.exe.as_deref().map(|exe| names.add(exe)),
             user: Some(names.add(user)),
             unit: facts.unit.as_deref().map(|unit| names.add(unit)),
             unit_files: unit_files.iter().map(|file| names.add(file)).collect(),
-            container: facts.container.as_deref().map(|name| names.add(name)),
+            script: facts.script.as_deref().map(|script| names.add(script)),
+            cgroup: facts.cgroup.as_deref().map(|path| names.add(path)),
+            ..PendingOrigin::default()
         };
+        if let Some(container) = &facts.container {
+            origin.put_in(container, names);
+        }
         let workload = match (origin.unit, origin.container, origin.exe) {
             (Some(unit), _, _) => PendingWorkload::Unit(unit),
             (None, Some(container), _) => PendingWorkload::Container(container),
@@ -529,8 +538,7 @@ impl Opener {
                     let own = || format!("/proc/{}/exe", numbers.instance.pid).into_bytes();
                     names.add(&called.unwrap_or_else(own))
                 });
-                let script = facts.script.as_deref().map(|script| names.add(script));
-                PendingWorkload::Executable(exe, script)
+                PendingWorkload::Executable(exe, origin.script)
             }
         };
         (workload, origin)
@@ -541,6 +549,17 @@ impl Opener {
         let home = accounts.homes().iter().find(|home| home.user == user)?;
         Some(home.path.clone())
     }
+}
+
+/// The container whose layer a file lies in, and where in it.
+#[must_use]
+pub fn layer_of(root: &Root, path: &Path, names: &mut Names) -> PendingOrigin {
+    let mut origin = PendingOrigin::default();
+    if let Some((container, inside)) = runtime::of_layer(root, path) {
+        origin.put_in(&container, names);
+        origin.path_inside = Some(names.add(inside.as_os_str().as_bytes()));
+    }
+    origin
 }
 
 /// The state of an open file, to be compared before and after it is examined.

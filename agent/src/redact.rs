@@ -251,6 +251,7 @@ impl<'a> Redactor<'a> {
                 end_line: found.spot.end_line,
                 field: found.spot.field.as_deref().map(|field| self.name(field)),
                 encoding: found.spot.encoding.clone(),
+                typed: found.spot.typed,
             },
         })
     }

@@ -22,6 +22,7 @@ use crate::open::Refusal;
 
 pub mod execs;
 pub mod files;
+pub mod hands;
 pub mod marked;
 pub mod measured;
 pub mod processes;
@@ -33,6 +34,8 @@ pub mod watch_set;
 pub enum Sensed {
     /// These may have changed.
     Targets(Vec<Target>),
+    /// These files were written, removed or moved, and by whom as far as that is known.
+    Written(Vec<hands::Written>),
     /// A directory went away or moved: every place below this path is to be looked at again.
     Left(PathBuf),
     /// The kernel's queue overflowed: what changed meanwhile is not known, and a rescan is owed.

@@ -45,6 +45,7 @@ mod courier;
 mod detecting;
 mod examples;
 pub mod flights;
+mod hands;
 pub mod known;
 mod mounted;
 mod pause;
@@ -61,6 +62,7 @@ mod until;
 use courier::Courier;
 use detecting::Detecting;
 use examples::Examples;
+use hands::Hands;
 use known::Known;
 use mounted::Mounted;
 use pause::Pause;
@@ -259,6 +261,7 @@ struct Watcher {
     until: Until,
     sweeps: Sweeps,
     scans: Scans,
+    hands: Hands,
     detecting: Detecting,
     samples: Samples,
     examples: Examples,
@@ -340,6 +343,7 @@ impl Watcher {
             scans: Scans::new(ends.ask, &options),
             mounted: Mounted::load(&options.directory),
             until: Until::load(&options.directory),
+            hands: Hands::default(),
             counts: Counts::of(&sources(&options)),
             walls: [("watcher", links.missing_walls)].into(),
             own: BTreeSet::new(),

@@ -23,6 +23,7 @@ mod sieve;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod unwrap;
 mod window;
 

@@ -448,6 +448,7 @@ impl Pairing<'_> {
             field: (!path.is_empty()).then_some(path),
             inside: found.member.inside.clone(),
             encoding: found.encoding.clone(),
+            typed: None,
         }
     }
 

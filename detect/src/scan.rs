@@ -9,6 +9,7 @@ use akwatch_proto::credential::{
 };
 use akwatch_proto::finding::Proof;
 use akwatch_proto::place::Encoding;
+use akwatch_proto::time::Time;
 
 use crate::content::{Format, Part, Secret, Source};
 use crate::judge::MemberName;
@@ -19,7 +20,7 @@ use crate::syntax::Scopes;
 use crate::unwrap::fuel::Fuel;
 use crate::unwrap::stream;
 use crate::window::{LineBase, Region, Scanner};
-use crate::{name, places};
+use crate::{name, places, typed};
 
 /// Bounds of one scan, in bytes and counts, never in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,8 @@ pub struct RawSpot {
     pub inside: Vec<Vec<u8>>,
     /// Encodings undone, outermost first.
     pub encoding: Vec<Encoding>,
+    /// When a history's line was typed, where the history says so.
+    pub typed: Option<Time>,
 }
 
 /// Something that was not read.
@@ -215,6 +218,7 @@ impl Detector {
         let mut matches = paired.matches;
         let too_many = scanner.too_many || paired.too_many || matches.len() > self.limits.matches;
         keep(&mut matches, self.limits.matches);
+        typed::note(parts, &mut matches);
         Scan {
             matches,
             unread: scanner.unread,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::credential::{Confidence, CredentialId, Fingerprint, Kind, Preview, Provider, RuleId};
 use crate::git::Git;
-use crate::place::{Origin, Place, Reach, SafeText, Spot};
+use crate::place::{Origin, Place, Reach, SafeText, Spot, WrittenBy};
 use crate::time::Time;
 
 /// What a finding is about: a secret, or an id alone.
@@ -248,6 +248,9 @@ pub struct Finding {
     /// What Git says of it, where it lies in a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<Git>,
+    /// Who put it into its file; none where nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<WrittenBy>,
     /// Whether a secret store handed it over.
     #[serde(default)]
     pub delivered: bool,

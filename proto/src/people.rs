@@ -42,7 +42,7 @@ use crate::coverage::Coverage;
 use crate::credential::{Confidence, CredentialId, Kind, Preview, Provider, RuleId, word};
 use crate::finding::{Cause, Presence, PresenceState, Proof, WhyNew};
 use crate::git::Git;
-use crate::place::{Location, Origin, Reach, SafeText};
+use crate::place::{Location, Origin, Reach, SafeText, WrittenBy};
 use crate::time::Time;
 
 word! {
@@ -575,6 +575,9 @@ pub struct FindingRow {
     /// What Git says of it, where it lies in a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<Git>,
+    /// Who put it into its file; none where nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<WrittenBy>,
     /// Whether it is still there.
     pub presence: Presence,
     /// Presence as one word, for filters and tables.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::credential::InvalidWord;
+use crate::time::Time;
 use crate::{limits, text};
 
 /// A name from a host that has been through redaction: no byte in it could be part of a secret that
@@ -224,6 +225,9 @@ pub struct Spot {
     /// Encodings undone, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encoding: Vec<Encoding>,
+    /// When the line was typed, as the history itself says: by the host's clock of then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Time>,
 }
 
 /// Who can read a place.
@@ -267,7 +271,60 @@ pub struct Origin {
     /// The unit's own files and the files that it names: fragment, drop-ins, EnvironmentFile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unit_files: Vec<SafeText>,
-    /// Its container's id or name.
+    /// Its container's workload by name, else the container's id. Of a file: the container whose own
+    /// layer it lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<SafeText>,
+    /// The script that it runs, where the executable is an interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<SafeText>,
+    /// Its control group: the path in the unified hierarchy, else in systemd's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<SafeText>,
+    /// The container's id, which is another after each start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<SafeText>,
+    /// The image that the container was made from, as the runtime's files name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<SafeText>,
+    /// The container's place in Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
+    /// Of a file in a container's layer: its path inside the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_inside: Option<SafeText>,
+}
+
+/// Where a container runs in Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub struct Pod {
+    /// The pod's namespace.
+    pub namespace: SafeText,
+    /// The pod's name.
+    pub name: SafeText,
+    /// The container's name in the pod; none where only the pod is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<SafeText>,
+}
+
+/// Which process put a finding's content into its file: where it could be known when the kernel told of
+/// the write, and else nothing. Never guessed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub struct WrittenBy {
+    /// Its executable.
+    pub exe: SafeText,
+    /// The script, where the executable is an interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<SafeText>,
+    /// The user that it ran as.
+    pub user: SafeText,
+    /// The user that had logged in (`loginuid` of audit), whoever it became since; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<SafeText>,
+    /// Its systemd unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<SafeText>,
+    /// Its container's name or id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<SafeText>,
 }
@@ -296,10 +353,14 @@ pub struct Location {
     /// Encodings undone, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encoding: Vec<Encoding>,
+    /// When a history's line was typed, where the history says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Time>,
     /// Whose history or process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<SafeText>,
-    /// What the process belongs to, in words: unit, container or executable.
+    /// What the process belongs to, in words: unit, container or executable. Of a file, the container
+    /// whose layer it lies in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<SafeText>,
 }
@@ -317,6 +378,7 @@ impl Location {
             inside: Vec::new(),
             field: spot.field.clone(),
             encoding: spot.encoding.clone(),
+            typed: spot.typed,
             user: None,
             workload: None,
         };
@@ -325,6 +387,7 @@ impl Location {
                 location.place_type.push_str("file");
                 location.path = path.clone();
                 location.inside.clone_from(inside);
+                location.workload.clone_from(&origin.container);
             }
             Place::History { path, user } => {
                 location.place_type.push_str("history");

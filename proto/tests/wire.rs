@@ -26,7 +26,9 @@ use akwatch_proto::finding::{
 };
 use akwatch_proto::git::{CommitId, Git, PushState, Remote};
 use akwatch_proto::limits;
-use akwatch_proto::place::{Capture, Encoding, Origin, Place, Reach, SafeText, Spot, Workload};
+use akwatch_proto::place::{
+    Capture, Encoding, Origin, Place, Pod, Reach, SafeText, Spot, Workload, WrittenBy,
+};
 use akwatch_proto::signed::{Audience, Signed};
 use akwatch_proto::time::Time;
 use proptest::prelude::*;
@@ -41,6 +43,17 @@ fn safe(text: &str) -> SafeText {
 
 fn host() -> HostId {
     HostId::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001)
+}
+
+fn writer() -> WrittenBy {
+    WrittenBy {
+        exe: safe("/usr/bin/python3.11"),
+        script: Some(safe("/srv/deploy.py")),
+        user: safe("root"),
+        login: Some(safe("li")),
+        unit: Some(safe("deploy.service")),
+        container: None,
+    }
 }
 
 fn finding() -> Finding {
@@ -74,6 +87,7 @@ fn finding() -> Finding {
             end_line: 18,
             field: Some(safe("cos.secretKey")),
             encoding: vec![Encoding::Base64],
+            typed: Some(Time(1_699_999_990_000)),
         },
         reach: Reach {
             mode: Some("0644".to_owned()),
@@ -97,6 +111,7 @@ fn finding() -> Finding {
                 reached: true,
             }],
         }),
+        written_by: Some(writer()),
         delivered: false,
         presence: Presence::Present {
             since: Time(1_700_000_000_000),
@@ -133,9 +148,20 @@ fn process_finding() -> Finding {
             user: Some(safe("app")),
             unit: Some(safe("payments.service")),
             unit_files: vec![safe("/etc/payments.env")],
-            container: None,
+            container: Some(safe("prod/payments/main")),
+            script: Some(safe("/srv/payments.py")),
+            cgroup: Some(safe("/kubepods.slice/cri-containerd-0123.scope")),
+            container_id: Some(safe("0123")),
+            image: Some(safe("registry.example.org/payments:3")),
+            pod: Some(Pod {
+                namespace: safe("prod"),
+                name: safe("payments-7d9c5b4f6d-x2x7q"),
+                container: Some(safe("main")),
+            }),
+            path_inside: None,
         },
         git: None,
+        written_by: None,
         ..finding()
     }
 }

@@ -79,13 +79,26 @@ impl Fleet {
     /// # Errors
     /// As [`Fleet::start`].
     pub async fn start_beating(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Fleet> {
+        Fleet::start_alone(ALONE, prepare).await
+    }
+
+    /// As [`Fleet::start_beating`], with an agent that walks over its test's own files when it starts.
+    ///
+    /// # Errors
+    /// As [`Fleet::start`].
+    pub async fn start_walking() -> Result<Fleet> {
+        let walking = ALONE.replace("\n[first_scan]\nenabled = false\n", "");
+        Fleet::start_alone(&walking, |_| Ok(())).await
+    }
+
+    async fn start_alone(more: &str, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Fleet> {
         let (directory, watched) = directory_alone()?;
         let collector = Collector::configured(&directory.path().join("collector"), BEATING)?;
         let collector = Collector::start(&collector).await?;
         let rest = collector.rest().await?;
         let agent = directory.path().join("agent");
         prepare(&agent)?;
-        let mut agent = Agent::start(&agent, &collector, &[&watched], ALONE).await?;
+        let mut agent = Agent::start(&agent, &collector, &[&watched], more).await?;
         agent.wait_heard(&rest).await?;
         agent.wait_watching().await?;
         Ok(Fleet {

@@ -176,6 +176,7 @@ fn finding(id: &str, epoch: akwatch_proto::credential::Epoch) -> Result<Finding>
                 reached: true,
             }],
         }),
+        written_by: None,
         delivered: false,
         presence: Presence::Present { since: now },
         why_new: WhyNew::PlaceChanged,

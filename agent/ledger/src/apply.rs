@@ -7,10 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use akwatch_proto::credential::Epoch;
 use akwatch_proto::digest::{Element, is_listed};
-use akwatch_proto::finding::{Finding, FindingKey, Presence, PresenceState, UnknownWhy};
+use akwatch_proto::finding::{Finding, FindingKey, Presence, PresenceState, Subject, UnknownWhy};
 use akwatch_proto::git::{Git, PushState};
 use akwatch_proto::limits;
+use akwatch_proto::place::WrittenBy;
 use akwatch_proto::time::Time;
 use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
@@ -122,6 +124,7 @@ impl<'t> Draft<'t> {
             reading,
             in_force,
             checks,
+            written_by: reading.written_by.as_ref(),
         };
         match &reading.subject {
             ReadingSubject::Place(place) => {
@@ -223,6 +226,10 @@ impl<'t> Draft<'t> {
     ) -> Result<(), Fault> {
         let seen = distinct(scene.reading, group);
         self.changes.foreign += seen.foreign;
+        let mut scene = scene;
+        if scene.reading.written_by.is_some() && self.under_another_key(scene, &group)? {
+            scene.written_by = None;
+        }
         for (row, observed) in seen.rows {
             match self.record(&row)? {
                 None if self.findings.len()? >= self.most_findings => {
@@ -242,6 +249,16 @@ impl<'t> Draft<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a place holds findings whose fingerprints were made with another key: by this one, what
+    /// has been there for long looks new.
+    fn under_another_key(&self, scene: Scene<'_>, group: &Group) -> Result<bool, Fault> {
+        let (first, last) = rows_of(group);
+        let epochs: Vec<&Epoch> = scene.reading.observed.iter().filter_map(epoch_of).collect();
+        let records = self.records(first, last, usize::MAX)?;
+        let mut known = records.iter().filter_map(|(_, record)| record.epoch());
+        Ok(known.any(|known| epochs.iter().any(|epoch| *epoch != known)))
     }
 
     fn seen_again(
@@ -267,6 +284,7 @@ impl<'t> Draft<'t> {
             match was {
                 PresenceState::Gone => {
                     record.finding.why_new = scene.reading.why_new;
+                    record.finding.written_by = scene.written_by.cloned();
                     self.changes.returned += 1;
                 }
                 _ => self.changes.confirmed += 1,
@@ -555,6 +573,7 @@ struct Scene<'a> {
     reading: &'a Reading,
     in_force: &'a InForce,
     checks: Checks,
+    written_by: Option<&'a WrittenBy>,
 }
 
 impl Scene<'_> {
@@ -574,6 +593,7 @@ impl Scene<'_> {
                 reach: observed.reach.clone(),
                 origin: observed.origin.clone(),
                 git: None,
+                written_by: self.written_by.cloned(),
                 delivered: observed.delivered,
                 presence: Presence::Present { since: at },
                 why_new: self.reading.why_new,
@@ -588,6 +608,13 @@ impl Scene<'_> {
             primary: instance,
             acknowledged: None,
         }
+    }
+}
+
+fn epoch_of(observed: &Observed) -> Option<&Epoch> {
+    match &observed.key.subject {
+        Subject::Secret(fingerprint) => Some(&fingerprint.epoch),
+        Subject::Reference(_) => None,
     }
 }
 

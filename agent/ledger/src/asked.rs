@@ -230,6 +230,7 @@ fn stand_in(asked: &Asked, rule: &RuleId, in_force: &InForce) -> Option<Record> 
         reach: Reach::default(),
         origin: Origin::default(),
         git: None,
+        written_by: None,
         delivered: false,
         presence: Presence::Unknown {
             since,

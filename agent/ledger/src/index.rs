@@ -24,6 +24,8 @@ const SLOT: usize = 64;
 /// Slots among which a path chooses: one read fetches them all.
 const WAYS: usize = 16;
 const BUCKET: usize = WAYS * SLOT;
+/// In the place of a file's lines: it was read to its end, and still not everything in it is known.
+const NOT_ALL_KNOWN: u32 = u32::MAX;
 
 /// A path as the index knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +57,8 @@ pub struct Remembered<'a> {
     pub lines: u32,
     /// The mark of its last bytes; without one, growth means reading it whole.
     pub tail: Option<TailMark>,
+    /// Whether everything in it is known: no member was left unread, no match left out.
+    pub all_known: bool,
 }
 
 /// How a file must be read.
@@ -157,6 +161,14 @@ impl Index {
         Need::Whole
     }
 
+    /// Whether a file at this path, on this device, was once read with these rules so that everything in
+    /// it was known, whatever became of it since.
+    pub(crate) fn was_known(&self, path: PathKey, device: u64, rules: &str) -> bool {
+        self.find(path).is_some_and(|(_, slot)| {
+            slot.rules == hash32(rules) && slot.dev == device && slot.lines != NOT_ALL_KNOWN
+        })
+    }
+
     pub(crate) fn remember(&mut self, path: PathKey, what: &Remembered<'_>, revision: u64) {
         let slot = Slot {
             path: path.0,
@@ -166,7 +178,13 @@ impl Index {
             ctime: what.state.ctime_ns,
             mark: what.tail.map_or(0, |mark| mark.0),
             rules: hash32(what.rules_version),
-            lines: what.lines,
+            lines: if what.all_known {
+                what.lines.min(NOT_ALL_KNOWN - 1)
+            } else if what.tail.is_none() {
+                NOT_ALL_KNOWN
+            } else {
+                what.lines // of what is appended to nobody asks
+            },
             mtime: fold(what.state.mtime_ns),
         };
         if self.write_slot(path, Some(slot), revision).is_err() {
@@ -397,6 +415,7 @@ mod tests {
             rules_version: "r1",
             lines: 4,
             tail: Some(TailMark(9)),
+            all_known: true,
         }
     }
 

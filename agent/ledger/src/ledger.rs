@@ -360,6 +360,12 @@ impl Ledger {
         self.index.need(path, state, rules_version)
     }
 
+    /// Whether everything that a file at this path held on this device was known once, by these rules.
+    #[must_use]
+    pub fn was_known(&self, path: PathKey, device: u64, rules_version: &str) -> bool {
+        self.index.was_known(path, device, rules_version)
+    }
+
     /// Remembers that a file was read: only after the commit of what it held has returned. A cache:
     /// what cannot be remembered is read again.
     pub fn remember(&mut self, path: PathKey, remembered: &Remembered<'_>) {

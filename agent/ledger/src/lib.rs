@@ -45,7 +45,8 @@
 //! ledger's instance (16), a hash of the boot id (16), the ledger's generation (8), the highest
 //! ledger revision at which something was remembered (8), the number of slots (8), and a check (8).
 //! A slot is: hash of the path (8), device (8), inode (8), size (8), ctime (8), tail mark (8), hash
-//! of the rule set's version (4), lines (4), fold of the mtime (4), check (4). An index that does
+//! of the rule set's version (4), lines (4; all bits set where not everything in the file is known), fold
+//! of the mtime (4), check (4). An index that does
 //! not name this ledger, this boot and a generation and revision that the ledger has reached was
 //! copied from elsewhere or from another time, and is started anew.
 

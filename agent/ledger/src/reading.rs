@@ -5,7 +5,7 @@
 
 use akwatch_proto::credential::{Confidence, CredentialId, Kind, Preview, Provider, RuleId};
 use akwatch_proto::finding::{FindingKey, Proof, UnknownWhy, WhyNew};
-use akwatch_proto::place::{Origin, Place, Reach, SafeText, Spot, Workload};
+use akwatch_proto::place::{Origin, Place, Reach, SafeText, Spot, Workload, WrittenBy};
 use akwatch_proto::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,9 @@ pub struct Reading {
     pub unread_inside: Option<UnknownWhy>,
     /// Why findings of this reading that are new are new.
     pub why_new: WhyNew,
+    /// Who put what is new in this reading there: only where everything that was in the place before
+    /// that write is known, so that nothing which is new to the ledger can be older than the write.
+    pub written_by: Option<WrittenBy>,
 }
 
 /// What was read: one openable place, or one sweep over all processes.

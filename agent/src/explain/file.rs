@@ -12,6 +12,7 @@ use super::{Explained, Fact, Sight, agents_word, held};
 use crate::config::{Glob, GlobSet};
 use crate::control::{self, FileStanding};
 use crate::host::mounts::SkipWhy;
+use crate::host::runtime;
 use crate::open::is_delivered;
 use crate::output::{bytes, seconds};
 use crate::sense::watch_set::{Covered, WatchSet, is_bulk, is_history};
@@ -52,6 +53,11 @@ pub(super) fn explain(sight: &Sight<'_>, path: &Path) -> anyhow::Result<Explaine
         facts.push(Fact::of("file", says));
         state
     };
+    if let Some((container, inside)) = runtime::of_layer(&sight.root, path) {
+        let inside = escape(inside.as_os_str().as_bytes());
+        let whose = super::contained(&container);
+        facts.push(Fact::of("in a container", format!("{inside} of {whose}")));
+    }
     facts.extend(manner(sight, path, state.as_ref()).map(|says| Fact::of("read", says)));
     let findings = match control::file(sight.runtime, path, state) {
         Ok(standing) => {

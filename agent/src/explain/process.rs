@@ -28,6 +28,12 @@ pub(super) fn explain(sight: &Sight<'_>, pid: i32) -> anyhow::Result<Explained> 
     let user = root.accounts().user(known.uid);
     facts.push(Fact::of("process", runs(&known, &user)));
     facts.push(Fact::of("known as", known_as(&known, &user)));
+    if let Some(container) = &known.container {
+        facts.push(Fact::of("container", super::contained(container)));
+    }
+    if let Some(group) = &known.cgroup {
+        facts.push(Fact::of("control group", text(group)));
+    }
     let without = numbers.is_some_and(|numbers| numbers.without_memory);
     facts.push(Fact::of("watched", watched(sight, &process, without)));
     for file in unit_files(sight, &known, &user) {
@@ -72,7 +78,7 @@ fn known_as(known: &ProcessFacts, user: &[u8]) -> String {
     let user = text(user);
     match (&known.unit, &known.container, &known.exe) {
         (Some(unit), _, _) => format!("the unit {} of {user}", text(unit)),
-        (None, Some(container), _) => format!("the container {}", text(container)),
+        (None, Some(container), _) => format!("the container {}", text(&container.name)),
         (None, None, Some(exe)) => match &known.script {
             Some(script) => format!("{} with {} of {user}", text(exe), text(script)),
             None => format!("{} of {user}", text(exe)),
@@ -125,7 +131,7 @@ fn is_of(finding: &Finding, pid: i32, known: &ProcessFacts, user: &[u8]) -> bool
     let same = match workload {
         Workload::Unit { name } => is(name.as_str(), known.unit.as_ref()),
         Workload::Container { name } => {
-            known.unit.is_none() && is(name.as_str(), known.container.as_ref())
+            known.unit.is_none() && is(name.as_str(), known.container.as_ref().map(|it| &it.name))
         }
         Workload::Executable { path, script } => {
             let script = script.as_ref().map(|script| script.as_str().to_owned());

@@ -1,16 +1,7 @@
-//! What a control group says of a process: its systemd unit, its container.
+//! What a control group says of a process: its systemd unit, its container, its pod.
 //!
 //! A container's id changes with every start, so it is no identity: its workload's name is asked of
-//! the runtime's own files, which root wrote. Where they do not say, the id stands.
-
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-use super::Root;
-
-/// Bytes of a runtime's description of a container.
-const DESCRIPTION: usize = 4 << 20;
+//! the runtime's own files, [`runtime`](super::runtime).
 
 /// What a control group's path says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +12,10 @@ pub struct Group {
     pub user_unit: bool,
     /// A container's id, or an LXC or nspawn machine's name.
     pub container: Option<Vec<u8>>,
+    /// The uid of a Kubernetes pod, with dashes.
+    pub pod: Option<Vec<u8>>,
+    /// The whole path.
+    pub path: Vec<u8>,
 }
 
 /// Reads `/proc/PID/cgroup`, `cgroups(7)`: the unified hierarchy or systemd's own.
@@ -61,7 +56,24 @@ fn of_path(path: &[u8]) -> Group {
         unit: unit.map(|unit| unit.to_vec()),
         user_unit: user_unit && unit.is_some(),
         container,
+        pod: parts.iter().rev().find_map(|part| pod_uid(part)),
+        path: path.to_vec(),
     }
+}
+
+/// The pod's uid in `kubepods-burstable-podUID.slice`, where systemd names it with underscores, or in
+/// `podUID`. The kubelet's own static pods have 32 hexadecimal digits instead of a UUID.
+fn pod_uid(part: &[u8]) -> Option<Vec<u8>> {
+    let name = part.strip_suffix(b".slice").unwrap_or(part);
+    let last = name.rsplit(|&byte| byte == b'-').next().unwrap_or(name);
+    // A slice's own dashes are levels, so the uid's are underscores there; elsewhere they are dashes.
+    let uid = (last.strip_prefix(b"pod")).or_else(|| name.strip_prefix(b"pod"))?;
+    let uid: Vec<u8> = uid
+        .iter()
+        .map(|b| if *b == b'_' { b'-' } else { *b })
+        .collect();
+    let known = matches!(uid.len(), 32 | 36);
+    (known && uid.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')).then_some(uid)
 }
 
 fn container_id(part: &[u8]) -> Option<Vec<u8>> {
@@ -75,85 +87,6 @@ fn container_id(part: &[u8]) -> Option<Vec<u8>> {
         .filter(|_| part.ends_with(b".scope"))
         .or_else(|| name.strip_prefix(b"lxc.payload."));
     machine.map(<[u8]>::to_vec)
-}
-
-/// The name of the workload that container `id` runs, from Docker's or containerd's files; else the
-/// id.
-#[must_use]
-pub fn name_of(root: &Root, id: &[u8]) -> Vec<u8> {
-    let id_name = OsStr::from_bytes(id);
-    if id.len() != 64 {
-        return id.to_vec();
-    }
-    let docker = Path::new("/var/lib/docker/containers").join(id_name);
-    if let Some(name) =
-        description(root, &docker.join("config.v2.json")).and_then(|it| docker_name(&it))
-    {
-        return name.into_bytes();
-    }
-    for namespace in ["k8s.io", "moby", "default"] {
-        let task = PathBuf::from("/run/containerd/io.containerd.runtime.v2.task")
-            .join(namespace)
-            .join(id_name)
-            .join("config.json");
-        if let Some(name) = description(root, &task).and_then(|it| kubernetes_name(&it)) {
-            return name.into_bytes();
-        }
-    }
-    id.to_vec()
-}
-
-fn description(root: &Root, path: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&root.read(path, DESCRIPTION).ok()?).ok()
-}
-
-fn docker_name(description: &serde_json::Value) -> Option<String> {
-    let labels = &description["Config"]["Labels"];
-    let label = |name: &str| labels[name].as_str();
-    if let (Some(project), Some(service)) = (
-        label("com.docker.compose.project"),
-        label("com.docker.compose.service"),
-    ) {
-        return Some(format!("{project}/{service}"));
-    }
-    if let (Some(namespace), Some(pod), Some(name)) = (
-        label("io.kubernetes.pod.namespace"),
-        label("io.kubernetes.pod.name"),
-        label("io.kubernetes.container.name"),
-    ) {
-        return Some(format!("{namespace}/{}/{name}", without_replica(pod)));
-    }
-    let name = description["Name"].as_str()?.trim_start_matches('/');
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-fn kubernetes_name(description: &serde_json::Value) -> Option<String> {
-    let note = |name: &str| description["annotations"][name].as_str();
-    Some(format!(
-        "{}/{}/{}",
-        note("io.kubernetes.cri.sandbox-namespace")?,
-        without_replica(note("io.kubernetes.cri.sandbox-name")?),
-        note("io.kubernetes.cri.container-name")?,
-    ))
-}
-
-/// A pod's name without what changes when it is made again: `api-7d9c5b4f6d-x2x7q` is `api`.
-/// Kubernetes draws these endings from an alphabet without vowels.
-fn without_replica(pod: &str) -> &str {
-    let drawn = |part: &str| {
-        part.bytes()
-            .all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
-    };
-    let Some((rest, last)) = pod.rsplit_once('-') else {
-        return pod;
-    };
-    if last.len() != 5 || !drawn(last) {
-        return pod;
-    }
-    match rest.rsplit_once('-') {
-        Some((name, hash)) if (6..=10).contains(&hash.len()) && drawn(hash) => name,
-        _ => rest,
-    }
 }
 
 #[cfg(test)]
@@ -226,34 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pods_name_survives_its_replacement() {
-        assert_eq!(without_replica("api-7d9c5b4f6d-x2x7q"), "api");
-        assert_eq!(without_replica("db-0"), "db-0");
-        assert_eq!(without_replica("logs-x2x7q"), "logs");
-        assert_eq!(without_replica("single"), "single");
-    }
-
-    #[test]
-    fn runtimes_files_give_the_workloads_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |path: String, text: &str| {
-            let file = dir.path().join(path);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, text).unwrap();
-        };
-        let other = ID.replace('0', "f");
-        at(
-            format!("var/lib/docker/containers/{ID}/config.v2.json"),
-            r#"{"Name":"/web_1","Config":{"Labels":{"com.docker.compose.project":"shop","com.docker.compose.service":"web"}}}"#,
-        );
-        at(
-            format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{other}/config.json"),
-            r#"{"annotations":{"io.kubernetes.cri.sandbox-namespace":"prod","io.kubernetes.cri.sandbox-name":"api-7d9c5b4f6d-x2x7q","io.kubernetes.cri.container-name":"main"}}"#,
-        );
-        let root = Root::at(dir.path()).unwrap();
-        assert_eq!(name_of(&root, ID.as_bytes()), b"shop/web");
-        assert_eq!(name_of(&root, other.as_bytes()), b"prod/api/main");
-        let unknown = "a".repeat(64);
-        assert_eq!(name_of(&root, unknown.as_bytes()), unknown.as_bytes());
+    fn a_pods_uid_is_read_as_systemd_and_as_cgroupfs_write_it() {
+        let uid = "0a1b2c3d-1111-2222-3333-444455556666";
+        let flat = uid.replace('-', "_");
+        for path in [
+            format!(
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{flat}.slice/cri-containerd-{ID}.scope"
+            ),
+            format!("/kubepods/besteffort/pod{uid}/{ID}"),
+        ] {
+            let group = of_cgroup(format!("0::{path}\n").as_bytes());
+            assert_eq!(group.pod.as_deref(), Some(uid.as_bytes()), "{path}");
+            assert_eq!(group.container.as_deref(), Some(ID.as_bytes()), "{path}");
+            assert_eq!(group.path, path.as_bytes());
+        }
+        assert_eq!(of_cgroup(b"0::/system.slice/podman.service").pod, None);
     }
 }

@@ -62,6 +62,8 @@ pub struct Mount {
     pub device: Vec<u8>,
     /// The filesystem's type: `ext4`, `nfs4`, `fuse.sshfs`.
     pub kind: Vec<u8>,
+    /// Of an overlay: the directory in which its changes lie.
+    pub upper: Option<PathBuf>,
 }
 
 /// The mounts of the live host.
@@ -214,6 +216,16 @@ impl Mounts {
         self.skipped(&self.around(path)?.point)
     }
 
+    /// The overlay in whose directory of changes `path` lies: that directory, and where it is mounted.
+    #[must_use]
+    pub fn upper_above(&self, path: &Path) -> Option<(&Path, &Path)> {
+        let uppers = self.all.iter().filter_map(|mount| {
+            let upper = mount.upper.as_deref()?;
+            (upper.is_absolute() && path.starts_with(upper)).then_some((upper, &*mount.point))
+        });
+        uppers.max_by_key(|(upper, _)| upper.as_os_str().len())
+    }
+
     /// Whether something is mounted exactly here.
     #[must_use]
     pub fn is_point(&self, path: &Path) -> bool {
@@ -236,12 +248,20 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let device = fields.nth(2)?.to_vec();
     let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
-    let kind = fields.skip_while(|&field| field != b"-").nth(1)?.to_vec();
+    let mut fields = fields.skip_while(|&field| field != b"-");
+    let kind = fields.nth(1)?.to_vec();
+    // Behind the type come the source and the filesystem's own options.
+    let options = fields.nth(1).filter(|_| kind == b"overlay");
+    let upper = options.and_then(|options| {
+        let mut options = options.split(|&byte| byte == b',');
+        options.find_map(|option| option.strip_prefix(b"upperdir="))
+    });
     Some(Mount {
         point,
         root,
         device,
         kind,
+        upper: upper.map(unescape),
     })
 }
 

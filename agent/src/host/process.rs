@@ -9,12 +9,14 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use akwatch_ledger::reading::ProcessInstance;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Root, container};
+use super::runtime::Container;
+use super::{Root, container, runtime};
 
 /// Bytes of stat, status or cgroup that are read.
 const FACTS: usize = 64 << 10;
@@ -47,8 +49,10 @@ pub struct ProcessFacts {
     pub unit: Option<Vec<u8>>,
     /// The unit belongs to a user's own systemd.
     pub user_unit: bool,
-    /// Its container: the workload's name where the runtime's files say it, else the id.
-    pub container: Option<Vec<u8>>,
+    /// Its container.
+    pub container: Option<Arc<Container>>,
+    /// The path of its control group.
+    pub cgroup: Option<Vec<u8>>,
 }
 
 /// The program that a process runs, read while its environment was open and before that was read.
@@ -74,6 +78,9 @@ pub struct ProcessNumbers {
     pub without_memory: bool,
     /// Its first thread has ended and others live: see [`ProcessDirectory::first_numbers`].
     pub lives_on: bool,
+    /// Where its environment lies, where this process may know: another address after each exec, but
+    /// where a process runs without address space layout randomisation.
+    pub image: u64,
 }
 
 impl ProcessDirectory {
@@ -210,7 +217,7 @@ impl ProcessDirectory {
         });
         let script = program.script(arguments);
         let group = container::of_cgroup(&self.read("cgroup").unwrap_or_default());
-        let container = group.container.map(|id| container::name_of(root, &id));
+        let container = runtime::of_group(root, &group);
         ProcessFacts {
             uid: uid.unwrap_or(u32::MAX),
             exe: program.exe,
@@ -218,17 +225,26 @@ impl ProcessDirectory {
             unit: group.unit,
             user_unit: group.user_unit,
             container,
+            cgroup: Some(group.path).filter(|path| path.len() > 1),
         }
     }
 
-    fn link(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn link(&self, name: &str) -> Option<Vec<u8>> {
         let target = rustix::fs::readlinkat(self.memory(), name, Vec::new()).ok()?;
         Some(target.into_bytes())
     }
 }
 
 impl RunningProgram {
-    fn script(&self, arguments: &[u8]) -> Option<Vec<u8>> {
+    /// Its executable.
+    #[must_use]
+    pub fn exe(&self) -> Option<&[u8]> {
+        self.exe.as_deref()
+    }
+
+    /// The script that it runs, where it is an interpreter.
+    #[must_use]
+    pub fn script(&self, arguments: &[u8]) -> Option<Vec<u8>> {
         let script = script_of(self.exe.as_deref()?, arguments)?;
         let script = Path::new(OsStr::from_bytes(script));
         let whole = if script.is_absolute() {
@@ -267,12 +283,13 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<ProcessNumbers> {
         },
         environ,
         // Field 23 is the size of virtual memory: none for kernel threads and zombies.
+        image: field(50).unwrap_or(0),
         without_memory: !lives_on && (matches!(state, "Z" | "X") || field(23) == Some(0)),
         lives_on,
     })
 }
 
-fn effective_uid(status: &[u8]) -> Option<u32> {
+pub(super) fn effective_uid(status: &[u8]) -> Option<u32> {
     let line = status
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"Uid:"))?;

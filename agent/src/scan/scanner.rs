@@ -23,10 +23,8 @@ use super::tally::Tally;
 use crate::cli::MinConfidence;
 use crate::examine::{Bytes, format_of, sum_of};
 use crate::host::{Root, packages, reach};
-use crate::job::{
-    Content, Found, Job, Names, Pending, PendingOrigin, PendingPlace, Target, TargetPlace, Urgency,
-};
-use crate::open::is_delivered;
+use crate::job::{Content, Found, Job, Names, Pending, PendingPlace, Target, TargetPlace, Urgency};
+use crate::open::{is_delivered, layer_of};
 use crate::redact::{FingerprintKey, Redactor};
 
 /// The engine, what it has counted, and where it writes.
@@ -164,9 +162,10 @@ impl<'a> Scanner<'a> {
             before: None,
             fresh: false,
             reach,
-            origin: PendingOrigin::default(),
+            origin: layer_of(&self.root, host_path, &mut names),
             delivered: is_delivered(host_path),
             expected: Vec::new(),
+            writer: None,
         };
         (pending, names.into_raw())
     }

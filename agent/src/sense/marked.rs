@@ -6,7 +6,7 @@
 //! that other people's writes cost a look into a table. Events are taken in batches, which grow with
 //! the rate of writes, and nothing is opened but directories that moved here with files in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use crossbeam_channel::Sender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::FileType;
 
+use super::hands::{Hands, Touch, Written};
 use super::watch_set::{Covered, WatchSet, is_history};
 use super::{Gap, Sensed, Stop, Woken, linked_elsewhere, not_listed, unlisted};
 use crate::host::Root;
-use crate::job::{Target, TargetPlace, Urgency};
 use crate::link::{FromMarker, Inlet};
 
 /// How long events gather before they are read: waking up costs more than reading.
@@ -176,6 +176,7 @@ pub struct Marked {
     /// Every directory above a root, and whether a root lies directly in it.
     above: HashMap<PathBuf, bool>,
     marks: Marks,
+    hands: Hands,
     own: i32,
     settled: bool,
     out: Sender<Sensed>,
@@ -184,7 +185,7 @@ pub struct Marked {
 
 #[derive(Default)]
 struct Batch {
-    files: HashSet<PathBuf>,
+    files: HashMap<PathBuf, Touch>,
     moved: Vec<PathBuf>,
     left: Vec<PathBuf>,
     overflowed: bool,
@@ -217,6 +218,7 @@ impl Marked {
             set,
             above,
             marks,
+            hands: Hands::default(),
             own: nix::unistd::getpid().as_raw(),
             settled: false,
             out,
@@ -235,13 +237,22 @@ impl Marked {
                 return;
             }
             self.hear_marker();
+            // What is there is taken at once, since who wrote it may not live much longer; what it says
+            // of files waits for the rest of the batch.
+            let mut batch = Batch::default();
+            let first = self.drain(&mut buffer, &mut batch);
             if self.stop.wait(None, Some(gather)) == Woken::Stop {
                 return;
             }
-            let Some(events) = self.drain(&mut buffer) else {
+            let rest = self.drain(&mut buffer, &mut batch);
+            if !self.say(batch) {
+                return;
+            }
+            let (Some(first), Some(rest)) = (first, rest) else {
                 return;
             };
-            gather = if events >= MANY { LARGE_BATCH } else { BATCH };
+            let many = first + rest >= MANY;
+            gather = if many { LARGE_BATCH } else { BATCH };
         }
     }
 
@@ -304,19 +315,20 @@ impl Marked {
         }
     }
 
-    /// Reads everything that waits, and says how many events; none when nobody listens any more.
-    fn drain(&mut self, buffer: &mut [u8]) -> Option<usize> {
+    /// Reads everything that waits, and says how many events; none when they cannot be read any more.
+    fn drain(&mut self, buffer: &mut [u8], batch: &mut Batch) -> Option<usize> {
         let Some(group) = self.group.take() else {
             return Some(0);
         };
-        let (mut batch, mut events) = (Batch::default(), 0);
+        self.hands.begin();
+        let mut events = 0;
         let goes_on = loop {
             match group.read(buffer) {
                 Ok([]) => break true,
                 Ok(read) => {
                     for event in fanotify::events(read) {
                         events += 1;
-                        self.take_event(&event, &mut batch);
+                        self.take_event(&event, batch);
                     }
                 }
                 Err(why) => {
@@ -328,7 +340,7 @@ impl Marked {
         };
         self.group = goes_on.then_some(group);
         self.opened.clear();
-        (self.say(batch) && goes_on).then_some(events)
+        goes_on.then_some(events)
     }
 
     fn take_event(&mut self, event: &fanotify::Event<'_>, batch: &mut Batch) {
@@ -345,7 +357,7 @@ impl Marked {
                 if event.mask & (CREATE | MOVED_TO | CLOSE_WRITE) != 0 && is_history(&path) {
                     self.marks.history(&path);
                 }
-                take_file(&self.host, path, event.mask, batch);
+                self.take_file(&path, (event.mask, event.pid), batch);
             }
             return;
         }
@@ -364,6 +376,17 @@ impl Marked {
         if event.mask & MOVED_TO != 0 {
             batch.moved.push(path);
         }
+    }
+
+    fn take_file(&mut self, path: &Path, (mask, pid): (u64, i32), batch: &mut Batch) {
+        let done = mask & (CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE) != 0;
+        // A hard link brings no further event; everything else is written and closed.
+        if !done && !linked_elsewhere(&self.host, path) {
+            self.hands.created(&self.host, path, pid);
+            return;
+        }
+        let touch = batch.files.entry(path.to_owned()).or_default();
+        self.hands.touched(&self.host, path, (mask, pid), touch);
     }
 
     /// The path of a name in a directory, if it is watched.
@@ -438,24 +461,24 @@ impl Marked {
                 return false;
             }
         }
-        let mut files: Vec<PathBuf> = batch.files.into_iter().collect();
-        let mut overflowed = batch.overflowed;
+        let (mut files, mut overflowed) = (Vec::new(), batch.overflowed);
         for moved in batch.moved {
             overflowed |= !self.walk(moved, &mut files);
         }
         if overflowed && self.out.send(Sensed::Overflowed).is_err() {
             return false;
         }
-        let files = files
-            .into_iter()
-            .filter(|path| self.set.covers(path) == Covered::Yes);
-        let targets: Vec<Target> = files
-            .map(|path| Target {
-                what: TargetPlace::File(path),
-                urgency: Urgency::Live,
-            })
+        files.retain(|path| !batch.files.contains_key(path));
+        let came = files.into_iter().map(|path| Written { path, hand: None });
+        let written = batch.files.into_iter().map(|(path, touch)| Written {
+            hand: touch.hand(&self.host, &path),
+            path,
+        });
+        let written: Vec<Written> = written
+            .chain(came)
+            .filter(|written| self.set.covers(&written.path) == Covered::Yes)
             .collect();
-        targets.is_empty() || self.out.send(Sensed::Targets(targets)).is_ok()
+        written.is_empty() || self.out.send(Sensed::Written(written)).is_ok()
     }
 
     /// The files of a directory that moved here: they bring no events. False when there are too many.
@@ -490,19 +513,9 @@ impl Marked {
     }
 }
 
-fn take_file(host: &Root, path: PathBuf, mask: u64, batch: &mut Batch) {
-    if mask & (CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE) != 0 {
-        batch.files.insert(path);
-    } else if mask & CREATE != 0 {
-        // A hard link brings no further event; everything else is written and closed.
-        if linked_elsewhere(host, &path) {
-            batch.files.insert(path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::fs;
     use std::time::Instant;
 
@@ -582,14 +595,11 @@ mod tests {
                 let Ok(said) = self.said.recv_deadline(until) else {
                     panic!("never named: {missing:?}")
                 };
-                let Sensed::Targets(targets) = said else {
+                let Sensed::Written(written) = said else {
                     continue;
                 };
-                for target in targets {
-                    let TargetPlace::File(path) = target.what else {
-                        panic!("no file")
-                    };
-                    missing.remove(&path);
+                for written in written {
+                    missing.remove(&written.path);
                 }
             }
         }

@@ -99,6 +99,10 @@ pub fn reading(
         too_many: examined.too_many,
         unread_inside: examined.unread_inside,
         why_new: pending.target.urgency.why_new(),
+        // What changed while it was read may be somebody else's.
+        written_by: (ended != Ended::Changed)
+            .then(|| pending.written_by(&examined.names))
+            .flatten(),
     };
     Ok((reading, ended))
 }
@@ -282,6 +286,7 @@ mod tests {
             origin: PendingOrigin::default(),
             delivered: false,
             expected: vec![10],
+            writer: None,
         };
         let part = PartHeader {
             name: 0,

@@ -80,6 +80,7 @@ mod tests {
             origin: PendingOrigin::default(),
             delivered: false,
             expected: Vec::new(),
+            writer: None,
         };
         (Job { header, contents }, pending)
     }

@@ -94,7 +94,7 @@ impl Watcher {
     /// reading a small one.
     pub(super) fn take_done(&mut self, done: Done, now: Instant) {
         if self.says_nothing(&done) {
-            self.note(&done.reading, done.note);
+            self.note(&done.reading, done.note, true);
         } else {
             self.detecting.push(done, now);
         }
@@ -145,7 +145,7 @@ impl Watcher {
                     self.record.works(&self.ledger);
                     self.note_not_kept(changes.not_kept, &readings);
                     for (reading, note) in readings.iter().zip(notes) {
-                        self.note(reading, note);
+                        self.note(reading, note, changes.not_kept == 0);
                     }
                 }
                 Err(why) => {
@@ -182,8 +182,8 @@ impl Watcher {
         self.counts.not_kept(source, count);
     }
 
-    /// Notes what a commit made durable.
-    fn note(&mut self, reading: &Reading, note: Note) {
+    /// Notes what a commit made durable; `kept` says whether that was everything that was found.
+    fn note(&mut self, reading: &Reading, note: Note, kept: bool) {
         let holds = !reading.observed.is_empty();
         match note {
             Note::File {
@@ -198,6 +198,7 @@ impl Watcher {
                     rules_version: &reading.rules,
                     lines,
                     tail: (mark != 0).then_some(TailMark(mark)),
+                    all_known: kept && left_out(reading).is_none(),
                 };
                 self.note_file(reading, &target, &remembered, ended);
             }
@@ -254,9 +255,11 @@ impl Watcher {
                     self.counts.not_read(source, target, why);
                 }
             }
-            Ended::Short => self
-                .counts
-                .not_read(source, target, slug(UnknownWhy::ReadShort)),
+            Ended::Short => {
+                self.counts
+                    .not_read(source, target, slug(UnknownWhy::ReadShort));
+                self.look_anew(path);
+            }
             Ended::Changed => return,
         }
         let young = reading
@@ -289,8 +292,8 @@ impl Watcher {
             self.offer(again, Instant::now());
         } else if !young {
             self.ledger.remember(key, remembered);
-        } else if remembered.tail.is_some() {
-            // Good for what will be appended, but never for *unchanged*.
+        } else {
+            // Good for what will be appended, and for what was there before, but never for *unchanged*.
             let state = FileState {
                 ctime_ns: i64::MIN,
                 ..remembered.state

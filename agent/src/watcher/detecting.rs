@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use akwatch_ledger::reading::{Extent, FileState, Reading};
+use akwatch_ledger::reading::{Extent, FileState, Reading, ReadingSubject};
 use akwatch_ledger::{Need, PathKey, Query};
 use akwatch_proto::coverage::Rung;
 use akwatch_proto::credential::RuleId;
@@ -370,6 +370,10 @@ impl Watcher {
             self.turn_away(target, path.clone().as_path(), now);
             return None;
         }
+        let hand = match &target.what {
+            TargetPlace::File(path) => self.hands.take(path),
+            TargetPlace::Process(_) => None,
+        };
         let id = self.detecting.next_id();
         match self.opener.open(target, id) {
             Ok((mut job, mut pending)) => {
@@ -382,6 +386,7 @@ impl Watcher {
                         return None;
                     }
                     self.begin_at_tail(target, path, &state, &mut job);
+                    self.sign(path, &state, hand, &mut job.header.names, &mut pending);
                 }
                 // Under pressure what idles gets nothing, and what comes after it waits: there the pace
                 // of scans alone holds them back.
@@ -516,6 +521,7 @@ impl Watcher {
             at,
         ) {
             Ok((mut reading, mut ended)) => {
+                self.doubt_writer(&flight, &mut reading);
                 if ended == Ended::Whole && self.may_have_changed(&flight.pending) {
                     // What was seen is there; of what was not seen the next reading tells.
                     ended = Ended::Changed;
@@ -524,6 +530,17 @@ impl Watcher {
                 self.take_or_ask(flight, examined, reading, ended, now);
             }
             Err(why) => self.take_hostile(&flight, why, now),
+        }
+    }
+
+    /// A file that is known by another name than before, for what is redacted in it, holds nothing new
+    /// under that name.
+    fn doubt_writer(&self, flight: &Flight, reading: &mut Reading) {
+        if let (TargetPlace::File(path), ReadingSubject::Place(place)) =
+            (&flight.pending.target.what, &reading.subject)
+            && self.known.place(path).is_some_and(|known| known != place)
+        {
+            reading.written_by = None;
         }
     }
 

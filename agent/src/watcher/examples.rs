@@ -215,6 +215,7 @@ fn name_only(id: JobId, path: &Path) -> (Job, Flight) {
         origin: PendingOrigin::default(),
         delivered: false,
         expected: Vec::new(),
+        writer: None,
     };
     let job = Job {
         header: header.clone(),

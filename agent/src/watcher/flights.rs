@@ -156,6 +156,7 @@ mod tests {
                 origin: PendingOrigin::default(),
                 delivered: false,
                 expected: vec![expected],
+                writer: None,
             },
             file: None,
         }

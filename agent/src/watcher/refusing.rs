@@ -162,6 +162,7 @@ impl Watcher {
             too_many: false,
             unread_inside: None,
             why_new: akwatch_proto::finding::WhyNew::PlaceChanged,
+            written_by: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::coverage::Source;
 use crate::host::Root;
 use crate::job::{Target, TargetPlace, Urgency};
 use crate::open::state_of;
+use crate::sense::hands::Written;
 use crate::sense::scan::{Ask, Walk, Walked};
 use crate::sense::watch_set::{Covered, is_history};
 use crate::sense::{Gap, Sensed, Sweep};
@@ -53,6 +54,10 @@ pub(super) struct Scans {
     /// Whether the host was read as a whole once.
     pub(super) first_done: bool,
     owed: bool,
+    /// Whether everything that is watched was walked over in this run, and nothing missed since.
+    in_step: bool,
+    /// Whether nothing was missed since the walk under way began.
+    unbroken: bool,
     unwatched: bool,
     /// Whether the first scan may read at this time of the day.
     open: bool,
@@ -75,6 +80,8 @@ impl Scans {
             sensing: false,
             first_done: options.directory.join(SCANNED).exists(),
             owed: false,
+            in_step: false,
+            unbroken: false,
             unwatched: false,
             open: within_hours(options),
             ended: None,
@@ -107,6 +114,7 @@ impl Scans {
         }
         self.running = Some(urgency);
         self.in_part = since.is_some();
+        self.unbroken = true;
         self.files = 0;
         true
     }
@@ -115,6 +123,18 @@ impl Scans {
     /// night behind it.
     pub(super) fn first_may_read(&self) -> bool {
         self.open || self.owed || self.running != Some(Urgency::FirstScan)
+    }
+
+    /// Something may have changed without being told.
+    fn miss(&mut self) {
+        self.owed = true;
+        self.in_step = false;
+        self.unbroken = false;
+    }
+
+    /// Whether every change since the last walk was told: what is known of a file is what it held.
+    pub(super) fn in_step(&self) -> bool {
+        self.in_step
     }
 
     /// Whether a walk is under way or owed: what it has still to name is not known.
@@ -165,6 +185,11 @@ impl Watcher {
                     self.offer(target, now);
                 }
             }
+            Sensed::Written(written) => {
+                for written in &written {
+                    self.take_written(written, now);
+                }
+            }
             Sensed::Left(directory) => {
                 for path in self.known.below(&directory) {
                     let what = TargetPlace::File(path);
@@ -180,7 +205,7 @@ impl Watcher {
             Sensed::Overflowed => {
                 tracing::warn!("the kernel's queue of file events overflowed; a rescan follows");
                 self.counts.overflowed(Source::Files);
-                self.scans.owed = true;
+                self.scans.miss();
             }
             Sensed::Status(status) => {
                 if status.source == "files" {
@@ -215,6 +240,15 @@ impl Watcher {
         self.speak_of_sweep(now);
     }
 
+    /// A file was written: it goes on the agenda with the word on who did it.
+    fn take_written(&mut self, written: &Written, now: Instant) {
+        let what = TargetPlace::File(written.path.clone());
+        let waits = self.agenda.is_waiting(&what);
+        self.hands.written(written, waits);
+        let urgency = Urgency::Live;
+        self.offer_file(&written.path, Target { what, urgency }, now);
+    }
+
     /// Puts a target on the agenda.
     pub(super) fn offer(&mut self, mut target: Target, now: Instant) {
         if let TargetPlace::Process(instance) = target.what {
@@ -231,21 +265,32 @@ impl Watcher {
             return;
         }
         if let TargetPlace::File(path) = &target.what {
-            self.note_refs(&path.clone(), now);
+            self.hands.unsaid(path);
+            self.offer_file(&path.clone(), target, now);
         }
+    }
+
+    fn offer_file(&mut self, path: &Path, target: Target, now: Instant) {
+        self.note_refs(path, now);
         let owner = owner_of(&self.host, &target.what);
-        if self.agenda.offer(target, owner, now) == Offered::Dropped {
-            self.miss_events("more events than can wait; a rescan follows");
+        match self.agenda.offer(target, owner, now) {
+            Offered::Queued | Offered::Coalesced | Offered::Again => {}
+            Offered::SetAside => drop(self.hands.take(path)),
+            Offered::Dropped => {
+                drop(self.hands.take(path));
+                self.miss_events("more events than can wait; a rescan follows");
+            }
         }
     }
 
     /// Something in the watched files will not be looked at for its own event.
     pub(super) fn miss_events(&mut self, why: &'static str) {
-        if !self.scans.owed {
+        let owed = self.scans.owed;
+        self.scans.miss();
+        if !owed {
             // Once for each rescan: a line for each event would be an event again.
             tracing::warn!("{why}");
             self.counts.overflowed(Source::Files);
-            self.scans.owed = true;
         }
     }
 
@@ -292,6 +337,7 @@ impl Watcher {
         tracing::info!(files, urgency = ?self.scans.running, "a walk over the watch set ended");
         self.scans.running = None;
         let in_part = std::mem::take(&mut self.scans.in_part);
+        self.scans.in_step |= self.scans.unbroken && !in_part;
         self.scans.ended = Some(now);
         self.counts.walked(Source::Files, walk.gaps.clone());
         self.scans.last = Some(walk);
@@ -320,7 +366,7 @@ impl Watcher {
 
     pub(super) fn scan_when_due(&mut self, now: Instant) {
         if self.agenda.take_rescan_owed() {
-            self.scans.owed = true;
+            self.scans.miss();
             for instance in self.sweeps.still_waiting() {
                 self.offer_process(instance, Urgency::Rescan, now);
             }
@@ -376,7 +422,7 @@ impl Watcher {
 
     /// A rescan is owed as soon as one may begin.
     pub(super) fn owe_rescan(&mut self) {
-        self.scans.owed = true;
+        self.scans.miss();
     }
 
     pub(super) fn revisit_when_due(&mut self, now: Instant) {

@@ -157,6 +157,7 @@ impl Sweeps {
             too_many: false,
             unread_inside: None,
             why_new: WhyNew::PlaceChanged,
+            written_by: None,
         })
     }
 

@@ -343,6 +343,18 @@ pub(crate) fn finding_row(row: &FindingRow) -> Vec<String> {
             .as_ref()
             .map_or_else(String::new, |cause| from(cause, row.state)),
     );
+    if row.location.place_type == "file"
+        && let Some(container) = &row.origin.container
+    {
+        let container = words::safe(container.as_str());
+        location.push_str(&format!(" (in the container {container})"));
+    }
+    if let Some(at) = row.location.typed {
+        location.push_str(&format!(" (typed {})", words::time(at)));
+    }
+    if let Some(by) = &row.written_by {
+        location.push_str(&format!(" (written by {})", words::writer(by)));
+    }
     if let Some(holder) = &row.held_by {
         let holder = words::location(holder);
         location.push_str(&format!(" (process still holds it: {holder})"));

@@ -4,7 +4,7 @@ use akwatch_proto::credential::{Confidence, Preview};
 use akwatch_proto::finding::{GoneProof, Presence};
 use akwatch_proto::git::{Git, PushState};
 use akwatch_proto::people::{CredentialRow, Disposition, FindingRow, Verdict};
-use akwatch_proto::place::Location;
+use akwatch_proto::place::{Location, SafeText, WrittenBy};
 use akwatch_proto::text;
 use akwatch_proto::time::Time;
 use jiff::Timestamp;
@@ -89,6 +89,23 @@ pub(crate) fn git(git: &Git) -> String {
     }
     if let Some(path) = &git.path {
         text.push_str(&format!(" of {}", safe(path.as_str())));
+    }
+    text
+}
+
+/// `/usr/bin/python3.11 /srv/deploy.py as root, login li, deploy.service`.
+pub(crate) fn writer(by: &WrittenBy) -> String {
+    let name = |name: &SafeText| safe(name.as_str());
+    let mut text = name(&by.exe);
+    if let Some(script) = &by.script {
+        text.push_str(&format!(" {}", name(script)));
+    }
+    text.push_str(&format!(" as {}", name(&by.user)));
+    if let Some(login) = &by.login {
+        text.push_str(&format!(", login {}", name(login)));
+    }
+    for one in [&by.unit, &by.container].into_iter().flatten() {
+        text.push_str(&format!(", {}", name(one)));
     }
     text
 }
@@ -270,7 +287,7 @@ mod tests {
         let unknown = said(r#"{"repository":"/r","state":"unknown","why":"upstream-gone"}"#);
         assert_eq!(unknown, "unknown whether pushed (upstream gone)");
     }
-    use akwatch_proto::place::{Origin, Place, SafeText, Spot};
+    use akwatch_proto::place::{Origin, Place, Spot};
 
     #[test]
     fn a_location_is_one_line_with_its_line_and_field() {
@@ -283,6 +300,7 @@ mod tests {
             end_line: 18,
             field: Some(SafeText::from_program("cos.secretKey")),
             encoding: Vec::new(),
+            typed: None,
         };
         let shown = location(&Location::of(&place, &spot, &Origin::default()));
         assert_eq!(shown, "/b/a.tar.gz ▸ etc/app.yml:18 · cos.secretKey");

@@ -5,7 +5,7 @@ use akwatch_proto::people::FindingRow;
 use akwatch_proto::place::SafeText;
 use jiff::Timestamp;
 
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 29] = [
     "score",
     "presence",
     "provider",
@@ -30,6 +30,11 @@ const COLUMNS: [&str; 24] = [
     "pushed_to",
     "commit",
     "authored",
+    "typed",
+    "written_by",
+    "written_as",
+    "container",
+    "image",
 ];
 
 /// The first line.
@@ -51,8 +56,9 @@ pub fn row(row: &FindingRow) -> String {
         .map(SafeText::as_str)
         .collect();
     let commit = git.and_then(|git| git.commit.as_ref());
+    let wrote = row.written_by.as_ref();
     let authored = git.and_then(|git| git.authored);
-    let cells: [String; 24] = [
+    let cells: [String; 29] = [
         row.score.to_string(),
         word(&row.state),
         row.provider.to_string(),
@@ -77,6 +83,11 @@ pub fn row(row: &FindingRow) -> String {
         pushed_to.join(" "),
         commit.map_or_else(String::new, ToString::to_string),
         authored.map_or_else(String::new, time),
+        row.location.typed.map_or_else(String::new, time),
+        wrote.map_or_else(String::new, |by| by.exe.to_string()),
+        wrote.map_or_else(String::new, |by| by.user.to_string()),
+        text(&row.origin.container),
+        text(&row.origin.image),
     ];
     let cells: Vec<String> = cells.iter().map(|cell| guarded(cell)).collect();
     format!("{}\r\n", cells.join(","))

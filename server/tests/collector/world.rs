@@ -411,6 +411,7 @@ impl Host {
             },
             origin: Origin::default(),
             git: None,
+            written_by: None,
             delivered: false,
             presence: Presence::Present { since: now },
             why_new: WhyNew::PlaceChanged,

@@ -9,6 +9,7 @@ mod model;
 mod opening;
 mod places;
 mod processes;
+mod written;
 
 use std::path::Path;
 
@@ -147,6 +148,7 @@ pub(crate) fn reading(place: &Place, extent: Extent, at: i64, values: &[u8]) -> 
         too_many: false,
         unread_inside: None,
         why_new: WhyNew::PlaceChanged,
+        written_by: None,
     }
 }
 

@@ -173,6 +173,7 @@ fn an_index_is_not_believed_when_the_ledger_is_older() {
         rules_version: "r1",
         lines: 0,
         tail: None,
+        all_known: true,
     };
     let mut ledger = open(directory.path());
     ledger.commit(&[whole(&file("a"), 10, &[1])]).unwrap();
@@ -243,6 +244,7 @@ fn a_reboot_means_reading_again() {
             rules_version: "r1",
             lines: 0,
             tail: None,
+            all_known: true,
         },
     );
     drop(ledger);

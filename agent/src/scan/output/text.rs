@@ -97,6 +97,9 @@ fn place(line: &Line) -> String {
         text.push_str("  in ");
         text.push_str(workload.as_str());
     }
+    if let Some(at) = location.typed {
+        text.push_str(&format!("  typed {}", instant(at)));
+    }
     if let (Some(mode), Some(owner)) = (&line.reach.mode, &line.reach.owner) {
         text.push_str("  ");
         text.push_str(mode);
@@ -116,11 +119,14 @@ fn ends(proof: &[Proof], now: Time) -> String {
         return String::new();
     };
     let word = if at <= now { "EXPIRED" } else { "expires" };
-    let shown = Timestamp::from_millisecond(at.0).map_or_else(
+    format!("  {word} {}", instant(at))
+}
+
+fn instant(at: Time) -> String {
+    Timestamp::from_millisecond(at.0).map_or_else(
         |_| at.0.to_string(),
         |instant| instant.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    );
-    format!("  {word} {shown}")
+    )
 }
 
 /// What Git says, in words.

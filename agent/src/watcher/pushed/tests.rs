@@ -77,6 +77,7 @@ impl Idle {
             origin: PendingOrigin::default(),
             delivered: false,
             expected: vec![0],
+            writer: None,
         };
         let header = JobHeader {
             id,

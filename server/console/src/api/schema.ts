@@ -847,6 +847,7 @@ export interface components {
             state: components["schemas"]["PresenceState"];
             /** @description Why it is new. */
             why_new: components["schemas"]["WhyNew"];
+            written_by?: components["schemas"]["WrittenBy"] | null;
         };
         /** @description Signing in for the first time, with the one-time link. */
         FirstSignIn: {
@@ -1109,6 +1110,7 @@ export interface components {
             pid?: number | null;
             /** @description `file`, `process` or `history`. */
             type: string;
+            typed?: components["schemas"]["Time"] | null;
             user?: components["schemas"]["SafeText"] | null;
             workload?: components["schemas"]["SafeText"] | null;
         };
@@ -1188,13 +1190,19 @@ export interface components {
         };
         /** @description What a process or a written file came from. Facts only; causes are derived where they are read. */
         Origin: {
+            cgroup?: components["schemas"]["SafeText"] | null;
             container?: components["schemas"]["SafeText"] | null;
+            container_id?: components["schemas"]["SafeText"] | null;
             exe?: components["schemas"]["SafeText"] | null;
+            image?: components["schemas"]["SafeText"] | null;
+            path_inside?: components["schemas"]["SafeText"] | null;
             /**
              * Format: int32
              * @description The process seen last.
              */
             pid?: number | null;
+            pod?: components["schemas"]["Pod"] | null;
+            script?: components["schemas"]["SafeText"] | null;
             unit?: components["schemas"]["SafeText"] | null;
             /** @description The unit's own files and the files that it names: fragment, drop-ins, EnvironmentFile. */
             unit_files?: components["schemas"]["SafeText"][];
@@ -1378,6 +1386,7 @@ export interface components {
                 state: components["schemas"]["PresenceState"];
                 /** @description Why it is new. */
                 why_new: components["schemas"]["WhyNew"];
+                written_by?: components["schemas"]["WrittenBy"] | null;
             }[];
             /**
              * Format: int64
@@ -1440,6 +1449,14 @@ export interface components {
              *     does not hear of it within that time is not paused.
              */
             seconds: number;
+        };
+        /** @description Where a container runs in Kubernetes. */
+        Pod: {
+            container?: components["schemas"]["SafeText"] | null;
+            /** @description The pod's name. */
+            name: components["schemas"]["SafeText"];
+            /** @description The pod's namespace. */
+            namespace: components["schemas"]["SafeText"];
         };
         /** @description Whether the secret is still in its place: the agents' word, never a person's. */
         Presence: {
@@ -1755,6 +1772,20 @@ export interface components {
          * @enum {string}
          */
         WhyNew: "place-changed" | "rule-new" | "host-new" | "unknown";
+        /**
+         * @description Which process put a finding's content into its file: where it could be known when the kernel told of
+         *     the write, and else nothing. Never guessed.
+         */
+        WrittenBy: {
+            container?: components["schemas"]["SafeText"] | null;
+            /** @description Its executable. */
+            exe: components["schemas"]["SafeText"];
+            login?: components["schemas"]["SafeText"] | null;
+            script?: components["schemas"]["SafeText"] | null;
+            unit?: components["schemas"]["SafeText"] | null;
+            /** @description The user that it ran as. */
+            user: components["schemas"]["SafeText"];
+        };
     };
     responses: never;
     parameters: never;

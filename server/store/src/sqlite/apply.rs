@@ -359,6 +359,7 @@ impl Searchable {
                 reach: finding.reach.clone(),
                 origin: finding.origin.clone(),
                 git: finding.git.clone(),
+                written_by: finding.written_by.clone(),
                 proof: finding
                     .proof
                     .iter()

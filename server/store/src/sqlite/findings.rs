@@ -212,6 +212,7 @@ fn finding_row(references: &References<'_>, row: &SqliteRow) -> Result<FindingRo
         reach: body.reach,
         origin: body.origin,
         git: body.git,
+        written_by: body.written_by,
         state: presence.state(),
         presence,
         cause: None,

@@ -4,7 +4,7 @@ use akwatch_proto::agent::HostId;
 use akwatch_proto::credential::{Confidence, Epoch, Preview};
 use akwatch_proto::finding::{GoneProof, Presence, PresenceState, Proof, UnknownWhy};
 use akwatch_proto::git::Git;
-use akwatch_proto::place::{Origin, Place, Reach, Spot};
+use akwatch_proto::place::{Origin, Place, Reach, Spot, WrittenBy};
 use akwatch_proto::time::Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,8 @@ pub(crate) struct Body {
     pub(crate) origin: Origin,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) git: Option<Git>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) written_by: Option<WrittenBy>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) proof: Vec<Proof>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -411,6 +411,7 @@ pub(crate) fn finding(place: Place, secret: u64) -> Finding {
             end_line: 3,
             field: Some(safe("cos.secretKey")),
             encoding: Vec::new(),
+            typed: None,
         },
         reach: Reach {
             mode: Some("0644".to_owned()),
@@ -420,6 +421,7 @@ pub(crate) fn finding(place: Place, secret: u64) -> Finding {
         },
         origin: Origin::default(),
         git: None,
+        written_by: None,
         delivered: false,
         presence: Presence::Present { since: SEEN },
         why_new: WhyNew::PlaceChanged,

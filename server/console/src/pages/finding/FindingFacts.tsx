@@ -23,7 +23,10 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
   const { location, origin, reach } = finding;
   const cause = causeOf(finding);
   const text = (value: string | null | undefined) => (value === undefined || value === null || value === "" ? undefined : <HostText text={value} />);
+  const code = (value: string | null | undefined) => (value === undefined || value === null || value === "" ? undefined : <span className="code"><HostText text={value} /></span>);
   const gitFacts = useGitFacts(finding.git ?? undefined);
+  const whoFacts = useWhoFacts(finding);
+  const pod = origin.pod;
   return (
     <div className="stack" style={{ gap: 16 }}>
       <div className="row"><Score value={finding.score} word /><Presence presence={finding.presence} returns={finding.returns} full /></div>
@@ -44,10 +47,17 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
           [t("finding.mode"), [reach.mode, reach.owner, reach.group].filter((word) => word !== undefined && word !== null).map((word) => visible(word ?? "")).join(" · ")],
           [t("finding.cause"), cause === undefined ? undefined : <span key="f" className={cause.gone === true ? undefined : "code"}><HostText text={cause.gone === true ? t("place.fromEdited", { path: cause.path }) : `${cause.path}:${cause.line}`} /></span>],
           [t("finding.heldBy"), finding.held_by === undefined || finding.held_by === null ? undefined : <Place key="h2" location={finding.held_by} longest={400} />],
+          ...whoFacts,
           [t("finding.unit"), text(origin.unit)],
           [t("finding.unitFiles"), (origin.unit_files ?? []).length === 0 ? undefined : (origin.unit_files ?? []).map((file) => <div key={file} className="code"><HostText text={file} /></div>)],
           [t("finding.container"), text(origin.container)],
+          [t("finding.pathInside"), code(origin.path_inside)],
+          [t("finding.image"), code(origin.image)],
+          [t("finding.containerId"), origin.container_id === origin.container ? undefined : code(origin.container_id)],
+          [t("finding.pod"), pod === undefined || pod === null ? undefined : text([pod.namespace, pod.name, pod.container ?? ""].filter((word) => word !== "").join("/"))],
           [t("finding.exe"), text(origin.exe)],
+          [t("finding.script"), code(origin.script)],
+          [t("finding.cgroup"), code(origin.cgroup)],
           [t("finding.user"), text(origin.user)],
           [t("finding.rule"), <Link key="u" to="/findings" search={{ rule: finding.rule }}><HostText text={finding.rule} /></Link>],
           [t("whyNew.label"), t(`whyNew.${finding.why_new}`)],
@@ -60,6 +70,31 @@ export function FindingFacts({ finding }: { finding: FindingRow }) {
       <p className="caption">{t("secret.none")}</p>
     </div>
   );
+}
+
+/** When it was typed, where the history says so; who put it into the file, and that nobody can say. */
+function useWhoFacts(finding: FindingRow): Array<[string, ReactNode]> {
+  const { t } = useTranslation();
+  const { location, written_by: by } = finding;
+  if (location.type === "history") {
+    const typed = location.typed;
+    return [[t("finding.typed"), typed === undefined || typed === null ? t("finding.typedUnknown") : <At key="t" time={typed} />]];
+  }
+  if (location.type !== "file") return [];
+  if (by === undefined || by === null) return [[t("finding.writtenBy"), <span key="w" className="second">{t("finding.writtenUnknown")}</span>]];
+  const line = (name: "writtenUser" | "writtenLogin" | "writtenUnit" | "writtenContainer", value: string | null | undefined) => (
+    value === undefined || value === null ? null : <span key={name}>{t(`finding.${name}`, { name: visible(value) })}</span>
+  );
+  return [[t("finding.writtenBy"), (
+    <div key="w" className="stack" style={{ gap: 2 }}>
+      <span className="code"><HostText text={by.exe} /></span>
+      {by.script !== undefined && by.script !== null && <span className="code"><HostText text={by.script} /></span>}
+      {line("writtenUser", by.user)}
+      {line("writtenLogin", by.login)}
+      {line("writtenUnit", by.unit)}
+      {line("writtenContainer", by.container)}
+    </div>
+  )]];
 }
 
 /** What Git says: where it went, by which commit; nothing at all outside a repository. */
