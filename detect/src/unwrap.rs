@@ -16,5 +16,6 @@ pub(crate) mod office;
 pub(crate) mod package;
 pub(crate) mod pdf;
 pub(crate) mod plist;
+pub(crate) mod run;
 pub(crate) mod sqlite;
 pub(crate) mod stream;

@@ -340,6 +340,116 @@ fn a_page_made_to_be_read_many_times_is_read_once() {
     }
 }
 
+/// What SQLite writes beside a database while `change` was made and not yet taken over.
+fn beside(mode: &str, ending: &str, before: &[&str], change: &str) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(()))
+        .unwrap();
+    for statement in before {
+        database.execute_batch(statement).unwrap();
+    }
+    database.execute_batch(change).unwrap();
+    let bytes = std::fs::read(directory.path().join(format!("a.db{ending}"))).unwrap();
+    drop(database);
+    bytes
+}
+
+#[test]
+fn what_a_write_ahead_log_has_is_read_by_its_tables() {
+    let made = sample("aws.access-key", 30);
+    let table =
+        "CREATE TABLE sites(id INTEGER PRIMARY KEY, access_key TEXT, secret_key TEXT, note TEXT);";
+    let insert = format!(
+        "INSERT INTO sites(access_key, secret_key, note) VALUES('{}', '{}', 'x');",
+        made.id, made.secret
+    );
+    let filler = "INSERT INTO sites(note) VALUES(hex(randomblob(300)));".repeat(40);
+    let bytes = beside("WAL", "-wal", &[table, &filler], &insert);
+    let scan = scan_bytes("a.db-wal", &bytes);
+    assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1);
+    assert!(holds(found[0], &made.secret) && found[0].id.is_some());
+    assert_eq!(found[0].spot.inside, [b"sites".to_vec()]);
+    assert_eq!(found[0].spot.field.as_deref(), Some(&b"secret_key"[..]));
+
+    // The names of a table that was made before are in the database; what its rows hold is read.
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE);";
+    let bytes = beside("WAL", "-wal", &[table, &filler, checkpoint], &insert);
+    let scan = scan_bytes("a.db-wal", &bytes);
+    assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1);
+    assert!(holds(found[0], &made.secret) && found[0].id.is_some());
+    assert_eq!(found[0].spot.inside, [b"(pages)".to_vec()]);
+}
+
+#[test]
+fn what_a_rollback_journal_kept_is_read() {
+    let made = sample("aws.access-key", 31);
+    let insert = format!(
+        "CREATE TABLE sites(access_key TEXT, secret_key TEXT); INSERT INTO sites VALUES('{}', '{}');",
+        made.id, made.secret
+    );
+    let change = "BEGIN; PRAGMA cache_size = 1; UPDATE sites SET access_key = '', secret_key = ''; \
+                  CREATE TABLE filler(a); INSERT INTO filler SELECT randomblob(3000) FROM pragma_function_list LIMIT 60;";
+    let bytes = beside("DELETE", "-journal", &[&insert], change);
+    assert_eq!(bytes[..4], [0xd9, 0xd5, 0x05, 0xf9]);
+    let scan = scan_bytes("a.db-journal", &bytes);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1, "{:?}", scan.unread);
+    assert!(holds(found[0], &made.secret) && found[0].id.is_some());
+    assert_eq!(found[0].spot.inside, [b"sites".to_vec()]);
+}
+
+#[test]
+fn a_damaged_log_ends() {
+    let made = sample("aws.access-key", 32);
+    let insert = format!(
+        "CREATE TABLE sites(access_key TEXT, secret_key TEXT); INSERT INTO sites VALUES('{}', '{}');",
+        made.id, made.secret
+    );
+    let bytes = beside("WAL", "-wal", &[], &insert);
+    for at in (0..bytes.len()).step_by(97) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x55;
+        scan_bytes("a.db-wal", &changed);
+        scan_bytes("a.db-wal", &bytes[..at]);
+    }
+}
+
+#[test]
+fn a_bundle_is_its_pack() {
+    let made = sample("aws.access-key", 33);
+    for format in ["sha1", "sha256"] {
+        let directory = tempfile::tempdir().unwrap();
+        let format = format!("--object-format={format}");
+        git(directory.path(), &["init", "-q", &format, "."]);
+        let text = format!(
+            "aws_access_key_id = {}\naws_secret_access_key = {}\n",
+            made.id, made.secret
+        );
+        std::fs::write(directory.path().join("credentials"), text).unwrap();
+        git(directory.path(), &["add", "."]);
+        git(directory.path(), &["commit", "-qm", "one"]);
+        git(
+            directory.path(),
+            &["bundle", "create", "-q", "a.bundle", "HEAD"],
+        );
+        let bytes = std::fs::read(directory.path().join("a.bundle")).unwrap();
+        let scan = scan_bytes("a.bundle", &bytes);
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{format}: {:?}", scan.unread);
+        assert!(holds(found[0], &made.secret) && found[0].id.is_some());
+        assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+        let cut = scan_bytes("a.bundle", &bytes[..bytes.len() - 60]);
+        assert_eq!(why(&cut), [UnreadWhy::Damaged]);
+    }
+}
+
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args([

@@ -22,7 +22,7 @@ const SLOW_INPUTS: usize = 10;
 fn every_target_holds_its_promises_on_seeded_inputs() {
     for (number, (name, _)) in targets::TARGETS.iter().enumerate() {
         let mut numbers = Numbers(number as u64 + 1);
-        let slow = matches!(*name, "rule_packs" | "floors");
+        let slow = matches!(*name, "rule_packs" | "floors" | "runs");
         for _ in 0..if slow { SLOW_INPUTS } else { INPUTS } {
             targets::run(name, &input(&mut numbers, &[]));
         }

@@ -291,8 +291,49 @@ fn filters_upon_filters_are_undone() {
         assert_eq!(found.len(), 1, "{:#?} {:?}", outline(&scan), scan.unread);
         assert_eq!(found[0].spot.inside, [b"object 1".to_vec()]);
     }
-    let scan = scan(&pdf(&[stream("", "/LZWDecode", b"x")]));
+    let scan = scan(&pdf(&[stream("", "/JBIG2Decode", b"x")]));
     assert_eq!(why(&scan), [UnreadWhy::Unsupported]);
+}
+
+#[test]
+fn what_older_makers_packed_is_undone() {
+    let made = sample("github.token", 76);
+    let filler: String = (0..3000).map(|n| format!("% {n}\n")).collect();
+    let contents = format!("{filler}BT /F1 9 Tf ({}) Tj ET", made.secret);
+    let lzw = |early| {
+        let mut encoder = match early {
+            true => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8),
+            false => weezl::encode::Encoder::new(weezl::BitOrder::Msb, 8),
+        };
+        encoder.encode(contents.as_bytes()).unwrap()
+    };
+    let mut runs = Vec::new();
+    let (before, shown) = contents.as_bytes().split_at(filler.len());
+    for piece in before.chunks(100).chain([shown]) {
+        runs.push(u8::try_from(piece.len() - 1).unwrap());
+        runs.extend_from_slice(piece);
+        // Twelve line ends.
+        runs.extend([245, b'\n']);
+    }
+    runs.push(128);
+    for object in [
+        stream("", "/LZWDecode", &lzw(true)),
+        stream("/DecodeParms<</EarlyChange 1>>", "[/LZW]", &lzw(true)),
+        stream("/DecodeParms<</EarlyChange 0>>", "/LZWDecode", &lzw(false)),
+        stream("", "/RunLengthDecode", &runs),
+    ] {
+        let scan = scan(&pdf(&[object]));
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{:#?} {:?}", outline(&scan), scan.unread);
+        assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+    }
+    let packed = lzw(true);
+    let cut = scan(&pdf(&[stream(
+        "",
+        "/LZWDecode",
+        &[&packed[..200], &[0xff; 40]].concat(),
+    )]));
+    assert_eq!(why(&cut), [UnreadWhy::Damaged]);
 }
 
 #[test]

@@ -36,7 +36,25 @@ pub(crate) fn is_zip(head: &[u8]) -> bool {
 
 /// Whether `head` begins a tar with a valid header.
 pub(crate) fn is_tar(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar") && head.get(..512).is_some_and(checksum_holds)
+    let Some(header) = head.get(..512) else {
+        return false;
+    };
+    (header[257..262] == *b"ustar" || is_old(header)) && checksum_holds(header)
+}
+
+/// Whether a header may be one of before POSIX, which has no mark: a name, numbers, and no names behind
+/// that of what a link leads to.
+fn is_old(header: &[u8]) -> bool {
+    let ends = |field: &[u8]| matches!(field.last(), Some(0 | b' '));
+    let numbers = [100..108, 108..116, 116..124, 124..136, 136..148];
+    header[154..156] == [0, b' ']
+        && header[257..329].iter().all(|&b| b == 0)
+        && header[329..].iter().all(|b| matches!(b, b'0'..=b'7' | 0))
+        && header[0] > b' '
+        && numbers.into_iter().all(|field| {
+            let field = &header[field];
+            ends(field) && field.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0))
+        })
 }
 
 fn checksum_holds(header: &[u8]) -> bool {

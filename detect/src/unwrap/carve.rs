@@ -6,24 +6,22 @@
 use std::ops::Range;
 
 /// Fields of one file. Stops: a file of streams that hold nothing.
-const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 /// What a gzip stream begins with.
 const MARK: &[u8] = &[0x1f, 0x8b, 8];
 
 /// The fields of `bytes` that hold a gzip stream.
 pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut until = 0;
-    memchr::memmem::find_iter(bytes, MARK)
-        .filter_map(move |at| {
-            let length = length_before(&bytes[..at])?;
-            let end = at.checked_add(length).filter(|&end| end <= bytes.len())?;
-            // A stream is never shorter than its header and its sums.
-            (length >= 18 && at >= until).then(|| {
-                until = end;
-                at..end
-            })
+    memchr::memmem::find_iter(bytes, MARK).filter_map(move |at| {
+        let length = length_before(&bytes[..at])?;
+        let end = at.checked_add(length).filter(|&end| end <= bytes.len())?;
+        // A stream is never shorter than its header and its sums.
+        (length >= 18 && at >= until).then(|| {
+            until = end;
+            at..end
         })
-        .take(MOST)
+    })
 }
 
 /// The length that stands at the end of `bytes`, behind the key of a field that has one.

@@ -7,6 +7,7 @@ use akwatch_proto::place::Encoding;
 use super::bytes::Bytes;
 use super::compressed::{Compression, Input};
 use super::fuel::Metered;
+use super::sqlite::log;
 use super::stream::{self, Opened};
 use super::{archive, charset, dump, git, inline, package, pdf, plist, sqlite};
 use crate::content::Format;
@@ -30,12 +31,18 @@ pub(crate) enum Container {
     Cpio,
     /// A SQLite database.
     Sqlite,
+    /// What SQLite writes beside a database: a log of pages, before or after they were changed.
+    SqliteLog,
     /// A pack of Git objects.
     Pack,
+    /// A bundle: a pack with its refs.
+    Bundle,
     /// A mini-program of WeChat.
     Wxapkg,
     /// A dump of a process's memory.
     Core,
+    /// An image of a disk: its files are not known, the texts in it are read as a dump's are.
+    Image,
     /// PDF.
     Pdf,
     /// A binary property list.
@@ -61,6 +68,8 @@ impl Container {
             b'%' if pdf::is_pdf(head) => Some(Container::Pdf),
             b'b' if plist::is_plist(head) => Some(Container::Plist),
             b'S' if sqlite::is_sqlite(head) => Some(Container::Sqlite),
+            0x37 | 0xd9 if log::is_log(head) => Some(Container::SqliteLog),
+            b'#' if git::is_bundle(head) => Some(Container::Bundle),
             0x7f if dump::is_core(head) => Some(Container::Core),
             b'!' if package::is_ar(head) => Some(Container::Ar),
             b'0' if package::is_cpio(head) => Some(Container::Cpio),
@@ -71,6 +80,7 @@ impl Container {
         };
         marked
             .or_else(|| archive::is_tar(head).then_some(Container::Tar))
+            .or_else(|| is_image(head).then_some(Container::Image))
             .or_else(|| charset::utf16_order(head).map(Container::Utf16))
             .or_else(|| charset::is_gbk(head).then_some(Container::Gbk))
             .or_else(|| is_message(head, name, encoding).then_some(Container::QuotedPrintable))
@@ -103,7 +113,9 @@ impl Container {
             self,
             Container::Zip
                 | Container::Sqlite
+                | Container::SqliteLog
                 | Container::Pack
+                | Container::Bundle
                 | Container::Wxapkg
                 | Container::Pdf
                 | Container::Plist
@@ -115,7 +127,9 @@ impl Container {
             return match self {
                 Container::Zip => archive::zip(scanner, region, &bytes),
                 Container::Sqlite => sqlite::read(scanner, region, &bytes),
+                Container::SqliteLog => log::read(scanner, region, &bytes),
                 Container::Pack => git::pack(scanner, region, &bytes),
+                Container::Bundle => git::bundle(scanner, region, &bytes),
                 Container::Pdf => pdf::read(scanner, region, &bytes),
                 Container::Plist => plist::read(scanner, region, &bytes),
                 _ => package::wxapkg(scanner, region, &bytes),
@@ -141,33 +155,47 @@ impl Container {
                 let input = scanner.fuel.meter(input);
                 stream::read(scanner, &inner, &mut charset::gbk(input), None);
             }
-            Container::Core => {
-                let mut inner = region.clone();
-                inner.depth += 1;
-                inner.format = Format::Text;
-                inner.line = LineBase::Fixed(1);
-                let input = scanner.fuel.meter(input);
-                stream::plain(scanner, &inner, &mut dump::texts(input));
+            Container::Core => texts(scanner, region, input),
+            Container::Image => {
+                scanner.skipped(&region.member, UnreadWhy::Unsupported);
+                texts(scanner, region, input);
             }
             Container::QuotedPrintable => {
-                let mut inner = encoded(region, Encoding::QuotedPrintable);
-                inner.format = Format::Guess;
-                let body = quoted_body(opened.head, quoted_around(&region.encoding));
-                let (header, body) = opened.head.split_at(body.unwrap_or_default());
                 let (_, rest) = input.into_inner();
-                let body = scanner.fuel.meter(Cursor::new(body).chain(rest));
-                let mut decoder = header.chain(charset::quoted_printable(body));
-                stream::read(scanner, &inner, &mut decoder, None);
+                quoted(scanner, region, opened.head, rest);
             }
             Container::Zip
             | Container::Sqlite
+            | Container::SqliteLog
             | Container::Pack
+            | Container::Bundle
             | Container::Wxapkg
             | Container::Pdf
             | Container::Plist
             | Container::Unknown => scanner.skipped(&region.member, UnreadWhy::Unsupported),
         }
     }
+}
+
+/// Reads the texts in a dump or an image.
+fn texts(scanner: &mut Scanner<'_>, region: &Region, input: Input<'_>) {
+    let mut inner = region.clone();
+    inner.depth += 1;
+    inner.format = Format::Text;
+    inner.line = LineBase::Fixed(1);
+    let input = scanner.fuel.meter(input);
+    stream::plain(scanner, &inner, &mut dump::texts(input));
+}
+
+/// Reads a message whose parts are quoted-printable.
+fn quoted(scanner: &mut Scanner<'_>, region: &Region, head: &[u8], rest: &mut dyn Read) {
+    let mut inner = encoded(region, Encoding::QuotedPrintable);
+    inner.format = Format::Guess;
+    let body = quoted_body(head, quoted_around(&region.encoding));
+    let (header, body) = head.split_at(body.unwrap_or_default());
+    let body = scanner.fuel.meter(Cursor::new(body).chain(rest));
+    let mut decoder = header.chain(charset::quoted_printable(body));
+    stream::read(scanner, &inner, &mut decoder, None);
 }
 
 /// Reads what a compressed stream holds.
@@ -243,24 +271,27 @@ fn is_message(head: &[u8], name: &[u8], encoding: &[Encoding]) -> bool {
     let named = [&b".eml"[..], b".mbox", b".mht", b".mhtml"]
         .iter()
         .any(|ending| name.ends_with(ending));
-    let begins = || {
-        let head = inline::unmarked(head);
-        [
-            &b"From "[..],
-            b"From:",
-            b"Return-Path:",
-            b"Received:",
-            b"Delivered-To:",
-            b"MIME-Version:",
-            b"Message-ID:",
-            b"Content-Type:",
-            b"Content-Transfer-Encoding:",
-        ]
-        .iter()
-        .any(|field| head.starts_with(field))
-    };
+    let begins = || begins_message(inline::unmarked(head));
     let converted = matches!(encoding.last(), Some(Encoding::Gbk | Encoding::Utf16));
     (named || converted || begins()) && quoted_body(head, quoted_around(encoding)).is_some()
+}
+
+/// Whether a text begins with a field that messages begin with.
+pub(crate) fn begins_message(head: &[u8]) -> bool {
+    const FIELDS: [&[u8]; 10] = [
+        b"From ",
+        b"From:",
+        b"Return-Path:",
+        b"Received:",
+        b"Delivered-To:",
+        b"MIME-Version:",
+        b"Message-ID:",
+        b"Message-Id:",
+        b"Content-Type:",
+        b"Content-Transfer-Encoding:",
+    ];
+    matches!(head.first(), Some(b'F' | b'R' | b'D' | b'M' | b'C'))
+        && FIELDS.iter().any(|field| head.starts_with(field))
 }
 
 /// Where the body of a message (RFC 5322) begins that says that it is quoted-printable, or of one that is
@@ -332,9 +363,44 @@ pub(super) fn quoted_around(encoding: &[Encoding]) -> usize {
 
 /// Containers that are known and that nothing here opens.
 fn is_unknown(head: &[u8]) -> bool {
-    head.starts_with(b"7z\xbc\xaf\x27\x1c")
-        || head.starts_with(b"Rar!\x1a\x07")
-        || head.starts_with(&[0x1f, 0x9d])
-        || head.starts_with(&[0x04, 0x22, 0x4d, 0x18])
-        || head.starts_with(b"V1MMWX")
+    const MARKS: [&[u8]; 16] = [
+        b"7z\xbc\xaf\x27\x1c",
+        b"Rar!\x1a\x07",
+        // compress, LZ4, lzip, lzop, Snappy.
+        b"\x1f\x9d",
+        b"\x04\x22\x4d\x18",
+        b"LZIP\x01",
+        b"\x89LZO\0\r\n\x1a\n",
+        b"\xff\x06\0\0sNaPpY",
+        // Squashfs, as snaps are; romfs; what Windows installs from; what macOS does.
+        b"hsqs",
+        b"sqsh",
+        b"-rom1fs-",
+        b"MSCF\0\0\0\0",
+        b"ISc(",
+        b"xar!\0",
+        b"MSWIM\0\0\0",
+        b"!<arch-thin",
+        b"V1MMWX",
+    ];
+    MARKS.iter().any(|mark| head.starts_with(mark)) || package::is_old_cpio(head)
+}
+
+/// Whether `head` begins an image of a disk, or a program with one behind it.
+fn is_image(head: &[u8]) -> bool {
+    let at = |at: usize, mark: &[u8]| head.get(at..at + mark.len()) == Some(mark);
+    match head.first() {
+        // AppImage, types 1 and 2; QEMU's, VMware's and Hyper-V's disks.
+        Some(0x7f) => at(8, b"AI\x01") || at(8, b"AI\x02"),
+        Some(b'Q') => head.starts_with(b"QFI\xfb"),
+        Some(b'K') => head.starts_with(b"KDMV"),
+        Some(b'v') => head.starts_with(b"vhdxfile"),
+        // ISO 9660 and ext leave their first bytes to whoever boots from them: the mark of ext is short,
+        // and behind it stand an operating system's number and a revision.
+        Some(_) => {
+            at(0x8001, b"CD001")
+                || (at(0x438, b"\x53\xef") && at(0x449, &[0; 3]) && at(0x44d, &[0; 3]))
+        }
+        None => false,
+    }
 }

@@ -91,10 +91,50 @@ pub(crate) fn is_pack(head: &[u8]) -> bool {
     head.starts_with(b"PACK\0\0\0\x02") || head.starts_with(b"PACK\0\0\0\x03")
 }
 
+/// Whether `head` begins a bundle, gitformat-bundle(5): refs as text, and a pack behind them.
+pub(crate) fn is_bundle(head: &[u8]) -> bool {
+    head.starts_with(b"# v2 git bundle\n") || head.starts_with(b"# v3 git bundle\n")
+}
+
+/// Reads the objects of a bundle's pack. Bases that the bundle only asks for are not there.
+pub(crate) fn bundle(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
+    let mut header = Zeroizing::default();
+    let read = read_up_to(&mut bytes.from(0), LARGEST_HEADER, &mut header);
+    let end = memchr::memmem::find(&header, b"\n\n").filter(|_| read.is_ok());
+    match end {
+        Some(end) => {
+            let long = memchr::memmem::find(&header[..end], b"\n@object-format=sha256").is_some();
+            objects(
+                scanner,
+                region,
+                bytes,
+                (end as u64 + 2, if long { 32 } else { 20 }),
+            );
+        }
+        None if header.len() as u64 == LARGEST_HEADER => {
+            scanner.skipped(&region.member, UnreadWhy::Limit);
+        }
+        None => scanner.skipped(&region.member, UnreadWhy::Damaged),
+    }
+}
+
+/// Bytes of a bundle's refs. Stops: a header that never ends.
+const LARGEST_HEADER: u64 = 1 << 20;
+
 /// Reads the objects of a pack.
 pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
+    objects(scanner, region, bytes, (0, 20));
+}
+
+/// Reads the objects of the pack that begins at `start`, whose ids have so many bytes.
+fn objects(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    bytes: &Bytes<'_>,
+    (start, id): (u64, usize),
+) {
     let mut header = [0_u8; 12];
-    if !bytes.exact(0, &mut header) {
+    if !bytes.exact(start, &mut header) || !is_pack(&header) {
         return scanner.skipped(&region.member, UnreadWhy::Damaged);
     }
     let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
@@ -106,8 +146,9 @@ pub(crate) fn pack(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         ids: HashMap::new(),
         lost: HashSet::new(),
         inflater: Inflater::new(scanner.fuel.clone()),
+        id,
     };
-    let mut at = header.len() as u64;
+    let mut at = start + header.len() as u64;
     for _ in 0..count {
         scanner.fuel.burn(LEAST_UNWRAPPED);
         if scanner.fuel.is_spent() {
@@ -209,6 +250,8 @@ struct Pack<'a> {
     /// Objects that could not be made: nothing that builds on them can.
     lost: HashSet<u64>,
     inflater: Inflater,
+    /// Bytes of an object's id.
+    id: usize,
 }
 
 impl Pack<'_> {
@@ -222,7 +265,12 @@ impl Pack<'_> {
                 count => filled += count,
             }
         }
-        Entry::parse(&head[..filled], at)
+        let mut entry = Entry::parse(&head[..filled], at)?;
+        if let Base::Named(_) = entry.base {
+            // An id of SHA-256 is told by its first bytes: it names nothing here.
+            entry.data += self.id as u64 - 20;
+        }
+        Some(entry)
     }
 
     /// Reads one object; answers where the next begins, nothing when the pack is damaged.

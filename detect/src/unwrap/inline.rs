@@ -153,7 +153,7 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
 }
 
 /// What a character of either alphabet of base64 stands for.
-fn sextet(byte: u8) -> Option<u32> {
+pub(crate) fn sextet(byte: u8) -> Option<u32> {
     Some(u32::from(match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,
@@ -276,8 +276,8 @@ pub(crate) fn string_around(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// Bytes of a string of escapes on either side of where they begin.
-const LONGEST_STRING: usize = 64 * 1024;
+/// Bytes of a string of escapes behind where they begin: all that a window has. Each is looked at once.
+const LONGEST_STRING: usize = super::stream::WINDOW;
 
 /// A text without the mark of UTF-8 before it.
 pub(crate) fn unmarked(text: &[u8]) -> &[u8] {

@@ -43,6 +43,19 @@ pub(crate) fn is_cpio(head: &[u8]) -> bool {
     head.starts_with(b"070701") || head.starts_with(b"070702")
 }
 
+/// Whether `head` begins an archive of cpio's older formats, in octal digits or in numbers.
+pub(crate) fn is_old_cpio(head: &[u8]) -> bool {
+    let octal = |field: &[u8]| field.iter().all(|b| matches!(b, b'0'..=b'7'));
+    match head {
+        [b'0', b'7', b'0', b'7', b'0', b'7', ..] => head.get(6..76).is_some_and(octal),
+        [0xc7, 0x71, ..] => {
+            let name = head.get(20..22).map_or(0, |size| usize::from(size[0]));
+            name > 1 && head.get(25 + name) == Some(&0) && head.get(26) > Some(&b' ')
+        }
+        _ => false,
+    }
+}
+
 /// Whether `head` begins a mini-program's package.
 pub(crate) fn is_wxapkg(head: &[u8]) -> bool {
     head.first() == Some(&0xbe) && head.get(13) == Some(&0xed)

@@ -28,7 +28,7 @@ use crate::content::Format;
 use crate::scan::UnreadWhy;
 use crate::window::{LineBase, Region, Scanner};
 use contents::Contents;
-use file::{View, ascii_hex, ascii85, marked};
+use file::{View, ascii_hex, ascii85, lzw, marked, run_lengths};
 use font::Font;
 use object::{Lexer, Object};
 use text::Page;
@@ -350,6 +350,7 @@ impl<'a> Document<'a, '_> {
         if predicted || filters.len() > MOST_FILTERS {
             return Err(UnreadWhy::Unsupported);
         }
+        let early = self.early(scanner, object);
         let data = self.bytes.from(stream.data).take(stream.length);
         let mut input: Box<dyn Read + 'a> = Box::new(data);
         for filter in filters {
@@ -358,11 +359,23 @@ impl<'a> Document<'a, '_> {
                 b"FlateDecode" | b"Fl" => Box::new(ZlibDecoder::new(metered)),
                 b"ASCII85Decode" | b"A85" => Box::new(ascii85(metered)),
                 b"ASCIIHexDecode" | b"AHx" => Box::new(ascii_hex(metered)),
+                b"LZWDecode" | b"LZW" => Box::new(lzw(metered, early)),
+                b"RunLengthDecode" | b"RL" => Box::new(run_lengths(metered)),
                 b"Crypt" => return Err(UnreadWhy::Encrypted),
                 _ => return Err(UnreadWhy::Unsupported),
             };
         }
         Ok(input)
+    }
+
+    /// Whether the codes of LZW grow one code early, as they do unless it is said.
+    fn early(&mut self, scanner: &mut Scanner<'_>, object: &Object) -> bool {
+        [&b"DecodeParms"[..], b"DP"].into_iter().all(|key| {
+            let parameters = self.get(scanner, object, key);
+            let parts = parameters.as_ref().map_or(&[][..], Object::parts);
+            let mut told = parts.iter().filter_map(|part| part.get(b"EarlyChange"));
+            told.all(|told| told.count() != Some(0))
+        })
     }
 
     /// Reads the pages in the order in which they are turned.

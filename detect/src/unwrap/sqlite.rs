@@ -5,10 +5,12 @@
 //! was deleted and is there still, and is read as text. What a database may make us hold is bounded
 //! by its own pages; what is left out is said.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Error, ErrorKind, Read};
 
 use zeroize::Zeroizing;
 
+pub(crate) mod log;
 mod schema;
 
 use schema::{Columns, MOST_COLUMNS, Schema};
@@ -49,18 +51,7 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     let Some(mut database) = Database::open(bytes, remains) else {
         return scanner.skipped(&region.member, UnreadWhy::Damaged);
     };
-    let mut schema = Schema::default();
-    let statements = Columns::of_schema();
-    let name = b"sqlite_schema";
-    database.table(scanner, region, name, 1, &statements, &mut |row| {
-        schema.add(row);
-    });
-    database.limited |= schema.cut;
-    for table in schema.tables {
-        let columns = Columns::of(&table.sql);
-        let name = &table.name;
-        database.table(scanner, region, name, table.root, &columns, &mut |_| {});
-    }
+    database.tables(scanner, region);
     database.free_pages(scanner);
     if database.limited {
         scanner.skipped(&region.member, UnreadWhy::Limit);
@@ -80,6 +71,38 @@ struct Batch {
 }
 
 impl Batch {
+    fn new(region: Region) -> Batch {
+        Batch {
+            region,
+            text: Zeroizing::default(),
+            first: 0,
+            rows: 0,
+        }
+    }
+
+    /// Takes a row, and reads by itself what is too long for it or no text.
+    fn take(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        columns: &Columns,
+        row: &Row,
+        rest: Option<&mut dyn Read>,
+    ) {
+        self.row(scanner, columns, row);
+        for (number, cell) in row.cells.iter().enumerate() {
+            if let Some(bytes) = cell.alone() {
+                let mut inner = self.alone();
+                inner.path = columns.name(number, row.by_key).to_vec();
+                stream::nested(scanner, &inner, bytes);
+            }
+        }
+        if let Some(mut rest) = rest {
+            let mut inner = self.alone();
+            inner.format = Format::Text;
+            stream::read(scanner, &inner, &mut rest, Some(inner.line));
+        }
+    }
+
     fn row(&mut self, scanner: &mut Scanner<'_>, columns: &Columns, row: &Row) {
         self.text.push(b'{');
         for (number, cell) in row.cells.iter().enumerate() {
@@ -204,6 +227,8 @@ struct Row {
 struct Database<'a> {
     bytes: &'a Bytes<'a>,
     page_size: usize,
+    /// Where pages lie that do not lie one after another: in a log, which has only some of them.
+    places: Option<HashMap<u32, u64>>,
     /// Bytes of a page that hold content.
     usable: usize,
     wide: Option<bool>,
@@ -235,6 +260,7 @@ impl<'a> Database<'a> {
         Some(Database {
             bytes,
             page_size,
+            places: None,
             usable: page_size
                 .checked_sub(usize::from(header[20]))
                 .filter(|&n| n >= 480)?,
@@ -266,7 +292,10 @@ impl<'a> Database<'a> {
     }
 
     fn page(&self, number: u32) -> Option<Zeroizing<Vec<u8>>> {
-        let at = u64::from(number.checked_sub(1)?) * self.page_size as u64;
+        let at = match &self.places {
+            None => u64::from(number.checked_sub(1)?) * self.page_size as u64,
+            Some(places) => *places.get(&number)?,
+        };
         let mut page = Zeroizing::new(vec![0; self.page_size]);
         self.bytes.exact(at, &mut page).then_some(page)
     }
@@ -276,6 +305,22 @@ impl<'a> Database<'a> {
         let spent = scanner.fuel.is_spent();
         self.limited |= spent;
         spent
+    }
+
+    /// Reads the rows of all tables.
+    fn tables(&mut self, scanner: &mut Scanner<'_>, region: &Region) {
+        let mut schema = Schema::default();
+        let statements = Columns::of_schema();
+        let name = b"sqlite_schema";
+        self.table(scanner, region, name, 1, &statements, &mut |row| {
+            schema.add(row);
+        });
+        self.limited |= schema.cut;
+        for table in schema.tables {
+            let columns = Columns::of(&table.sql);
+            let name = &table.name;
+            self.table(scanner, region, name, table.root, &columns, &mut |_| {});
+        }
     }
 
     /// Reads the rows of one table.
@@ -290,27 +335,10 @@ impl<'a> Database<'a> {
     ) {
         let mut inner = stream::member(scanner, region, name);
         inner.format = Format::Json;
-        let mut batch = Batch {
-            region: inner,
-            text: Zeroizing::default(),
-            first: 0,
-            rows: 0,
-        };
+        let mut batch = Batch::new(inner);
         self.walk(scanner, root, &mut |scanner, row, rest| {
             also(row);
-            batch.row(scanner, columns, row);
-            for (number, cell) in row.cells.iter().enumerate() {
-                if let Some(bytes) = cell.alone() {
-                    let mut inner = batch.alone();
-                    inner.path = columns.name(number, row.by_key).to_vec();
-                    stream::nested(scanner, &inner, bytes);
-                }
-            }
-            if let Some(mut rest) = rest {
-                let mut inner = batch.alone();
-                inner.format = Format::Text;
-                stream::read(scanner, &inner, &mut rest, Some(inner.line));
-            }
+            batch.take(scanner, columns, row, rest);
         });
         batch.flush(scanner);
         self.deleted.flush(scanner);
@@ -328,7 +356,8 @@ impl<'a> Database<'a> {
                 return;
             }
             let Some(page) = self.page(number) else {
-                self.damaged = true;
+                // What a log does not have is in the database.
+                self.damaged |= self.places.is_none();
                 continue;
             };
             let children = self.visit(scanner, number, &page, visit);
@@ -492,7 +521,7 @@ impl<'a> Database<'a> {
         // One that ends early or leads nowhere keeps what is there.
         let sound = read_up_to(&mut rest, whole, &mut payload).is_ok();
         let chain = rest.chain;
-        self.damaged |= !sound;
+        self.damaged |= !sound && self.places.is_none();
         let follows = sound && (chain.left > 0 || chain.at < chain.page.len());
         Some((payload, follows.then_some(chain)))
     }

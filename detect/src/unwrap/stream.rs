@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::carve;
 use super::container::Container;
+use super::run::{self, Decoder, Run};
 use crate::content::Format;
 use crate::judge::MemberName;
 use crate::scan::UnreadWhy;
@@ -18,7 +19,7 @@ use crate::window::{LineBase, Region, Scanner};
 /// Bytes of a window.
 pub(crate) const WINDOW: usize = 512 * 1024;
 /// Bytes that the next window repeats, at most: what a pair may span.
-const OVERLAP: usize = 32 * 1024;
+pub(crate) const OVERLAP: usize = 32 * 1024;
 
 /// What a stream begins with, and the rest of it.
 pub(crate) struct Opened<'a> {
@@ -126,7 +127,10 @@ fn read_into(
 
 /// Reads the compressed streams in the fields of a message.
 fn carved(scanner: &mut Scanner<'_>, region: &Region, head: &[u8]) {
-    for field in carve::fields(head) {
+    for (number, field) in carve::fields(head).enumerate() {
+        if number == carve::MOST {
+            return scanner.skipped(&region.member, UnreadWhy::Limit);
+        }
         let mut inner = region.clone();
         inner.depth += 1;
         inner.format = Format::Guess;
@@ -263,6 +267,15 @@ fn windows(
             break;
         }
         let (stop, keep) = cut(&buffer[..filled]);
+        // What begins in what the next window repeats is looked at there.
+        if let Some(run) = run::open(&buffer[..filled]).filter(|run| run.start < keep) {
+            let left;
+            (left, total) = follow(scanner, region, input, (buffer, filled), run, total);
+            used = used.max(filled);
+            (filled, end) = fill(scanner, region, input, buffer, left);
+            total += (filled - left) as u64;
+            continue;
+        }
         scanner.text(region, &buffer[..stop], buffer[stop - 1] != b'\n');
         if let LineBase::Counted(lines) = &mut region.line {
             let passed = memchr::memchr_iter(b'\n', &buffer[..keep]).count();
@@ -277,6 +290,46 @@ fn windows(
     }
     wipe(&mut buffer[..used]);
     total
+}
+
+/// Undoes a run that the end of a window cuts, and takes it out of the text; answers how much of the
+/// window is filled then, and how many bytes were read of the stream.
+fn follow(
+    scanner: &mut Scanner<'_>,
+    region: &mut Region,
+    input: &mut dyn Read,
+    (buffer, filled): (&mut [u8], usize),
+    run: Run,
+    total: u64,
+) -> (usize, u64) {
+    let inner = scanner.around(region, &buffer[..filled], run.start, run.encoding());
+    let fuel = scanner.fuel.clone();
+    let mut decoder = Decoder::new(run, &buffer[run.start..filled], input, fuel);
+    if inner.depth > scanner.limits.depth {
+        scanner.skipped(&region.member, UnreadWhy::Limit);
+    } else {
+        read(scanner, &inner, &mut decoder, Some(inner.line));
+    }
+    let behind = decoder.finish();
+    if behind.error.is_some() {
+        scanner.skipped(&region.member, UnreadWhy::Unreadable);
+    }
+    let mut start = run.start;
+    if behind.lines > 0 {
+        // Lines stay what they are: those before are read by themselves.
+        scanner.text(region, &buffer[..start], false);
+        if let LineBase::Counted(lines) = &mut region.line {
+            let passed = memchr::memchr_iter(b'\n', &buffer[..start]).count();
+            let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+            *lines = lines.saturating_add(passed).saturating_add(behind.lines);
+        }
+        region.offset += start as u64;
+        start = 0;
+    }
+    let left = start + behind.text.len();
+    buffer[start..left].copy_from_slice(&behind.text);
+    wipe(&mut buffer[left..filled]);
+    (left, total + behind.taken)
 }
 
 /// Where the window that is a text ends and where the next begins, when more follows. A window ends with

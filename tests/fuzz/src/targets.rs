@@ -75,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     }),
     ("base64", |data| encoded(data, encode::base64)),
     ("hex", |data| encoded(data, encode::hex)),
+    ("runs", runs),
     ("percent", |data| encoded(data, encode::percent)),
     ("unicode", |data| encoded(data, encode::unicode)),
     ("octal", |data| encoded(data, encode::octal)),
@@ -113,6 +114,14 @@ pub const TARGETS: &[Target] = &[
         headed("a.rpm", b"\xed\xab\xee\xdb\x03\0\0\0", data);
     }),
     ("sqlite", |data| headed("a.db", b"SQLite format 3\0", data)),
+    ("sqlite_log", |data| {
+        let wal = b"\x37\x7f\x06\x82\x00\x2d\xe2\x18\x00\x00\x02\x00";
+        let journal = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7\xff\xff\xff\xff\0\0\0\0\0\0\0\x02\0\0\x02\0\0\0\x02\0";
+        match data.len() % 2 {
+            0 => headed("a.db-wal", wal, data),
+            _ => headed("a.db-journal", journal, data),
+        }
+    }),
     ("git_loose", |data| {
         part(
             "/r/.git/objects/ab/0123456789abcdef0123456789abcdef012345",
@@ -123,8 +132,25 @@ pub const TARGETS: &[Target] = &[
     ("git_pack", |data| {
         headed("/r/.git/objects/pack/pack-0.pack", b"PACK\0\0\0\x02", data);
     }),
+    ("git_bundle", |data| {
+        headed("a.bundle", b"# v2 git bundle\n\nPACK\0\0\0\x02", data);
+    }),
     ("repository", repository),
     ("pdf", |data| headed("a.pdf", b"%PDF-1.4\n", data)),
+    ("pdf_lzw", |data| {
+        let head = format!(
+            "%PDF-1.4\n1 0 obj\n<</Filter/LZWDecode/Length {}",
+            data.len()
+        );
+        let file = [
+            head.as_bytes(),
+            b">>stream\n",
+            data,
+            b"\nendstream\nendobj\n",
+        ]
+        .concat();
+        part("a.pdf", Format::Guess, &file);
+    }),
     ("plist", |data| headed("a.plist", b"bplist00", data)),
     ("core", |data| {
         headed(
@@ -209,6 +235,27 @@ fn encoded(data: &[u8], encode: fn(&[u8]) -> String) {
         _ => ("a.log", Format::Text, text),
     };
     part(name, format, text.as_bytes());
+}
+
+/// An encoded text that is longer than a window, with the data before it, at its end and behind it.
+fn runs(data: &[u8]) {
+    const WINDOW: usize = 512 << 10;
+    let mut held = b"name = value\n".repeat(WINDOW * 3 / 4 / 13);
+    held.extend_from_slice(data);
+    let mut text = match data.len() % 2 {
+        0 => encode::base64(&held),
+        _ => encode::hex(&held),
+    };
+    if data.len().is_multiple_of(3) {
+        let lines: Vec<_> = text
+            .as_bytes()
+            .chunks(76)
+            .map(String::from_utf8_lossy)
+            .collect();
+        text = lines.join("\n");
+    }
+    let text = [data, b" ", text.as_bytes(), b" ", data].concat();
+    part("a.txt", Format::Guess, &text);
 }
 
 /// A repository of which every file is `data`, but for an index that leads into the pack. Nothing in it

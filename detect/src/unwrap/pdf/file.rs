@@ -204,3 +204,76 @@ pub(super) fn ascii_hex<R: Read>(input: Metered<R>) -> impl Read {
         raw.len()
     })
 }
+
+/// A stream of runs undone (ISO 32000-1, 7.4.5).
+pub(super) fn run_lengths<R: Read>(input: Metered<R>) -> impl Read {
+    let mut done = false;
+    charset::converted(input, move |raw, ended, ready| {
+        let mut at = 0;
+        while let (Some(&length), false) = (raw.get(at), done) {
+            let (taken, copies) = match length {
+                0..128 => (usize::from(length) + 1, 1),
+                128 => {
+                    done = true;
+                    break;
+                }
+                129.. => (1, 257 - usize::from(length)),
+            };
+            let run = raw.get(at + 1..at + 1 + taken);
+            // What is not whole yet comes again; of what is cut the rest is told.
+            let Some(run) = run.or_else(|| raw.get(at + 1..).filter(|_| ended)) else {
+                return at;
+            };
+            for _ in 0..copies {
+                ready.extend_from_slice(run);
+            }
+            at += 1 + run.len();
+        }
+        raw.len()
+    })
+}
+
+/// A stream of LZW undone (ISO 32000-1, 7.4.4); `early` says when its codes grow.
+pub(super) fn lzw<R: Read>(input: Metered<R>, early: bool) -> impl Read {
+    let decoder = match early {
+        true => weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8),
+        false => weezl::decode::Decoder::new(weezl::BitOrder::Msb, 8),
+    };
+    Lzw {
+        input,
+        decoder,
+        chunk: Zeroizing::new([0; 4096]),
+        at: 0,
+        filled: 0,
+    }
+}
+
+struct Lzw<R> {
+    input: Metered<R>,
+    decoder: weezl::decode::Decoder,
+    chunk: Zeroizing<[u8; 4096]>,
+    at: usize,
+    filled: usize,
+}
+
+impl<R: Read> Read for Lzw<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let mut ended = false;
+            if self.at == self.filled {
+                self.filled = self.input.read(&mut *self.chunk)?;
+                self.at = 0;
+                ended = self.filled == 0;
+            }
+            let step = self
+                .decoder
+                .decode_bytes(&self.chunk[self.at..self.filled], into);
+            self.at += step.consumed_in;
+            let status = step.status.map_err(std::io::Error::other)?;
+            let over = ended || into.is_empty() || matches!(status, weezl::LzwStatus::Done);
+            if step.consumed_out > 0 || over {
+                return Ok(step.consumed_out);
+            }
+        }
+    }
+}
