@@ -262,6 +262,10 @@ impl PlaceTable {
     }
 
     fn row_of(&self, path: &[u8], wanted: impl Fn(&Row) -> bool) -> Option<&Row> {
+        self.number_of(path, wanted).map(|row| &self.rows[row])
+    }
+
+    fn number_of(&self, path: &[u8], wanted: impl Fn(&Row) -> bool) -> Option<usize> {
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
         let extension = name
             .rsplit(|&b| b == b'.')
@@ -291,14 +295,20 @@ impl PlaceTable {
             .into_iter()
             .filter_map(first)
             .min()
-            .map(|row| &self.rows[row])
     }
 
-    /// The format that `path`'s name says; [`Format::Guess`] when it says nothing.
+    /// The format that `path`'s name says; [`Format::Guess`] when it says nothing. What lies below
+    /// another root, in an image's layer, a backup or an archive, is written as it is below ours.
     #[must_use]
     pub fn format_of(&self, path: &[u8]) -> Format {
-        self.row_of(path, |row| row.format != Format::Guess)
-            .map_or(Format::Guess, |row| row.format)
+        let said = |path: &[u8]| self.number_of(path, |row| row.format != Format::Guess);
+        let rooted = roots(path).filter_map(|at| match at {
+            0 => said(&[b"/", path].concat()),
+            1 => None,
+            at => said(&path[at - 1..]),
+        });
+        let row = rooted.chain(said(path)).min();
+        row.map_or(Format::Guess, |row| self.rows[row].format)
     }
 
     /// The history format of `path`, if it is a history.
@@ -325,6 +335,17 @@ impl PlaceTable {
     pub fn watch_set(&self) -> &[WatchEntry] {
         &self.watch
     }
+}
+
+/// Where the directories begin in `path` that another root may have, those whose files the table knows.
+fn roots(path: &[u8]) -> impl Iterator<Item = usize> {
+    const ROOTS: [&[u8]; 5] = [b"etc/", b"var/", b"run/", b"www/", b"proc/"];
+    let begins = std::iter::once(0).chain(memchr::memchr_iter(b'/', path).map(|slash| slash + 1));
+    begins.filter(|&at| {
+        let rest = &path[at..];
+        matches!(rest.first(), Some(b'e' | b'v' | b'r' | b'w' | b'p'))
+            && ROOTS.iter().any(|root| rest.starts_with(root))
+    })
 }
 
 /// The directory at the root that an absolute path begins with.

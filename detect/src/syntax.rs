@@ -36,7 +36,7 @@ use akwatch_proto::place::Encoding;
 use memchr::memmem::Finder;
 
 use crate::content::Format;
-use crate::unwrap::inline;
+use crate::unwrap::{container, inline};
 
 /// Names a scope: an object, section, block, command line.
 pub(crate) type ScopeId = u32;
@@ -47,6 +47,8 @@ pub(crate) struct Scopes {
     parents: Vec<ScopeId>,
     /// How deep the text that is being read lies inside others.
     depth: u32,
+    /// Whether a parser left something out, being over one of its bounds.
+    cut: bool,
 }
 
 impl Scopes {
@@ -57,6 +59,7 @@ impl Scopes {
         Scopes {
             parents: vec![0],
             depth: 0,
+            cut: false,
         }
     }
 
@@ -87,6 +90,16 @@ impl Scopes {
             .get(scope as usize)
             .copied()
             .unwrap_or(Scopes::ROOT)
+    }
+
+    /// Notes that a parser leaves something out.
+    pub(crate) fn note_cut(&mut self, cut: bool) {
+        self.cut |= cut;
+    }
+
+    /// Whether something was left out since this was asked last.
+    pub(crate) fn was_cut(&mut self) -> bool {
+        std::mem::take(&mut self.cut)
     }
 
     /// How many there are; with [`forget`](Scopes::forget), drops those of a window without
@@ -323,10 +336,11 @@ pub(crate) fn always(format: Format, text: &[u8], foreign: bool) -> bool {
     match format {
         Format::Sql => sql::is_worth(text),
         Format::Csv => csv::is_worth(text),
-        // Configuration is short; what is long under such a name is something else.
-        Format::Conf | Format::Directives | Format::Hcl => text.len() <= LONGEST_CONFIGURATION,
         Format::Yaml | Format::Json => holds_flags(text),
-        Format::Environ
+        Format::Conf
+        | Format::Directives
+        | Format::Hcl
+        | Format::Environ
         | Format::SqlHistory
         | Format::RedisHistory
         | Format::CodeHistory
@@ -374,9 +388,6 @@ fn holds_flags(text: &[u8]) -> bool {
     })
 }
 
-/// Bytes of a configuration of words that is read although nothing in it was seen.
-const LONGEST_CONFIGURATION: usize = 256 * 1024;
-
 /// What a text is that is not written as its name says, or that its name says too little of: JSON, or
 /// what Java wrote.
 pub(crate) fn contradicted(named: Format, text: &[u8]) -> Option<Format> {
@@ -418,7 +429,19 @@ pub(crate) fn sniff(head: &[u8]) -> Format {
         (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b'"')) => return Format::Json,
         _ => {}
     }
+    if is_message(start) {
+        return Format::Text;
+    }
     sniff_lines(head)
+}
+
+/// Whether a text begins with the header of a message (RFC 5322) that says how its body is written: what
+/// follows is no value of the last field.
+fn is_message(head: &[u8]) -> bool {
+    const SAYS: [&[u8]; 2] = [b"Content-Transfer-Encoding:", b"MIME-Version:"];
+    static FIELDS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| SAYS.map(Finder::new));
+    // Most texts that have a colon in their first line have it behind another name.
+    container::begins_message(head) && FIELDS.iter().any(|field| field.find(head).is_some())
 }
 
 /// Counts what the lines look like.

@@ -20,6 +20,7 @@ mod pairing;
 mod pdf;
 mod plist;
 mod quiet;
+mod streams;
 mod unwrapping;
 
 use std::sync::Arc;

@@ -161,22 +161,19 @@ impl<'r> Scanner<'r> {
             return self.cipher_keys(region, text, sifted);
         }
         let binary = is_binary(region.format, text);
-        let guessed;
+        let mut guessed = None;
         let format = match region.format {
             Format::Conf => syntax::settled(text),
             Format::Guess => stream::guess(text),
             named if region.code => named,
             named => syntax::contradicted(named, text).unwrap_or(named),
         };
-        let region = if region.format == format {
-            region
-        } else {
-            guessed = Region {
-                format,
-                ..region.clone()
-            };
-            &guessed
-        };
+        if region.format != format {
+            let mut region = region.clone();
+            region.format = format;
+            guessed = Some(region);
+        }
+        let region = guessed.as_ref().unwrap_or(region);
         let lines = Lines::of(text, region.line);
         let scopes_before = self.scopes.len();
         let found_before = self.candidates.len();
@@ -197,6 +194,7 @@ impl<'r> Scanner<'r> {
             .retain(|field| !is_behind_id(text, field, self.rules));
         around_hits(text, region, &lines, &hits, &mut fields, self.rules);
         let mut fields = std::mem::take(&mut fields.fields);
+        self.say_cut(region);
         self.work += text.len() as u64;
         let near_id = |hit: &Hit| matches!(hit, Hit::Token(token) if token.half == Half::Id);
         let judge = self.judge(region, hits.iter().any(near_id), !binary);
@@ -226,6 +224,13 @@ impl<'r> Scanner<'r> {
         self.settle(found_before, scopes_before);
     }
 
+    /// Says that a parser has left something out, if one has.
+    fn say_cut(&mut self, region: &Region) {
+        if self.scopes.was_cut() {
+            self.skipped(&region.member, UnreadWhy::Limit);
+        }
+    }
+
     /// What the sieve sees, and what stands beside names without a separator that it knows.
     fn hits(&mut self, region: &Region, text: &[u8], cut: bool) -> (Vec<Hit>, Sifted) {
         let mut hits = Vec::new();
@@ -250,6 +255,15 @@ impl<'r> Scanner<'r> {
         }
         if cut {
             hits.retain(|hit| !matches!(hit, Hit::Token(token) if token.end == text.len()));
+            // The next window has the whole of what begins in what it repeats; of escapes that are
+            // longer nobody sees the end.
+            let long = |hit: &Hit| match hit {
+                Hit::Wrapped(range) => range.end == text.len() && range.len() > stream::OVERLAP,
+                _ => false,
+            };
+            if hits.iter().any(long) {
+                self.skipped(&region.member, UnreadWhy::Limit);
+            }
         }
         (hits, sifted)
     }
@@ -492,6 +506,44 @@ impl<'r> Scanner<'r> {
             code: false,
             member: Rc::clone(&region.member),
         }
+    }
+
+    /// The region of a run that begins at `at` of `text` and goes on behind it, by the field that holds it.
+    pub(crate) fn around(
+        &mut self,
+        region: &Region,
+        text: &[u8],
+        at: usize,
+        encoding: Encoding,
+    ) -> Region {
+        let mut inner = region.clone();
+        inner.format = match region.format {
+            Format::Conf => syntax::settled(text),
+            Format::Guess => stream::guess(text),
+            named => named,
+        };
+        let mut fields = Fields {
+            fields: Vec::new(),
+            scopes: &mut self.scopes,
+        };
+        syntax::parse(text, 0..text.len(), inner.format, region.scope, &mut fields);
+        let mut fields = std::mem::take(&mut fields.fields);
+        let holder = fields.iter().rfind(|field| field.raw.contains(&at));
+        if let Some(holder) = holder {
+            inner.path = join(&region.path, &holder.path);
+            inner.scope = holder.scope;
+        }
+        for field in &mut fields {
+            field.decoded.zeroize();
+        }
+        self.work += text.len() as u64;
+        inner.format = Format::Guess;
+        inner.line = LineBase::Fixed(Lines::of(text, region.line).number(at));
+        inner.encoding.push(encoding);
+        inner.depth += 1;
+        inner.offset += at as u64;
+        inner.code = false;
+        inner
     }
 
     /// Long encoded runs that no field led to.

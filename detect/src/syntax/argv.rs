@@ -22,6 +22,8 @@ pub(crate) fn environ(text: &[u8], range: Range<usize>, root: ScopeId, fields: &
 /// Arguments separated by NUL: one command.
 pub(crate) fn arguments(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
     let scope = fields.scopes.child(root);
+    let many = pieces(text, range.clone()).nth(shell::MOST_WORDS).is_some();
+    fields.scopes.note_cut(many);
     let words: Vec<shell::Word> = pieces(text, range)
         .take(shell::MOST_WORDS)
         .map(|raw| shell::Word {

@@ -49,6 +49,7 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
         .into_iter()
         .max_by_key(|&separator| (count(separator), separator == b','))
         .unwrap_or(b',');
+    fields.scopes.note_cut(count(separator) >= MOST_COLUMNS);
     let mut names: Vec<Vec<u8>> = Vec::new();
     at = row(text, at, range.end, separator, |raw, decoded| {
         names.push(decoded.unwrap_or_else(|| text[raw].trim_ascii().to_vec()));

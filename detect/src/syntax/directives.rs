@@ -26,6 +26,7 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
             end = memchr::memchr(b'\n', &text[from..range.end]).map_or(range.end, |n| from + n);
         }
         let line = at..end.min(at + LONGEST_LINE);
+        fields.scopes.note_cut(line.end < end);
         at = end + 1;
         let trimmed = text[line.clone()].trim_ascii();
         match trimmed.first() {

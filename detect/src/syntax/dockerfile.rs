@@ -9,7 +9,7 @@ use super::shell::Session;
 use super::{Fields, ScopeId, flow};
 
 /// Bytes of one instruction.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: usize = 256 * 1024;
 
 /// Parses `text[range]`.
 pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
@@ -23,7 +23,9 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
             let line = text[at..end].trim_ascii_end();
             let open =
                 line.ends_with(b"\\") || is_comment(line) && at < end && line.contains(&b'\n');
-            if end >= range.end || !open || end - at > LONGEST {
+            let long = open && end - at > LONGEST;
+            fields.scopes.note_cut(long && end < range.end);
+            if end >= range.end || !open || long {
                 break;
             }
             end += 1;

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::text::{Blocks, line};
 use super::{Fields, ScopeId, read_as, xml};
 
@@ -51,9 +53,9 @@ pub(crate) fn read(text: &[u8], raw: Range<usize>, scope: ScopeId, fields: &mut 
 }
 
 /// The text of a value without its entities, and with line ends for tags; nothing if it has none.
-fn undone(value: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = xml::entities(value);
-    if plain == value {
+fn undone(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut plain = Zeroizing::new(xml::entities(value));
+    if plain.as_slice() == value {
         return None;
     }
     let mut at = 0;
@@ -75,7 +77,7 @@ fn undone(value: &[u8]) -> Option<Vec<u8>> {
         at = close + 1;
     }
     Some(match memchr::memchr(b'&', &plain) {
-        Some(_) => xml::entities(&plain),
+        Some(_) => Zeroizing::new(xml::entities(&plain)),
         None => plain,
     })
 }

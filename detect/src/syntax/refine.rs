@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use akwatch_proto::place::Encoding;
+use zeroize::Zeroizing;
 
 use super::text::{Blocks, line};
 use super::{Field, Fields, ScopeId, obfuscated, parse, read_as, shell, sniff};
@@ -20,6 +21,9 @@ const DEEPEST_BLOCK: usize = 3;
 const DEEPEST_TEXT: u32 = 4;
 /// Bytes of a command.
 const LONGEST_COMMAND: usize = 64 * 1024;
+
+/// Bytes of a path that the paths inside it are told with.
+const LONGEST_PATH: usize = 1024;
 
 /// Keys whose values are commands.
 const COMMANDS: [&[u8]; 27] = [
@@ -86,6 +90,62 @@ fn sources(text: &[u8], first: usize, fields: &mut Fields<'_>) {
         }
         if let Some((_, blocks)) = &mut blocks {
             line(text, raw, blocks, fields);
+        }
+    }
+    calls(text, first, fields);
+}
+
+/// Calls whose arguments stand on several lines of a notebook's cell.
+fn calls(text: &[u8], first: usize, fields: &mut Fields<'_>) {
+    let lists = |path: &[u8]| {
+        let list = memchr::memrchr(b'[', path).filter(|_| path.ends_with(b"]"))?;
+        (path.starts_with(b"cells") && path[..list].ends_with(b".source")).then_some(list)
+    };
+    let end = fields.fields.len();
+    let mut at = first;
+    while at < end {
+        let Some(list) = lists(&fields.fields[at].path) else {
+            at += 1;
+            continue;
+        };
+        let mut held = Zeroizing::new(Vec::new());
+        let mut lines = Vec::new();
+        let (path, scope) = (
+            fields.fields[at].path[..list].to_vec(),
+            fields.fields[at].scope,
+        );
+        while let Some(field) = fields.fields[at..end].first()
+            && lists(&field.path) == Some(list)
+            && field.path.starts_with(&path)
+        {
+            lines.push((held.len(), field.raw.clone()));
+            held.extend_from_slice(field.value(text));
+            at += 1;
+        }
+        let before = fields.fields.len();
+        let mut open = Vec::new();
+        for (number, (start, _)) in lines.iter().enumerate() {
+            let stop = lines.get(number + 1).map_or(held.len(), |(next, _)| *next);
+            let brackets = memchr::memrchr(b'(', &held[*start..stop]).map(|n| start + n);
+            // What ends on its line has been read with it.
+            open.extend(
+                brackets
+                    .filter(|&at| memchr::memchr(b')', &held[at..stop]).is_none())
+                    .map(|at| (*start, at)),
+            );
+        }
+        for (start, open) in open {
+            super::calls::arguments(&held, start, open, scope, fields);
+        }
+        for field in &mut fields.fields[before..] {
+            let number = lines.partition_point(|(start, _)| *start <= field.raw.start);
+            let (_, raw) = &lines[number.saturating_sub(1)];
+            let value = field.value(&held).to_vec();
+            let found = memchr::memmem::find(&text[raw.clone()], &value);
+            field.raw = found.map_or(raw.clone(), |at| {
+                raw.start + at..raw.start + at + value.len()
+            });
+            field.decoded = found.is_none().then_some(value);
         }
     }
 }
@@ -393,6 +453,14 @@ fn block(text: &[u8], at: usize, raw: Range<usize>, scope: ScopeId, fields: &mut
         let scope = fields.scopes.child(scope);
         let before = fields.fields.len();
         parse(text, raw, format, scope, fields);
+        // What the block is called is part of the path, unless it is a file of its own.
+        if format != Format::Text && path.len() <= LONGEST_PATH {
+            for field in &mut fields.fields[before..] {
+                if !field.path.is_empty() && !path.is_empty() {
+                    field.path = [&path[..], b".", &field.path].concat();
+                }
+            }
+        }
         // What has been read as a file is not also one long value.
         if fields.fields.len() > before {
             let start = fields.fields[at].raw.start;

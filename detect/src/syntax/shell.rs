@@ -64,6 +64,7 @@ impl Session {
                 fed = said.clone().filter(|_| command.piped);
             }
         }
+        fields.scopes.note_cut(lexer.cut);
     }
 
     fn command(

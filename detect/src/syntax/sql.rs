@@ -60,7 +60,7 @@ pub(crate) fn statements(text: &[u8], range: Range<usize>, root: ScopeId, fields
 }
 
 /// Tables whose columns are remembered, and columns of one. Stops: a dump of nothing but tables.
-const MOST_TABLES: usize = 256;
+const MOST_TABLES: usize = 8192;
 const MOST_COLUMNS: usize = 512;
 /// Words of a statement that are remembered before a string.
 const MOST_WORDS: usize = 6;
@@ -285,15 +285,23 @@ impl Sql<'_, '_, '_> {
                 Token::Word(word) if depth == 0 => name = self.word(&word),
                 Token::Word(word) | Token::String(word, _) if fresh => {
                     fresh = false;
-                    if columns.len() < MOST_COLUMNS {
+                    let room = columns.len() < MOST_COLUMNS;
+                    self.fields.scopes.note_cut(!room);
+                    if room {
                         columns.push(self.word(&word));
                     }
                 }
                 _ => {}
             }
         }
-        if !columns.is_empty() && self.tables.len() < MOST_TABLES {
-            self.tables.insert(last(&name).to_vec(), columns);
+        if columns.is_empty() {
+            return;
+        }
+        match self.tables.len() < MOST_TABLES {
+            true => {
+                self.tables.insert(last(&name).to_vec(), columns);
+            }
+            false => self.fields.scopes.note_cut(true),
         }
     }
 

@@ -35,7 +35,8 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
         if let Some(inner) = rest.strip_prefix(b"<![CDATA[") {
             let length = memchr::memmem::find(inner, b"]]>").unwrap_or(inner.len());
             let scope = stack.last().map_or(root, |open| open.scope);
-            fields.add(&path, tag + 9..tag + 9 + length, scope, true);
+            let value = trimmed(text, tag + 9..tag + 9 + length);
+            fields.add(&path, value, parent_of(&stack, root, scope), true);
             at = (tag + 9 + length + 3).min(range.end);
             content = at;
             continue;

@@ -30,7 +30,7 @@ pub(crate) struct Command {
 /// Words of one command that are read. Stops: a command line of megabytes.
 pub(crate) const MOST_WORDS: usize = 2048;
 /// Commands of one line that are read.
-const MOST_COMMANDS: usize = 1024;
+const MOST_COMMANDS: usize = 16_384;
 /// Texts that are fed to one command. Stops: a megabyte of `<<<x`.
 const MOST_FED: usize = 16;
 /// Bytes that a quote, a substitution or a here-document may span. Stops: a search from each of a
@@ -58,6 +58,8 @@ pub(crate) struct Lexer<'a> {
     /// Bytes that searches for the ends of here-documents may still look at: unclosed ones on every
     /// line must not cost a search each.
     patience: usize,
+    /// Whether a bound was reached.
+    pub(crate) cut: bool,
 }
 
 /// A here-document whose body has not been reached.
@@ -72,6 +74,7 @@ impl<'a> Lexer<'a> {
         Lexer {
             text,
             patience: range.len() * 4,
+            cut: false,
             at: range.start,
             end: range.end,
             dialect,
@@ -88,8 +91,11 @@ impl<'a> Lexer<'a> {
         let mut commands: Vec<Command> = Vec::new();
         while self.at < self.end {
             let (command, over) = self.command(commands.len());
-            if commands.len() < MOST_COMMANDS && (command.piped || !command.words.is_empty()) {
-                commands.push(command);
+            if command.piped || !command.words.is_empty() {
+                match commands.len() < MOST_COMMANDS {
+                    true => commands.push(command),
+                    false => self.cut = true,
+                }
             }
             if over {
                 self.bodies(&mut commands);
@@ -114,9 +120,7 @@ impl<'a> Lexer<'a> {
                 b' ' | b'\t' | b'\r' => self.at += 1,
                 _ if self.dialect == Dialect::Words && !self.continues(self.at) => {
                     let word = self.word();
-                    if command.words.len() < MOST_WORDS {
-                        command.words.push(word);
-                    }
+                    self.push(&mut command, word);
                 }
                 b'|' => {
                     self.at += 1 + usize::from(matches!(self.byte(1), Some(b'&')));
@@ -143,13 +147,19 @@ impl<'a> Lexer<'a> {
                 }
                 _ => {
                     let word = self.word();
-                    if command.words.len() < MOST_WORDS {
-                        command.words.push(word);
-                    }
+                    self.push(&mut command, word);
                 }
             }
         }
         (command, true)
+    }
+
+    /// Adds a word to a command.
+    fn push(&mut self, command: &mut Command, word: Word) {
+        match command.words.len() < MOST_WORDS {
+            true => command.words.push(word),
+            false => self.cut = true,
+        }
     }
 
     /// Whether a line is continued at `at`.
@@ -189,8 +199,9 @@ impl<'a> Lexer<'a> {
             self.blanks();
             if self.wordy() {
                 let word = self.word();
-                if command.fed.len() < MOST_FED {
-                    command.fed.push(word);
+                match command.fed.len() < MOST_FED {
+                    true => command.fed.push(word),
+                    false => self.cut = true,
                 }
             }
         } else if rest.starts_with(b"<<") && self.dialect == Dialect::Posix {
