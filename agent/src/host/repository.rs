@@ -137,7 +137,13 @@ fn object(file: &Path) -> Option<(PathBuf, Inside)> {
     let inside = if short == b"pack" && name.starts_with(b"pack-") && name.ends_with(b".pack") {
         Inside::Pack
     } else {
-        Inside::Object(ObjectId::parse(&[short, name].concat())?)
+        let digits = [short, name].concat();
+        // An id of SHA-256 is told by its first digits: of such a repository nobody can say more.
+        let id = match digits.len() {
+            64 if digits.iter().all(u8::is_ascii_hexdigit) => &digits[..40],
+            _ => &digits[..],
+        };
+        Inside::Object(ObjectId::parse(id)?)
     };
     Some((objects.parent()?.to_owned(), inside))
 }
