@@ -5,10 +5,11 @@
 //! whatever somebody makes of the socket's mode: whoever may see how the agent stands is put into that
 //! group, and needs no root. Answers hold redacted findings and counts; there is no question whose answer
 //! could hold a secret. What changes something, such as a pause or retiring this host, is for root alone.
+//! One thread answers one after the other, each within a time of its own ([`turn`]).
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -21,24 +22,33 @@ use akwatch_proto::coverage::Coverage;
 use akwatch_proto::finding::Finding;
 use akwatch_proto::time::Time;
 use crossbeam_channel::{Sender, bounded};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, getsockopt, setsockopt};
+use nix::sys::time::TimeVal;
 use nix::unistd::{Gid, Group, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::sense::measured::Sensing;
 use crate::sense::{Stop, Woken};
 
+mod turn;
+
+use turn::Turn;
+
 /// The socket's name in the runtime directory.
 pub const SOCKET: &str = "control.sock";
 
 /// Bytes of a question. Stops: a line without end.
-const QUESTION: u64 = 16 * 1024;
+const QUESTION: usize = 16 * 1024;
 
 /// Bytes of an answer that the asking side reads.
 const ANSWER: u64 = 256 * 1024 * 1024;
 
-/// How long either side waits for the other.
+/// How long the loop may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Seconds that who asks waits for its turn to connect, while so many wait that the kernel takes no more.
+const CONNECTING: i64 = 5;
 
 /// How long who may not ask is listened to: others wait meanwhile.
 const REFUSAL: Duration = Duration::from_millis(200);
@@ -259,6 +269,15 @@ pub enum ControlError {
         #[source]
         source: std::io::Error,
     },
+    /// Somebody listens there, and so many wait that no other gets in.
+    #[error("the agent at {socket} is there and takes no question now: others ask it all the time; try again", socket = .socket.display())]
+    Busy {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// This user may not ask.
     #[error("this user may not ask the agent at {socket}: ask as root, or as a member of the group akwatch-agent", socket = .socket.display())]
     NotAllowed {
@@ -288,6 +307,14 @@ pub enum ControlError {
     Refused(String),
 }
 
+impl ControlError {
+    /// Whether nobody listens: no agent runs that would be asked there.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, ControlError::NotRunning { source, .. } if is_nobody(source))
+    }
+}
+
 /// The watcher's end.
 #[derive(Debug)]
 pub struct Listener {
@@ -308,8 +335,9 @@ impl Listener {
             socket: path.clone(),
             source,
         };
-        if UnixStream::connect(&path).is_ok() {
-            return Err(failed(std::io::ErrorKind::AddrInUse.into()));
+        match connect(&path) {
+            Err(why) if is_nobody(&why) => {}
+            _ => return Err(failed(std::io::ErrorKind::AddrInUse.into())),
         }
         if let Err(why) = std::fs::remove_file(&path)
             && why.kind() != std::io::ErrorKind::NotFound
@@ -328,18 +356,19 @@ impl Listener {
         })
     }
 
-    /// Answers one connection after the other, until told to stop or until `ask` says that nobody
-    /// answers any more.
+    /// Answers one connection after the other, until told to stop, which ends the turn of whoever is
+    /// being answered, or until `ask` says that nobody answers any more.
     pub fn serve(self, stop: &Stop, mut ask: impl FnMut(Request) -> bool) {
         while stop.wait(Some(self.socket.as_fd()), None) != Woken::Stop {
             let Ok((connection, _)) = self.socket.accept() else {
                 continue;
             };
+            let turn = Turn::new(&connection, stop);
             let Some(asker) = asker(&connection, self.members) else {
-                refuse(&connection);
+                refuse(&turn);
                 continue;
             };
-            if !answer(&connection, asker, &mut ask) {
+            if !answer(&turn, asker, &mut ask) {
                 return;
             }
         }
@@ -385,33 +414,29 @@ fn members() -> Option<Gid> {
 }
 
 /// Says so to who may not ask, once they have asked: a connection that is closed before loses it.
-fn refuse(connection: &UnixStream) {
-    let _ = connection.set_nonblocking(false);
-    let _ = connection.set_read_timeout(Some(REFUSAL));
-    let _ = BufReader::new(connection.take(QUESTION)).read_line(&mut String::new());
+fn refuse(turn: &Turn<'_>) {
+    let _ = turn.line(QUESTION, REFUSAL);
     let why = "only root and members of its group may ask it".to_owned();
-    let mut text = serde_json::to_vec(&Reply::Refused(why)).unwrap_or_default();
+    tell(turn, &Reply::Refused(why));
+}
+
+fn tell(turn: &Turn<'_>, reply: &Reply) {
+    let mut text = serde_json::to_vec(reply).unwrap_or_default();
     text.push(b'\n');
-    let _ = connection.set_write_timeout(Some(REFUSAL));
-    let _ = (&*connection).write_all(&text);
+    turn.tell(&text);
 }
 
 /// Answers one question; false when nobody answers any more.
-fn answer(connection: &UnixStream, asker: Asker, ask: &mut impl FnMut(Request) -> bool) -> bool {
-    let _ = connection.set_nonblocking(false);
-    let _ = connection.set_read_timeout(Some(PATIENCE));
-    let _ = connection.set_write_timeout(Some(PATIENCE));
-    let mut line = String::new();
-    let mut reader = BufReader::new(connection.take(QUESTION));
-    if reader.read_line(&mut line).is_err() {
+fn answer(turn: &Turn<'_>, asker: Asker, ask: &mut impl FnMut(Request) -> bool) -> bool {
+    let Some(line) = turn.line(QUESTION, turn::PATIENCE) else {
         return true;
-    }
+    };
     let mut alive = true;
     let mut ask = |request| {
         alive = ask(request);
         alive
     };
-    let reply = match serde_json::from_str::<Question>(&line) {
+    let reply = match serde_json::from_slice::<Question>(&line) {
         Ok(question) if question.changes() && asker != Asker::Owner => {
             Reply::Refused("only root may have it do that".to_owned())
         }
@@ -445,10 +470,7 @@ fn answer(connection: &UnixStream, asker: Asker, ask: &mut impl FnMut(Request) -
         }
         Err(_) => Reply::Refused("the question was not understood".to_owned()),
     };
-    let mut text = serde_json::to_vec(&reply).unwrap_or_default();
-    text.push(b'\n');
-    // One that asks and does not listen harms nobody.
-    let _ = (&*connection).write_all(&text);
+    tell(turn, &reply);
     alive
 }
 
@@ -545,16 +567,33 @@ fn another(reply: Reply) -> ControlError {
 /// The process that listens in `runtime`, by the kernel's word.
 #[must_use]
 pub fn watcher(runtime: &Path) -> Option<i32> {
-    let connection = UnixStream::connect(runtime.join(SOCKET)).ok()?;
+    let connection = connect(&runtime.join(SOCKET)).ok()?;
     getsockopt(&connection, PeerCredentials)
         .ok()
         .map(|peer| peer.pid())
 }
 
+/// Connects to the socket at `path`; what takes longer than a while is refused (`EAGAIN`).
+fn connect(path: &Path) -> std::io::Result<UnixStream> {
+    let (family, kind) = (AddressFamily::Unix, SockType::Stream);
+    let socket = nix::sys::socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    // unix_stream_connect waits so long for a place among those that wait to be accepted.
+    setsockopt(&socket, SendTimeout, &TimeVal::new(CONNECTING, 0))?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// Whether nobody listens at a socket that could not be connected to for this reason.
+fn is_nobody(why: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(why.kind(), ConnectionRefused | NotFound)
+}
+
 fn ask(runtime: &Path, question: &Question) -> Result<Reply, ControlError> {
     let socket = runtime.join(SOCKET);
-    let connection = UnixStream::connect(&socket).map_err(|source| match source.kind() {
+    let connection = connect(&socket).map_err(|source| match source.kind() {
         std::io::ErrorKind::PermissionDenied => ControlError::NotAllowed { socket, source },
+        std::io::ErrorKind::WouldBlock => ControlError::Busy { socket, source },
         _ => ControlError::NotRunning { socket, source },
     })?;
     let asking = || -> std::io::Result<Vec<u8>> {
@@ -571,28 +610,4 @@ fn ask(runtime: &Path, question: &Question) -> Result<Reply, ControlError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_member_of_the_group_sees_and_changes_nothing() {
-        for asker in [Asker::Owner, Asker::Member] {
-            let (mut asks, answers) = UnixStream::pair().unwrap();
-            asks.write_all(b"\"retire\"\n").unwrap();
-            let mut asked = 0;
-            assert!(answer(&answers, asker, &mut |request| {
-                asked += 1;
-                if let Request::Retire(reply) = request {
-                    reply.send(Err("no collector".to_owned())).unwrap();
-                }
-                true
-            }));
-            drop(answers);
-            let mut told = String::new();
-            asks.read_to_string(&mut told).unwrap();
-            let owner = asker == Asker::Owner;
-            assert_eq!(asked, usize::from(owner), "{told}");
-            assert_eq!(told.contains("only root"), !owner, "{told}");
-        }
-    }
-}
+mod tests;

@@ -10,14 +10,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use akwatch_ledger::{Ledger, LedgerError};
 use akwatch_proto::agent::{FleetKey, HostId};
 use akwatch_proto::coverage::Rung;
 use akwatch_proto::credential::InvalidWord;
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
 use ed25519_dalek::VerifyingKey;
 
 use crate::agenda::Agenda;
@@ -83,6 +82,9 @@ const MESSAGES: usize = 1024;
 
 /// How often the host's pressure is looked at and what is due is done.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long who is being answered when the loop ends may hold up the end.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// How long after the start, and then how often, memory that is not needed goes back to the host.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -299,17 +301,16 @@ pub fn run(setup: Setup) -> Result<(), WatcherError> {
     let mut control = None;
     let result = Watcher::start(setup, &mut control).and_then(Watcher::watch);
     stop.ask(); // sensors end with the loop, however it ended
-    if let Some(control) = control {
-        let _ = control.join(); // it panics on no input
+    if let Some(answering) = control
+        && answering.recv_timeout(LET_GO) == Err(RecvTimeoutError::Timeout)
+    {
+        tracing::warn!("somebody on this host is still being answered; ending all the same");
     }
     result
 }
 
 impl Watcher {
-    fn start(
-        setup: Setup,
-        answering: &mut Option<JoinHandle<()>>,
-    ) -> Result<Watcher, WatcherError> {
+    fn start(setup: Setup, answering: &mut Option<Receiver<()>>) -> Result<Watcher, WatcherError> {
         let Setup {
             host,
             opener,

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use akwatch_ledger::Options as LedgerOptions;
 use akwatch_proto::agent::{CheckInAnswer, HeartbeatAnswer, Reported};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::samples::Samples;
 use super::{Event, Options, WatcherError};
@@ -162,21 +162,23 @@ fn stop(stop: Stop, say: Sender<Event>) -> Result<(), WatcherError> {
     })
 }
 
-/// Answers people on this host; whoever ends the watcher waits for it, so that the socket is free.
+/// Answers people on this host. What is given back is disconnected once the socket is free: whoever ends
+/// the watcher waits for that.
 pub(super) fn control(
     listener: Option<control::Listener>,
     stop: &Stop,
     say: &Sender<Event>,
-) -> Result<Option<thread::JoinHandle<()>>, WatcherError> {
+) -> Result<Option<Receiver<()>>, WatcherError> {
     let (stop, say) = (stop.clone(), say.clone());
     let Some(listener) = listener else {
         return Ok(None);
     };
-    thread::Builder::new()
-        .name("control".to_owned())
-        .spawn(move || listener.serve(&stop, |request| say.send(Event::Control(request)).is_ok()))
-        .map(Some)
-        .map_err(WatcherError::Thread)
+    let (answers, ended) = bounded(0);
+    spawn("control", move || {
+        let _until_then: Sender<()> = answers;
+        listener.serve(&stop, |request| say.send(Event::Control(request)).is_ok());
+    })?;
+    Ok(Some(ended))
 }
 
 /// Hears one link until it ends; `event` says whose it is.

@@ -46,3 +46,19 @@ fn what_is_not_read_is_named() {
     assert_eq!(names, expected);
     assert_eq!(status.coverage.sources[1].not_read, []);
 }
+
+/// A reload ends the loop, and the thread that answers people with it, whoever is asking just then.
+#[test]
+fn who_asks_slowly_does_not_hold_up_the_end() {
+    let mut agent = Agent::new();
+    agent.expect_status(|_| true);
+    let socket = agent.directory.path().join("state").join(control::SOCKET);
+    let mut connection = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let slow = std::thread::spawn(move || {
+        while std::io::Write::write_all(&mut connection, b" ").is_ok() {
+            wait_a_little();
+        }
+    });
+    agent.end();
+    slow.join().unwrap();
+}
