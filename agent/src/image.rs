@@ -4,14 +4,22 @@
 //! identity, keys and ledger are removed. Configuration stays, and so does what lies in
 //! `/etc/akwatch/enroll.d`: with a bootstrap string of several uses there, each host that starts from
 //! the image enrolls as itself.
+//!
+//! An agent that still runs would go on with what it has in memory, and write it again: into the image
+//! of a host that is to be nobody. That none answers proves little, since it may be busy, or listen
+//! elsewhere; so its locks are taken, and held while its directories are removed.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::ImagePrepareArgs;
-use crate::control;
+use akwatch_ledger::{Held, Ledger, LedgerError};
+
+use crate::cli::{ImagePrepareArgs, Paths};
+use crate::control::{self, ControlError};
 use crate::role::{IDENTITY_DIRECTORY, WATCHER_DIRECTORY};
+use crate::supervise::state::{self, StateError};
 
 /// Where systemd keeps what tells one installation from another.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -21,9 +29,16 @@ const MACHINE_ID: &str = "/etc/machine-id";
 pub enum ImageError {
     /// It would write its state again.
     #[error(
-        "the agent runs: stop it first, `systemctl stop akwatch-agent.service akwatch-agent.path`"
+        "the agent runs: stop it first, `systemctl stop akwatch-agent.service akwatch-agent.path \
+         akwatch-enroll.path akwatch-enroll.service`"
     )]
     Running,
+    /// Somebody listens where it would, or what it holds while it runs could not be looked at.
+    #[error(
+        "it cannot be told whether the agent runs: stop it first, `systemctl stop \
+         akwatch-agent.service akwatch-agent.path akwatch-enroll.path akwatch-enroll.service`"
+    )]
+    Untold(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Something could not be removed.
     #[error("cannot remove {path}; is this root?", path = .path.display())]
     Left {
@@ -40,10 +55,9 @@ pub enum ImageError {
 /// # Errors
 /// When the agent runs, or something could not be removed.
 pub fn run(args: &ImagePrepareArgs) -> anyhow::Result<ExitCode> {
-    if control::status(&args.paths.runtime).is_ok() {
-        return Err(ImageError::Running.into());
-    }
+    let stopped = stopped(&args.paths)?;
     let removed = forget(&args.paths.state)?;
+    drop(stopped);
     let mut out = std::io::stdout().lock();
     for path in &removed {
         writeln!(out, "removed {}", path.display())?;
@@ -62,6 +76,34 @@ pub fn run(args: &ImagePrepareArgs) -> anyhow::Result<ExitCode> {
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// No agent runs, and none can begin to while this lives.
+#[derive(Debug)]
+struct Stopped {
+    _ledger: Option<Held>,
+    _state: Option<File>,
+}
+
+/// Sees that no agent runs. Whatever is not a clear no is a yes.
+fn stopped(paths: &Paths) -> Result<Stopped, ImageError> {
+    match control::status(&paths.runtime) {
+        Err(why) if why.is_nobody() => {}
+        Ok(_) | Err(ControlError::Refused(_)) => return Err(ImageError::Running),
+        Err(why) => return Err(ImageError::Untold(why.into())),
+    }
+    let state = state::hold(&paths.state).map_err(|why| match why {
+        StateError::Taken { .. } => ImageError::Running,
+        why => ImageError::Untold(why.into()),
+    })?;
+    let ledger = Ledger::hold(&paths.state.join(WATCHER_DIRECTORY)).map_err(|why| match why {
+        LedgerError::InUse { .. } => ImageError::Running,
+        why => ImageError::Untold(why.into()),
+    })?;
+    Ok(Stopped {
+        _ledger: ledger,
+        _state: state,
+    })
 }
 
 /// Removes identity, keys and ledger, and says what there was. Links are removed, never followed.
@@ -109,6 +151,70 @@ mod tests {
         assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0);
         assert!(kept.exists());
         assert!(forget(state.path()).unwrap().is_empty(), "twice is once");
+    }
+
+    /// A state directory that an agent has used, and where it would be asked.
+    fn used() -> (tempfile::TempDir, ImagePrepareArgs) {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let paths = Paths {
+            config: at("agent.toml"),
+            state: at("state"),
+            runtime: at("run"),
+        };
+        std::fs::create_dir(&paths.runtime).unwrap();
+        std::fs::create_dir_all(paths.state.join(IDENTITY_DIRECTORY)).unwrap();
+        let watchers = paths.state.join(WATCHER_DIRECTORY);
+        drop(Ledger::open(&watchers, &akwatch_ledger::Options::new("a-boot")).unwrap());
+        drop(state::State::prepare(&paths.state, None).unwrap());
+        (directory, ImagePrepareArgs { paths })
+    }
+
+    fn is_kept(args: &ImagePrepareArgs, words: &str) {
+        let why = run(args).unwrap_err().to_string();
+        for word in [words, "akwatch-agent.service", "akwatch-enroll.path"] {
+            assert!(why.contains(word), "{why}");
+        }
+        for name in [IDENTITY_DIRECTORY, WATCHER_DIRECTORY] {
+            assert!(args.paths.state.join(name).is_dir(), "{name} went");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_keeps_what_it_has() {
+        let (_directory, args) = used();
+        let watchers = args.paths.state.join(WATCHER_DIRECTORY);
+        let options = akwatch_ledger::Options::new("a-boot");
+        // It listens elsewhere, or not at all: a watcher of its own unit, then one with a supervisor.
+        let ledger = Ledger::open(&watchers, &options).unwrap();
+        is_kept(&args, "the agent runs");
+        drop(ledger);
+        let supervisor = state::State::prepare(&args.paths.state, None).unwrap();
+        is_kept(&args, "the agent runs");
+        drop(supervisor);
+        // Somebody listens and hangs up, as where an agent of another version is asked.
+        let socket = args.paths.runtime.join(control::SOCKET);
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let hangs_up = std::thread::spawn(move || drop(listener.accept().unwrap()));
+        is_kept(&args, "cannot be told");
+        hangs_up.join().unwrap();
+        // What it left behind is nobody.
+        run(&args).unwrap();
+        assert!(!args.paths.state.join(WATCHER_DIRECTORY).exists());
+    }
+
+    /// The lock of a directory is the watcher's, and it is root who asks.
+    #[test]
+    fn a_lock_that_is_a_link_is_not_followed() {
+        let (directory, args) = used();
+        let others = directory.path().join("others");
+        std::fs::write(&others, "of somebody else").unwrap();
+        let lock = args.paths.state.join(WATCHER_DIRECTORY).join("lock");
+        std::fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&others, &lock).unwrap();
+        is_kept(&args, "cannot be told");
+        let left = std::fs::read_to_string(others).unwrap();
+        assert_eq!(left, "of somebody else");
     }
 
     #[test]

@@ -26,6 +26,9 @@ use crate::shelf::{Medium, Shelf, Unusable, write_meta};
 /// How long findings that are gone are kept after the collector knows, in milliseconds: 30 days.
 pub const KEEP_GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
+/// Locked by the one process that has the ledger open.
+const LOCK: &str = "lock";
+
 /// Heartbeats between two attempts to reserve more counters.
 const COUNTER_AGAIN: u64 = 16;
 
@@ -126,6 +129,32 @@ pub(crate) struct Beginning {
 }
 
 impl Ledger {
+    /// Takes the ledger in `directory` without opening it: for who removes it whole. None where there is
+    /// none. It is held until what is given back is dropped.
+    ///
+    /// # Errors
+    /// When another process holds it, or the file system refuses.
+    pub fn hold(directory: &Path) -> Result<Option<Held>, LedgerError> {
+        let path = directory.join(LOCK);
+        let failed = |source: io::Error| LedgerError::Directory {
+            step: "locking",
+            path: path.clone(),
+            source,
+        };
+        match path.symlink_metadata() {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(why) => return Err(failed(why)),
+            // Whose directory it is may not be who asks: nothing is written, no link followed.
+            Ok(found) if !found.is_file() => {
+                return Err(failed(io::ErrorKind::InvalidInput.into()));
+            }
+            Ok(_) => {}
+        }
+        let mut lock = File::open(&path).map_err(failed)?;
+        take(&mut lock, directory, failed)?;
+        Ok(Some(Held { _lock: lock }))
+    }
+
     /// Opens the ledger in `directory`, which is made if need be.
     ///
     /// A damaged file is set aside by renaming and a new one begun; [`lost`](Ledger::lost) says so.
@@ -623,9 +652,15 @@ fn waits(may_wait: bool, error: LedgerError) -> Result<(), LedgerError> {
     }
 }
 
+/// A ledger that nobody opens meanwhile.
+#[derive(Debug)]
+pub struct Held {
+    _lock: File,
+}
+
 /// Takes the directory's lock and writes this process's id into it.
 fn lock(directory: &Path) -> Result<File, LedgerError> {
-    let path = directory.join("lock");
+    let path = directory.join(LOCK);
     let failed = |source: io::Error| LedgerError::Directory {
         step: "locking",
         path: path.clone(),
@@ -638,24 +673,33 @@ fn lock(directory: &Path) -> Result<File, LedgerError> {
         .truncate(false)
         .open(&path)
         .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let holder = match (&mut file).take(32).read_to_string(&mut text) {
-                Ok(_) if text.trim().parse::<u32>().is_ok() => format!("process {}", text.trim()),
-                _ => "another process".to_owned(),
-            };
-            return Err(LedgerError::InUse {
-                path: directory.to_owned(),
-                holder,
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-    }
+    take(&mut file, directory, failed)?;
     // The lock counts, the number is for people: a full disk has no room for it.
     let _ = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// Takes the lock of an open file of `directory`.
+fn take(
+    file: &mut File,
+    directory: &Path,
+    failed: impl Fn(io::Error) -> LedgerError,
+) -> Result<(), LedgerError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = match file.take(32).read_to_string(&mut text) {
+                Ok(_) if text.trim().parse::<u32>().is_ok() => format!("process {}", text.trim()),
+                _ => "another process".to_owned(),
+            };
+            Err(LedgerError::InUse {
+                path: directory.to_owned(),
+                holder,
+            })
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }

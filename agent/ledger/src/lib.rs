@@ -79,6 +79,6 @@ pub use delivery::Batch;
 pub use error::LedgerError;
 pub use in_force::{InForce, ReadLimits};
 pub use index::{Need, PathKey, Remembered, TailMark};
-pub use ledger::{KEEP_GONE_MS, Ledger, Options, RecordLost};
+pub use ledger::{Held, KEEP_GONE_MS, Ledger, Options, RecordLost};
 pub use query::{Query, Totals};
 pub use reading::{Extent, FileState, Observed, ProcessInstance, Reading, ReadingSubject};

@@ -119,22 +119,42 @@ fn open(path: &Path) -> Result<OwnedFd, StateError> {
     open_directory(path).map_err(|error| step("opening", path)(error.source))
 }
 
+/// Takes the lock of a state directory, if an agent ever left one there: for who removes what is in it.
+///
+/// # Errors
+/// When an agent holds it, or this user may not.
+pub fn hold(state: &Path) -> Result<Option<File>, StateError> {
+    match open_lock(state, false) {
+        Err(StateError::Step { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        file => take(file?, state).map(Some),
+    }
+}
+
 fn lock(state: &Path) -> Result<File, StateError> {
+    take(open_lock(state, true)?, state)
+}
+
+fn open_lock(state: &Path, make: bool) -> Result<File, StateError> {
     let path = state.join(LOCK);
-    let file = OpenOptions::new()
-        .create(true)
+    OpenOptions::new()
+        .create(make)
         .truncate(false)
         .write(true)
         .mode(0o600)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(&path)
-        .map_err(step("opening", &path))?;
+        .map_err(step("opening", &path))
+}
+
+fn take(file: File, state: &Path) -> Result<File, StateError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StateError::Taken {
             state: state.to_owned(),
         }),
-        Err(TryLockError::Error(error)) => Err(step("locking", &path)(error)),
+        Err(TryLockError::Error(error)) => Err(step("locking", &state.join(LOCK))(error)),
     }
 }
 
