@@ -353,6 +353,13 @@ impl Courier {
         true
     }
 
+    /// Whether the retirement of this host, if it was asked for, is decided by such an outage: once it was
+    /// said, by one of the message that said it, or by the word that this host is closed. What else does
+    /// not arrive meanwhile says nothing of it. Before, whatever is in its way.
+    pub(super) fn decides_retirement(&self, outage: &Outage) -> bool {
+        self.retirement != Retirement::Said || outage.call == "heartbeat"
+    }
+
     /// Something did not arrive. What the reporter gave up may be sent anew after a while.
     pub(super) fn note_outage(&mut self, outage: &Outage, now: Instant) {
         self.outage = Some(format!("{}: {}", outage.call, outage.why));

@@ -186,8 +186,11 @@ impl Watcher {
             }
             Ok(FromReporter::Answered(Answer::CheckIn(answer))) => self.take_check_in(&answer, now),
             Ok(FromReporter::Outage(outage)) => {
+                let decides = self.courier.decides_retirement(&outage);
                 self.courier.note_outage(&outage, now);
-                self.answer_retiring();
+                if decides || self.courier.is_retired() {
+                    self.answer_retiring();
+                }
             }
             Ok(FromReporter::Carried { bytes }) => self.courier.note_carried(bytes),
             Ok(FromReporter::Renewed { not_after }) => {

@@ -15,12 +15,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use akwatch_ledger::Options as LedgerOptions;
-use akwatch_proto::agent::{CheckInAnswer, HeartbeatAnswer, Reported};
+use akwatch_proto::agent::{CheckInAnswer, Directive, HeartbeatAnswer, Leaving, Outcome, Reported};
 use akwatch_proto::coverage::Coverage;
 use akwatch_proto::credential::{Confidence, Epoch, Fingerprint, Kind, Provider, RuleId, Scheme};
 use akwatch_proto::finding::{Finding, GoneProof, Presence, PresenceState, Subject, UnknownWhy};
 use akwatch_proto::place::{Place, SafeText, Spot};
+use akwatch_proto::signed::Signed;
 use akwatch_proto::time::Time;
+use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -28,9 +30,10 @@ use crate::agenda::Owner;
 use crate::config::GlobSet;
 use crate::host::packages::Sums;
 use crate::job::{Content, Examined, Found, Job, Target, TargetPlace, Urgency};
-use crate::link::{Answer, Link, Outgoing, ToDetector, ToReporter};
+use crate::link::{Answer, Link, Outage, Outgoing, ToDetector, ToReporter};
 use crate::role::Role;
 
+mod asked;
 mod histories;
 mod told;
 mod unknown;
@@ -226,14 +229,46 @@ fn detector(mut link: Link<FromDetector, ToDetector>, manner: &Manner, stop: &St
     }
 }
 
+/// What the test's collector asks for, and what became of it.
+#[derive(Default)]
+struct Above {
+    /// What the next check-in is answered with.
+    directives: Vec<Signed<Directive>>,
+    /// How many were made.
+    serial: u64,
+    outcomes: Vec<Outcome>,
+}
+
+/// A key of the test's collector, and of nobody else.
+fn directive_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
 /// Speaks as a reporter whose collector takes everything.
 fn reporter(
     mut link: Link<FromReporter, ToReporter>,
     received: &Mutex<BTreeMap<String, Finding>>,
     beats: &Mutex<Vec<Coverage>>,
+    above: &Mutex<Above>,
     stop: &Stop,
 ) {
-    while let Some(ToReporter::Send(outgoing)) = hear(&mut link.inlet, stop) {
+    let mut held = false;
+    loop {
+        let directives = if held {
+            std::mem::take(&mut above.lock().unwrap().directives)
+        } else {
+            Vec::new()
+        };
+        if !directives.is_empty() {
+            held = false;
+            let answer = Answer::CheckIn(CheckInAnswer { directives });
+            let _ = link.outlet.say(&FromReporter::Answered(answer), DEADLINE);
+        }
+        let outgoing = match link.inlet.hear(Some(Duration::from_millis(50))) {
+            Ok(Some(ToReporter::Send(outgoing))) => outgoing,
+            Ok(None) if !stop.asked() => continue,
+            Ok(None) | Err(_) => return,
+        };
         let answer = match outgoing {
             Outgoing::Report(report) => {
                 let mut received = received.lock().unwrap();
@@ -248,6 +283,13 @@ fn reporter(
             }
             Outgoing::Heartbeat(said) => {
                 beats.lock().unwrap().push(said.coverage);
+                if said.leaving == Some(Leaving::Retired) {
+                    for call in ["check-in", "report"] {
+                        let _ = link
+                            .outlet
+                            .say(&FromReporter::Outage(outage(call)), DEADLINE);
+                    }
+                }
                 Answer::Heartbeat(HeartbeatAnswer {
                     time: Time(0),
                     next_seconds: 60,
@@ -255,11 +297,12 @@ fn reporter(
                     want_facts: false,
                 })
             }
-            Outgoing::CheckIn(_) => continue, // held open
+            Outgoing::CheckIn(said) => {
+                above.lock().unwrap().outcomes.extend(said.outcomes);
+                held = true;
+                continue;
+            }
         };
-        let _ = Answer::CheckIn(CheckInAnswer {
-            directives: Vec::new(),
-        });
         if link
             .outlet
             .say(&FromReporter::Answered(answer), DEADLINE)
@@ -267,6 +310,16 @@ fn reporter(
         {
             return;
         }
+    }
+}
+
+/// Something else than what retires a host does not arrive.
+fn outage(call: &str) -> Outage {
+    Outage {
+        call: call.to_owned(),
+        why: "the connection was closed".to_owned(),
+        refused: None,
+        retry_ms: None,
     }
 }
 
@@ -283,6 +336,7 @@ pub(super) struct Agent {
     /// When the first scan reads.
     hours: Vec<Hours>,
     manner: Arc<Manner>,
+    above: Arc<Mutex<Above>>,
     received: Arc<Mutex<BTreeMap<String, Finding>>>,
     /// The coverage that each heartbeat told.
     beats: Arc<Mutex<Vec<Coverage>>>,
@@ -323,6 +377,7 @@ impl Agent {
             first_scan,
             hours: Vec::new(),
             manner: Arc::default(),
+            above: Arc::default(),
             received: Arc::default(),
             beats: Arc::default(),
             watcher: None,
@@ -340,12 +395,14 @@ impl Agent {
             Arc::clone(&self.received),
             self.others_stop.clone(),
         );
-        let beats = Arc::clone(&self.beats);
+        let (beats, above) = (Arc::clone(&self.beats), Arc::clone(&self.above));
         self.others = vec![std::thread::spawn(move || {
             let socket = handover.connect(Role::Reporter).unwrap();
             let link = Link::over(akwatch_sys::link::Channel::over(socket).unwrap());
             let ending = stop.clone();
-            let reports = std::thread::spawn(move || reporter(link, &received, &beats, &ending));
+            let reports = std::thread::spawn(move || {
+                reporter(link, &received, &beats, &above, &ending);
+            });
             while !stop.asked() {
                 let Ok(socket) = handover.connect(Role::Detector) else {
                     break;
@@ -374,7 +431,7 @@ impl Agent {
             identity: Identity {
                 host: HostId::from_u128(7),
                 key: FleetKey::new(Epoch::parse("1").unwrap(), &[7; 32]),
-                directive_keys: Vec::new(),
+                directive_keys: vec![directive_key().verifying_key()],
                 heartbeat: Duration::from_secs(60),
             },
             options: Options {
