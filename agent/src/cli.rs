@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use akwatch_proto::agent::LONGEST_PAUSE_SECONDS;
+use akwatch_proto::time::Time;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::control::Resumed;
 use crate::output;
 
 /// Where the configuration is, unless told otherwise.
@@ -58,7 +60,7 @@ pub enum Command {
     /// Have the running agent read nothing for a while: heartbeats go on, what it watches is shown as
     /// paused and unknown, and it ends by itself.
     Pause(PauseArgs),
-    /// End a pause, whoever asked for it.
+    /// End the pause that was asked for on this host; one that the collector asked for goes on.
     Resume(ResumeArgs),
     /// Check what keeps the agent from working, from seeing everything or from telling its collector,
     /// and say what to do. Exit 0 when nothing is wrong, 1 when something is.
@@ -413,6 +415,31 @@ fn seconds(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "a number and s, m or h, from 1s to 24h: 90s, 30m, 2h".to_owned())
 }
 
+/// A moment as this host's people write it.
+fn local(moment: Time) -> impl std::fmt::Display {
+    let moment = jiff::Timestamp::from_second(moment.seconds()).unwrap_or_default();
+    let moment = moment.to_zoned(jiff::tz::TimeZone::system());
+    moment.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// What became of a pause, in words.
+fn resumed(resumed: Resumed) -> String {
+    let was = if resumed.was_paused {
+        "the pause that was asked for here is over"
+    } else {
+        "it was not paused from here"
+    };
+    match (resumed.still_until, resumed.was_paused) {
+        (Some(until), _) => format!(
+            "{was}; its collector has it read nothing until {}: `pauses = true` in [deny] refuses that, \
+             from the next reload on",
+            local(until)
+        ),
+        (None, true) => "it reads again; what changed meanwhile comes first".to_owned(),
+        (None, false) => "it was not paused".to_owned(),
+    }
+}
+
 fn say(line: &str) -> anyhow::Result<ExitCode> {
     writeln!(std::io::stdout(), "{line}")?;
     Ok(ExitCode::SUCCESS)
@@ -435,18 +462,12 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => crate::status::run(args),
         Command::Pause(args) => {
             let until = crate::control::pause(&args.paths.runtime, args.length)?;
-            let until = jiff::Timestamp::from_second(until.seconds()).unwrap_or_default();
-            let until = until.to_zoned(jiff::tz::TimeZone::system());
             say(&format!(
                 "paused until {}; `akwatch-agent resume` ends it",
-                until.strftime("%Y-%m-%d %H:%M:%S %Z")
+                local(until)
             ))
         }
-        Command::Resume(args) => say(if crate::control::resume(&args.paths.runtime)? {
-            "it reads again; what changed meanwhile comes first"
-        } else {
-            "it was not paused"
-        }),
+        Command::Resume(args) => say(&resumed(crate::control::resume(&args.paths.runtime)?)),
         Command::Doctor(args) => crate::doctor::run(args),
         Command::Explain(args) => crate::explain::run(args),
         Command::Preflight(args) => crate::preflight::run(args),

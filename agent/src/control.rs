@@ -67,7 +67,7 @@ pub enum Question {
     File(AskedFile),
     /// Read nothing for so many seconds.
     Pause(u32),
-    /// Read again.
+    /// End the pause that was asked for here.
     Resume,
 }
 
@@ -107,6 +107,15 @@ pub struct FileStanding {
     pub findings: Vec<Finding>,
 }
 
+/// What became of the pause of this host's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Whether there was one.
+    pub was_paused: bool,
+    /// Until when nothing is read all the same, because the collector asked for that.
+    pub still_until: Option<Time>,
+}
+
 /// An answer on the wire.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,7 +125,7 @@ enum Reply {
     Retired(HostId),
     File(Box<FileStanding>),
     Paused(Time),
-    Resumed(bool),
+    Resumed(Resumed),
     Refused(String),
 }
 
@@ -137,8 +146,8 @@ pub enum Request {
     ),
     /// [`Question::Pause`]; answered with its end.
     Pause(Duration, Sender<Time>),
-    /// [`Question::Resume`]; answered with whether there was a pause.
-    Resume(Sender<bool>),
+    /// [`Question::Resume`].
+    Resume(Sender<Resumed>),
 }
 
 /// How the agent stands.
@@ -546,13 +555,13 @@ pub fn pause(runtime: &Path, seconds: u32) -> Result<Time, ControlError> {
     }
 }
 
-/// Has the agent of `runtime` read again; says whether it was paused.
+/// Ends the pause that was asked for on this host.
 ///
 /// # Errors
 /// When it does not answer.
-pub fn resume(runtime: &Path) -> Result<bool, ControlError> {
+pub fn resume(runtime: &Path) -> Result<Resumed, ControlError> {
     match ask(runtime, &Question::Resume)? {
-        Reply::Resumed(paused) => Ok(paused),
+        Reply::Resumed(resumed) => Ok(resumed),
         other => Err(another(other)),
     }
 }

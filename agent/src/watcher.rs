@@ -64,7 +64,7 @@ use examples::Examples;
 use hands::Hands;
 use known::Known;
 use mounted::Mounted;
-use pause::Pause;
+use pause::Pauses;
 use record::Record;
 use samples::Samples;
 use sensing::Scans;
@@ -268,7 +268,7 @@ struct Watcher {
     samples: Samples,
     examples: Examples,
     courier: Courier,
-    pause: Pause,
+    pauses: Pauses,
     record: Record,
     /// What was last told of the coverage.
     story: Story,
@@ -362,7 +362,7 @@ impl Watcher {
             detecting: Detecting::default(),
             samples,
             examples: Examples::default(),
-            pause: Pause::load(&options.directory, now),
+            pauses: Pauses::load(&options.directory, !options.refuses_pauses, now),
             record: Record::default(),
             story: Story::default(),
             began: now,
@@ -385,7 +385,7 @@ impl Watcher {
 
     fn begin(mut self) -> Watcher {
         self.know_own();
-        self.take_up_pause();
+        self.take_up_pauses();
         self.note_beginning();
         self.begin_scan();
         self.service.ready();

@@ -604,12 +604,14 @@ pub enum Directive {
         /// The places; a path is re-read only where local policy covers it.
         places: Vec<Place>,
     },
-    /// Read nothing for a while, at most [`LONGEST_PAUSE_SECONDS`]; heartbeats go on.
+    /// Read nothing for a while, at most [`LONGEST_PAUSE_SECONDS`]; heartbeats go on. It replaces the one
+    /// that a collector asked for before. One that root of the host asked for stands beside it, and the
+    /// later end holds. A host may refuse it.
     Pause {
         /// How long, from when it is opened.
         seconds: u32,
     },
-    /// End a pause, whoever asked for it.
+    /// End the pause that a collector asked for; one that root of the host asked for goes on.
     Resume,
     /// A directive that this agent is too old to know; answered as refused.
     #[serde(other)]

@@ -18,7 +18,11 @@ fn serving(
             let Request::Resume(reply) = request else {
                 panic!("asked for something else")
             };
-            reply.send(true).is_ok()
+            let resumed = Resumed {
+                was_paused: true,
+                still_until: None,
+            };
+            reply.send(resumed).is_ok()
         });
     });
     (thread, ended)
@@ -62,7 +66,7 @@ fn who_asks_slowly_holds_up_nobody_for_long_and_no_stop() {
         })
     };
     let first = slow(runtime.path());
-    assert!(resume(runtime.path()).unwrap());
+    assert!(resume(runtime.path()).unwrap().was_paused);
     first.join().unwrap(); // it was hung up on
 
     let second = slow(runtime.path());

@@ -295,8 +295,10 @@ fn budget(status: &Status) -> Checked {
         Rung::Reduced => Checked::less(CHECK, lower("scans are slowed"), waits),
         Rung::HeartbeatOnly => Checked::less(CHECK, lower("only the heartbeat goes on"), waits),
         Rung::Paused => {
-            let fix = "`akwatch-agent resume`, or wait until it ends by itself";
-            Checked::less(CHECK, lower("paused"), fix)
+            let fix = "`akwatch-agent resume`, or `deny.pauses` where its collector asked; or wait until it \
+                       ends by itself";
+            let until = reason.unwrap_or_default();
+            Checked::less(CHECK, format!("paused {until}; {spent}"), fix)
         }
         _ => Checked::untried(CHECK, lower("a rung that this program does not know"), ""),
     }

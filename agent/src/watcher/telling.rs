@@ -16,14 +16,14 @@ use akwatch_proto::finding::{Finding, UnknownWhy};
 use akwatch_proto::limits;
 use akwatch_proto::place::Place;
 use akwatch_proto::signed::Signed;
-use akwatch_proto::time::Time;
 use uuid::Uuid;
 
 use super::courier::State;
 use super::detecting::source_of;
 use super::known::{Known, plain_path};
+use super::pause::{self, Asked};
 use super::{Event, Identity, Options, Watcher, WatcherError, threads};
-use crate::control::{Cost, Delivery, FileStanding, Progress, Request, RoleState, Status};
+use crate::control::{Cost, Delivery, FileStanding, Progress, Request, Resumed, RoleState, Status};
 use crate::coverage::{Source, slug};
 use crate::job::{TargetPlace, Urgency};
 use crate::link::{Answer, FromReporter, MarkerLink, ReporterLink, TalkError};
@@ -278,16 +278,14 @@ impl Watcher {
         match directive {
             Directive::Rescan { places } => self.rescan(&places, now),
             Directive::Pause { .. } if self.options.refuses_pauses => {
-                tracing::warn!(
-                    "the collector asks for a pause, which this host's configuration refuses"
-                );
+                tracing::warn!("the collector asks for a pause, and `deny.pauses` refuses it");
                 return OutcomeResult::Refused;
             }
             Directive::Pause { seconds } => {
-                self.pause(Duration::from_secs(seconds.into()), now);
+                self.pause(Asked::Above, Duration::from_secs(seconds.into()), now);
             }
             Directive::Resume => {
-                self.resume(now);
+                self.resume(Asked::Above, now);
             }
             _ => return OutcomeResult::Refused,
         }
@@ -404,7 +402,7 @@ impl Watcher {
         }
         let walls: Vec<String> = self.walls.values().flatten().cloned().collect();
         let rules = self.detecting.rules().unwrap_or_default();
-        let paused = self.pause.until().map(paused_until);
+        let paused = self.pauses.until().map(pause::told);
         let (rung, reason) = match &paused {
             Some(reason) => (Rung::Paused, Some(reason.as_str())),
             None => (self.governor.rung(), self.governor.reason()),
@@ -455,11 +453,15 @@ impl Watcher {
                 let _ = reply.send(standing.map_err(|why| why.to_string()));
             }
             Request::Pause(length, reply) => {
-                let until = self.pause(length, Instant::now());
-                let _ = reply.send(until);
+                let until = self.pause(Asked::Here, length, Instant::now());
+                let _ = reply.send(until.unwrap_or_else(crate::sense::now));
             }
             Request::Resume(reply) => {
-                let _ = reply.send(self.resume(Instant::now()));
+                let resumed = Resumed {
+                    was_paused: self.resume(Asked::Here, Instant::now()),
+                    still_until: self.pauses.until().map(|(until, _)| until),
+                };
+                let _ = reply.send(resumed);
             }
         }
     }
@@ -539,7 +541,7 @@ impl Watcher {
             unknown: totals.unknown,
             unsent: totals.unsent,
             record_lost: self.record_lost(),
-            paused_until: self.pause.until(),
+            paused_until: self.pauses.until().map(|(until, _)| until),
             delivery: Delivery {
                 linked: self.courier.is_linked(),
                 answered: self.courier.answered,
@@ -592,9 +594,4 @@ impl Watcher {
             state("reporter", self.courier.is_linked()),
         ]
     }
-}
-
-fn paused_until(until: Time) -> String {
-    let instant = jiff::Timestamp::from_second(until.seconds()).unwrap_or_default();
-    format!("until {instant}")
 }

@@ -336,6 +336,8 @@ pub(super) struct Agent {
     /// When the first scan reads.
     hours: Vec<Hours>,
     manner: Arc<Manner>,
+    /// Whether its configuration refuses pauses from above.
+    refuses_pauses: bool,
     above: Arc<Mutex<Above>>,
     received: Arc<Mutex<BTreeMap<String, Finding>>>,
     /// The coverage that each heartbeat told.
@@ -377,6 +379,7 @@ impl Agent {
             first_scan,
             hours: Vec::new(),
             manner: Arc::default(),
+            refuses_pauses: false,
             above: Arc::default(),
             received: Arc::default(),
             beats: Arc::default(),
@@ -444,7 +447,7 @@ impl Agent {
                 watches: 1000,
                 labels: BTreeMap::new(),
                 ephemeral: false,
-                refuses_pauses: false,
+                refuses_pauses: self.refuses_pauses,
                 packs: Vec::new(),
                 directory: state.clone(),
             },

@@ -24,7 +24,7 @@ pub(crate) enum Ask {
         #[arg(long = "for", value_name = "LENGTH", default_value = "1h", value_parser = length)]
         length: u32,
     },
-    /// Read again, whoever paused them.
+    /// Read again; a pause that somebody on a host asked for goes on there.
     Resume {
         #[command(flatten)]
         hosts: Which,

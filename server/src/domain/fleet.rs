@@ -102,7 +102,7 @@ impl Domain {
             .await
     }
 
-    /// Asks hosts to read again, whoever paused them.
+    /// Asks hosts to read again; a pause that somebody on a host asked for goes on there.
     ///
     /// # Errors
     /// As [`Domain::pause_hosts`].

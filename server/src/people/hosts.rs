@@ -101,7 +101,7 @@ pub async fn pause_hosts(
     Ok(wake(&collector, &hosts))
 }
 
-/// Asks hosts to read again, whoever paused them.
+/// Asks hosts to read again; a pause that somebody on a host asked for goes on there.
 #[utoipa::path(post, path = "/api/v1/hosts/resume", tag = "hosts", request_body = HostsChosen,
     responses(
         (status = 202, description = "Asked; each host answers when it checks in.", body = AskedHosts),

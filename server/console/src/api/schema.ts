@@ -218,7 +218,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Asks hosts to read again, whoever paused them. */
+        /** Asks hosts to read again; a pause that somebody on a host asked for goes on there. */
         post: operations["resume_hosts"];
         delete?: never;
         options?: never;
