@@ -21,7 +21,7 @@ use akwatch_proto::agent::{Bootstrap, Enroll, Enrolled, FleetKey, HostId, PROTOC
 use akwatch_proto::credential::InvalidWord;
 use akwatch_proto::limits;
 use nix::fcntl::OFlag;
-use nix::unistd::{Uid, User, chown};
+use nix::unistd::{Uid, User};
 use zeroize::Zeroizing;
 
 use crate::cli::EnrollArgs;
@@ -30,6 +30,7 @@ use crate::identity::{self, HostRecord, Identity, IdentityError, PendingKey};
 use crate::reporter::{CallError, Caller, Carried, Clock, Roots, Seen, address, as_anybody};
 use crate::role::{FLEET_KEY_FILE, IDENTITY_DIRECTORY, Role, WATCHER_DIRECTORY};
 
+mod directories;
 mod unattended;
 
 /// For the exchange with one collector.
@@ -195,7 +196,7 @@ pub fn enroll(
     // On disk before anybody hears of it: if the answer is lost, or this process ends, asking again
     // with the same key and the same string gets the same answer.
     state_directory(state)?;
-    identity::private_directory(&identity_directory)?;
+    directories::own(&identity_directory)?;
     let key = Identity::next_key(&identity_directory)?;
     let kept = ask(config, &bootstrap, &key).and_then(|(enrolled, collector)| {
         keep(config, state, &key, &enrolled).map(|()| (enrolled.host, collector))
@@ -355,7 +356,7 @@ fn keep(
     };
     state_directory(state)?;
     let watcher = state.join(WATCHER_DIRECTORY);
-    identity::private_directory(&watcher)?;
+    directories::take(&watcher)?;
     write_fleet_key(&watcher, &enrolled.fleet_key)?;
     identity::write_record(&watcher, &record)?;
     let directory = state.join(IDENTITY_DIRECTORY);
@@ -366,22 +367,17 @@ fn keep(
         &enrolled.certificate,
         &enrolled.authorities,
     )?;
-    give(
-        &watcher,
-        config.roles.watcher.as_ref(),
-        Role::Watcher.user(),
-    )?;
-    give(
-        &directory,
-        config.roles.reporter.as_ref(),
-        Role::Reporter.user(),
-    )
+    let (watchers, reporters) = (&config.roles.watcher, &config.roles.reporter);
+    let of_watcher = [FLEET_KEY_FILE, identity::HOST_FILE];
+    give(&watcher, &of_watcher, watchers.as_ref(), Role::Watcher)?;
+    let of_reporter = identity::FILES;
+    give(&directory, &of_reporter, reporters.as_ref(), Role::Reporter)
 }
 
 /// Makes the state directory, which every role must be able to pass through.
 fn state_directory(state: &Path) -> Result<(), IdentityError> {
     if state.is_dir() {
-        return Ok(());
+        return directories::see_state(state);
     }
     std::fs::create_dir_all(state)
         .and_then(|()| std::fs::set_permissions(state, PermissionsExt::from_mode(0o755)))
@@ -425,9 +421,14 @@ pub fn fleet_key(state: &Path) -> Result<FleetKey, IdentityError> {
     })
 }
 
-/// Gives a directory and its files to the role that uses them, when root enrolls and the role has a
-/// user of its own; else whoever enrolls keeps them.
-fn give(directory: &Path, user: Option<&UserRef>, package: &str) -> Result<(), EnrollError> {
+/// Gives a directory and what was written there to the role that uses it, when root enrolls and the role
+/// has a user of its own; else whoever enrolls keeps it.
+fn give(
+    directory: &Path,
+    written: &[&str],
+    user: Option<&UserRef>,
+    role: Role,
+) -> Result<(), EnrollError> {
     if !Uid::effective().is_root() {
         return Ok(());
     }
@@ -435,29 +436,12 @@ fn give(directory: &Path, user: Option<&UserRef>, package: &str) -> Result<(), E
     let owner = match user {
         Some(UserRef::Uid(uid)) => Some(Uid::from_raw(*uid)),
         Some(UserRef::Name(name)) => known(name),
-        None => known(package),
+        None => known(role.user()),
     };
-    let Some(owner) = owner else {
-        return Ok(());
-    };
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source: io::Error| {
-            EnrollError::Identity(IdentityError::File {
-                step: "giving away",
-                path,
-                source,
-            })
-        }
-    };
-    let mut paths = vec![directory.to_owned()];
-    for entry in std::fs::read_dir(directory).map_err(failed(directory))? {
-        paths.push(entry.map_err(failed(directory))?.path());
+    match owner {
+        Some(owner) => Ok(directories::give(directory, written, owner)?),
+        None => Ok(()),
     }
-    for path in paths {
-        chown(&path, Some(owner), None).map_err(|errno| failed(&path)(errno.into()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

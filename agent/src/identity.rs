@@ -34,6 +34,11 @@ const NEXT_KEY_FILE: &str = "key.next.pem";
 const CERTIFICATE_FILE: &str = "cert.pem";
 const AUTHORITIES_FILE: &str = "authorities.pem";
 
+/// The files of an identity that is founded, `key.next.pem` being that of none.
+pub const FILES: [&str; 4] = [HOST_FILE, KEY_FILE, CERTIFICATE_FILE, AUTHORITIES_FILE];
+/// What the name of a file ends in while it is written.
+const BESIDE: &str = ".new";
+
 /// Bytes of one of these files. Stops: a collector that fills the disk with authorities.
 const FILE_BYTES: usize = 256 * 1024;
 /// Certificates in one of them.
@@ -90,6 +95,14 @@ pub enum IdentityError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// Somebody else could have a hand in what is written there.
+    #[error("{path} {what}: look at what it is, move it away and enroll again", path = .path.display())]
+    Strange {
+        /// What.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
     },
     /// A file does not hold what its name says.
     #[error(
@@ -340,6 +353,13 @@ pub fn absent(directory: &Path) -> Result<(), IdentityError> {
     })
 }
 
+/// Whether a file of this name is one that is written here, whole or in part.
+#[must_use]
+pub fn is_own_name(name: &str) -> bool {
+    let name = name.strip_suffix(BESIDE).unwrap_or(name);
+    name == NEXT_KEY_FILE || FILES.contains(&name)
+}
+
 /// Forgets who this host was: its key first, without which nothing else is of use.
 ///
 /// # Errors
@@ -407,7 +427,7 @@ pub fn private_directory(directory: &Path) -> Result<(), IdentityError> {
 /// When it cannot be written; the old content stays.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), IdentityError> {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
+    beside.push(BESIDE);
     let beside = PathBuf::from(beside);
     let attempt = || -> io::Result<()> {
         // What an interrupted write left may have another mode.

@@ -272,3 +272,108 @@ fn a_string_that_is_none_is_not_repeated() {
     let good = bootstrap([3; 32]);
     assert_eq!(read(good.expose().as_bytes()).unwrap(), good);
 }
+
+/// The users of the two roles in the tests of who owns what.
+const WATCHER: u32 = 60_001;
+const REPORTER: u32 = 60_002;
+
+/// A collector's configuration with users of their own for the roles; none where this is not root, who
+/// alone may give files away.
+fn with_users(url: &str) -> Option<Config> {
+    let text = format!(
+        "[collector]\nurls = [{url:?}]\n[roles]\nwatcher = {WATCHER}\nreporter = {REPORTER}\n"
+    );
+    let config = Config::from_texts(&[("agent.toml".into(), text)]).unwrap();
+    Uid::effective().is_root().then_some(config)
+}
+
+fn owner(path: &Path) -> u32 {
+    path.symlink_metadata().unwrap().uid()
+}
+
+/// A retired host's directories are the roles'; whoever had a hold on one left something there for the
+/// root that enrolls it again.
+#[test]
+fn what_lies_in_a_roles_directory_is_neither_followed_nor_given_away() {
+    let authority = Arc::new(Authority::new());
+    let collector = TestCollector::start(&authority, enrolling(authority.clone()));
+    let (state, file) = prepared(&bootstrap(authority.pin()));
+    let Some(config) = with_users(&collector.url()) else {
+        return;
+    };
+    let others = tempfile::tempdir().unwrap();
+    let (shadow, second) = (others.path().join("shadow"), others.path().join("second"));
+    for path in [&shadow, &second] {
+        std::fs::write(path, "root's").unwrap();
+    }
+    let (watchers, reporters) = (
+        state.path().join(WATCHER_DIRECTORY),
+        state.path().join(IDENTITY_DIRECTORY),
+    );
+    for (directory, uid) in [(&watchers, WATCHER), (&reporters, REPORTER)] {
+        std::fs::create_dir(directory).unwrap();
+        std::fs::write(directory.join("ledger.redb"), "").unwrap();
+        for (at, to) in [("x", &shadow), (FLEET_KEY_FILE, &shadow)] {
+            std::os::unix::fs::symlink(to, directory.join(at)).unwrap();
+        }
+        std::os::unix::fs::chown(directory, Some(uid), None).unwrap();
+    }
+    std::fs::hard_link(&second, watchers.join("hard")).ok();
+
+    let refused = enroll(&config, state.path(), Some(&file)).unwrap_err();
+    let words = "identity belongs to another user";
+    assert!(refused.to_string().contains(words), "{refused}");
+    assert!(collector.calls().is_empty(), "nobody was asked");
+    for name in ["x", FLEET_KEY_FILE, "ledger.redb"] {
+        std::fs::remove_file(reporters.join(name)).unwrap();
+    }
+    // Empty it is as a retirement leaves it.
+    enroll(&config, state.path(), Some(&file)).unwrap();
+    for path in [&shadow, &second] {
+        assert_eq!(owner(path), 0);
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "root's");
+    }
+    for (directory, uid, names) in [
+        (&watchers, WATCHER, &[FLEET_KEY_FILE, "host.json"][..]),
+        (&reporters, REPORTER, &identity::FILES[..]),
+    ] {
+        assert_eq!(owner(directory), uid);
+        for name in names {
+            let path = directory.join(name);
+            assert!(path.symlink_metadata().unwrap().is_file(), "{name}");
+            assert_eq!(owner(&path), uid, "{name}");
+        }
+    }
+    assert_eq!(owner(&watchers.join("x")), 0, "it is as it was left");
+}
+
+#[test]
+fn an_identity_is_written_beside_nothing_else() {
+    let authority = Arc::new(Authority::new());
+    let collector = TestCollector::start(&authority, enrolling(authority.clone()));
+    let config = config(&[collector.url()]);
+    let (state, file) = prepared(&bootstrap(authority.pin()));
+    let directory = state.path().join(IDENTITY_DIRECTORY);
+    let refused = |words: &str| {
+        let why = enroll(&config, state.path(), Some(&file)).unwrap_err();
+        let why = why.to_string();
+        assert!(why.contains(words) && why.contains("move it away"), "{why}");
+        assert!(collector.calls().is_empty(), "nobody was asked");
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), &directory).unwrap();
+    refused("is no directory of its own");
+    std::fs::remove_file(&directory).unwrap();
+    identity::private_directory(&directory).unwrap();
+    for name in ["x", "key.pem"] {
+        std::os::unix::fs::symlink(elsewhere.path(), directory.join(name)).unwrap();
+        refused("is nothing that an enrollment writes");
+        std::fs::remove_file(directory.join(name)).unwrap();
+    }
+    std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    refused("can be changed by another user");
+    std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // What an enrollment that was cut off left is none of that.
+    std::fs::write(directory.join("key.pem.new"), "half").unwrap();
+    enroll(&config, state.path(), Some(&file)).unwrap();
+}
