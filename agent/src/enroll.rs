@@ -31,6 +31,7 @@ use crate::reporter::{CallError, Caller, Carried, Clock, Roots, Seen, address, a
 use crate::role::{FLEET_KEY_FILE, IDENTITY_DIRECTORY, Role, WATCHER_DIRECTORY};
 
 mod directories;
+mod done;
 mod unattended;
 
 /// For the exchange with one collector.

@@ -115,6 +115,19 @@ fn each_role_is_a_unit_with_its_own_user_in_one_slice() {
     }
 }
 
+/// A bootstrap string that cannot be put away has the path unit start the enrollment again at once; a
+/// collector that is away, every few seconds: the limit ends the one and never the other.
+#[test]
+fn the_enrollment_is_not_started_again_and_again_for_ever() {
+    let number = |key: &str| -> u32 {
+        let value = value("akwatch-enroll.service", key).unwrap();
+        value.parse().unwrap()
+    };
+    let (interval, burst) = (number("StartLimitIntervalSec"), number("StartLimitBurst"));
+    assert!(interval > 0 && burst <= 20, "{burst} in {interval} s");
+    assert!(burst * number("RestartSec") > interval, "it ends a wait");
+}
+
 #[test]
 fn the_slice_bounds_memory_tasks_processors_and_disks() {
     let unit = "akwatch-agent.slice";

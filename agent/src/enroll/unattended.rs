@@ -4,7 +4,8 @@
 //! Each file is tried in order of name until one has enrolled the host; it is deleted by that, and so
 //! are those that are left, which no host needs any more. One that can never serve (expired, used up,
 //! mistyped, readable by others) is renamed to `*.refused`, so that it is neither tried for ever nor
-//! lost without a word. What may pass, such as a collector that does not answer or a file that is still
+//! lost without a word; where it cannot be renamed either, it is noted and not tried again ([`done`]).
+//! What may pass, such as a collector that does not answer or a file that is still
 //! being written, ends the attempt with an error, and the unit tries again.
 
 use std::io::{self, Write as _};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use super::done::Done;
 use super::{EnrollError, Enrollment, enroll};
 use crate::config::Config;
 use crate::identity::{self, IdentityError};
@@ -23,7 +25,7 @@ const ENDING: &str = "bootstrap";
 /// What takes its place once the file can never serve.
 const REFUSED: &str = "refused";
 /// Files of one directory. Stops: a directory that is no directory of bootstrap strings.
-const FILES: usize = 64;
+pub(super) const FILES: usize = 64;
 /// How long a file must have been left alone before its content or mode is held against it: cloud-init
 /// writes first and takes others' permissions away afterwards.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -40,13 +42,13 @@ pub(super) fn command(config: &Config, state: &Path, directory: &Path) -> anyhow
     let mut err = io::stderr().lock();
     for (path, why) in &outcome.refused {
         let path = path.display();
-        writeln!(err, "akwatch-agent: {path} was set aside: {why}")?;
+        writeln!(err, "akwatch-agent: {path} can never serve: {why}")?;
     }
     for path in &outcome.left {
         let path = path.display();
         writeln!(
             err,
-            "akwatch-agent: {path} could not be deleted; delete it now"
+            "akwatch-agent: {path} is done with and could not be deleted; delete it now"
         )?;
     }
     if let Some(enrollment) = outcome.enrollment {
@@ -74,9 +76,9 @@ pub(super) struct Outcome {
     pub(super) enrollment: Option<Enrollment>,
     /// Whether it was enrolled already.
     pub(super) enrolled_before: bool,
-    /// Files that can never serve, under their new names, and why.
+    /// Files that can never serve, under the names that they have now, and why.
     pub(super) refused: Vec<(PathBuf, EnrollError)>,
-    /// Files that nobody needs any more and that could not be deleted.
+    /// Files that nobody needs any more and that could be neither deleted nor renamed.
     pub(super) left: Vec<PathBuf>,
 }
 
@@ -89,7 +91,7 @@ pub(super) fn from_directory(
     state: &Path,
     directory: &Path,
 ) -> Result<Outcome, EnrollError> {
-    let mut outcome = Outcome::default();
+    let (mut outcome, mut done) = (Outcome::default(), Done::load(state));
     match identity::absent(&state.join(IDENTITY_DIRECTORY)) {
         Ok(()) => {}
         Err(IdentityError::Enrolled { .. }) => outcome.enrolled_before = true,
@@ -97,9 +99,15 @@ pub(super) fn from_directory(
     }
     for path in files(directory)? {
         if outcome.enrolled_before || outcome.enrollment.is_some() {
-            if std::fs::remove_file(&path).is_err() {
+            let removed =
+                std::fs::remove_file(&path).or_else(|_| std::fs::rename(&path, aside(&path)));
+            if removed.is_err() {
                 outcome.left.push(path);
             }
+            continue;
+        }
+        if done.holds(&path) {
+            outcome.left.push(path);
             continue;
         }
         match enroll(config, state, Some(&path)) {
@@ -108,15 +116,26 @@ pub(super) fn from_directory(
                 outcome.enrollment = Some(enrollment);
             }
             Err(why) if why.is_final() && (why.is_the_collectors() || settled(&path)) => {
-                let aside = path.with_extension(REFUSED);
-                let moved = std::fs::rename(&path, &aside);
-                let now = if moved.is_ok() { aside } else { path };
-                outcome.refused.push((now, why));
+                let aside = aside(&path);
+                if std::fs::rename(&path, &aside).is_ok() {
+                    outcome.refused.push((aside, why));
+                    continue;
+                }
+                if std::fs::remove_file(&path).is_err() {
+                    done.note(&path)?;
+                    outcome.left.push(path.clone());
+                }
+                outcome.refused.push((path, why));
             }
             Err(why) => return Err(why),
         }
     }
     Ok(outcome)
+}
+
+/// What a file is called once it can never serve.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension(REFUSED)
 }
 
 /// Whether nobody has changed a file for a while. A clock that was set back counts as a while.
@@ -238,6 +257,91 @@ mod tests {
             EnrollError::TokenExpired { .. }
         ));
         assert!(outcome.enrollment.is_none() && !path.exists());
+    }
+
+    /// Has nothing be deleted or renamed in `directory`, as on a read-only `/etc`, or lets it be again;
+    /// false where this user may not. For root a mount does it, which the calling thread alone sees.
+    fn freeze(directory: &Path, frozen: bool) -> bool {
+        use nix::mount::{MsFlags, mount};
+        if !nix::unistd::geteuid().is_root() {
+            let mode = if frozen { 0o500 } else { 0o700 };
+            std::fs::set_permissions(directory, PermissionsExt::from_mode(mode)).unwrap();
+            return true;
+        }
+        let none = None::<&str>;
+        let here = |flags| mount(Some(directory), directory, none, flags, none).is_ok();
+        let again = MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
+        if !frozen {
+            return here(again);
+        }
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).is_ok()
+            && mount(none, "/", none, private, none).is_ok()
+            && here(MsFlags::MS_BIND)
+            && here(again | MsFlags::MS_RDONLY)
+    }
+
+    #[test]
+    fn what_can_be_neither_deleted_nor_renamed_is_asked_about_once() {
+        let authority = Authority::new();
+        let refusing = TestCollector::start(&authority, |_| Reply::refused(401, "token-used-up"));
+        let (state, strings) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let good = bootstrap(authority.pin()).expose();
+        let path = put(strings.path(), "a.bootstrap", &good);
+        let config = config(&[refusing.url()]);
+        let tried = || from_directory(&config, state.path(), strings.path()).unwrap();
+        let frozen = || {
+            if !freeze(strings.path(), true) {
+                return; // a container that may not mount
+            }
+            let outcome = tried();
+            let (at, why) = &outcome.refused[0];
+            assert!(matches!(why, EnrollError::TokenUsedUp { .. }), "{why}");
+            assert_eq!(
+                (at, &outcome.left[..]),
+                (&path, std::slice::from_ref(&path))
+            );
+            for _ in 0..3 {
+                let outcome = tried();
+                assert!(outcome.refused.is_empty() && outcome.enrollment.is_none());
+                assert_eq!(outcome.left, std::slice::from_ref(&path));
+            }
+            assert_eq!(refusing.calls().len(), 1);
+            // Written anew, it is another.
+            assert!(freeze(strings.path(), false));
+            put(strings.path(), "a.bootstrap", &good);
+            assert_eq!(tried().left, Vec::<PathBuf>::new());
+            assert_eq!(refusing.calls().len(), 2);
+        };
+        std::thread::scope(|scope| scope.spawn(frozen).join()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_that_name_is_put_aside_and_ends_nothing() {
+        let authority = Arc::new(Authority::new());
+        let collector = TestCollector::start(&authority, enrolling(authority.clone()));
+        let (state, strings) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let config = config(&[collector.url()]);
+        let at = |name: &str| strings.path().join(name);
+        for name in ["a.bootstrap", "b.bootstrap", "b.refused"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::fs::write(at("b.refused").join("full"), "").unwrap();
+        settle(&at("b.bootstrap"));
+        let outcome = from_directory(&config, state.path(), strings.path()).unwrap();
+        assert_eq!(outcome.refused.len(), 2);
+        assert_eq!(outcome.left, [at("b.bootstrap")]);
+        assert!(at("a.refused").is_dir() && !at("a.bootstrap").exists());
+        let good = bootstrap(authority.pin());
+        put(strings.path(), "c.bootstrap", &good.expose());
+        let outcome = from_directory(&config, state.path(), strings.path()).unwrap();
+        assert!(outcome.enrollment.is_some());
+        assert_eq!(outcome.left, [at("b.bootstrap")]);
+        // Nor where the host is enrolled already.
+        std::fs::create_dir(at("d.bootstrap")).unwrap();
+        let outcome = from_directory(&config, state.path(), strings.path()).unwrap();
+        assert!(outcome.enrolled_before && at("d.refused").is_dir());
+        assert_eq!(outcome.left, [at("b.bootstrap")]);
     }
 
     #[test]
