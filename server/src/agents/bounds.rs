@@ -44,10 +44,11 @@ fn finding(finding: &Finding, upto: u64) -> Result<(), Refusal> {
         finding.origin.unit_files.len(),
         limits::UNIT_FILES,
     )?;
+    // What agents send: a layer may be a compression and the encoding around it.
     count(
         "encodings",
         finding.spot.encoding.len(),
-        limits::INSIDE_DEPTH,
+        2 * limits::INSIDE_DEPTH,
     )?;
     let remotes = finding.git.as_ref().map_or(0, |git| git.remotes.len());
     count("remotes", remotes, limits::GIT_REMOTES)?;

@@ -460,3 +460,22 @@ async fn a_check_in_is_held_until_a_directive_is_there() {
     let answered: CheckInAnswer = host.call("check-in", &ask(opened.serial, 0)).await.unwrap();
     assert!(answered.directives.is_empty(), "it is not sent again");
 }
+
+/// What an agent may send is taken: one report that is refused holds up all that follow it.
+#[tokio::test]
+async fn as_many_encodings_are_taken_as_an_agent_sends() {
+    let mut world = World::prepared();
+    world.run().await;
+    let host = world.host().await;
+    let wrapped = |layers: usize| {
+        let mut finding = host.finding(&secret(), "/srv/wrapped.env", 1);
+        finding.spot.encoding = vec![akwatch_proto::place::Encoding::Base64; layers];
+        host.report(vec![finding])
+    };
+    let most = 2 * limits::INSIDE_DEPTH;
+    host.call::<Reported>("report", &wrapped(most))
+        .await
+        .unwrap();
+    let refused = host.call::<Reported>("report", &wrapped(most + 1)).await;
+    assert_eq!(code(refused), RefusalCode::TooLarge);
+}
