@@ -34,6 +34,7 @@ use crate::link::{Answer, Link, Outage, Outgoing, ToDetector, ToReporter};
 use crate::role::Role;
 
 mod asked;
+mod directives;
 mod histories;
 mod told;
 mod unknown;
