@@ -49,6 +49,8 @@ fn closed() -> OpenApiRouter<Collector> {
         .routes(routes!(hosts::rescan_host))
         .routes(routes!(hosts::pause_hosts))
         .routes(routes!(hosts::resume_hosts))
+        .routes(routes!(hosts::label_host))
+        .routes(routes!(hosts::revoke_certificate))
         .routes(routes!(credentials::credentials))
         .routes(routes!(credentials::credential))
         .routes(routes!(credentials::decide))

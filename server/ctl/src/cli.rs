@@ -71,6 +71,19 @@ enum Host {
         /// Its id, or its name if no other host has it.
         host: String,
     },
+    /// Give it these labels instead of those that it has; they say who may see it.
+    Label {
+        /// Its id, or its name if no other host has it.
+        host: String,
+        /// KEY=VALUE; none leaves the host to those who see the whole fleet.
+        #[arg(value_name = "KEY=VALUE", value_parser = one::label)]
+        labels: Vec<(String, String)>,
+    },
+    /// Refuse a certificate from now on, and its renewal.
+    RevokeCertificate {
+        /// Its serial number, as the audit log names it.
+        serial: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -116,6 +129,12 @@ async fn dispatch(cli: Cli) -> Result<(), Trouble> {
         Command::Host {
             command: Host::Show { host },
         } => one::host(&rest()?, &host, output).await,
+        Command::Host {
+            command: Host::Label { host, labels },
+        } => one::label_host(&rest()?, &host, labels, output).await,
+        Command::Host {
+            command: Host::RevokeCertificate { serial },
+        } => one::revoke_certificate(&rest()?, &serial).await,
         Command::Credentials(asked) => lists::credentials(&rest()?, &asked, output).await,
         Command::Credential {
             command: Credential::Show { credential },

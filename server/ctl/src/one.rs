@@ -1,5 +1,6 @@
 //! One host, one credential, who holds a key, the export, signing in.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
@@ -98,6 +99,45 @@ struct HostShown {
     #[serde(flatten)]
     detail: HostDetail,
     findings: Page<FindingRow>,
+}
+
+/// Reads `KEY=VALUE`.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or("a label is written KEY=VALUE, such as env=prod")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Gives a host these labels, and shows those that it has then.
+pub(crate) async fn label_host(
+    rest: &Rest,
+    name: &str,
+    labels: Vec<(String, String)>,
+    output: Output,
+) -> Result<(), Trouble> {
+    let id = host_id(rest, name).await?;
+    let labels: BTreeMap<String, String> = labels.into_iter().collect();
+    let body = serde_json::to_vec(&labels)
+        .map_err(|_| Trouble::Usage("the labels cannot be written".to_owned()))?;
+    let given: BTreeMap<String, String> = rest.put(&format!("hosts/{id}/labels"), body).await?;
+    let rows: Vec<Vec<String>> = given
+        .iter()
+        .map(|(key, value)| vec![key.clone(), value.clone()])
+        .collect();
+    show::rows(output, &given, &["label", "value"], &rows)
+}
+
+/// Has a certificate refused from now on.
+pub(crate) async fn revoke_certificate(rest: &Rest, serial: &str) -> Result<(), Trouble> {
+    if serial.is_empty() || !serial.bytes().all(|one| one.is_ascii_hexdigit()) {
+        return Err(Trouble::Usage(
+            "a serial number is hex, as `akwatch audit --action renew-certificate` shows it"
+                .to_owned(),
+        ));
+    }
+    let path = format!("certificates/{}/revoke", serial.to_ascii_lowercase());
+    rest.command(&path).await
 }
 
 /// How a host stands, and what comes of that if it is made to come and go.

@@ -97,6 +97,15 @@ impl Rest {
         self.write(Method::PUT, path, body).await
     }
 
+    /// `POST /api/v1/{path}` of what needs no body and is answered by none.
+    ///
+    /// # Errors
+    /// As [`Trouble`] says.
+    pub(crate) async fn command(&self, path: &str) -> Result<(), Trouble> {
+        let request = self.request(Method::POST, path, &[])?.timeout(TIME);
+        self.send(request).await.map(drop)
+    }
+
     async fn write<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -1,5 +1,7 @@
 //! The overview, hosts and one host: what a person sees of them, retires, has read again, pauses.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::agent::{Directive, HostId, LONGEST_PAUSE_SECONDS, RefusalCode};
 use akwatch_proto::limits;
 use akwatch_proto::people::{
@@ -13,7 +15,7 @@ use akwatch_store::filter::HostFilter;
 
 use crate::domain::people::Asker;
 use crate::domain::refusal::Refusal;
-use crate::domain::{Domain, view};
+use crate::domain::{Domain, grants, view};
 use crate::pki::authority::DAY_MS;
 
 /// How long a host that is not heard may still be asked to read again.
@@ -173,6 +175,49 @@ impl Domain {
                 "Name one host, or labels; not both, and not nothing.",
             )),
         }
+    }
+
+    /// Gives a host these labels instead of those that it had. Labels grant scope, so this is for those
+    /// who see the whole fleet: it is how a host that a restore left without labels gets them again.
+    ///
+    /// # Errors
+    /// When the asker's role is limited, a label is out of bounds, there is no such host, it was retired
+    /// before, or the store fails.
+    pub async fn label_host(
+        &self,
+        by: &Asker,
+        id: &str,
+        labels: BTreeMap<String, String>,
+        now: Time,
+    ) -> Result<BTreeMap<String, String>, Refusal> {
+        by.must_see_the_fleet()?;
+        grants::labels(&labels)?;
+        let id = self.active(by, id).await?;
+        let given = labels.clone();
+        if self.store.set_labels(id, given, by.actor(), now).await? {
+            Ok(labels)
+        } else {
+            Err(retired())
+        }
+    }
+
+    /// Refuses a certificate from now on, and its renewal: who holds it speaks for the host no more. The
+    /// audit log names the serial number of each that was renewed or taken over.
+    ///
+    /// # Errors
+    /// When the asker's role is limited, there is no such certificate or it was revoked before, or the
+    /// store fails.
+    pub async fn revoke_certificate(
+        &self,
+        by: &Asker,
+        serial: &str,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        by.must_see_the_fleet()?;
+        let serial = serial.to_owned();
+        let revoked = self.store.revoke_certificate(serial, by.actor(), now);
+        let missing = || Refusal::not_found("certificate that counts");
+        revoked.await?.then_some(()).ok_or_else(missing)
     }
 
     /// A host that the asker sees and that is not retired.

@@ -195,7 +195,11 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-fn labels(labels: &BTreeMap<String, String>) -> Result<(), Refusal> {
+/// Refuses labels that are too many, too long, or could move a cursor.
+///
+/// # Errors
+/// Saying which.
+pub fn labels(labels: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let count = u32::try_from(labels.len()).unwrap_or(u32::MAX);
     within("labels", count, (0, 64))?;
     for (key, value) in labels {

@@ -1,5 +1,7 @@
 //! The overview, hosts and one host.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::agent::{HostId, Refused};
 use akwatch_proto::people::{
     AskedHosts, HostDetail, HostQuery, HostRow, HostsChosen, Overview, Page, PauseHosts,
@@ -10,7 +12,7 @@ use axum::http::StatusCode;
 
 use crate::collector::{self, Collector};
 use crate::people::bodies::{Body, Filters};
-use crate::people::caller::{Caller, Read, Respond};
+use crate::people::caller::{Administer, Caller, Read, Respond};
 use crate::refusal::Refusal;
 
 /// What is exposed, what is unknown, what next.
@@ -123,4 +125,40 @@ fn wake(collector: &Collector, hosts: &[HostId]) -> (StatusCode, Json<AskedHosts
     }
     let hosts = hosts.len() as u64;
     (StatusCode::ACCEPTED, Json(AskedHosts { hosts }))
+}
+
+/// Gives a host these labels instead of those that it had. They grant scope.
+#[utoipa::path(put, path = "/api/v1/hosts/{id}/labels", tag = "hosts",
+    params(("id" = HostId, Path, description = "The host.")),
+    request_body = BTreeMap<String, String>,
+    responses(
+        (status = 200, description = "The labels that it has now.", body = BTreeMap<String, String>),
+        (status = 404, description = "No such host.", body = Refused),
+        (status = 409, description = "The host is retired.", body = Refused)))]
+pub async fn label_host(
+    State(collector): State<Collector>,
+    caller: Caller<Administer>,
+    Path(id): Path<String>,
+    Body(labels): Body<BTreeMap<String, String>>,
+) -> Result<Json<BTreeMap<String, String>>, Refusal> {
+    let now = collector::now();
+    let labelled = collector.domain.label_host(&caller, &id, labels, now);
+    Ok(Json(labelled.await?))
+}
+
+/// Refuses a host's certificate from now on, by its serial number as the audit log names it.
+#[utoipa::path(post, path = "/api/v1/certificates/{id}/revoke", tag = "hosts",
+    params(("id" = String, Path, description = "The serial number, lower-case hex.")),
+    responses(
+        (status = 204, description = "Revoked."),
+        (status = 404, description = "No such certificate, or revoked before.", body = Refused)))]
+pub async fn revoke_certificate(
+    State(collector): State<Collector>,
+    caller: Caller<Administer>,
+    Path(serial): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let now = collector::now();
+    let revoked = collector.domain.revoke_certificate(&caller, &serial, now);
+    revoked.await?;
+    Ok(StatusCode::NO_CONTENT)
 }

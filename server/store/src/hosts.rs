@@ -171,6 +171,16 @@ pub trait Hosts {
     /// revoked. False when there is no such host or it was retired before.
     fn retire(&self, host: HostId, actor: Actor, now: Time) -> Answer<'_, bool>;
 
+    /// Gives a host these labels instead of those that it had: they grant scope. False when there is
+    /// no such host or it was retired.
+    fn set_labels(
+        &self,
+        host: HostId,
+        labels: BTreeMap<String, String>,
+        actor: Actor,
+        now: Time,
+    ) -> Answer<'_, bool>;
+
     /// The host as the agents' side needs it.
     fn host<'a>(&'a self, scope: &'a Scope, host: HostId) -> Answer<'a, Option<HostRecord>>;
 

@@ -29,6 +29,8 @@ const MATRIX: &[(&str, &str, Option<&[&str]>)] = &[
     ("POST", "/api/v1/hosts/{id}/rescan", Some(ACT)),
     ("POST", "/api/v1/hosts/pause", Some(ACT)),
     ("POST", "/api/v1/hosts/resume", Some(ACT)),
+    ("PUT", "/api/v1/hosts/{id}/labels", Some(ADMIN)),
+    ("POST", "/api/v1/certificates/{id}/revoke", Some(ADMIN)),
     ("GET", "/api/v1/credentials", Some(READ)),
     ("GET", "/api/v1/credentials/{ref}", Some(READ)),
     ("PUT", "/api/v1/credentials/{ref}/disposition", Some(ACT)),

@@ -356,3 +356,47 @@ async fn every_answer_carries_the_headers_and_the_page_its_nonce() {
     assert!(html.contains(&nonce), "the page carries its nonce");
     assert_ne!(page().await.0, policy, "each answer has its own");
 }
+
+#[tokio::test]
+async fn an_admin_gives_a_host_its_labels_and_revokes_a_certificate() {
+    let world = World::start().await;
+    let host = world.host_of("env=test").await;
+    let (admin, path) = (world.person("admin"), format!("hosts/{}/labels", host.id));
+    let label = async |labels: Value| {
+        let put = admin.request(Method::PUT, &format!("/api/v1/{path}"));
+        put.json(&labels).send().await.unwrap().status().as_u16()
+    };
+    let limited = world.person_of("viewer", &["env=prod"]);
+    let seen = async || limited.get("hosts").await["total"].clone();
+    assert_eq!(seen().await, 0);
+    assert_eq!(label(json!({ "env": "prod", "tier": "1" })).await, 200);
+    assert_eq!(seen().await, 1);
+    assert_eq!(label(json!({ "env": "a\nb" })).await, 400);
+    assert_eq!(label(json!({ "tier": "1" })).await, 200);
+    assert_eq!(seen().await, 0);
+    let told = admin.get(&format!("hosts/{}", host.id)).await;
+    assert_eq!(told["host"]["labels"], json!({ "tier": "1" }), "{told:#}");
+
+    let report = host.report(vec![]);
+    host.call::<Reported>("report", &report).await.unwrap();
+    let pem = host.enrolled.certificate.as_bytes();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).unwrap();
+    let serial = data_encoding::HEXLOWER.encode(pem.parse_x509().unwrap().raw_serial());
+    let revoke = async || {
+        let path = format!("/api/v1/certificates/{serial}/revoke");
+        let post = admin.request(Method::POST, &path);
+        post.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(revoke().await, 204);
+    assert_eq!(revoke().await, 404);
+    let refused = host.call::<Reported>("report", &report).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Revoked);
+    let log = admin.get("audit?limit=3").await;
+    let actions: Vec<_> = log["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["action"])
+        .collect();
+    assert_eq!(actions, ["revoke-certificate", "label-host", "label-host"]);
+}

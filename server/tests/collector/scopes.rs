@@ -36,6 +36,8 @@ const MATRIX: &[(&str, &str, Outside)] = &[
     ("POST", "/api/v1/hosts/{id}/rescan", Outside::Missing),
     ("POST", "/api/v1/hosts/pause", Outside::Missing),
     ("POST", "/api/v1/hosts/resume", Outside::Missing),
+    ("PUT", "/api/v1/hosts/{id}/labels", Outside::Fleet),
+    ("POST", "/api/v1/certificates/{id}/revoke", Outside::Fleet),
     ("GET", "/api/v1/credentials", Outside::Left),
     ("GET", "/api/v1/credentials/{ref}", Outside::Missing),
     (

@@ -1,5 +1,7 @@
 //! Rows of hosts as people and agents' handlers see them.
 
+use std::collections::BTreeMap;
+
 use akwatch_proto::agent::{CostReceipt, HostId};
 use akwatch_proto::coverage::Covered;
 use akwatch_proto::people::{HostDetail, HostRow, HostState, Page, PresenceCounts};
@@ -332,6 +334,18 @@ impl Hosts for Sqlite {
             self.writer
                 .decide(move |tx| Box::pin(hosts_write::retire(tx, host, actor, now))),
         )
+    }
+
+    fn set_labels(
+        &self,
+        host: HostId,
+        labels: BTreeMap<String, String>,
+        actor: Actor,
+        now: Time,
+    ) -> Answer<'_, bool> {
+        Box::pin(self.writer.decide(move |tx| {
+            Box::pin(async move { hosts_write::set_labels(tx, host, &labels, actor, now).await })
+        }))
     }
 
     fn host<'a>(&'a self, scope: &'a Scope, host: HostId) -> Answer<'a, Option<HostRecord>> {

@@ -303,16 +303,55 @@ async fn insert_line(tx: &mut Tx, line: Line<'_>, now: Time) -> Result<i64, Stor
     .fetch_one(&mut tx.conn)
     .await
     .at("storing the host")?;
-    for (key, value) in line.labels {
+    insert_labels(tx, id, line.labels).await?;
+    Ok(id)
+}
+
+async fn insert_labels(
+    tx: &mut Tx,
+    host: i64,
+    labels: &std::collections::BTreeMap<String, String>,
+) -> Result<(), StoreError> {
+    for (key, value) in labels {
         sqlx::query("INSERT INTO host_label (host_id, key, value) VALUES (?1, ?2, ?3)")
-            .bind(id)
+            .bind(host)
             .bind(key.clone())
             .bind(value.clone())
             .execute(&mut tx.conn)
             .await
             .at("storing the host's labels")?;
     }
-    Ok(id)
+    Ok(())
+}
+
+/// Gives a host these labels instead of those that it had.
+pub(crate) async fn set_labels(
+    tx: &mut Tx,
+    host: HostId,
+    labels: &std::collections::BTreeMap<String, String>,
+    actor: Actor,
+    now: Time,
+) -> Result<bool, StoreError> {
+    const STEP: &str = "labelling the host";
+    let Some(line) = host_line(tx, host).await?.filter(|line| !line.retired) else {
+        return Ok(false);
+    };
+    sqlx::query("DELETE FROM host_label WHERE host_id = ?1")
+        .bind(line.id)
+        .execute(&mut tx.conn)
+        .await
+        .at(STEP)?;
+    insert_labels(tx, line.id, labels).await?;
+    sqlx::query("UPDATE host SET labels = ?2 WHERE id = ?1")
+        .bind(line.id)
+        .bind(json(labels))
+        .execute(&mut tx.conn)
+        .await
+        .at(STEP)?;
+    let object = format!("{host} {}", json(labels));
+    audit::done(tx, actor, "label-host", object, now).await?;
+    tx.tell(Event::Host { host });
+    Ok(true)
 }
 
 /// Records a heartbeat.
