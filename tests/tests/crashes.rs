@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use akwatch_tests::agent::Agent;
 use akwatch_tests::fleet::{Fleet, shown};
 use akwatch_tests::plant::{self, Pair};
 use akwatch_tests::{process, rest::Rest, sets, wait};
@@ -74,7 +75,9 @@ async fn an_agent_killed_while_it_writes_comes_back_with_what_it_knew() -> Resul
     // Removed while nobody watched: found out after the start, not taken for granted.
     let file = fleet.watched.join("0.ini");
     fleet.agent.check_running()?;
+    fleet.agent.pause().await?;
     std::fs::remove_file(&file)?;
+    fleet.agent = Agent::run(&fleet.directory.path().join("agent"))?;
     fleet
         .wait_state(&pairs[0].id, &shown(&file), "gone")
         .await?;

@@ -77,18 +77,25 @@ fn yum(out: &Path) -> Result<()> {
 }
 
 /// Who unpacks the bundle without a network also needs to be told what to do, and the examples that the
-/// pages name.
+/// pages name: where they lie in a clone, so that links and commands lead to the same files.
+const GUIDE: [&str; 4] = [
+    "docs",
+    "packaging/ansible",
+    "packaging/cloud-init",
+    "packaging/container",
+];
+
 fn guide(out: &Path) -> Result<()> {
-    let files = ending(&root().join("docs/guide"), "md")?;
-    gather(&out.join("guide"), &files)?;
-    for examples in ["ansible", "cloud-init", "container"] {
-        step(
-            examples,
-            Command::new("cp")
-                .args(["-R", "--remove-destination", "--target-directory"])
-                .arg(out)
-                .arg(root().join("packaging").join(examples)),
-        )?;
+    for directory in GUIDE {
+        let there = out.join(directory);
+        if there.exists() {
+            fs::remove_dir_all(&there)?;
+        }
+        let above = there.parent().context("invariant: it is below `out`")?;
+        fs::create_dir_all(above)?;
+        let mut copy = Command::new("cp");
+        copy.arg("-R").arg(root().join(directory)).arg(above);
+        step(directory, &mut copy)?;
     }
     Ok(())
 }
@@ -131,4 +138,44 @@ fn bundle(out: &Path) -> Result<()> {
             .current_dir(out),
     )?;
     Ok(fs::rename(&beside, out.join(file))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the pages of the bundle link to is in the bundle.
+    #[test]
+    fn no_link_of_the_guide_is_dead_in_the_bundle() {
+        let out = tempfile::tempdir().unwrap();
+        guide(out.path()).unwrap();
+        let pages = ending(&out.path().join("docs/guide"), "md").unwrap();
+        assert!(pages.len() >= 5, "{pages:?}");
+        let mut links = 0;
+        for page in &pages {
+            let text = fs::read_to_string(page).unwrap();
+            for (_, rest) in text
+                .match_indices("](")
+                .map(|(at, _)| text.split_at(at + 2))
+            {
+                let target = rest.split([')', '#']).next().unwrap_or_default();
+                if target.is_empty() || target.contains("://") {
+                    continue;
+                }
+                let at = page.parent().unwrap().join(target);
+                assert!(at.exists(), "{}: {target}", page.display());
+                links += 1;
+            }
+            // What a command or a sentence names from the top of the tree.
+            for (at, _) in text.match_indices("packaging/") {
+                let name: String = text[at..]
+                    .chars()
+                    .take_while(|one| one.is_alphanumeric() || "/._-".contains(*one))
+                    .collect();
+                let name = name.trim_end_matches(['.', '/']);
+                assert!(out.path().join(name).exists(), "{}: {name}", page.display());
+            }
+        }
+        assert!(links >= 6, "{links} links: the check is blind");
+    }
 }
