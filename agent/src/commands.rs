@@ -196,10 +196,22 @@ mod tests {
         );
     }
 
+    /// The pages of a verb and of those below it, by what people type.
+    fn files(name: &str, verb: &Command, into: &mut Vec<String>) {
+        into.push(format!("{name}.8"));
+        for below in verb.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            files(&format!("{name}-{}", below.get_name()), below, into);
+        }
+    }
+
     #[test]
     fn every_verb_has_a_page_that_names_its_flags() {
         let pages = pages().unwrap();
         assert_eq!(pages[0].0, "akwatch-agent.8");
+        let mut expected = Vec::new();
+        files(PROGRAM, &Cli::command(), &mut expected);
+        assert!(expected.len() > 10, "{expected:?}");
+        assert!(pages.iter().map(|(file, _)| file).eq(&expected));
         let page = |name: &str| {
             let found = pages.iter().find(|(file, _)| file == name);
             found.map(|(_, text)| text.clone()).unwrap()

@@ -38,6 +38,9 @@ pub mod rule_check;
 pub mod rule_list;
 pub mod scan;
 pub mod sense;
+#[cfg(test)]
+#[path = "../../tests/src/skip.rs"]
+mod skip;
 pub mod status;
 pub mod supervise;
 pub mod trace;

@@ -29,6 +29,11 @@ use rcgen::{
     SanType,
 };
 
+#[path = "../../tests/src/skip.rs"]
+mod skip;
+
+use skip::skip;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `found` gives something; fails with what it last said.
@@ -264,7 +269,7 @@ fn each_role_stands_behind_its_own_walls() {
 #[test]
 fn only_the_reporter_has_the_network() {
     if !root() {
-        return; // only root may look at what undumpable processes have open
+        return skip("only root may look at what undumpable processes have open");
     }
     let agent = Agent::start();
     let roles = agent.ready();
@@ -294,7 +299,8 @@ fn only_the_reporter_has_the_network() {
 #[test]
 fn no_role_can_reach_into_another() {
     if !root() {
-        return; // an ordinary user's roles share one user, and the coverage says so
+        // The coverage says so.
+        return skip("an ordinary user's roles share one user");
     }
     let agent = Agent::start();
     let roles = agent.ready();
@@ -351,7 +357,7 @@ fn with_capabilities(uid: u32, capabilities: &str, line: &str) -> Option<bool> {
 #[test]
 fn capabilities_let_no_role_signal_another_or_write_its_memory() {
     if !root() {
-        return; // an ordinary user's roles have none
+        return skip("an ordinary user's roles have no capabilities");
     }
     let agent = Agent::start();
     let roles = agent.ready();
@@ -369,7 +375,7 @@ fn capabilities_let_no_role_signal_another_or_write_its_memory() {
             _ => format!("hostname {}", nix::unistd::gethostname().unwrap().display()),
         };
         let Some(runs) = with_capabilities(uid, capabilities, &shows) else {
-            return; // no setpriv here
+            return skip("it takes setpriv of util-linux 2.31");
         };
         assert!(runs, "{from}: the check is blind");
         for (to, pid) in roles.iter().filter(|(to, _)| *to != from) {
@@ -739,7 +745,7 @@ fn occupy(agent: &Agent) {
 #[test]
 fn every_call_of_a_table_is_made_or_has_its_reason() {
     if !root() || Command::new("strace").arg("-V").output().is_err() {
-        return; // only root's agent has all roles, and only strace sees what they call
+        return skip("only root's agent has all roles, and only strace sees what they call");
     }
     let mut agent = Agent::start_with(|directory| {
         std::fs::create_dir(directory.join("traces")).unwrap();

@@ -26,5 +26,6 @@ pub mod recorder;
 pub mod rest;
 pub mod search;
 pub mod sets;
+pub mod skip;
 pub mod stranger;
 pub mod wait;

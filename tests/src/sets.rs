@@ -1,4 +1,6 @@
-//! What an agent holds beside what its collector shows of it: in the end the two must be one set.
+//! What an agent holds in files beside what its collector shows of them: in the end the two must be one
+//! set. Of processes, which other tests start and end all the time on the same host, each test says
+//! itself what it expects.
 
 use std::collections::BTreeSet;
 use std::path::Path;

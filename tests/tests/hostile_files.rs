@@ -76,11 +76,35 @@ fn not_read(sources: &Value, why: &str) -> bool {
 }
 
 /// Characters that a terminal obeys, or that show a text in another order than it is in.
+fn unclean(one: char) -> bool {
+    one.is_control()
+        || matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The first of them in a page of text, which may have ends of lines; [`broken`] looks at those.
 fn raw(text: &str) -> Option<char> {
-    text.chars().find(|&one| {
-        (one.is_control() && one != '\n')
-            || matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    })
+    text.chars().find(|&one| one != '\n' && unclean(one))
+}
+
+/// A line that begins in the middle of a name: its line feed was printed as it is.
+fn broken(text: &str) -> Option<&str> {
+    text.lines()
+        .find(|line| line.trim_start().starts_with("feed.env"))
+}
+
+/// Every string of an answer, names of fields too.
+fn strings(answer: &Value, found: &mut Vec<String>) {
+    match answer {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(all) => all.iter().for_each(|one| strings(one, found)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                found.push(name.clone());
+                strings(value, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 const NAMES: [&[u8]; 9] = [
@@ -180,7 +204,19 @@ async fn hostile_names_reach_no_terminal_and_no_log_as_they_are() -> Result<()> 
         })
         .await?;
     let mut said = lists(&fleet, &pair).await?;
-    said.push(("REST".to_owned(), format!("{rows:?}")));
+    let mut told = Vec::new();
+    strings(&Value::from(rows), &mut told);
+    for (verb, text) in said.iter().filter(|(verb, _)| verb.ends_with("json")) {
+        let answer = serde_json::from_str(text).with_context(|| verb.clone())?;
+        strings(&answer, &mut told);
+    }
+    ensure!(
+        told.iter().any(|text| text.contains("feed.env")),
+        "the check is blind: {told:#?}"
+    );
+    for text in &told {
+        assert!(!text.contains(unclean), "an answer has {text:?}");
+    }
     said.extend(local(&fleet, &stranger).await?);
     let log = std::fs::read_to_string(fleet.directory.path().join("agent/agent.log"))?;
     said.push(("the agent's log".to_owned(), log));
@@ -192,6 +228,8 @@ async fn hostile_names_reach_no_terminal_and_no_log_as_they_are() -> Result<()> 
     for (what, text) in &said {
         let found = raw(text);
         assert!(found.is_none(), "{what} has {found:?} in:\n{text:?}");
+        let found = broken(text);
+        assert!(found.is_none(), "{what} has a line {found:?} in:\n{text:?}");
     }
     fleet.stop().await
 }

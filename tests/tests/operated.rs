@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use akwatch_tests::agent::Agent;
 use akwatch_tests::collector::Collector;
 use akwatch_tests::fleet::{self, Fleet, shown};
+use akwatch_tests::skip::skip;
 use akwatch_tests::{plant, program, wait};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -135,9 +136,9 @@ async fn root_and_members_of_the_agents_group_may_ask_and_nobody_else() -> Resul
             .output()
             .context("starting a program as another user")
     };
-    let own = nix::unistd::geteuid().as_raw();
-    if own != 0 {
-        return Ok(()); // nobody else can be asked for
+    if nix::unistd::geteuid().as_raw() != 0 {
+        skip("only root can ask as somebody else");
+        return fleet.stop().await;
     }
     ended(&ask(0, 0)?, 0)?;
     let socket = directory.join("run/control.sock");
@@ -310,6 +311,24 @@ fn a_configuration_is_checked_and_shown_without_an_agent() -> Result<()> {
     Ok(())
 }
 
+/// Everything below a directory, with its size and when it changed.
+fn listed(directory: &Path) -> Result<Vec<(PathBuf, u64, i64, i64)>> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_path_buf()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory)? {
+            let entry = entry?;
+            let (path, meta) = (entry.path(), entry.metadata()?);
+            found.push((path.clone(), meta.len(), meta.ctime(), meta.ctime_nsec()));
+            if meta.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 #[test]
 fn what_preflight_counts_is_what_the_walk_names() -> Result<()> {
     // Outside of what is built in, of which nothing is to be walked.
@@ -351,11 +370,17 @@ fn what_preflight_counts_is_what_the_walk_names() -> Result<()> {
             .join(", ")
         ),
     )?;
+    // It runs where all that it could write lies beside what it reads.
+    let before = listed(directory.path())?;
     let output = Command::new(program::path("akwatch-agent")?)
         .args(["preflight", "--json", "--config"])
         .arg(&main)
+        .current_dir(directory.path())
+        .env("HOME", directory.path())
+        .env("TMPDIR", directory.path())
         .output()?;
     ended(&output, 0)?;
+    assert_eq!(listed(directory.path())?, before, "it wrote something");
     let said: Value = serde_json::from_slice(&output.stdout)?;
     let scan = &said["first_scan"];
     let of_tree = scan["trees"].as_array().into_iter().flatten();
@@ -521,6 +546,45 @@ async fn a_running_agent_takes_a_right_configuration_over_and_refuses_a_wrong_on
     fleet.stop().await
 }
 
+/// A number of a page of metrics, by all that stands before it.
+fn number_in(page: &str, name: &str) -> Option<u64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|number| number.trim().parse().ok())
+}
+
+/// What `status --json` says, under the names that metrics have for it.
+fn numbers(status: &Value) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    let mut add = |name: String, value: &Value| {
+        all.extend(value.as_u64().map(|number| (name, number)));
+    };
+    for presence in ["present", "gone", "unknown"] {
+        let name = format!("akwatch_findings{{presence=\"{presence}\"}}");
+        add(name, &status[presence]);
+    }
+    add("akwatch_findings_unsent".to_owned(), &status["unsent"]);
+    let cost = &status["cost"];
+    add("akwatch_read_bytes_total".to_owned(), &cost["bytes_read"]);
+    add(
+        "akwatch_network_bytes_total".to_owned(),
+        &cost["network_bytes"],
+    );
+    for source in status["coverage"]["sources"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let label = format!(
+            "{{source=\"{}\"}}",
+            source["source"].as_str().unwrap_or_default()
+        );
+        add(format!("akwatch_source_read_total{label}"), &source["read"]);
+        add(format!("akwatch_source_waiting{label}"), &source["waiting"]);
+    }
+    assert!(all.len() >= 10, "{status:#}");
+    all
+}
+
 #[tokio::test]
 async fn metrics_say_what_status_says() -> Result<()> {
     let fleet = Fleet::start().await?;
@@ -555,18 +619,32 @@ async fn metrics_say_what_status_says() -> Result<()> {
             "{line:?} is not in\n{page}"
         );
     }
-    let number = |name: &str| {
-        let line = page.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|number| number.trim().parse::<u64>().ok())
-    };
-    // The host has others' findings too, which come and go.
-    let present = number("akwatch_findings{presence=\"present\"}");
+    let present = number_in(&page, "akwatch_findings{presence=\"present\"}");
     ensure!(present >= Some(1), "{page}");
-    let ends = number("akwatch_certificate_ends_timestamp_seconds");
+    let ends = number_in(&page, "akwatch_certificate_ends_timestamp_seconds");
     ensure!(
         ends.map(|ends| ends * 1000) == status["delivery"]["certificate_ends"].as_u64(),
         "{page}"
     );
+    // The host has others' findings and processes too, which come and go: each number lies between what
+    // was said before and after.
+    let mut differ = Vec::new();
+    wait::until("every number to be the same", async || {
+        let before = fleet.agent.status().await?;
+        let page = String::from_utf8(metrics()?.stdout)?;
+        let after = fleet.agent.status().await?;
+        differ = numbers(&before)
+            .into_iter()
+            .zip(numbers(&after))
+            .filter(|((name, before), (_, after))| {
+                let said = number_in(&page, name);
+                said.is_none_or(|said| said < *before.min(after) || said > *before.max(after))
+            })
+            .collect();
+        Ok(differ.is_empty().then_some(()))
+    })
+    .await
+    .with_context(|| format!("{differ:#?}"))?;
     let Fleet { agent, .. } = fleet;
     agent.stop().await?;
     let output = metrics()?;
