@@ -104,7 +104,8 @@ fn serve(
                 worked = true;
                 continue;
             }
-            // Nothing to do: what a burst of jobs took is the host's again.
+            // Nothing to do: what a burst of jobs took is the host's again, and nothing of it is left.
+            akwatch_sys::wiping::wipe_stack();
             memory::give_back();
             worked = false;
             continue;

@@ -5,6 +5,12 @@
 
 use std::process::ExitCode;
 
+use akwatch_sys::wiping::Wiping;
+
+/// Roles that content passes through wipe what they free; everybody else's memory is the system's.
+#[global_allocator]
+static MEMORY: Wiping = Wiping;
+
 fn main() -> ExitCode {
     akwatch_agent::cli::main()
 }

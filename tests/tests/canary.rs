@@ -447,7 +447,8 @@ fn memories(agent: &Agent, collector: &Collector) -> Result<Vec<(String, Vec<u8>
         ("reporter", reporter),
         ("collector", collector.pid()?.as_raw()),
     ] {
-        let memory = memory(pid).with_context(|| format!("reading the memory of the {name}"))?;
+        let memory =
+            process::memory(pid).with_context(|| format!("reading the memory of the {name}"))?;
         assert!(
             memory.len() > 100_000,
             "the memory of the {name} was not read"
@@ -455,37 +456,6 @@ fn memories(agent: &Agent, collector: &Collector) -> Result<Vec<(String, Vec<u8>
         memories.push((format!("the memory of the {name}"), memory));
     }
     Ok(memories)
-}
-
-/// Every readable and writable mapping of a process.
-fn memory(pid: i32) -> Result<Vec<u8>> {
-    use std::os::unix::fs::FileExt as _;
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let file = std::fs::File::open(format!("/proc/{pid}/mem"))?;
-    let mut memory = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let range = line.split(' ').next().unwrap_or_default();
-        let Some((start, end)) = range.split_once('-') else {
-            continue;
-        };
-        let (start, end) = (
-            u64::from_str_radix(start, 16)?,
-            u64::from_str_radix(end, 16)?,
-        );
-        let mut at = start;
-        let mut piece = vec![0; 1 << 20];
-        while at < end {
-            let want = usize::try_from((end - at).min(1 << 20))?;
-            match file.read_at(&mut piece[..want], at) {
-                Ok(count) if count > 0 => {
-                    memory.extend_from_slice(&piece[..count]);
-                    at += count as u64;
-                }
-                _ => break,
-            }
-        }
-    }
-    Ok(memory)
 }
 
 fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {

@@ -67,6 +67,7 @@ impl Walls {
         walls.note("capabilities", capability::restrict(kept).is_ok());
         if matches!(role, Role::Watcher | Role::Detector) {
             walls.note("locked-memory", memory::lock_all().is_ok());
+            akwatch_sys::wiping::wipe_what_is_freed();
         }
         walls
     }

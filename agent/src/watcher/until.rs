@@ -5,6 +5,7 @@
 //! moves only while nothing is owed: no walk under way, nothing waiting, nothing uncommitted. What a
 //! crash leaves behind is therefore an older note, and more is looked at.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,10 +41,16 @@ impl Until {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => None,
             Err(_) => Some(Time(i64::MIN)),
         };
-        // A clock that was set back since makes what is new look old.
+        // A clock that was set back since makes what is new look old. What changed is told by the
+        // clock of files, and the note is a file: it is no younger than that says.
+        let written = written(&file).unwrap_or(Time(i64::MIN));
         let before = before.map(|before| {
             let ahead = before > crate::sense::now();
-            if ahead { Time(i64::MIN) } else { before }
+            if ahead {
+                Time(i64::MIN)
+            } else {
+                before.min(written.plus(-MARGIN_MS))
+            }
         });
         Until {
             file,
@@ -105,6 +112,12 @@ impl Watcher {
     }
 }
 
+/// When a file was written, by the kernel's clock for files.
+fn written(file: &Path) -> Option<Time> {
+    let meta = std::fs::metadata(file).ok()?;
+    Some(Time(meta.ctime().saturating_mul(1000)))
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
@@ -130,6 +143,16 @@ mod tests {
         check(Some(""), Some(Time(i64::MIN)));
         check(Some("17x"), Some(Time(i64::MIN)));
         check(Some("99999999999999"), Some(Time(i64::MIN)));
+    }
+
+    #[test]
+    fn a_note_is_no_younger_than_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut until = Until::load(directory.path());
+        let ahead = crate::sense::now();
+        until.note(ahead, Instant::now());
+        let before = Until::load(directory.path()).before_this_run().unwrap();
+        assert!(ahead.since(before) >= MARGIN_MS, "{before:?}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod peer;
 pub mod proc_events;
 pub mod process;
 pub mod seccomp;
+pub mod wiping;
 
 use std::io;
 

@@ -322,6 +322,7 @@ async fn quiet(options: &Options) -> Result<()> {
         Ok(status["cost"]["network_bytes"].as_u64().unwrap_or(0))
     };
     let (bodies, bytes, begun) = (network().await?, counted.bytes(), Instant::now());
+    let held = MemoryWatch::start(roles);
     let connections = counted.connections();
     let seconds = (options.soak * 60).div_ceil(u64::from(WINDOWS));
     let cpu = windows(roles, seconds, async || Ok(())).await?;
@@ -346,13 +347,29 @@ async fn quiet(options: &Options) -> Result<()> {
         ),
         "≤ 1 MB a day",
     );
+    slope("where nothing changes", held, options)?;
     memory("where nothing changes", roles)?;
     around.print("nothing changes");
     fleet.stop().await
 }
 
-/// An agent on this machine as it is: CPU in windows, and how its memory goes.
+/// How memory went over a soak.
 #[expect(clippy::cast_precision_loss, reason = "kilobytes fit a double")]
+fn slope(when: &str, memory: MemoryWatch, options: &Options) -> Result<()> {
+    let seen: Vec<(f64, f64)> = memory
+        .end()?
+        .into_iter()
+        .map(|(at, kib)| (at / 3600.0, kib as f64))
+        .collect();
+    row(
+        &format!("slope of memory {when}, over {} min, PSS", options.soak),
+        &format!("{:+.0} KiB an hour", table::slope(&seen)),
+        "0",
+    );
+    Ok(())
+}
+
+/// An agent on this machine as it is: CPU in windows, and how its memory goes.
 async fn soak(roles: Roles, options: &Options) -> Result<()> {
     let (memory, around, begun) = (MemoryWatch::start(roles), Around::now(), Instant::now());
     let idle = windows(roles, options.seconds, async || Ok(())).await?;
@@ -367,16 +384,7 @@ async fn soak(roles: Roles, options: &Options) -> Result<()> {
     );
     let left = Duration::from_secs(options.soak * 60).saturating_sub(begun.elapsed());
     tokio::time::sleep(left).await;
-    let seen: Vec<(f64, f64)> = memory
-        .end()?
-        .into_iter()
-        .map(|(at, kib)| (at / 3600.0, kib as f64))
-        .collect();
-    row(
-        &format!("slope of memory over {} min, PSS", options.soak),
-        &format!("{:+.0} KiB an hour", table::slope(&seen)),
-        "0",
-    );
+    slope("on this host as it is", memory, options)?;
     around.print("as it is");
     Ok(())
 }
