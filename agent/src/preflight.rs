@@ -157,7 +157,8 @@ fn first_scan(root: &Arc<Root>, config: &Config, own: Vec<PathBuf>) -> anyhow::R
     let roots = set.scan_roots();
     let (ask, asks) = crossbeam_channel::bounded(1);
     let (out, walked) = crossbeam_channel::bounded(AHEAD);
-    let scan = Scan::new(Arc::clone(root), set, asks, out);
+    let (_none, mounted) = crossbeam_channel::bounded(0);
+    let scan = Scan::new(Arc::clone(root), set, (asks, mounted), out);
     let walking = std::thread::Builder::new().spawn(move || scan.run())?;
     ask.send(Ask {
         trees: Vec::new(),
@@ -183,7 +184,7 @@ fn first_scan(root: &Arc<Root>, config: &Config, own: Vec<PathBuf>) -> anyhow::R
                 }
                 sample.offer(path);
             }
-            Walked::Ended(walk) => {
+            Walked::Ended(walk) | Walked::Came(walk) => {
                 found.directories = walk.directories;
                 found.not_read = walk
                     .gaps

@@ -38,6 +38,8 @@ pub enum Sensed {
     Written(Vec<hands::Written>),
     /// A directory went away or moved: every place below this path is to be looked at again.
     Left(PathBuf),
+    /// A filesystem was mounted here, and is watched: what it holds is to be read.
+    Mounted(PathBuf),
     /// The kernel's queue overflowed: what changed meanwhile is not known, and a rescan is owed.
     Overflowed,
     /// How a source stands now.
@@ -156,9 +158,21 @@ impl Stop {
 
     /// Waits for one of `fds` to become readable, for the stop, or for `limit`.
     pub fn wait_any(&self, fds: &[BorrowedFd<'_>], limit: Option<Duration>) -> Woken {
+        self.wait_any_or_told(fds, None, limit)
+    }
+
+    /// As [`wait_any`](Stop::wait_any), or until `table` tells that it changed: a file of /proc that is
+    /// always readable and tells that in another way.
+    pub fn wait_any_or_told(
+        &self,
+        fds: &[BorrowedFd<'_>],
+        table: Option<BorrowedFd<'_>>,
+        limit: Option<Duration>,
+    ) -> Woken {
         let stop = self.0.as_fd();
         let all = std::iter::once(&stop).chain(fds);
         let mut all: Vec<_> = all.map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        all.extend(table.map(|table| PollFd::new(table, PollFlags::POLLPRI)));
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
             // Rounded up: a wait of half a millisecond must not spin.
             let millis = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
@@ -172,6 +186,14 @@ impl Stop {
                 Woken::Limit
             }
             Ok(_) if all[0].any().unwrap_or(true) => Woken::Stop,
+            // First, since it tells once; what is readable stays so.
+            Ok(_)
+                if all[1 + fds.len()..]
+                    .iter()
+                    .any(|fd| fd.any().unwrap_or(true)) =>
+            {
+                Woken::Told
+            }
             Ok(_) => Woken::Ready,
         }
     }
@@ -186,6 +208,8 @@ const NO_MEMORY: Duration = Duration::from_millis(100);
 pub enum Woken {
     /// The descriptor is readable.
     Ready,
+    /// The table has changed.
+    Told,
     /// The sensor is to end.
     Stop,
     /// The time is over.

@@ -80,6 +80,9 @@ const SENSED: usize = 256;
 /// jobs out at once, so that no reader ever waits while the loop waits for its peer.
 const MESSAGES: usize = 1024;
 
+/// Filesystems that were mounted and wait to be walked over; beyond them a rescan is owed.
+const MOUNTED: usize = 256;
+
 /// How often the host's pressure is looked at and what is due is done.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -220,6 +223,8 @@ struct Ends {
     walk: Sender<Walked>,
     ask: Sender<Ask>,
     asks: Receiver<Ask>,
+    mount: Sender<PathBuf>,
+    mounted: Receiver<PathBuf>,
 }
 
 impl Channels {
@@ -227,6 +232,7 @@ impl Channels {
         let ((sense, sensed), (say, messages)) = (bounded(SENSED), bounded(MESSAGES));
         let (walk, walked) = bounded(crate::sense::scan::AHEAD);
         let (ask, asks) = bounded(4);
+        let (mount, mounted) = bounded(MOUNTED);
         let channels = Channels {
             sensed,
             walked,
@@ -240,6 +246,8 @@ impl Channels {
             walk,
             ask,
             asks,
+            mount,
+            mounted,
         };
         (channels, ends, speak)
     }
@@ -336,12 +344,12 @@ impl Watcher {
             stop: &stop,
         };
         threads::sensors(&parts, &interest, ends.sense.clone())?;
-        threads::scan(&parts, ends.asks, ends.walk)?;
+        threads::scan(&parts, (ends.asks, ends.mounted), ends.walk)?;
         let samples = threads::told(&parts, links.arrivals, &say)?;
         *answering = threads::control(control, &stop, &say)?;
         let watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
-            scans: Scans::new(ends.ask, &options),
+            scans: Scans::new((ends.ask, ends.mount), &options),
             mounted: Mounted::load(&options.directory),
             until: Until::load(&options.directory),
             hands: Hands::default(),

@@ -46,7 +46,7 @@ impl<'a> Turn<'a> {
             }
             match self.stop.wait(Some(self.connection.as_fd()), Some(left)) {
                 Woken::Stop => return None,
-                Woken::Limit => continue,
+                Woken::Limit | Woken::Told => continue,
                 Woken::Ready => {}
             }
             let mut from = self.connection;

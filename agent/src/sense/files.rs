@@ -7,6 +7,7 @@
 //! reading. Nothing is opened here and no content is read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,11 @@ const WALK_STEP: usize = 32;
 /// How often roots that are not there yet, and mounts, are looked for.
 const ROOTS_AGAIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
+/// How soon after a change the table of mounts is looked at, and how soon again at most: a host that
+/// starts containers changes it all the time.
+const MOUNTS_AFTER: Duration = Duration::from_millis(100);
+const MOUNTS_AGAIN: Duration = Duration::from_secs(1);
+
 /// Linux's `IN_EXCL_UNLINK`: no events for files that are already unlinked.
 const EXCL_UNLINK: AddWatchFlags = AddWatchFlags::from_bits_retain(0x0400_0000);
 
@@ -68,6 +74,13 @@ pub struct Files {
     set: WatchSet,
     host: Arc<Root>,
     mounts: Arc<Mounts>,
+    /// The table of mounts, which tells of changes; none where there is none.
+    table: Option<File>,
+    /// When mounts were last looked at, and when they are to be.
+    looked: Instant,
+    look_due: Option<Instant>,
+    /// What was mounted and is yet to be told: once it is watched.
+    came: Vec<PathBuf>,
     limit: usize,
     by_watch: HashMap<WatchDescriptor, PathBuf>,
     by_path: BTreeMap<PathBuf, WatchDescriptor>,
@@ -98,12 +111,18 @@ impl Files {
         let inotify = Inotify::init(flags).map_err(FilesError::Refused)?;
         let walks = VecDeque::new();
         let missing = set.roots();
+        // Opened before it is read: what changes in between is told.
+        let table = host.is_live().then(|| File::open("/proc/self/mountinfo"));
         let mounts = host.mounts();
         let mut files = Files {
             inotify,
             set,
             host,
             mounts,
+            table: table.and_then(Result::ok),
+            looked: Instant::now(),
+            look_due: None,
+            came: Vec::new(),
             limit,
             by_watch: HashMap::new(),
             by_path: BTreeMap::new(),
@@ -133,11 +152,12 @@ impl Files {
                 }
             }
             let idle = self.walks.is_empty();
-            if idle && !self.tell() {
+            if idle && !(self.tell() && self.tell_mounted()) {
                 return;
             }
             let limit = if idle {
-                roots_again.saturating_duration_since(Instant::now())
+                let due = self.look_due.unwrap_or(roots_again).min(roots_again);
+                due.saturating_duration_since(Instant::now())
             } else {
                 Duration::ZERO
             };
@@ -146,8 +166,14 @@ impl Files {
                 self.marks.changed().as_fd(),
                 self.marks.seen().as_fd(),
             ];
-            match self.stop.wait_any(&fds, Some(limit)) {
+            let table = self.table.as_ref().map(AsFd::as_fd);
+            match self.stop.wait_any_or_told(&fds, table, Some(limit)) {
                 Woken::Stop => return,
+                Woken::Told => {
+                    let soon = Instant::now() + MOUNTS_AFTER;
+                    let due = soon.max(self.looked + MOUNTS_AGAIN);
+                    self.look_due.get_or_insert(due);
+                }
                 Woken::Ready => {
                     if idle && self.stop.wait(None, Some(BATCH)) == Woken::Stop {
                         return;
@@ -158,6 +184,9 @@ impl Files {
                     }
                 }
                 Woken::Limit => {}
+            }
+            if self.look_due.is_some_and(|due| Instant::now() >= due) && !self.look_at_mounts() {
+                return;
             }
             if Instant::now() >= roots_again {
                 if !self.look_at_mounts() {
@@ -246,8 +275,10 @@ impl Files {
     }
 
     /// What was mounted or unmounted takes names with it, or brings others: known places there are to
-    /// be looked at. False when nobody listens any more.
+    /// be looked at, what came is to be watched and then read. False when nobody listens any more.
     fn look_at_mounts(&mut self) -> bool {
+        self.looked = Instant::now();
+        self.look_due = None;
         let before = std::mem::replace(&mut self.mounts, self.host.mounts_again());
         let changed = |these: &Mounts, those: &Mounts| -> Vec<PathBuf> {
             let known: HashSet<&Mount> = those.all().iter().collect();
@@ -256,10 +287,52 @@ impl Files {
         };
         let mut points = changed(&before, &self.mounts);
         points.extend(changed(&self.mounts, &before));
+        // What was a second name of a tree may be its only one by now.
+        let walked = |mounts: &Mounts| -> HashSet<Mount> {
+            let read = |mount: &&Mount| mounts.skipped(&mount.point).is_none();
+            mounts.all().iter().filter(read).cloned().collect()
+        };
+        let earlier = walked(&before);
+        let came = walked(&self.mounts).into_iter();
+        let came = came.filter(|mount| !earlier.contains(mount));
+        let came: Vec<PathBuf> = came.map(|mount| mount.point).collect();
+        points.extend(
+            came.iter()
+                .filter(|point| !points.contains(point))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         points.retain(|point| self.mounts.skipped(point) != Some(SkipWhy::Pseudo));
+        for point in &points {
+            self.watch_anew(point);
+        }
+        self.came.extend(came);
         points
             .into_iter()
             .all(|point| self.out.send(Sensed::Left(point)).is_ok())
+    }
+
+    /// Watches lie on directories, not on names: what is called so now has none yet.
+    fn watch_anew(&mut self, point: &Path) {
+        self.unwatch_tree(point);
+        let roots = self.set.roots().into_iter();
+        self.missing
+            .extend(roots.filter(|root| root.starts_with(point)));
+        if self.set.enters(point) == Covered::Yes && self.mounts.skipped(point).is_none() {
+            self.walks.push_back(Walk {
+                path: point.to_owned(),
+                announce: false,
+                deep: true,
+                root: true,
+            });
+        }
+        self.look_for_roots(true);
+    }
+
+    /// Tells what was mounted, now that it is watched; false when nobody listens any more.
+    fn tell_mounted(&mut self) -> bool {
+        let mut came = std::mem::take(&mut self.came).into_iter();
+        came.all(|point| self.out.send(Sensed::Mounted(point)).is_ok())
     }
 
     /// A filesystem without a mark may be mounted inside one that has it.

@@ -283,8 +283,13 @@ impl Marked {
             FromMarker::Marked { at, fsid } => {
                 let at = PathBuf::from(std::ffi::OsString::from_vec(at));
                 if let Ok(stat) = self.host.look(&at) {
-                    self.mounts.insert(FilesystemId(fsid), (at, stat.st_dev));
+                    self.mounts
+                        .insert(FilesystemId(fsid), (at.clone(), stat.st_dev));
                     self.tell();
+                    if self.settled {
+                        // What was written between its mounting and its mark nobody has told.
+                        let _ = self.out.send(Sensed::Mounted(at));
+                    }
                 }
             }
             FromMarker::Unmounted { fsid } => {

@@ -239,7 +239,7 @@ impl Processes {
                 Woken::Ready if self.is_due_at_once() => {
                     due = last.map_or_else(Instant::now, |last| last + SHORTEST);
                 }
-                Woken::Ready | Woken::Limit => {}
+                Woken::Ready | Woken::Told | Woken::Limit => {}
             }
         }
     }

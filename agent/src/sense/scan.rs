@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use akwatch_proto::time::Time;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, select};
 use rustix::fs::FileType;
 
 use super::watch_set::{Covered, WatchSet, is_bulk};
@@ -32,6 +32,8 @@ pub enum Walked {
     File(Target),
     /// The walk came to its end.
     Ended(Walk),
+    /// A walk over filesystems that were mounted meanwhile did: nobody had asked for another.
+    Came(Walk),
 }
 
 /// What one walk has seen.
@@ -61,6 +63,8 @@ pub struct Scan {
     host: Arc<Root>,
     set: WatchSet,
     asks: Receiver<Ask>,
+    /// Where filesystems were mounted: they are read at once, be it in the middle of a walk.
+    mounted: Receiver<PathBuf>,
     out: Sender<Walked>,
 }
 
@@ -87,30 +91,42 @@ struct Way<'a> {
 }
 
 impl Scan {
-    /// A walker over `set` that answers `asks` one after the other.
+    /// A walker over `set` that answers `asks` one after the other, and reads what is `mounted`.
     #[must_use]
-    pub fn new(host: Arc<Root>, set: WatchSet, asks: Receiver<Ask>, out: Sender<Walked>) -> Scan {
+    pub fn new(
+        host: Arc<Root>,
+        set: WatchSet,
+        (asks, mounted): (Receiver<Ask>, Receiver<PathBuf>),
+        out: Sender<Walked>,
+    ) -> Scan {
         Scan {
             host,
             set,
             asks,
+            mounted,
             out,
         }
     }
 
     /// Walks whenever asked, until nobody asks or listens any more.
     pub fn run(self) {
-        while let Ok(ask) = self.asks.recv() {
-            let roots = if ask.trees.is_empty() {
-                self.set.scan_roots()
-            } else {
-                ask.trees
+        loop {
+            let (roots, ask) = select! {
+                recv(self.asks) -> ask => match ask {
+                    Ok(ask) if ask.trees.is_empty() => (self.set.scan_roots(), Some(ask)),
+                    Ok(ask) => (ask.trees.clone(), Some(ask)),
+                    Err(_) => return,
+                },
+                recv(self.mounted) -> point => match point {
+                    Ok(point) => (self.roots_at(&point), None),
+                    Err(_) => return,
+                },
             };
             let way = Way {
                 scan: &self,
                 mounts: self.host.mounts_again(),
-                urgency: ask.urgency,
-                since: ask.since,
+                urgency: ask.as_ref().map_or(Urgency::FirstScan, |ask| ask.urgency),
+                since: ask.as_ref().and_then(|ask| ask.since),
                 roots,
                 stack: Vec::new(),
                 bulk: Vec::new(),
@@ -118,10 +134,23 @@ impl Scan {
                 gaps: BTreeMap::new(),
             };
             let Some(walk) = way.walk() else { return };
-            if self.out.send(Walked::Ended(walk)).is_err() {
+            let ended = match ask {
+                Some(_) => Walked::Ended(walk),
+                None => Walked::Came(walk),
+            };
+            if self.out.send(ended).is_err() {
                 return;
             }
         }
+    }
+
+    /// What is watched of a filesystem that was mounted: all of it, or the roots that lie on it.
+    fn roots_at(&self, point: &Path) -> Vec<PathBuf> {
+        if self.set.enters(point) == Covered::Yes {
+            return vec![point.to_owned()];
+        }
+        let roots = self.set.scan_roots().into_iter();
+        roots.filter(|root| root.starts_with(point)).collect()
     }
 }
 
@@ -161,6 +190,7 @@ impl Way<'_> {
 
     fn descend(&mut self, root: usize) -> Option<()> {
         while let Some(turn) = self.stack.pop() {
+            self.take_mounted(root)?;
             let directory = turn.path;
             if !self.may_enter(&directory, root) {
                 continue;
@@ -194,6 +224,29 @@ impl Way<'_> {
                     Err(why) => self.gap(unlisted(why), &directory),
                 }
             }
+        }
+        Some(())
+    }
+
+    /// Reads what was mounted meanwhile, before the rest: a first scan may take hours.
+    fn take_mounted(&mut self, root: usize) -> Option<()> {
+        if root >= self.roots.len() {
+            return Some(()); // one at a time; what comes in the last stretch is a walk of its own
+        }
+        while let Ok(point) = self.scan.mounted.try_recv() {
+            self.mounts = self.scan.host.mounts_again();
+            let rest = std::mem::take(&mut self.stack);
+            for path in self.scan.roots_at(&point) {
+                if self.scan.set.skips_root(&path, &self.mounts).is_none() {
+                    self.stack.push(Turn {
+                        path,
+                        above_changed: true,
+                        came: true,
+                    });
+                }
+            }
+            self.descend(self.roots.len())?;
+            self.stack = rest;
         }
         Some(())
     }
@@ -310,7 +363,8 @@ mod tests {
     fn walk_in(directory: &Path, set: WatchSet, since: Option<Time>) -> (Vec<String>, Walk) {
         let (ask, asks) = unbounded();
         let (out, walked) = bounded(1);
-        let scan = Scan::new(Arc::new(Root::live().unwrap()), set, asks, out);
+        let (_mount, mounted) = unbounded();
+        let scan = Scan::new(Arc::new(Root::live().unwrap()), set, (asks, mounted), out);
         let thread = std::thread::spawn(move || scan.run());
         ask.send(Ask {
             trees: Vec::new(),
@@ -328,7 +382,7 @@ mod tests {
                     let path = path.strip_prefix(directory).unwrap();
                     named.push(path.to_str().unwrap().to_owned());
                 }
-                Walked::Ended(walk) => {
+                Walked::Ended(walk) | Walked::Came(walk) => {
                     drop(ask);
                     thread.join().unwrap();
                     return (named, walk);

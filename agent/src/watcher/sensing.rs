@@ -45,6 +45,7 @@ const SCANNED: &str = "first-scan-done";
 /// The walks.
 pub(super) struct Scans {
     ask: Sender<Ask>,
+    mounted: Sender<PathBuf>,
     /// Why the walk that is under way was asked for.
     pub(super) running: Option<Urgency>,
     /// Whether the walk under way leaves out what did not change while no agent ran.
@@ -72,9 +73,10 @@ pub(super) struct Scans {
 }
 
 impl Scans {
-    pub(super) fn new(ask: Sender<Ask>, options: &Options) -> Scans {
+    pub(super) fn new((ask, mounted): (Sender<Ask>, Sender<PathBuf>), options: &Options) -> Scans {
         Scans {
             ask,
+            mounted,
             running: None,
             in_part: false,
             sensing: false,
@@ -199,6 +201,13 @@ impl Watcher {
                             urgency: Urgency::Live,
                         },
                         now,
+                    );
+                }
+            }
+            Sensed::Mounted(point) => {
+                if self.scans.mounted.try_send(point).is_err() {
+                    self.miss_events(
+                        "more filesystems were mounted than can wait; a rescan follows",
                     );
                 }
             }
@@ -329,6 +338,12 @@ impl Watcher {
                 }
             }
             Walked::Ended(walk) => self.end_walk(walk, now),
+            Walked::Came(walk) => {
+                tracing::info!(
+                    files = walk.files,
+                    "a filesystem that was mounted was walked over"
+                );
+            }
         }
     }
 

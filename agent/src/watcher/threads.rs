@@ -2,6 +2,7 @@
 //!
 //! None of them decides anything, and each ends when the loop is gone or the stop is asked for.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -107,7 +108,7 @@ fn processes(
 
 pub(super) fn scan(
     parts: &Parts<'_>,
-    asks: Receiver<Ask>,
+    asks: (Receiver<Ask>, Receiver<PathBuf>),
     out: Sender<Walked>,
 ) -> Result<(), WatcherError> {
     let scan = Scan::new(Arc::clone(parts.host), parts.set.clone(), asks, out);
