@@ -56,6 +56,53 @@ fn play(directory: &Path) -> Result<String> {
     Ok(counted.to_owned())
 }
 
+/// The tasks of the role, each with its lines.
+fn tasks() -> Result<Vec<String>> {
+    let role = packaging("ansible/roles/akwatch_agent/tasks/main.yml");
+    let text = std::fs::read_to_string(role)?;
+    let mut tasks: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match tasks.last_mut() {
+            Some(task) if !line.trim_start().starts_with("- name: ") => {
+                task.push_str(line);
+                task.push('\n');
+            }
+            _ => tasks.push(format!("{line}\n")),
+        }
+    }
+    Ok(tasks)
+}
+
+/// Whoever can put a file under the package's name, or change it there, chooses what root installs.
+#[test]
+fn the_ansible_role_installs_from_where_nobody_else_can_write() -> Result<()> {
+    let tasks = tasks()?;
+    let which = |words: &str| tasks.iter().find(|task| task.contains(words));
+    let makes = which("ansible.builtin.tempfile:").context("made nowhere")?;
+    ensure!(makes.contains("state: directory"), "{makes}");
+    ensure!(makes.contains("register: akwatch_agent_staging"), "{makes}");
+    let own = "\"{{ akwatch_agent_staging.path }}/{{ akwatch_agent_package_file | basename }}\"";
+    for module in [
+        "copy:\n        src: \"{{ akwatch_agent_package_file }}\"",
+        "apt:",
+        "dnf:",
+    ] {
+        let task = which(&format!("ansible.builtin.{module}"));
+        let task = task.with_context(|| format!("no {module}"))?;
+        ensure!(task.contains(own), "{task}");
+    }
+    let removes = tasks.iter().rposition(|task| {
+        task.contains("state: absent") && task.contains("{{ akwatch_agent_staging.path }}")
+    });
+    let always = tasks.iter().position(|task| task.contains("\n  always:\n"));
+    ensure!(
+        always.is_some() && removes > always,
+        "{always:?} {removes:?}"
+    );
+    ensure!(which("/tmp").is_none(), "everybody writes there");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_ansible_role_enrolls_three_hosts_and_changes_nothing_twice() -> Result<()> {
     if std::env::var_os("AKWATCH_SLOW_TESTS").is_none() || !machine::are_possible() {
@@ -101,6 +148,13 @@ async fn the_ansible_role_enrolls_three_hosts_and_changes_nothing_twice() -> Res
     });
     std::fs::write(here.join("vars.json"), vars.to_string())?;
 
+    // A stranger was there first, under the package's name.
+    let theirs = "/var/tmp/akwatch-agent_0.1.0-1_amd64.deb";
+    for machine in &machines {
+        machine.run(&format!(
+            "echo theirs > {theirs} && chown 65534 {theirs} && chmod 666 {theirs}"
+        ))?;
+    }
     let counted = play(here).with_context(|| {
         let journals = machines.iter().map(Machine::journal);
         journals.collect::<Vec<_>>().join("\n\n")
@@ -109,6 +163,8 @@ async fn the_ansible_role_enrolls_three_hosts_and_changes_nothing_twice() -> Res
     hosts(&rest, 3).await?;
     for machine in &machines {
         machine.run("test -z \"$(ls /etc/akwatch/enroll.d)\"")?;
+        machine.run(&format!("test \"$(cat {theirs})\" = theirs"))?;
+        machine.run("test -z \"$(find /tmp /var/tmp -name 'akwatch-agent.*')\"")?;
         machine
             .until("systemctl is-active --quiet akwatch-reporter.service")
             .await?;
