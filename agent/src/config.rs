@@ -327,6 +327,13 @@ impl Config {
         Ok(files)
     }
 
+    /// Whether nothing is configured at all: neither `main` nor anything beside it is there.
+    #[must_use]
+    pub fn is_absent(main: &Path) -> bool {
+        let missing = |why: ConfigError| matches!(why, ConfigError::Missing { .. });
+        read_file(main).is_err_and(missing) && drop_ins(main).is_ok_and(|files| files.is_empty())
+    }
+
     /// What is watched where nothing is configured, without a collector: for the scan by hand.
     #[must_use]
     pub fn built_in() -> Config {

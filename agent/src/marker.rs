@@ -141,7 +141,7 @@ impl Table {
             .take(TABLE)
             .read_to_end(&mut text)
             .map_err(failed)?;
-        Ok(by_filesystem(Mounts::parse(&text).all()))
+        Ok(by_filesystem(&Mounts::parse(&text)))
     }
 
     /// Waits for a change; false when the link has ended.
@@ -162,11 +162,13 @@ impl Table {
 }
 
 /// The local filesystems of a mount table. A merged overlay is among them: it cannot be marked, and
-/// where it is the root that has to be said.
-fn by_filesystem(mounts: &[Mount]) -> Filesystems {
+/// where it is the root that has to be said. One that is mounted below another that may never answer is
+/// not: the way there leads through that one.
+fn by_filesystem(mounts: &Mounts) -> Filesystems {
     let mut found: BTreeMap<&[u8], Vec<&Mount>> = BTreeMap::new();
-    for mount in mounts {
-        if matches!(kind_skipped(&mount.kind), None | Some(SkipWhy::Overlay)) {
+    for mount in mounts.all() {
+        let hangs = mounts.that_may_hang(&mount.point).next().is_some();
+        if !hangs && matches!(kind_skipped(&mount.kind), None | Some(SkipWhy::Overlay)) {
             found.entry(&mount.device).or_default().push(mount);
         }
     }
@@ -261,7 +263,7 @@ mod tests {
     const WAIT: Option<Duration> = Some(Duration::from_secs(60));
 
     fn table(text: &str) -> Filesystems {
-        by_filesystem(Mounts::parse(text.as_bytes()).all())
+        by_filesystem(&Mounts::parse(text.as_bytes()))
     }
 
     #[test]
@@ -279,6 +281,21 @@ mod tests {
             mounted[&b"8:1"[..]].at,
             [PathBuf::from("/"), PathBuf::from("/mnt/a")]
         );
+    }
+
+    /// The way to it leads through what may never answer.
+    #[test]
+    fn what_lies_below_one_that_may_hang_is_left_out() {
+        let mounted = table(
+            "31 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+             33 31 0:44 / /mnt/nfs rw - nfs4 host:/ rw\n\
+             34 33 0:50 / /mnt/nfs/near rw - tmpfs tmpfs rw\n\
+             35 33 0:51 / /mnt/nfs/twice rw - tmpfs tmpfs rw\n\
+             36 31 0:51 / /mnt/here rw - tmpfs tmpfs rw\n",
+        );
+        let devices: Vec<&[u8]> = mounted.keys().map(Vec::as_slice).collect();
+        assert_eq!(devices, [&b"0:51"[..], b"8:1"]);
+        assert_eq!(mounted[&b"0:51"[..]].at, [PathBuf::from("/mnt/here")]);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The same checks of the host as the doctor's, the walk of the first scan with nothing opened but
 //! directories, an estimate of what reading it takes from a sample that is really read, and the
 //! neighbours that will see the agent or be seen by it. One process, without sockets; nothing is kept.
+//!
+//! Where there is a configuration that cannot be understood, what it denies is not known: then no file is
+//! read at all, and there is no estimate.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -49,12 +52,18 @@ struct FirstScan {
     trees: Vec<Tree>,
     /// What would not be read, and why.
     not_read: Vec<NotRead>,
+    /// What reading it takes; none where no file may be read.
+    estimate: Option<Estimate>,
+    /// Files of the sample that were read.
+    sampled: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Estimate {
     /// CPU seconds, from a sample.
     cpu_seconds: u64,
     /// Seconds at the share of a processor that scans keep below.
     seconds: u64,
-    /// Files of the sample that were read.
-    sampled: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,7 +119,13 @@ pub fn run(args: &PreflightArgs) -> anyhow::Result<ExitCode> {
     checks.extend(neighbours::checks(&root));
     let built_in = Config::built_in();
     let own = vec![paths.state.clone(), paths.runtime.clone()];
-    let first_scan = first_scan(&root, config.as_ref().unwrap_or(&built_in), own)?;
+    let known = config.is_ok() || Config::is_absent(&paths.config);
+    let mut sample = known.then(Sample::default);
+    let config = config.as_ref().unwrap_or(&built_in);
+    let mut first_scan = first_scan(&root, config, own, &mut sample)?;
+    if let Some(sample) = &sample {
+        estimate(&root, sample, &mut first_scan);
+    }
     let sound = checks.iter().all(|one| one.standing != Standing::Wrong);
     let preflight = Preflight {
         checks: Checks::of(checks),
@@ -149,7 +164,12 @@ fn system() -> Checked {
 }
 
 /// Walks what the first scan would walk.
-fn first_scan(root: &Arc<Root>, config: &Config, own: Vec<PathBuf>) -> anyhow::Result<FirstScan> {
+fn first_scan(
+    root: &Arc<Root>,
+    config: &Config,
+    own: Vec<PathBuf>,
+    sample: &mut Option<Sample>,
+) -> anyhow::Result<FirstScan> {
     let homes: Vec<PathBuf> = (root.accounts().homes().iter())
         .map(|home| home.path.clone())
         .collect();
@@ -168,7 +188,6 @@ fn first_scan(root: &Arc<Root>, config: &Config, own: Vec<PathBuf>) -> anyhow::R
     drop(ask);
     let mut found = FirstScan::default();
     let mut trees: BTreeMap<&Path, (u64, u64)> = BTreeMap::new();
-    let mut sample = Sample::default();
     while let Ok(said) = walked.recv() {
         match said {
             Walked::File(target) => {
@@ -182,7 +201,9 @@ fn first_scan(root: &Arc<Root>, config: &Config, own: Vec<PathBuf>) -> anyhow::R
                     let tree = trees.entry(tree.as_path()).or_default();
                     *tree = (tree.0 + 1, tree.1 + size);
                 }
-                sample.offer(path);
+                if let Some(sample) = sample {
+                    sample.offer(path);
+                }
             }
             Walked::Ended(walk) | Walked::Came(walk) => {
                 found.directories = walk.directories;
@@ -202,7 +223,6 @@ fn first_scan(root: &Arc<Root>, config: &Config, own: Vec<PathBuf>) -> anyhow::R
     }
     let _ = walking.join(); // it panics on no input
     found.trees = largest(&trees);
-    estimate(root, &sample, &mut found);
     Ok(found)
 }
 
@@ -242,8 +262,11 @@ fn estimate(root: &Arc<Root>, sample: &Sample, found: &mut FirstScan) {
     found.sampled = files;
     let spent = sample::cpu().saturating_sub(before);
     let all = (found.files, found.bytes);
-    found.cpu_seconds = sample::scaled(spent, (files, read), all).as_secs();
-    found.seconds = found.cpu_seconds.saturating_mul(100) / SHARE;
+    let cpu_seconds = sample::scaled(spent, (files, read), all).as_secs();
+    found.estimate = Some(Estimate {
+        cpu_seconds,
+        seconds: cpu_seconds.saturating_mul(100) / SHARE,
+    });
 }
 
 fn render(preflight: &Preflight) -> String {
@@ -256,14 +279,21 @@ fn render(preflight: &Preflight) -> String {
         bytes(scan.bytes),
         counted(scan.directories, "directory", "directories")
     );
-    let _ = writeln!(
-        text,
-        "It takes about {} of CPU, spread over {} or more: it keeps below half of one processor, and\n\
-         stops for whatever needs the host (by a sample of {}).",
-        seconds(scan.cpu_seconds),
-        seconds(scan.seconds),
-        counted(scan.sampled, "file", "files")
-    );
+    let _ = match &scan.estimate {
+        Some(estimate) => writeln!(
+            text,
+            "It takes about {} of CPU, spread over {} or more: it keeps below half of one processor, and\n\
+             stops for whatever needs the host (by a sample of {}).",
+            seconds(estimate.cpu_seconds),
+            seconds(estimate.seconds),
+            counted(scan.sampled, "file", "files")
+        ),
+        None => writeln!(
+            text,
+            "What that takes is not known: the configuration is not understood (`akwatch-agent config\n\
+             check` says why), and no file is read that it might deny, not even for a sample."
+        ),
+    };
     if !scan.trees.is_empty() {
         text.push_str("\nWhere most of it lies:\n");
     }

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use akwatch_tests::agent::Agent;
 use akwatch_tests::collector::Collector;
 use akwatch_tests::fleet::{self, Fleet, shown};
+use akwatch_tests::hung::Hung;
 use akwatch_tests::skip::skip;
 use akwatch_tests::{plant, program, wait};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -393,6 +394,87 @@ fn what_preflight_counts_is_what_the_walk_names() -> Result<()> {
         "{scan:#}"
     );
     ensure!(scan["sampled"].as_u64() > Some(0), "{scan:#}");
+    Ok(())
+}
+
+/// What a configuration denies is not known where it cannot be understood.
+#[test]
+fn preflight_reads_no_file_where_the_configuration_is_not_understood() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let main = directory.path().join("agent.toml");
+    let text = "[collector]\nurls = [\"https://c.example\"]\n[deny]\npaths = [\"/root/**\"]\nhunt = true\n";
+    std::fs::write(&main, text)?;
+    let preflight = |more: &[&str]| {
+        Command::new(program::path("akwatch-agent")?)
+            .args(["preflight", "--config"])
+            .arg(&main)
+            .args(more)
+            .output()
+            .context("running preflight")
+    };
+    let output = preflight(&["--json"])?;
+    let said: Value = serde_json::from_slice(&output.stdout)?;
+    let scan = &said["first_scan"];
+    ensure!(scan["files"].as_u64() > Some(0), "{scan:#}");
+    ensure!(
+        scan["sampled"] == 0 && scan["estimate"].is_null(),
+        "{scan:#}"
+    );
+    let output = preflight(&[])?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(
+        said.contains("no file is read that it might deny"),
+        "{said}"
+    );
+    Ok(())
+}
+
+/// What hangs lies above a filesystem of this host's own, or behind a link: the mount that a path lies on
+/// does not say so.
+#[test]
+fn explain_and_preflight_touch_nothing_that_may_never_answer() -> Result<()> {
+    // Mounts that this thread alone sees, and what it starts: others walk this host at the same time.
+    let directory = tempfile::tempdir()?;
+    let look = || before_a_hung_mount(directory.path());
+    std::thread::scope(|scope| scope.spawn(look).join())
+        .map_err(|_| anyhow::anyhow!("the thread panicked"))?
+}
+
+fn before_a_hung_mount(directory: &Path) -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    let at = |name: &str| directory.join(name);
+    std::fs::create_dir_all(at("far/near"))?;
+    std::os::unix::fs::symlink(at("far"), at("link"))?;
+    let (near, none) = (at("far/near"), None::<&str>);
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    let may_mount = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).is_ok()
+        && mount(none, "/", none, private, none).is_ok()
+        && mount(Some("near"), &near, Some("tmpfs"), MsFlags::empty(), none).is_ok();
+    if !may_mount {
+        skip("it takes a user who may mount");
+        return Ok(());
+    }
+    std::fs::write(near.join("file"), "")?;
+    let Some(hung) = Hung::mounted(&at("far"), 0)? else {
+        skip("it takes /dev/fuse, and a user who may mount it");
+        return Ok(());
+    };
+    let said = |words: &[&str], what: Option<PathBuf>| -> Result<String> {
+        let mut verb = Command::new("timeout");
+        verb.arg("60").arg(program::path("akwatch-agent")?);
+        let output = verb.args(words).args(what).output()?;
+        ensure!(output.status.code() != Some(124), "{words:?} waits");
+        ensure!(!hung.somebody_waits()?, "{words:?} touches it");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let runtime = at("run").display().to_string();
+    for path in ["far/file", "far/near/file", "link/file"] {
+        let said = said(&["explain", "--runtime", &runtime], Some(at(path)))?;
+        ensure!(said.contains("not looked at, since"), "{path}: {said}");
+    }
+    let config = at("agent.toml").display().to_string();
+    let said = said(&["preflight", "--config", &config], None)?;
+    ensure!(said.contains("The first scan would read"), "{said}");
     Ok(())
 }
 

@@ -216,6 +216,21 @@ fn the_guides_examples_are_accepted() {
 
 /// The packaged file, every key in force: each is known and holds its own default.
 #[test]
+fn only_a_host_without_any_file_is_not_configured() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = directory.path().join("agent.toml");
+    assert!(Config::is_absent(&main));
+    let beside = directory.path().join("agent.d");
+    std::fs::create_dir(&beside).unwrap();
+    assert!(Config::is_absent(&main));
+    std::fs::write(beside.join("deny.toml"), "[deny]\npaths = [\"/etc/*.key\"]").unwrap();
+    assert!(!Config::is_absent(&main), "it denies something");
+    std::fs::remove_dir_all(&beside).unwrap();
+    std::fs::write(&main, "nonsense").unwrap();
+    assert!(!Config::is_absent(&main));
+}
+
+#[test]
 fn the_packaged_configuration_holds_the_defaults() {
     let text = include_str!("../../../packaging/agent.toml");
     let bare: String = text

@@ -236,6 +236,8 @@ fn mounts(root: &Root, config: &Config) -> Vec<Checked> {
             inside.insert(mount.device.clone(), mount.clone());
         }
     }
+    // Nor what lies below one that may, whatever it is itself: the marker leaves it out too.
+    inside.retain(|_, mount| mounts.that_may_hang(&mount.point).next().is_none());
     let mut checks = vec![not_read(&skipped)];
     checks.extend(unmarked(inside.into_values().collect()));
     checks

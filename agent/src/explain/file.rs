@@ -1,12 +1,15 @@
 //! A file: which pattern covers it, what keeps it from being read, what the agent says.
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use akwatch_detect::places;
 use akwatch_ledger::reading::FileState;
 use akwatch_proto::text::escape;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{Explained, Fact, Sight, agents_word, held};
 use crate::config::{Glob, GlobSet};
@@ -35,24 +38,9 @@ pub(super) fn explain(sight: &Sight<'_>, path: &Path) -> anyhow::Result<Explaine
         let kind = String::from_utf8_lossy(&mount.kind).into_owned();
         facts.push(Fact::of("filesystem", on(&mount.point, &kind, skipped)));
     }
-    let named = sight
-        .config
-        .watch
-        .include
-        .iter()
-        .any(|glob| covers(glob, &homes, path));
-    let hangs = skipped == Some(SkipWhy::Network) && !named;
-    let state = if hangs {
-        facts.push(Fact::of(
-            "file",
-            "not looked at, since its filesystem is not read",
-        ));
-        None
-    } else {
-        let (says, state) = look(&sight.root, path);
-        facts.push(Fact::of("file", says));
-        state
-    };
+    sight.root.name(set.named());
+    let (says, state) = look(&sight.root, path);
+    facts.push(Fact::of("file", says));
     if let Some((container, inside)) = runtime::of_layer(&sight.root, path) {
         let inside = escape(inside.as_os_str().as_bytes());
         let whose = super::contained(&container);
@@ -154,16 +142,22 @@ fn on(point: &Path, kind: &str, skipped: Option<SkipWhy>) -> String {
 
 /// What lies at the path, and its state where it is a file.
 fn look(root: &crate::host::Root, path: &Path) -> (String, Option<FileState>) {
-    let meta = match std::fs::symlink_metadata(path) {
+    let not_looked_at = |why: &str| (format!("not looked at, since {why}"), None);
+    let found = match root.open_guarded(path, OFlags::PATH | OFlags::NOFOLLOW) {
+        Ok(found) => File::from(found),
+        Err(Errno::NOENT) => return ("not there".to_owned(), None),
+        Err(Errno::XDEV) => return not_looked_at("a filesystem on the way may never answer"),
+        Err(Errno::LOOP) => return not_looked_at("a link of somebody else's is on the way"),
+        Err(why) => return (format!("cannot be looked at by this user: {why}"), None),
+    };
+    let meta = match found.metadata() {
         Ok(meta) => meta,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            return ("not there".to_owned(), None);
-        }
         Err(why) => return (format!("cannot be looked at by this user: {why}"), None),
     };
     let kind = meta.file_type();
     if kind.is_symlink() {
-        let target = std::fs::read_link(path).unwrap_or_default();
+        let target = rustix::fs::readlinkat(&found, "", Vec::new()).unwrap_or_default();
+        let target = PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes()));
         let says = format!(
             "a symbolic link to {}; it is not followed, what it leads to is watched under its own name",
             target.display()
