@@ -434,8 +434,9 @@ impl Sieve<'_> {
             }
             if keys && marker.is_key() {
                 hits.push(Hit::Pem(at));
-            } else if keys && marker.shapes.is_empty() {
-                let range = inline::armoured(text, at).filter(|_| at >= until);
+            } else if keys && marker.shapes.is_empty() && at >= until {
+                // Asked only behind the last one: each may be a string of many KiB, full of others.
+                let range = inline::armoured(text, at);
                 until = range.as_ref().map_or(until, |range| range.end);
                 hits.extend(range.map(Hit::Wrapped));
             }

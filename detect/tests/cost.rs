@@ -154,7 +154,7 @@ fn wide_plist() -> Vec<u8> {
 }
 
 /// Texts whose values, remarks and names lie within each other's reach.
-fn texts() -> [(&'static str, Vec<u8>); 3] {
+fn texts() -> [(&'static str, Vec<u8>); 4] {
     [
         (
             "values in values.txt",
@@ -173,6 +173,10 @@ fn texts() -> [(&'static str, Vec<u8>); 3] {
         (
             "names on a line.json",
             format!("{{{}}}", "\"a7\":\"the password: x\",".repeat(12_000)).into_bytes(),
+        ),
+        (
+            "armour in armour.txt",
+            "%20H4sI".repeat(149_000).into_bytes(),
         ),
     ]
 }
