@@ -510,6 +510,7 @@ fn what_is_passed_over_inside_something_else_counts() {
 #[test]
 fn a_library_for_linkers_is_read_as_one_text() {
     let text = format!("token {}\n", sample("github.token", 93).secret);
+    let piece = format!("\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0{text}");
     let inside = |archive: &[u8]| {
         let scanned = scan_bytes("x", Format::Guess, archive);
         assert!(!findings(&scanned).is_empty() && scanned.unread.is_empty());
@@ -517,11 +518,70 @@ fn a_library_for_linkers_is_read_as_one_text() {
         first.map(|found| found.spot.inside)
     };
     for table in ["/", "/SYM64/", "__.SYMDEF SORTED"] {
-        let library = ar(&[(table, b"\0\0\0\0"), ("a.o/", text.as_bytes())]);
+        let library = ar(&[(table, b"\0\0\0\0"), ("a.o/", piece.as_bytes())]);
         assert_eq!(inside(&library), Some(vec![]), "{table}");
     }
     let package = ar(&[("debian-binary", b"2.0\n"), ("a.o/", text.as_bytes())]);
     assert_eq!(inside(&package), Some(vec![b"a.o".to_vec()]));
+}
+
+#[test]
+fn what_lies_beside_the_pieces_of_a_library_is_opened() {
+    let (text, secret) = config(94);
+    let archive = gzip(&tar(&[("app.yml", text.as_bytes())]));
+    let package = ar(&[("c.yml/", text.as_bytes())]);
+    for table in ["/", "/SYM64/", "__.SYMDEF", "#1/20"] {
+        for piece in [
+            &b"\x7fELF\x02\x01\x01\0\x01\0"[..],
+            b"\x64\x86\0\0",
+            b"\xcf\xfa\xed\xfe\x01",
+        ] {
+            let begin: Vec<(&str, &[u8])> =
+                vec![(table, b"__.SYMDEF SORTED\0\0\0\0\0\x01"), ("a.o/", piece)];
+            for (name, bytes, inside) in [
+                ("c.tgz/", &archive[..], &["c.tgz", "app.yml"][..]),
+                ("c.yml/", text.as_bytes(), &["c.yml"]),
+                ("c.deb/", &package, &["c.deb", "c.yml"]),
+            ] {
+                let members = [&begin[..], &[(name, bytes), ("b.o/", piece)]].concat();
+                let scan = scan_bytes("libx.a", Format::Guess, &ar(&members));
+                check(&scan, &secret, 4, inside, &[]);
+                assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+            }
+        }
+    }
+    // Names of more than sixteen bytes, and the pieces' own text.
+    let long = format!("{}.yml/\n", "x".repeat(40));
+    let library = ar(&[
+        ("/", b"\0\0\0\0"),
+        ("//", long.as_bytes()),
+        ("/0", text.as_bytes()),
+    ]);
+    let name = long.trim_end_matches("/\n");
+    check(
+        &scan_bytes("libx.a", Format::Guess, &library),
+        &secret,
+        4,
+        &[name],
+        &[],
+    );
+    // A table's name says nothing of what it holds.
+    for table in ["/", "//"] {
+        let scan = scan_bytes("libx.a", Format::Guess, &ar(&[(table, &archive)]));
+        check(&scan, &secret, 4, &[table, "app.yml"], &[]);
+    }
+    // What is cut is said.
+    let mut cut = ar(&[
+        ("/", b"\0\0\0\0"),
+        ("a.o/", b"\x7fELF\x02\x01\x01\0\x01\0\0\0"),
+    ]);
+    cut.truncate(cut.len() - 4);
+    let scan = scan_bytes("libx.a", Format::Guess, &cut);
+    assert!(
+        scan.unread
+            .iter()
+            .any(|unread| unread.why == UnreadWhy::Damaged)
+    );
 }
 
 /// A core file's beginning and `memory` behind it.

@@ -3,34 +3,26 @@
 //!
 //! Members are read as they flow; no name is used for anything but showing where a match lies.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+
+use zeroize::Zeroizing;
 
 use super::archive::MOST_MEMBERS;
 use super::bytes::Bytes;
+use super::dump;
 use super::stream::{self, skip};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
-use crate::window::{Region, Scanner};
+use crate::window::{LineBase, Region, Scanner};
 
 /// Bytes of a member's name. Stops: a name of gigabytes.
 const LONGEST_NAME: u64 = 4096;
 /// Bytes of an rpm's header: what rpm itself accepts is 256 MiB; those of distributions end at 6.
 const LARGEST_HEADER: u64 = 16 << 20;
 
-/// Whether `head` begins an archive of ar(5), a package as a rule. Not a library for a linker, which
-/// begins with its table of symbols: its thousands of members are programs' pieces, neither compressed
-/// nor in any format that is read, and nothing in them is lost when it is read as one.
+/// Whether `head` begins an archive of ar(5): a package, or a library for a linker.
 pub(crate) fn is_ar(head: &[u8]) -> bool {
-    const TABLES: [&[u8]; 3] = [b"/ ", b"/SYM64/", b"__.SYMDEF"];
-    let Some(first) = head.strip_prefix(b"!<arch>\n") else {
-        return false;
-    };
-    // BSD's long names stand behind the header.
-    let name = match first.strip_prefix(b"#1/") {
-        Some(_) => first.get(60..).unwrap_or_default(),
-        None => first,
-    };
-    !TABLES.iter().any(|table| name.starts_with(table))
+    head.starts_with(AR)
 }
 
 /// Whether `head` begins an rpm, format 3 or later.
@@ -107,49 +99,290 @@ fn member(
     skip(scanner, region, input, left)
 }
 
-/// Reads the members of an ar.
+/// Reads the members of an ar. The pieces of programs in it, of which a library for a linker has thousands,
+/// are read together as one text: neither compressed nor in any format that is read, each would cost what a
+/// file costs.
 pub(crate) fn ar(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn Read) {
     let read = (|| {
-        exact::<8>(input)?;
-        let mut long_names = Vec::new();
+        let mut buffered = Buffered::new(input);
+        exact::<8>(&mut buffered)?;
+        let mut members = Members {
+            input: buffered,
+            at: AR.len() as u64,
+            begun: Zeroizing::default(),
+            given: 0,
+            left: 0,
+            padding: 0,
+            piece: false,
+            body: 0,
+            long_names: Vec::new(),
+            why: None,
+        };
+        let mut more = members.advance()?;
         for _ in 0..MOST_MEMBERS {
-            let mut header = [0_u8; 60];
-            match input.read(&mut header) {
-                Ok(0) => return Ok(()),
-                Ok(count) => input
-                    .read_exact(&mut header[count..])
-                    .map_err(|_| UnreadWhy::Damaged)?,
-                Err(_) => return Err(UnreadWhy::Damaged),
+            if more && members.piece {
+                let mut inner = region.clone();
+                inner.format = Format::Text;
+                inner.line = LineBase::Fixed(1);
+                inner.offset += members.at;
+                stream::plain(scanner, &inner, &mut members);
+                if let Some(why) = members.why {
+                    return Err(why);
+                }
+                more = !members.begun.is_empty();
             }
-            stream::charge(scanner, region, header.len() as u64);
+            if !more {
+                return Ok(());
+            }
+            stream::charge(scanner, region, HEADER as u64);
             stream::within(scanner)?;
-            let mut size = decimal(&header[48..58]).ok_or(UnreadWhy::Damaged)?;
-            let padding = size & 1;
-            let field = header[..16].trim_ascii_end();
-            let name = if field == b"//" {
-                long_names = named(scanner, region, input, size)?;
-                skip(scanner, region, input, padding)?;
-                continue;
-            } else if let Some(length) = field.strip_prefix(b"#1/").and_then(decimal) {
-                size = size.checked_sub(length).ok_or(UnreadWhy::Damaged)?;
-                named(scanner, region, input, length)?
-            } else if let Some(at) = field.strip_prefix(b"/").and_then(decimal) {
-                let rest = usize::try_from(at).ok().and_then(|at| long_names.get(at..));
-                let rest = rest.unwrap_or_default();
-                let end = rest.iter().position(|b| matches!(b, b'/' | b'\n'));
-                rest[..end.unwrap_or(rest.len())].to_vec()
-            } else {
-                field.strip_suffix(b"/").unwrap_or(field).to_vec()
-            };
-            member(scanner, region, &name, input, size)?;
-            // The last member may lack its padding.
-            let _ = skip(scanner, region, input, padding);
+            members.open(scanner, region)?;
+            more = members.advance()?;
         }
         Err(UnreadWhy::Limit)
     })();
     if let Err(why) = read {
         scanner.skipped(&region.member, why);
     }
+}
+
+/// What an ar begins with.
+const AR: &[u8] = b"!<arch>\n";
+/// Bytes of a member's header.
+const HEADER: usize = 60;
+/// Bytes of a member in which an object's mark is looked for, and what says that it is a core file.
+const MARK: u64 = 32;
+/// The same of what lies under a table's name: the mark of a tar stands at 257.
+const TAR: u64 = 512;
+/// Bytes of the member that holds long names. Stops: names of gigabytes.
+const LONG_NAMES: u64 = 1 << 20;
+
+/// Bytes that are asked of an archive at once: its headers are short and many.
+const AHEAD: usize = 32 << 10;
+
+/// A stream that is read ahead; what was read is wiped.
+struct Buffered<'a> {
+    input: &'a mut dyn Read,
+    ahead: Zeroizing<Vec<u8>>,
+    given: usize,
+    filled: usize,
+}
+
+impl<'a> Buffered<'a> {
+    fn new(input: &'a mut dyn Read) -> Buffered<'a> {
+        Buffered {
+            input,
+            ahead: Zeroizing::new(vec![0; AHEAD]),
+            given: 0,
+            filled: 0,
+        }
+    }
+}
+
+impl Read for Buffered<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.given == self.filled {
+            if into.len() >= AHEAD {
+                return self.input.read(into);
+            }
+            self.filled = 0;
+            self.given = 0;
+            self.filled = self.input.read(&mut self.ahead)?;
+        }
+        let ready = &self.ahead[self.given..self.filled];
+        let count = ready.len().min(into.len());
+        into[..count].copy_from_slice(&ready[..count]);
+        self.given += count;
+        Ok(count)
+    }
+}
+
+/// The members of an ar, one after another. What is read from it are the pieces of programs from the
+/// current one on, as they stand, up to the first member that is none.
+struct Members<'a> {
+    input: Buffered<'a>,
+    /// Bytes of the archive before the current member.
+    at: u64,
+    /// The current member's header and first bytes; empty at the archive's end.
+    begun: Zeroizing<Vec<u8>>,
+    /// How many of these were given.
+    given: usize,
+    /// Bytes of it that follow these, without what pads it.
+    left: u64,
+    padding: u64,
+    /// Whether it is a piece of a program, or a table of pieces' names.
+    piece: bool,
+    /// Where the member's content begins in `begun`, behind a name that stands there.
+    body: usize,
+    long_names: Vec<u8>,
+    /// Why no more of them can be read.
+    why: Option<UnreadWhy>,
+}
+
+impl Members<'_> {
+    /// Goes on to the next member; the current one was read to its end.
+    fn advance(&mut self) -> Step<bool> {
+        self.at += self.begun.len() as u64;
+        self.begun.clear();
+        self.given = 0;
+        let count = self.more(HEADER as u64)?;
+        if count == 0 {
+            return Ok(false);
+        }
+        let header = self.begun.first_chunk().ok_or(UnreadWhy::Damaged)?;
+        let header: [u8; HEADER] = *header;
+        let size = decimal(&header[48..58]).ok_or(UnreadWhy::Damaged)?;
+        let field = header[..16].trim_ascii_end();
+        let inside = field.strip_prefix(b"#1/").and_then(decimal);
+        let name = inside.unwrap_or(0);
+        if name > LONGEST_NAME {
+            return Err(UnreadWhy::Limit);
+        }
+        let head = match field {
+            b"//" => LONG_NAMES,
+            _ if is_table(field) => name + TAR,
+            _ => name + MARK,
+        };
+        let head = self.more(head.min(size))?;
+        if name > head {
+            return Err(UnreadWhy::Damaged);
+        }
+        (self.left, self.padding) = (size - head, size & 1);
+        self.body = HEADER + usize::try_from(name).unwrap_or(0);
+        if field == b"//" {
+            self.long_names = self.begun[HEADER..].to_vec();
+        }
+        self.piece = is_piece(self.field(&header), &self.begun[self.body..]);
+        Ok(true)
+    }
+
+    /// The current member's name as it stands in its `header` or behind that.
+    fn field<'m>(&'m self, header: &'m [u8]) -> &'m [u8] {
+        match self.body {
+            HEADER => header[..16].trim_ascii_end(),
+            body => {
+                let name = &self.begun[HEADER..body];
+                &name[..memchr::memchr(0, name).unwrap_or(name.len())]
+            }
+        }
+    }
+
+    /// The current member's name.
+    fn name(&self) -> Vec<u8> {
+        let field = self.field(&self.begun);
+        let place = field.strip_prefix(b"/").and_then(decimal);
+        match place.filter(|_| self.body == HEADER) {
+            Some(at) => {
+                let rest = usize::try_from(at).ok();
+                let rest = rest.and_then(|at| self.long_names.get(at..));
+                let rest = rest.unwrap_or_default();
+                let end = rest.iter().position(|b| matches!(b, b'/' | b'\n'));
+                rest[..end.unwrap_or(rest.len())].to_vec()
+            }
+            None if is_table(field) => field.to_vec(),
+            None => field.strip_suffix(b"/").unwrap_or(field).to_vec(),
+        }
+    }
+
+    /// Reads up to `bytes` more of what the current member begins with.
+    fn more(&mut self, bytes: u64) -> Step<u64> {
+        let from = self.begun.len();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.begun.resize(from.saturating_add(bytes), 0);
+        let mut filled = from;
+        while filled < self.begun.len() {
+            match self.input.read(&mut self.begun[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(UnreadWhy::Damaged),
+            }
+        }
+        self.begun.truncate(filled);
+        Ok((filled - from) as u64)
+    }
+
+    /// Reads the current member as a file of its own.
+    fn open(&mut self, scanner: &mut Scanner<'_>, region: &Region) -> Step<()> {
+        let name = self.name();
+        let content = &self.begun[self.body..];
+        let size = content.len() as u64 + self.left;
+        let mut body = content.chain(&mut self.input);
+        member(scanner, region, &name, &mut body, size)?;
+        self.at += self.left + self.padding;
+        // The last member may lack its padding.
+        skip(scanner, region, &mut self.input, self.padding).or(Ok(()))
+    }
+}
+
+impl Read for Members<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.piece && !self.begun.is_empty() {
+            let begun = &self.begun[self.given..];
+            if !begun.is_empty() {
+                let count = begun.len().min(into.len());
+                into[..count].copy_from_slice(&begun[..count]);
+                self.given += count;
+                return Ok(count);
+            }
+            let left = self.left + self.padding;
+            let room = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
+            if left > 0 {
+                let read = self.input.read(&mut into[..room]);
+                if matches!(&read, Err(error) if error.kind() != ErrorKind::Interrupted) {
+                    self.begun.clear();
+                }
+                let count = read?;
+                if count == 0 {
+                    // The last member may lack its padding.
+                    self.why = (self.left > 0).then_some(UnreadWhy::Damaged);
+                    self.begun.clear();
+                    return Ok(0);
+                }
+                self.at += count as u64;
+                let padding = (count as u64).saturating_sub(self.left);
+                self.left -= count as u64 - padding;
+                self.padding -= padding;
+                return Ok(count);
+            }
+            if let Err(why) = self.advance() {
+                self.why = Some(why);
+                self.begun.clear();
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether a member is a piece of a program, or a table of pieces' names, by its name and its first bytes.
+fn is_piece(name: &[u8], content: &[u8]) -> bool {
+    const OBJECTS: [&[u8]; 15] = [
+        b"\0\0\xff\xff",
+        b"\x7fELF",
+        // COFF for x86, ARM and both with 64 bits; imports, and those with many sections, are first.
+        b"\x4c\x01",
+        b"\x64\x86",
+        b"\xc4\x01",
+        b"\x64\xaa",
+        // Mach-O.
+        b"\xfe\xed\xfa\xce",
+        b"\xfe\xed\xfa\xcf",
+        b"\xce\xfa\xed\xfe",
+        b"\xcf\xfa\xed\xfe",
+        b"\xca\xfe\xba\xbe",
+        // LLVM's and WebAssembly's; Go's and Rust's descriptions of a library.
+        b"BC\xc0\xde",
+        b"\0asm",
+        b"go object ",
+        b"rust\0\0\0",
+    ];
+    let object = OBJECTS.iter().any(|mark| content.starts_with(mark));
+    object && !dump::is_core(content) || is_table(name) && !stream::is_container(content)
+}
+
+/// Whether a member's name says that it holds names of the others.
+fn is_table(name: &[u8]) -> bool {
+    matches!(name, b"/" | b"//" | b"/SYM64/") || name.starts_with(b"__.SYMDEF")
 }
 
 fn decimal(field: &[u8]) -> Option<u64> {
