@@ -388,13 +388,15 @@ fn holds_flags(text: &[u8]) -> bool {
     })
 }
 
-/// What a text is that is not written as its name says, or that its name says too little of: JSON, or
-/// what Java wrote.
+/// What a text is that is not written as its name says, or that its name says too little of: JSON, or, where
+/// the name says nothing, what Java wrote. Pairs of another name stay what they are, whatever stands in one
+/// of them, and have Java's escapes undone where they stand.
 pub(crate) fn contradicted(named: Format, text: &[u8]) -> Option<Format> {
     let loose = matches!(named, Format::Text | Format::Dotenv | Format::Ini);
     loose.then(|| sniff(text)).filter(|format| match format {
         Format::Json => named != Format::Text,
-        format => *format == Format::Properties,
+        Format::Properties => named == Format::Text,
+        _ => false,
     })
 }
 
@@ -449,11 +451,15 @@ fn sniff_lines(head: &[u8]) -> Format {
     let (mut equals, mut colons, mut sections, mut others) = (0, 0, 0, 0);
     // Pairs whose value is written as Java writes it, and `key:value`, which only such files have.
     let (mut escaped, mut tight) = (0, 0);
+    // What Java neither writes nor reads: a remark behind a value, a shell's word before a name.
+    let mut foreign = 0;
     let mut goes_on = false;
     for line in head.split(|&b| b == b'\n').take(60) {
         let line = line.trim_ascii();
         let continued = std::mem::replace(&mut goes_on, false);
-        let line = line.strip_prefix(b"export ").unwrap_or(line);
+        let bare = line.strip_prefix(b"export ");
+        foreign += usize::from(bare.is_some());
+        let line = bare.unwrap_or(line);
         match line.first() {
             None | Some(b'#' | b';') => continue,
             Some(b'[') if line.ends_with(b"]") => {
@@ -471,6 +477,7 @@ fn sniff_lines(head: &[u8]) -> Format {
         if key > 0 && !sentence && matches!(line.get(key), Some(b'=' | b':')) {
             goes_on = line[key + 1..].trim_ascii() == b"\\";
             escaped += usize::from(is_java_value(&line[key + 1..]));
+            foreign += usize::from(keyed::remark_behind(&line[key + 1..]).is_some());
         }
         match line.get(key) {
             Some(b'=' | b':') if sentence => others += 1,
@@ -484,7 +491,7 @@ fn sniff_lines(head: &[u8]) -> Format {
             _ => others += 1,
         }
     }
-    if escaped > 0 && sections == 0 && equals + colons + tight > others {
+    if escaped > 0 && foreign == 0 && sections == 0 && equals + colons + tight > others {
         return Format::Properties;
     }
     others += tight;

@@ -6,6 +6,7 @@ mod chosen;
 mod ciphers;
 mod configurations;
 mod containers;
+mod evasions;
 mod formats;
 mod histories;
 mod hostile;

@@ -22,6 +22,8 @@ pub(crate) struct Style {
     sections: bool,
     /// ` #` and ` ;` end an unquoted value.
     comments: bool,
+    /// An unquoted value may be Java's, whose escapes no other has.
+    java: bool,
     /// `[…]` and `{…}` are collections.
     collections: bool,
     /// Values are continued while a line ends with a backslash; some are commands.
@@ -35,6 +37,7 @@ impl Style {
         escapes: false,
         sections: false,
         comments: true,
+        java: true,
         collections: false,
         unit: false,
     };
@@ -52,12 +55,14 @@ impl Style {
     pub(crate) const UNIT: Style = Style {
         colon: false,
         comments: false,
+        java: false,
         unit: true,
         ..Style::INI
     };
     pub(crate) const TOML: Style = Style {
         collections: true,
         colon: false,
+        java: false,
         ..Style::INI
     };
 }
@@ -288,16 +293,16 @@ impl Keyed<'_, '_, '_> {
             _ if self.style.escapes => self.continued(path, start, end, next),
             _ => {
                 let line = &self.text[start..end];
-                let length = if self.style.comments {
-                    memchr::memchr2_iter(b'#', b';', line)
-                        .find(|&at| at > 0 && line[at - 1] == b' ')
-                        .map_or(line.len(), |at| at - 1)
-                } else {
-                    line.len()
-                };
-                let length = line[..length].trim_ascii_end().len();
-                self.fields
-                    .add(path, start..start + length, self.block, false);
+                let remark = remark_behind(line).filter(|_| self.style.comments);
+                let line = line[..remark.unwrap_or(line.len())].trim_ascii_end();
+                let raw = start..start + line.len();
+                let first = self.fields.fields.len();
+                self.fields.add(path, raw, self.block, false);
+                if self.style.java
+                    && let Some(field) = self.fields.fields.get_mut(first)
+                {
+                    field.decoded = java_unescaped(line);
+                }
                 next
             }
         }
@@ -392,6 +397,28 @@ impl Keyed<'_, '_, '_> {
         });
         next
     }
+}
+
+/// Where the remark behind an unquoted value begins: a mark of one behind a blank.
+pub(super) fn remark_behind(value: &[u8]) -> Option<usize> {
+    memchr::memchr2_iter(b'#', b';', value)
+        .find(|&at| at > 0 && matches!(value[at - 1], b' ' | b'\t'))
+        .map(|at| at - 1)
+}
+
+/// A value without the escapes that only Java writes; nothing if it has none.
+fn java_unescaped(value: &[u8]) -> Option<Vec<u8>> {
+    let escapes = |two: &[u8]| two[0] == b'\\' && b"=:#!".contains(&two[1]);
+    value.windows(2).any(escapes).then(|| {
+        let mut plain = Vec::with_capacity(value.len());
+        let mut at = 0;
+        while at < value.len() {
+            at += usize::from(value[at..].get(..2).is_some_and(escapes));
+            plain.push(value[at]);
+            at += 1;
+        }
+        plain
+    })
 }
 
 /// Whether what stands before a separator is no key but the beginning of a comparison, `if x.secret !`, or

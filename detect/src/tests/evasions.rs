@@ -1,0 +1,50 @@
+//! Ways to hide a secret in plain sight that somebody thought of: each is told, whole, as it is.
+
+use super::{findings, outline, scan_bytes};
+use crate::content::Format;
+
+const PASSWORD: &str = "Gx7kP9qLm2ZtR4";
+const KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYzzQ8L2mNp9Tq";
+
+/// Scans a file and compares what is told in it, each once.
+fn check(file: &str, text: impl AsRef<[u8]>, expected: &[&str]) {
+    let scan = scan_bytes(file, Format::Guess, text.as_ref());
+    let mut found: Vec<String> = findings(&scan)
+        .iter()
+        .filter_map(|found| found.secret.as_ref())
+        .map(|secret| String::from_utf8_lossy(secret.expose()).into_owned())
+        .collect();
+    found.sort();
+    found.dedup();
+    let text = String::from_utf8_lossy(text.as_ref());
+    assert_eq!(found, expected, "{file}: {text}\n{:#?}", outline(&scan));
+}
+
+#[test]
+fn one_value_of_javas_leaves_the_others_what_they_are() {
+    for file in ["x.env", ".env", "x.ini", "x.conf", "x.txt", "creds"] {
+        for first in [r"A=x\:y", r"PS1=\#", r"A=echo hi\!", r"DIR=C\:\\x"] {
+            for remark in [" # prod", " ; prod", "   # prod"] {
+                let text = format!(
+                    "{first}\nAWS_ACCESS_KEY_ID=AKIAQ3EGRTWXK7PLMN2Z # id\nAWS_SECRET_ACCESS_KEY={KEY}{remark}\n"
+                );
+                check(file, text, &[KEY]);
+                check(
+                    file,
+                    format!("{first}\nB=1\nDB_PASSWORD={PASSWORD}{remark}\n"),
+                    &[PASSWORD],
+                );
+            }
+            check(
+                file,
+                format!("{first}\nexport DB_PASSWORD=\"{PASSWORD}\" # x\n"),
+                &[PASSWORD],
+            );
+        }
+    }
+    // What Java wrote under another name is read as Java reads it.
+    for file in ["x.env", "x.ini", "x.conf", "creds"] {
+        let text = format!("# Tue\na=1\ndb.password={PASSWORD}\\=\\:z\nurl=http\\://h/\n");
+        check(file, text, &[&format!("{PASSWORD}=:z")]);
+    }
+}
