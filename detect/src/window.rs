@@ -237,7 +237,9 @@ impl<'r> Scanner<'r> {
         let sifted = sieve::sift(text, self.rules, &mut self.strip, &mut hits);
         self.too_many |= sifted.too_many;
         if region.code {
-            hits.retain(|hit| !matches!(hit, Hit::Name(at) if sieve::is_idle_code(text, *at)));
+            let rust = region.member.name.ends_with(b".rs");
+            let idle = |at: usize| sieve::is_idle_code(text, at, rust);
+            hits.retain(|hit| !matches!(hit, Hit::Name(at) if idle(*at)));
         }
         let notes = takes_notes(region);
         let wanted = Wanted {

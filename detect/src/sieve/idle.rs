@@ -50,8 +50,9 @@ pub(crate) fn is_idle_flag(text: &[u8], at: usize, password: bool) -> bool {
 }
 
 /// Whether what stands behind the separator at `at` of a program can be no secret: no string, and no word
-/// with a figure, that is as long as a password. Types and other names are most of what stands there.
-pub(crate) fn is_idle_code(text: &[u8], at: usize) -> bool {
+/// with a figure, that is as long as a password. Types and other names are most of what stands there. In
+/// `rust` a quote may begin a lifetime.
+pub(crate) fn is_idle_code(text: &[u8], at: usize, rust: bool) -> bool {
     /// Bytes of a line that are looked at: a longer one is left to the judge.
     const LINE: usize = 256;
     let behind = text.get(at..).unwrap_or_default();
@@ -68,20 +69,23 @@ pub(crate) fn is_idle_code(text: &[u8], at: usize) -> bool {
     let line = rest[..end].trim_ascii();
     // A value of more lines.
     let goes_on = b"([=+|?>".contains(line.last().unwrap_or(&b'='));
-    !goes_on && line.iter().any(u8::is_ascii_alphanumeric) && holds_nothing(line)
+    !goes_on && line.iter().any(u8::is_ascii_alphanumeric) && holds_nothing(line, rust)
 }
 
 /// Whether no string and no word of a program's line may be a secret.
-fn holds_nothing(line: &[u8]) -> bool {
+fn holds_nothing(line: &[u8], rust: bool) -> bool {
     let (mut word, mut at) = (Word::default(), 0);
     while let Some(&byte) = line.get(at) {
         at += 1;
         match byte {
-            b'\'' if is_lifetime(&line[at..]) => word = Word::default(),
+            b'\'' if rust && is_lifetime(&line[..at - 1], &line[at..]) => word = Word::default(),
             b'"' | b'\'' | b'`' => {
                 word = Word::default();
-                match memchr::memchr(byte, &line[at..]) {
-                    Some(length) if length < limits::SHORTEST_PASSWORD => at += length + 1,
+                let length = memchr::memchr(byte, &line[at..]);
+                let string = length.map(|length| &line[at..at + length]);
+                match string.filter(|string| string.len() < limits::SHORTEST_PASSWORD) {
+                    // Behind a backslash that none escapes the string goes on.
+                    Some(string) if backslashes(string).is_multiple_of(2) => at += string.len() + 1,
                     _ => return false,
                 }
             }
@@ -101,14 +105,30 @@ fn holds_nothing(line: &[u8]) -> bool {
     true
 }
 
-/// Whether Rust's name of a lifetime stands behind a quote, and no string.
-fn is_lifetime(behind: &[u8]) -> bool {
+/// Backslashes at a string's end.
+fn backslashes(string: &[u8]) -> usize {
+    string.iter().rev().take_while(|b| **b == b'\\').count()
+}
+
+/// Whether Rust's name of a lifetime stands behind a quote, and no string: in a type, up to where its name
+/// ends.
+fn is_lifetime(before: &[u8], behind: &[u8]) -> bool {
+    if !matches!(
+        before.trim_ascii_end().last(),
+        Some(b'&' | b'<' | b'+' | b',' | b'(' | b':')
+    ) {
+        return false;
+    }
     let name = behind
         .iter()
         .take_while(|b| b.is_ascii_alphanumeric())
         .count();
     let known = (1..=2).contains(&name) || &behind[..name] == b"static";
-    known && behind.get(name) != Some(&b'\'')
+    known
+        && matches!(
+            behind.get(name),
+            None | Some(b' ' | b',' | b'>' | b'+' | b')' | b':' | b';')
+        )
 }
 
 /// A word of a program, as far as it is read.
@@ -189,14 +209,29 @@ mod tests {
 
     #[test]
     fn programs_are_told_by_their_line() {
-        let idle = |text: &str| is_idle_code(text.as_bytes(), text.find([':', '=', '(']).unwrap());
+        let in_file = |text: &str, rust| {
+            is_idle_code(text.as_bytes(), text.find([':', '=', '(']).unwrap(), rust)
+        };
+        let idle = |text: &str| in_file(text, true);
         assert!(idle("value: MaybeUninit<T>,\n"));
         assert!(idle("fn write(&mut self, value: u32) -> Result<u64> {\n"));
         assert!(idle("token = parser.next_token();\r\n"));
         assert!(!idle("token = 'gooseberry'\n"));
         assert!(idle("token = hunter22222;\n"));
         assert!(idle("token: &'a str, other: &'a str\n"));
+        assert!(idle("token: Cow<'static, [u8]>, more: &'a str\n"));
+        for string in [
+            "password = 'db-gooseberry12'  # don't share\n",
+            "password = 'db gooseberry12'  # don't share\n",
+            "password := 'a', 'b-gooseberry12'  # it's\n",
+        ] {
+            assert!(!in_file(string, false) && !idle(string), "{string}");
+        }
+        assert!(!in_file("token: &'a str, other: &'a str\n", false));
         assert!(idle("key = \"short\"; f('x')\n"));
+        assert!(!idle("key = \"a\\\"gooseberry\"\n"));
+        assert!(!idle("key = 'a\\'gooseberry'\n"));
+        assert!(idle("key = '\\n'; f(\"a\\\\\")\n"));
         assert!(!idle("key = f('x', \"gooseberry\")\n"));
         assert!(!idle("token = 2hunter2222;\n"));
         assert!(!idle("token = hunter2222hunter;\n"));
@@ -208,7 +243,7 @@ mod tests {
         assert!(!idle("password = String::from(\n"));
         assert!(!idle("password:\n"));
         assert!(!idle("password := {\n"));
-        assert!(!is_idle_code(b"\\u0070\n", 0));
+        assert!(!is_idle_code(b"\\u0070\n", 0, true));
     }
 
     #[test]

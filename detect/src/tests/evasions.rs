@@ -48,3 +48,22 @@ fn one_value_of_javas_leaves_the_others_what_they_are() {
         check(file, text, &[&format!("{PASSWORD}=:z")]);
     }
 }
+
+#[test]
+fn an_apostrophe_is_no_lifetime_and_a_backslash_goes_on() {
+    for file in ["a.py", "a.js", "a.rb", "a.php", "a.rs"] {
+        let quoted = |rest: &str| format!("password = 'db-Gx7kP9qLm2'{rest}\n");
+        check(file, quoted("  # don't share"), &["db-Gx7kP9qLm2"]);
+        check(file, quoted("  // it's prod"), &["db-Gx7kP9qLm2"]);
+    }
+    check(
+        "a.js",
+        "password = \"a\\\"Gx7kP9qLm2ZtR4\"\n",
+        &["a\"Gx7kP9qLm2ZtR4"],
+    );
+    check(
+        "a.js",
+        "password = 'a\\'Gx7kP9qLm2ZtR4'\n",
+        &["a'Gx7kP9qLm2ZtR4"],
+    );
+}
