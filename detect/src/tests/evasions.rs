@@ -67,3 +67,49 @@ fn an_apostrophe_is_no_lifetime_and_a_backslash_goes_on() {
         &["a'Gx7kP9qLm2ZtR4"],
     );
 }
+
+#[test]
+fn messages_are_undone_as_often_as_they_say() {
+    let secret = format!("f3{}", &KEY[2..]);
+    let body = format!("\ntoken=3D{secret}\n\n");
+    // All that RFC 2045 and RFC 5322 allow.
+    for field in [
+        "Content-Transfer-Encoding: quoted-printable",
+        "content-transfer-encoding:quoted-printable",
+        "CONTENT-TRANSFER-ENCODING: QUOTED-PRINTABLE",
+        "Content-Transfer-Encoding : quoted-printable",
+        "Content-Transfer-Encoding:\n quoted-printable",
+        "Content-Transfer-Encoding: \"quoted-printable\"",
+        "Content-Transfer-Encoding: (x (y)) quoted-printable",
+        "Content-Transfer-Encoding:\tQuoted-Printable\r",
+    ] {
+        check("a.eml", format!("From: a\n{field}\n{body}"), &[&secret]);
+        check("letter", format!("FROM: a\n{field}\n{body}"), &[&secret]);
+    }
+    let field = "Content-Transfer-Encoding: quoted-printable\n";
+    // The field stands in a body, and in the next message of a mailbox.
+    check(
+        "a.eml",
+        format!("From: a\n{field}\nsee header\n{field}{body}"),
+        &[&secret],
+    );
+    check(
+        "a.eml",
+        format!("From: a\n{field}\n{field}{body}"),
+        &[&secret],
+    );
+    let mailbox = format!("From a\nFrom: a\n{field}\nhi\nFrom b\nFrom: b\n{field}{body}");
+    check("a.mbox", mailbox, &[&secret]);
+    check(
+        "a.mbox",
+        format!("From a\nFrom: a\n{field}\n\nFrom b\nFrom: b\n{field}{body}"),
+        &[&secret],
+    );
+    // A message in a message says so once more.
+    let twice = body.replace('=', "=3D").replace("tion=", "tion=3D");
+    check(
+        "a.eml",
+        format!("From: a\n{field}\nFrom: b\n{field}{twice}"),
+        &[&secret],
+    );
+}

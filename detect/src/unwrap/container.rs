@@ -278,7 +278,7 @@ fn is_message(head: &[u8], name: &[u8], encoding: &[Encoding]) -> bool {
 
 /// Whether a text begins with a field that messages begin with.
 pub(crate) fn begins_message(head: &[u8]) -> bool {
-    const FIELDS: [&[u8]; 10] = [
+    const FIELDS: [&[u8]; 9] = [
         b"From ",
         b"From:",
         b"Return-Path:",
@@ -286,12 +286,12 @@ pub(crate) fn begins_message(head: &[u8]) -> bool {
         b"Delivered-To:",
         b"MIME-Version:",
         b"Message-ID:",
-        b"Message-Id:",
         b"Content-Type:",
         b"Content-Transfer-Encoding:",
     ];
-    matches!(head.first(), Some(b'F' | b'R' | b'D' | b'M' | b'C'))
-        && FIELDS.iter().any(|field| head.starts_with(field))
+    let first = head.first().map(u8::to_ascii_uppercase);
+    matches!(first, Some(b'F' | b'R' | b'D' | b'M' | b'C'))
+        && FIELDS.iter().any(|field| begins_with(head, field))
 }
 
 /// Where the body of a message (RFC 5322) begins that says that it is quoted-printable, or of one that is
@@ -301,35 +301,93 @@ fn quoted_body(head: &[u8], outer: usize) -> Option<usize> {
     let mut body = 0;
     for nested in 0..=outer {
         let field = quoted_field(head, body)?;
-        let between = &head[body..field];
-        // The parts of one message are not inside one another.
-        if nested > 0 && (blank_line(between).is_some() || between.windows(3).any(|w| w == b"\n--"))
-        {
+        // The parts of one message are not inside one another, nor is what follows a body's own words.
+        if nested > 0 && !is_header(&head[body..field]) {
             return None;
         }
         body = field + blank_line(&head[field..])?;
+        if nested > 0 && !may_be_quoted(&head[body..]) {
+            return None;
+        }
     }
     Some(body)
+}
+
+/// Whether `text` is nothing but fields of a message's header.
+fn is_header(text: &[u8]) -> bool {
+    let lines = text.split_inclusive(|&b| b == b'\n');
+    lines.enumerate().all(|(number, line)| {
+        let name = line
+            .iter()
+            .take_while(|b| matches!(b, b'!'..=b'9' | b';'..=b'~'));
+        let name = name.count();
+        let folded = number > 0 && matches!(line[0], b' ' | b'\t') && !line.trim_ascii().is_empty();
+        // Between messages of one mailbox stands `From …`.
+        let field = name > 0 && line[name..].trim_ascii_start().first() == Some(&b':');
+        folded || field || line.trim_ascii().starts_with(b">From ")
+    })
+}
+
+/// Whether a text that was undone may be quoted-printable again: most of its `=` are followed by what the
+/// encoding follows them with, a line's end or two digits, which it writes in capitals.
+fn may_be_quoted(text: &[u8]) -> bool {
+    let digit = |b: &u8| matches!(b, b'0'..=b'9' | b'A'..=b'F');
+    let signs = memchr::memchr_iter(b'=', text);
+    let (mut escapes, mut others) = (0, 0);
+    for at in signs {
+        match &text[at + 1..] {
+            [b'\r' | b'\n', ..] | [] => escapes += 1,
+            [high, low, ..] if digit(high) && digit(low) => escapes += 1,
+            _ => others += 1,
+        }
+    }
+    escapes >= others
 }
 
 /// Bytes in which the header of a message ends.
 const LONGEST_HEADER: usize = 16 << 10;
 
-/// Where the next line begins that says *quoted-printable*.
+/// Where the next line begins that says *quoted-printable*, in any of the ways that RFC 2045 and RFC 5322
+/// allow: letters of either case, blanks before the colon, the value on the next line, behind a comment or
+/// between quotes.
 fn quoted_field(head: &[u8], from: usize) -> Option<usize> {
-    const FIELD: &[u8] = b"ontent-";
-    let mut places = memchr::memmem::find_iter(&head[from..], FIELD).map(|at| from + at);
-    places.find_map(|at| {
-        let start = at.checked_sub(1)?;
-        let line = start == 0 || matches!(head[start - 1], b'\n' | 0xbf);
-        let rest = head[start..].split_at_checked(CODED.len() + 1)?;
-        let (name, value) = (rest.0, rest.1.trim_ascii_start());
-        let says = name
-            .strip_suffix(b":")
-            .is_some_and(|name| name.eq_ignore_ascii_case(CODED));
-        let value = value.get(..QUOTED.len())?;
-        (line && says && value.eq_ignore_ascii_case(QUOTED)).then_some(start)
+    let mark = if head[from..].starts_with(b"\xef\xbb\xbf") {
+        3
+    } else {
+        0
+    };
+    let ends = memchr::memchr_iter(b'\n', &head[from..]).map(|end| from + end + 1);
+    std::iter::once(from + mark).chain(ends).find(|&start| {
+        let line = &head[start..];
+        begins_with(line, CODED)
+            && line[CODED.len()..]
+                .trim_ascii_start()
+                .strip_prefix(b":")
+                .is_some_and(|value| begins_with(uncommented(value), QUOTED))
     })
+}
+
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    let head = text.get(..word.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(word))
+}
+
+/// A field's value from its first word on: without blanks, line ends that blanks follow, comments and the
+/// quote before it.
+fn uncommented(value: &[u8]) -> &[u8] {
+    let mut depth = 0_u32;
+    let mut pairs = value.iter().zip(value.iter().skip(1).chain([&b'\n']));
+    let word = pairs.position(|(byte, next)| {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth > 0 => depth -= 1,
+            b'\n' => return !matches!(next, b' ' | b'\t'),
+            b' ' | b'\t' | b'\r' | b'"' => {}
+            _ => return depth == 0,
+        }
+        false
+    });
+    &value[word.unwrap_or(value.len())..]
 }
 
 const CODED: &[u8] = b"content-transfer-encoding";
