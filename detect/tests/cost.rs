@@ -153,8 +153,17 @@ fn wide_plist() -> Vec<u8> {
     out
 }
 
+/// Fields of a message that each hold a stream of nothing.
+fn streams() -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(b"").unwrap();
+    let stream = encoder.finish().unwrap();
+    let field = [&[0x12, low(stream.len(), 0x7f)][..], &stream].concat();
+    field.repeat(40_000)
+}
+
 /// Texts whose values, remarks and names lie within each other's reach.
-fn texts() -> [(&'static str, Vec<u8>); 4] {
+fn texts() -> [(&'static str, Vec<u8>); 5] {
     [
         (
             "values in values.txt",
@@ -178,6 +187,7 @@ fn texts() -> [(&'static str, Vec<u8>); 4] {
             "armour in armour.txt",
             "%20H4sI".repeat(149_000).into_bytes(),
         ),
+        ("streams of nothing.bin", streams()),
     ]
 }
 

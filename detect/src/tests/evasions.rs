@@ -1,7 +1,9 @@
 //! Ways to hide a secret in plain sight that somebody thought of: each is told, whole, as it is.
 
+use super::unwrapping::gzip;
 use super::{findings, outline, scan_bytes};
 use crate::content::Format;
+use crate::scan::UnreadWhy;
 
 const PASSWORD: &str = "Gx7kP9qLm2ZtR4";
 const KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYzzQ8L2mNp9Tq";
@@ -112,4 +114,54 @@ fn messages_are_undone_as_often_as_they_say() {
         format!("From: a\n{field}\nFrom: b\n{field}{twice}"),
         &[&secret],
     );
+}
+
+/// A field of a message of protocol buffers, `key` its number and kind.
+fn field(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let mut out = key.to_vec();
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    out.push(length.to_le_bytes()[0]);
+    out.extend_from_slice(bytes);
+    out
+}
+
+#[test]
+fn streams_in_fields_are_read_wherever_they_stand() {
+    let secret = gzip(format!("DB_PASSWORD={PASSWORD}\n").as_bytes());
+    let empty = field(&[0x12], &gzip(b""));
+    for text in [
+        [empty.repeat(65), field(&[0x12], &secret)].concat(),
+        field(&[0x82, 0x01], &secret),
+        // Behind the first window, and where one ends.
+        [vec![1; 700_000], field(&[0x12], &secret)].concat(),
+        [
+            vec![1; 524_288 - 40],
+            field(&[0x12], &secret),
+            vec![1; 90_000],
+        ]
+        .concat(),
+    ] {
+        check("x.bin", text, &[PASSWORD]);
+    }
+    // What is not read is said.
+    let long = [
+        field(&[0x12], &[&secret[..], &vec![7; 600_000]].concat()),
+        vec![1; 9],
+    ]
+    .concat();
+    let many = empty.repeat(5000);
+    for text in [long, many] {
+        let scan = scan_bytes("x.bin", Format::Guess, &text);
+        assert!(
+            scan.unread
+                .iter()
+                .any(|unread| unread.why == UnreadWhy::Limit),
+            "{}",
+            text.len()
+        );
+    }
 }

@@ -5,20 +5,22 @@
 
 use std::ops::Range;
 
-/// Fields of one file. Stops: a file of streams that hold nothing.
-pub(crate) const MOST: usize = 64;
+/// Fields of one file that are read. Stops: a file of streams that hold nothing.
+pub(crate) const MOST: usize = 4096;
 /// What a gzip stream begins with.
 const MARK: &[u8] = &[0x1f, 0x8b, 8];
 
-/// The fields of `bytes` that hold a gzip stream.
+/// The fields of `bytes` that hold a gzip stream; the last may end behind them.
 pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut until = 0;
     memchr::memmem::find_iter(bytes, MARK).filter_map(move |at| {
         let length = length_before(&bytes[..at])?;
-        let end = at.checked_add(length).filter(|&end| end <= bytes.len())?;
+        let end = at.checked_add(length)?;
         // A stream is never shorter than its header and its sums.
         (length >= 18 && at >= until).then(|| {
-            until = end;
+            if end <= bytes.len() {
+                until = end;
+            }
             at..end
         })
     })
@@ -34,13 +36,24 @@ fn length_before(bytes: &[u8]) -> Option<usize> {
     // A key may end with the same bits only where it is more than one byte: the shortest length counts.
     (0..=count.min(LONGEST - 1)).find_map(|count| {
         let (head, low) = before.split_at(before.len() - count);
-        let key = head.last().filter(|key| **key & 7 == 2 && **key < 0x80)?;
+        is_key(head).then_some(())?;
         let low = low.iter().rev();
-        let value = low.fold(usize::from(*last), |value, byte| {
+        Some(low.fold(usize::from(*last), |value, byte| {
             value << 7 | usize::from(byte & 0x7f)
-        });
-        (*key > 7).then_some(value)
+        }))
     })
+}
+
+/// Whether `bytes` end with the key of a field that has a length, of one byte or of up to five.
+fn is_key(bytes: &[u8]) -> bool {
+    let Some((&last, before)) = bytes.split_last() else {
+        return false;
+    };
+    let long = || {
+        let low = before.iter().rev().take(4).take_while(|b| **b >= 0x80);
+        last > 0 && low.into_iter().any(|b| b & 7 == 2)
+    };
+    last < 0x80 && (last & 7 == 2 && last > 7 || long())
 }
 
 #[cfg(test)]
@@ -59,10 +72,29 @@ mod tests {
         assert!(fields(&tail).eq(std::iter::once(7..307)));
         let short = message(&[40], &stream[..40]);
         assert!(fields(&short).eq(std::iter::once(6..46)));
-        assert_eq!(fields(&whole[..200]).count(), 0);
+        assert!(fields(&whole[..200]).eq(std::iter::once(7..307)));
         assert_eq!(fields(&stream).count(), 0);
         let unkeyed = [&[0x0a, 2, b'i', b'd', 0x13, 40][..], &stream[..40]].concat();
         assert_eq!(fields(&unkeyed).count(), 0);
+    }
+
+    #[test]
+    fn fields_of_high_numbers_have_long_keys() {
+        let stream = [MARK, &[7; 37]].concat();
+        for key in [
+            &[0x82, 0x01][..],
+            &[0xfa, 0xff, 0x03],
+            &[0x8a, 0x80, 0x80, 0x80, 0x01],
+        ] {
+            let whole = [&[0x0a, 2, b'i', b'd'], key, &[40], &stream].concat();
+            let start = whole.len() - 40;
+            assert!(
+                fields(&whole).eq(std::iter::once(start..whole.len())),
+                "{key:?}"
+            );
+        }
+        let other = [&[0x0a, 2, b'i', b'd', 0x81, 0x01, 40][..], &stream].concat();
+        assert_eq!(fields(&other).count(), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! that a boundary cuts is whole in the next window.
 
 use std::io::{Error, ErrorKind, Read};
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::carve;
@@ -72,7 +73,14 @@ pub(crate) fn plain(scanner: &mut Scanner<'_>, region: &Region, input: &mut dyn 
     buffer.resize(scanner.window, 0);
     let (filled, end) = fill(scanner, region, input, &mut buffer, 0);
     let mut region = region.clone();
-    windows(scanner, &mut region, input, &mut buffer, filled, end);
+    windows(
+        scanner,
+        &mut region,
+        input,
+        &mut buffer,
+        (filled, end),
+        None,
+    );
     scanner.buffers.push(buffer);
 }
 
@@ -111,7 +119,6 @@ fn read_into(
     }
     if end {
         scanner.key_files(region, head);
-        carved(scanner, region, head);
     }
     let mut region = region.clone();
     // What is whole in one window is guessed when something in it is worth it; commands always are.
@@ -122,13 +129,29 @@ fn read_into(
     if let Some(line) = inline {
         region.line = line;
     }
-    windows(scanner, &mut region, input, buffer, filled, end)
+    windows(scanner, &mut region, input, buffer, (filled, end), Some(0))
 }
 
-/// Reads the compressed streams in the fields of a message.
-fn carved(scanner: &mut Scanner<'_>, region: &Region, head: &[u8]) {
-    for (number, field) in carve::fields(head).enumerate() {
-        if number == carve::MOST {
+/// Reads the compressed streams in the fields of a message that begin between `places` of a window;
+/// `read_before` of them were before. What follows the window is not seen from here.
+fn carved(
+    scanner: &mut Scanner<'_>,
+    region: &Region,
+    window: &[u8],
+    places: Range<usize>,
+    whole: bool,
+    read_before: &mut usize,
+) {
+    let fields = carve::fields(window).take_while(|field| field.start < places.end);
+    for field in fields.skip_while(|field| field.start < places.start) {
+        let Some(stream) = window.get(field.clone()) else {
+            if !whole {
+                scanner.skipped(&region.member, UnreadWhy::Limit);
+            }
+            continue;
+        };
+        *read_before += 1;
+        if *read_before > carve::MOST {
             return scanner.skipped(&region.member, UnreadWhy::Limit);
         }
         let mut inner = region.clone();
@@ -139,7 +162,7 @@ fn carved(scanner: &mut Scanner<'_>, region: &Region, head: &[u8]) {
         if scanner.fuel.is_spent() {
             return scanner.skipped(&region.member, UnreadWhy::Limit);
         }
-        read(scanner, &inner, &mut &head[field], None);
+        read(scanner, &inner, &mut &stream[..], None);
     }
 }
 
@@ -250,30 +273,52 @@ fn fill(
     (filled, false)
 }
 
-/// Reads the text of a stream whose first bytes are in `buffer`.
+/// Reads the text of a stream of whose first bytes so many are in `buffer`, which may be all; and the
+/// streams inside it, if any are to be read, of which so many were.
 fn windows(
     scanner: &mut Scanner<'_>,
     region: &mut Region,
     input: &mut dyn Read,
     buffer: &mut [u8],
-    mut filled: usize,
-    mut end: bool,
+    (mut filled, mut end): (usize, bool),
+    mut streams: Option<usize>,
 ) -> u64 {
     let mut total = filled as u64;
     let mut used = filled;
+    let mut from = 0;
     loop {
+        let (stop, keep) = match end {
+            true => (filled, filled),
+            false => cut(&buffer[..filled]),
+        };
+        // What begins in what the next window repeats is looked at there.
+        let run = (!end).then(|| run::open(&buffer[..filled])).flatten();
+        let run = run.filter(|run| run.start < keep);
+        if let Some(streams) = &mut streams {
+            let until = run.as_ref().map_or(keep, |run| run.start);
+            carved(
+                scanner,
+                region,
+                &buffer[..filled],
+                from..until,
+                end,
+                streams,
+            );
+            from = 0;
+        }
         if end {
             scanner.text(region, &buffer[..filled], false);
             break;
         }
-        let (stop, keep) = cut(&buffer[..filled]);
-        // What begins in what the next window repeats is looked at there.
-        if let Some(run) = run::open(&buffer[..filled]).filter(|run| run.start < keep) {
+        if let Some(run) = run {
+            let (start, offset) = (run.start, region.offset);
             let left;
             (left, total) = follow(scanner, region, input, (buffer, filled), run, total);
             used = used.max(filled);
             (filled, end) = fill(scanner, region, input, buffer, left);
             total += (filled - left) as u64;
+            // What stands before it was left in the window, and its streams were read.
+            from = if region.offset == offset { start } else { 0 };
             continue;
         }
         scanner.text(region, &buffer[..stop], buffer[stop - 1] != b'\n');
