@@ -683,7 +683,21 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         && letters
         && ((others && !is_identifier(value))
             || ngram::wordiness(value).is_some_and(|score| score < -60))
-        && entropy(value) >= 2.5
+        && (entropy(value) >= 2.5 || is_uneven(value))
+}
+
+/// Different letters and digits of a password with a digit that need not be evenly strewn: `hunter22222` has
+/// seven.
+const FEWEST_DISTINCT: usize = 7;
+
+/// Whether a value has that many.
+fn is_uneven(value: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    for byte in value.iter().filter(|b| b.is_ascii_alphanumeric()) {
+        seen[usize::from(*byte)] = true;
+    }
+    let distinct = seen.iter().filter(|seen| **seen).count();
+    distinct >= FEWEST_DISTINCT && value.iter().any(u8::is_ascii_digit)
 }
 
 fn names_itself(lower: &[u8]) -> bool {

@@ -165,3 +165,21 @@ fn streams_in_fields_are_read_wherever_they_stand() {
         );
     }
 }
+
+#[test]
+fn strings_of_c_are_told_without_their_quotes() {
+    for declared in [
+        "char passwd[32]=",
+        "char passwd[]=",
+        "char *passwd=",
+        "char passwd[32] = ",
+        "char *passwd = ",
+    ] {
+        check(
+            "a.c",
+            format!("{declared}\"hunter22222\";\n"),
+            &["hunter22222"],
+        );
+        check("a.c", format!("{declared}\"{PASSWORD}\";\n"), &[PASSWORD]);
+    }
+}
