@@ -34,7 +34,8 @@ impl Judge<'_> {
         let Some(rule) = self.rules.engine(engine).filter(|_| named || key) else {
             return;
         };
-        if is_public(&folded) || !is_made(bytes) || quiet::is_placeholder(value.bytes) {
+        // What says secret is none of what everybody may know, whatever it says beside that.
+        if !named && is_public(name) || !is_made(bytes) || quiet::is_placeholder(value.bytes) {
             return;
         }
         let mut found = self.candidate(value, Part::Single, value.bytes, 0);
@@ -45,7 +46,7 @@ impl Judge<'_> {
             false => Kind::SecretKey,
         });
         // Tests of ciphers are made of such keys.
-        if is_test(&value.member.name) {
+        if !named && is_test(&value.member.name) {
             found.confidence = Confidence::Unknown;
         }
         out.push(found);
@@ -60,10 +61,14 @@ pub(crate) fn around<'t>(text: &'t [u8], range: &std::ops::Range<usize>) -> [&'t
     ]
 }
 
-/// Whether a file's path says that it tests something.
+/// Whether a file's name says that it tests something, or its directory's, which may be no login's own.
 fn is_test(path: &[u8]) -> bool {
-    let told = chosen::words(&path[path.len().saturating_sub(512)..]);
-    told.iter().any(|word| {
+    let path = &path[path.len().saturating_sub(512)..];
+    let mut parts = path.rsplit(|&b| b == b'/');
+    let (file, parent, above) = (parts.next(), parts.next(), parts.next());
+    let parent = parent.filter(|_| !matches!(above, Some(b"home" | b"Users" | b"")));
+    let told = [file, parent].into_iter().flatten().flat_map(chosen::words);
+    told.into_iter().any(|word| {
         matches!(
             word.as_str(),
             "test" | "tests" | "testing" | "testdata" | "spec" | "vectors" | "unittest"
@@ -123,15 +128,46 @@ fn is_about(code: &[u8]) -> bool {
         .any(|word| memchr::memmem::find(&code, word).is_some())
 }
 
-/// Names of what everybody may know.
-fn is_public(folded: &[u8]) -> bool {
-    const WORDS: [&[u8]; 14] = [
-        b"pub", b"test", b"expect", b"hash", b"digest", b"sample", b"example", b"dummy", b"sort",
-        b"cert", b"perm", b"sched", b"round", b"fake",
+/// Names of what everybody may know, by their words: `sort_key`, and not `resort_key`.
+fn is_public(name: &[u8]) -> bool {
+    const WORDS: [&str; 31] = [
+        "cert",
+        "certificate",
+        "digest",
+        "digests",
+        "dummy",
+        "example",
+        "examples",
+        "expect",
+        "expected",
+        "fake",
+        "hash",
+        "hashed",
+        "hashes",
+        "perm",
+        "permutation",
+        "permute",
+        "pub",
+        "public",
+        "round",
+        "rounds",
+        "sample",
+        "samples",
+        "sched",
+        "schedule",
+        "sort",
+        "sorted",
+        "sorting",
+        "test",
+        "testing",
+        "tests",
+        "testvector",
     ];
-    WORDS
-        .iter()
-        .any(|word| memchr::memmem::find(folded, word).is_some())
+    chosen::words(name).iter().any(|word| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let bare = word.strip_suffix("key").unwrap_or(word);
+        WORDS.contains(&bare)
+    })
 }
 
 /// Whether chance made the bytes: no table that counts, no small numbers, none of what standards print.
@@ -189,6 +225,32 @@ mod tests {
         assert!(ends_with_key(b"aes_key2"));
         assert!(!ends_with_key(b"monkey"));
         assert!(!ends_with_key(b"keymap"));
-        assert!(is_public(b"pubkey"));
+        for name in [
+            &b"pubkey"[..],
+            b"PublicKey2",
+            b"sort_key",
+            b"TEST_KEY",
+            b"expectedKey",
+        ] {
+            assert!(is_public(name));
+        }
+        for name in [
+            &b"latest_key"[..],
+            b"resort_key",
+            b"background_key",
+            b"superKey",
+            b"attestation_key",
+        ] {
+            assert!(!is_public(name));
+        }
+    }
+
+    #[test]
+    fn tests_are_told_by_the_file_and_where_it_lies() {
+        assert!(is_test(b"aes_test.c") && is_test(b"/srv/x/tests/aes.c"));
+        assert!(is_test(b"src/crypto/testdata/aes.go"));
+        assert!(!is_test(b"/home/test/aes.c") && !is_test(b"/test/aes.c"));
+        assert!(!is_test(b"/home/test/src/aes.c") && !is_test(b"/srv/tests/x/aes.c"));
+        assert!(!is_test(b"/srv/latest/contest.c"));
     }
 }

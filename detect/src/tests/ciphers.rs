@@ -103,9 +103,51 @@ fn other_arrays_are_none() {
         check("a.c", &text, &[]);
     }
     // Tests are made of keys; what is no code has its own syntax.
-    let code = format!("char secret_key[] = {{{chance}}};\n");
+    let code = format!("char key[] = {{{chance}}};\nencrypt(key, text);\n");
+    check("a.c", &code, &[(&hex(&bytes), 1)]);
     check("tests/a.c", &code, &[]);
+    check("a_test.c", &code, &[]);
     check("a.txt", &code, &[]);
+
+}
+
+#[test]
+fn no_directory_and_no_part_of_a_word_hides_a_key() {
+    let bytes = made(8, 32);
+    let (told, list) = (hex(&bytes), list(&bytes));
+    for file in [
+        "/home/test/a.c",
+        "/home/test/src/a.c",
+        "/srv/tests/x/a.c",
+        "/test/a.c",
+    ] {
+        check(
+            file,
+            &format!("char aes_key[] = {{{list}}};\n"),
+            &[(&told, 1)],
+        );
+    }
+    // What says secret is one wherever it lies.
+    check(
+        "/srv/tests/a.c",
+        &format!("char secret_key[] = {{{list}}};\n"),
+        &[(&told, 1)],
+    );
+    for name in [
+        "latest_secret_key",
+        "resort_secret_key",
+        "background_secret_key",
+        "attestation_secret_key",
+        "unit_secret_key",
+        "hash_secret",
+        "latest_aes_key",
+    ] {
+        check(
+            "a.c",
+            &format!("char {name}[32] = {{{list}}};\n"),
+            &[(&told, 1)],
+        );
+    }
 }
 
 #[test]
@@ -139,8 +181,6 @@ fn arrays_that_never_end_cost_little() {
         "{1,",
         "key={0x",
         "key = {//\\\n",
-        "y=\"a",
-        "key[0]",
     ] {
         let text = piece.repeat((256 << 10) / piece.len());
         check("a.c", &text, &[]);
