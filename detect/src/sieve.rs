@@ -74,6 +74,10 @@ pub(crate) struct Sifted {
     pub(crate) foreign: bool,
     /// Somewhere stand thirty-two hexadecimal digits or more, or nearly so.
     pub(crate) digits: bool,
+    /// Somewhere bytes are written by their numbers, `\x9c\x41`.
+    pub(crate) numbered: bool,
+    /// Somewhere a quote is escaped so often that what it encloses is seen only once that is undone.
+    pub(crate) deep: bool,
 }
 
 /// Sifts `text` by means of a `strip` that was used before or not; hits come in order of position.
@@ -109,6 +113,8 @@ fn sift_with<S: Simd>(
                 too_many: true,
                 foreign: true,
                 digits: true,
+                numbered: true,
+                deep: true,
             };
         }
     }
@@ -119,6 +125,8 @@ fn sift_with<S: Simd>(
         too_many: false,
         foreign: strip.foreign(),
         digits,
+        numbered: strip.numbered(),
+        deep: strip.deep(),
     }
 }
 

@@ -163,7 +163,7 @@ fn streams() -> Vec<u8> {
 }
 
 /// Texts whose values, remarks and names lie within each other's reach.
-fn texts() -> [(&'static str, Vec<u8>); 5] {
+fn texts() -> [(&'static str, Vec<u8>); 6] {
     [
         (
             "values in values.txt",
@@ -186,6 +186,10 @@ fn texts() -> [(&'static str, Vec<u8>); 5] {
         (
             "armour in armour.txt",
             "%20H4sI".repeat(149_000).into_bytes(),
+        ),
+        (
+            "remarks in remarks.c",
+            "[//\\\n".repeat(200_000).into_bytes(),
         ),
         ("streams of nothing.bin", streams()),
     ]

@@ -40,6 +40,10 @@ pub(crate) struct Strip {
     at_signs: u64,
     /// Not zero once there was a byte beyond ASCII.
     foreign: u64,
+    /// Two bytes in a row were written by their numbers.
+    numbered: bool,
+    /// A row of eight backslashes was seen.
+    deep: bool,
 }
 
 impl Strip {
@@ -55,6 +59,8 @@ impl Strip {
             dense: 0,
             at_signs: 0,
             foreign: 0,
+            numbered: false,
+            deep: false,
         }
     }
 
@@ -66,9 +72,19 @@ impl Strip {
             .into_iter()
             .for_each(|bits| bits[BLOCKS] = 0);
         self.foreign = 0;
+        self.numbered = false;
+        self.deep = false;
     }
 
     /// Whether a byte beyond ASCII was in the text so far.
+    pub(super) fn numbered(&self) -> bool {
+        self.numbered
+    }
+
+    pub(super) fn deep(&self) -> bool {
+        self.deep
+    }
+
     pub(super) fn foreign(&self) -> bool {
         self.foreign != 0
     }
@@ -206,6 +222,8 @@ impl Strip {
                 Some(&behind) => {
                     let behind = u64::from_le_bytes(behind);
                     let percent = behind as u8 == b'%';
+                    self.numbered |= behind & TWO_NUMBERS == X_AND_X;
+                    self.deep |= behind == u64::from_le_bytes([b'\\'; 8]);
                     let letter = (behind >> 8) as u8;
                     let white = (letter == b'n') | (letter == b't') | (letter == b'r');
                     let key = (behind >> (16 + 8 * u32::from(percent))) as u32;
@@ -278,6 +296,10 @@ fn thirty_two(before: u64, now: u64) -> u64 {
     }
     (run >> 64) as u64
 }
+
+/// `\x` and, behind its two digits, `\x` again; and which bytes of eight those are.
+const X_AND_X: u64 = u64::from_le_bytes(*b"\\x\0\0\\x\0\0");
+const TWO_NUMBERS: u64 = 0x0000_ffff_0000_ffff;
 
 /// Whether eight bytes begin with a separator that is escaped by its number, `%3D` or `\u003a`, with one
 /// of several characters that are, `\u0061\u`, `\141\1`, `\x61\x`, or with what was so and is escaped

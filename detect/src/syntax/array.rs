@@ -3,6 +3,7 @@
 //! Who writes a key as numbers keeps it from a search for text. Finds what such an array is called and
 //! what it holds; whether that is a key is not asked.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use fearless_simd::prelude::*;
@@ -13,11 +14,14 @@ use crate::unwrap::inline;
 /// Bytes that a key has: fewer are a nonce or a mark, more are a table.
 const LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 /// Bytes of text that an array takes. Stops: blanks and remarks without end.
-const LONGEST: usize = 2048;
+const LONGEST: usize = 4096;
+/// How many times the bytes of a text may be walked over as remarks behind its brackets. Stops: brackets
+/// inside a remark, behind each of which the same is walked over.
+const MOST_TIMES: usize = 4;
+/// Bytes between a name and its string: a call of a decoder's, at most.
+const LONGEST_CALL: usize = 64;
 /// Bytes of text before an array in which its name is looked for.
 const LONGEST_BEFORE: usize = 192;
-/// Remarks inside one array.
-const MOST_REMARKS: usize = 8;
 
 /// An array with a name.
 pub(crate) struct Array {
@@ -27,10 +31,23 @@ pub(crate) struct Array {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The arrays of `text` with as many bytes as a key.
-pub(crate) fn find(text: &[u8]) -> impl Iterator<Item = Array> {
+/// Bytes of remarks that may be walked over in a text.
+pub(crate) fn remarks(text: &[u8]) -> Cell<usize> {
+    Cell::new(
+        text.len()
+            .saturating_mul(MOST_TIMES)
+            .saturating_add(LONGEST),
+    )
+}
+
+/// The arrays of `text` with as many bytes as a key. Once no more `remarks` may be walked over, those behind
+/// which one stands are left out.
+pub(crate) fn find<'t>(
+    text: &'t [u8],
+    remarks: &'t Cell<usize>,
+) -> impl Iterator<Item = Array> + 't {
     brackets(text).into_iter().filter_map(|at| {
-        let (bytes, end) = numbers(text, at)?;
+        let (bytes, end) = numbers(text, at, remarks)?;
         let name = name_before(text, at)?;
         Some(Array {
             name,
@@ -95,7 +112,7 @@ pub(crate) fn keys(text: &[u8]) -> impl Iterator<Item = Array> {
                 .take_while(|b| is_part(**b))
                 .count();
         let key = text[start..end].to_ascii_lowercase();
-        let rest = &text[end..text.len().min(end + 16)];
+        let rest = &text[end..text.len().min(end + LONGEST_CALL)];
         let free = key.ends_with(b"key") && !rest.first().is_some_and(|b| is_part(*b));
         let rest = free.then(|| separated(rest))??;
         let from = end + rest;
@@ -115,86 +132,227 @@ pub(crate) fn keys(text: &[u8]) -> impl Iterator<Item = Array> {
     })
 }
 
-/// Bytes from behind a name to behind the quote of its string.
+/// The strings of `text` that are a key of as many bytes as one has, most of them by their numbers:
+/// `b"\x9c\x41…"`.
+pub(crate) fn escaped(text: &[u8]) -> impl Iterator<Item = Array> {
+    let mut until = 0;
+    memchr::memmem::find_iter(text, b"\\x").filter_map(move |at| {
+        let before =
+            (at >= until).then(|| &text[at.saturating_sub(LONGEST_PIECE).max(until)..at])?;
+        let quote = before
+            .iter()
+            .rposition(|b| matches!(b, b'"' | b'\'' | b'`' | b'\n'))?;
+        let start = at - before.len() + quote;
+        (text[start] != b'\n').then_some(())?;
+        let mut bytes = Vec::with_capacity(*LENGTH.end());
+        let (mut end, mut numbers) = (start + 1, 0);
+        while text.get(end) != Some(&text[start]) && bytes.len() <= *LENGTH.end() {
+            let (byte, length) = written(&text[end..])?;
+            bytes.push(byte);
+            numbers += usize::from(length == 4);
+            end += length;
+            until = end;
+        }
+        let binary = numbers >= SHORTEST_BINARY && bytes.iter().any(|byte| *byte >= 0x80);
+        let name =
+            (binary && LENGTH.contains(&bytes.len())).then(|| name_before(text, start))??;
+        Some(Array {
+            name,
+            range: start..end + 1,
+            bytes,
+        })
+    })
+}
+
+/// Bytes of a string before the first that is written by its number.
+const LONGEST_PIECE: usize = 128;
+/// Bytes that are written by their numbers, at least: chance makes one in two that can be written no other
+/// way.
+const SHORTEST_BINARY: usize = 4;
+
+/// The byte of a string that `text` begins with, and how it is written: `\x9c`, `\n`, `a`.
+fn written(text: &[u8]) -> Option<(u8, usize)> {
+    match text {
+        [b'\\', b'x', ..] => {
+            let digits = std::str::from_utf8(text.get(2..4)?).ok()?;
+            Some((u8::from_str_radix(digits, 16).ok()?, 4))
+        }
+        [b'\\', b'n', ..] => Some((b'\n', 2)),
+        [b'\\', b'r', ..] => Some((b'\r', 2)),
+        [b'\\', b't', ..] => Some((b'\t', 2)),
+        [b'\\', b'0', ..] => Some((0, 2)),
+        [b'\\', byte, ..] if byte.is_ascii_punctuation() => Some((*byte, 2)),
+        [byte, ..] if byte.is_ascii_graphic() || *byte == b' ' => Some((*byte, 1)),
+        _ => None,
+    }
+}
+
+/// Bytes from behind a name to behind the quote of its string, which a call may be given:
+/// `= bytes.fromhex("`.
 fn separated(text: &[u8]) -> Option<usize> {
     let skip = |at: usize, of: &[u8]| at + text[at..].iter().take_while(|b| of.contains(b)).count();
     let length = skip(0, b"[]0123456789\"' ");
+    // Go's calls answer with an error beside.
+    let length = match text[length..].strip_prefix(b", ") {
+        Some(error) => {
+            let word = error.iter().take_while(|b| is_part(**b) || **b == b' ');
+            length + 2 + word.count()
+        }
+        None => length,
+    };
     let separator = skip(length, b":=>");
-    let quote = skip(separator, b" ");
+    let mut quote = skip(separator, b" ");
+    let call = text[quote..]
+        .iter()
+        .take_while(|b| is_part(**b) || matches!(b, b'.' | b':' | b'!' | b' '));
+    let call = quote + call.count();
+    if call > quote && text.get(call) == Some(&b'(') {
+        quote = skip(call, b"( ");
+        // A string's prefix inside the call.
+        quote += usize::from(matches!(text[quote..], [b'b', b'"' | b'\'', ..]));
+    }
     let known = matches!(text.get(quote)?, b'"' | b'\'') && separator > length;
     known.then_some(quote + 1)
 }
 
 /// The bytes between the bracket at `at` and the one that closes it, and where it stands.
-fn numbers(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
+fn numbers(text: &[u8], at: usize, remarks: &Cell<usize>) -> Option<(Vec<u8>, usize)> {
+    // Most brackets hold one number: nothing is kept and nothing taken from the heap for those.
+    let mut kinds = Kinds::default();
+    let end = walk(text, at, remarks, |value| kinds.add(value))?;
+    let size = kinds.size()?;
+    let mut bytes = Vec::with_capacity(*LENGTH.end());
+    walk(text, at, remarks, |value| {
+        bytes.extend_from_slice(&value.to_be_bytes()[16 - size..]);
+        true
+    })?;
+    Some((bytes, end))
+}
+
+/// Calls `each` with every number between the bracket at `at` and the one that closes it, as long as it says
+/// so; answers where that stands.
+fn walk(
+    text: &[u8],
+    mut at: usize,
+    remarks: &Cell<usize>,
+    mut each: impl FnMut(i128) -> bool,
+) -> Option<usize> {
     let close = if text[at] == b'{' { b'}' } else { b']' };
+    let (whole, bracket) = (text, at);
     let text = &text[..text.len().min(at + LONGEST)];
-    // Most brackets hold one number: nothing is taken from the heap for those.
-    let mut bytes = [0; *LENGTH.end()];
-    let mut count = 0;
-    let mut at = at + 1;
-    let mut remarks = 0;
+    at = skip(text, at + 1, remarks, FEW_REMARKS)?;
+    // A block of statements begins with remarks as well, and has no name.
+    if matches!(text.get(at), Some(b'/' | b'#')) {
+        name_before(whole, bracket)?;
+    }
     loop {
-        at = skip(text, at, &mut remarks)?;
+        at = skip(text, at, remarks, usize::MAX)?;
         if text.get(at) == Some(&close) {
             break;
         }
-        let (byte, length) = number(&text[at..])?;
-        *bytes.get_mut(count)? = byte;
-        count += 1;
-        at = skip(text, at + length, &mut remarks)?;
+        let (value, length) = number(&text[at..])?;
+        each(value).then_some(())?;
+        at = skip(text, at + length, remarks, usize::MAX)?;
         match text.get(at)? {
             b',' => at += 1,
             byte if *byte == close => break,
             _ => return None,
         }
     }
-    LENGTH
-        .contains(&count)
-        .then(|| (bytes[..count].to_vec(), at + 1))
+    Some(at + 1)
 }
 
-/// Where what is no blank, no joined line's end and no remark begins.
-fn skip(text: &[u8], mut at: usize, remarks: &mut usize) -> Option<usize> {
-    loop {
-        let rest = text.get(at..)?;
-        match rest {
-            [b, ..] if b.is_ascii_whitespace() => at += 1,
-            [b'\\', b'\n' | b'\r', ..] => at += 1,
-            [b'/', b'*', ..] => at += memchr::memmem::find(rest, b"*/")? + 2,
-            [b'/', b'/', ..] | [b'#', ..] => {
-                // A remark goes on over a line's end with a backslash.
-                let ends = |end: &usize| {
-                    let line = &rest[..*end];
-                    !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\")
-                };
-                at += memchr::memchr_iter(b'\n', rest).find(ends)? + 1;
-            }
-            _ => return Some(at),
+/// What numbers an array has.
+#[derive(Default)]
+struct Kinds {
+    count: usize,
+    least: i128,
+    most: i128,
+    /// Those of more than twenty bits and of more than fifty-two.
+    large: [usize; 2],
+}
+
+impl Kinds {
+    /// Whether there may be more.
+    fn add(&mut self, value: i128) -> bool {
+        self.count += 1;
+        self.least = self.least.min(value);
+        self.most = self.most.max(value);
+        for (large, bits) in self.large.iter_mut().zip([20, 52]) {
+            *large += usize::from(value.abs() >> bits != 0);
         }
-        if matches!(rest[0], b'/' | b'#') {
-            *remarks += 1;
-            if *remarks > MOST_REMARKS {
-                return None;
-            }
-        }
+        self.count <= *LENGTH.end()
+    }
+
+    /// Bytes of each of them, if all are as many as a key has. Of larger numbers nearly all are large:
+    /// chance makes one of 4,096 with twelve zeros first.
+    fn size(&self) -> Option<usize> {
+        let fits = |size: &usize| {
+            let bits = 8 * size;
+            self.least >= -(1_i128 << (bits - 1)) && self.most < 1_i128 << bits
+        };
+        let size = [1, 4, 8].into_iter().find(fits)?;
+        let large = match size {
+            1 => self.count,
+            4 => self.large[0],
+            _ => self.large[1],
+        };
+        let made = large * 8 >= self.count * 7 && LENGTH.contains(&(self.count * size));
+        made.then_some(size)
     }
 }
 
-/// One byte as source code writes it, and how long that is: `0x3f`, `077`, `-12`, `(byte) 0xf0`, `'x'`.
-fn number(text: &[u8]) -> Option<(u8, usize)> {
+/// Remarks before an array's first number for which nobody is asked what it is called.
+const FEW_REMARKS: usize = 8;
+
+/// Where what is no blank, no joined line's end and no remark begins, or what is behind the `most` first
+/// remarks.
+fn skip(text: &[u8], mut at: usize, remarks: &Cell<usize>, mut most: usize) -> Option<usize> {
+    loop {
+        let rest = text.get(at..)?;
+        at += match rest {
+            [b, ..] if b.is_ascii_whitespace() => 1,
+            [b'\\', b'\n' | b'\r', ..] => 1,
+            [b'/', b'*' | b'/', ..] | [b'#', ..] if most > 0 => {
+                most -= 1;
+                let left = remarks.get();
+                let end = (left > 0).then(|| remark_end(rest))?;
+                remarks.set(left.saturating_sub(end.unwrap_or(rest.len())));
+                end?
+            }
+            _ => return Some(at),
+        };
+    }
+}
+
+/// Where the remark ends that `text` begins with.
+fn remark_end(text: &[u8]) -> Option<usize> {
+    if text.starts_with(b"/*") {
+        return memchr::memmem::find(text, b"*/").map(|at| at + 2);
+    }
+    // A remark goes on over a line's end with a backslash.
+    let ends = |end: &usize| {
+        let line = &text[..*end];
+        !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\")
+    };
+    let end = memchr::memchr_iter(b'\n', text).find(ends)?;
+    Some(end + 1)
+}
+
+/// One number as source code writes it, and how long that is: `0x3f`, `077`, `-12`, `(byte) 0xf0`, `'x'`.
+fn number(text: &[u8]) -> Option<(i128, usize)> {
     if let [b'\'', byte, b'\'', ..] = text
         && byte.is_ascii_graphic()
         && !matches!(byte, b'\\' | b'\'')
     {
-        return Some((*byte, 3));
+        return Some((i128::from(*byte), 3));
     }
     let cast = cast(text);
     let minus = usize::from(text.get(cast) == Some(&b'-'));
     let from = cast + minus;
     let word = text[from..]
         .iter()
-        .take(10)
+        .take(LONGEST_NUMBER)
         .take_while(|b| b.is_ascii_alphanumeric())
         .count();
     let digits = &text[from..from + word];
@@ -206,19 +364,29 @@ fn number(text: &[u8]) -> Option<(u8, usize)> {
         }
         _ => (digits, 10),
     };
-    let digits = [&b"u8"[..], b"i8", b"u", b"U", b"L"]
-        .iter()
-        .find_map(|suffix| digits.strip_suffix(*suffix))
-        .unwrap_or(digits);
-    let value = u16::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
-    let byte = u8::try_from(value).ok()?;
-    let byte = if minus == 0 {
-        byte
-    } else {
-        byte.wrapping_neg()
-    };
-    Some((byte, from + word))
+    let digits = [
+        &b"u8"[..],
+        b"i8",
+        b"u32",
+        b"i32",
+        b"u64",
+        b"i64",
+        b"ULL",
+        b"UL",
+        b"u",
+        b"U",
+        b"L",
+    ]
+    .iter()
+    .find_map(|suffix| digits.strip_suffix(*suffix))
+    .unwrap_or(digits);
+    let value = u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
+    let value = i128::from(value);
+    Some((if minus == 0 { value } else { -value }, from + word))
 }
+
+/// Bytes of a number: of twenty digits, with what says its kind.
+const LONGEST_NUMBER: usize = 23;
 
 /// Bytes of a cast that a number has before it.
 fn cast(text: &[u8]) -> usize {
@@ -334,7 +502,8 @@ mod tests {
     ];
 
     fn check(text: &str, expected: Option<&str>) {
-        let found: Vec<Array> = find(text.as_bytes()).collect();
+        let remarks = remarks(text.as_bytes());
+        let found: Vec<Array> = find(text.as_bytes(), &remarks).collect();
         let name = found.first().map(|array| &text[array.name.clone()]);
         assert_eq!(name, expected, "{text}");
         for array in found {

@@ -108,7 +108,18 @@ fn other_arrays_are_none() {
     check("tests/a.c", &code, &[]);
     check("a_test.c", &code, &[]);
     check("a.txt", &code, &[]);
-
+    // Words of other widths that count or are small, and a name of what everybody may know.
+    let table: Vec<String> = (0..16).map(|n| format!("{:#x}", n * 300)).collect();
+    check(
+        "a.c",
+        &format!("int secret_key[] = {{{}}};\n", table.join(",")),
+        &[],
+    );
+    check(
+        "a.c",
+        &format!("char aes_sort_key[] = {{{chance}}};\n"),
+        &[],
+    );
 }
 
 #[test]
@@ -151,6 +162,80 @@ fn no_directory_and_no_part_of_a_word_hides_a_key() {
 }
 
 #[test]
+fn keys_are_told_however_programs_write_bytes() {
+    let bytes = made(9, 32);
+    let (told, list) = (hex(&bytes), list(&bytes));
+    let told = [(told.as_str(), 1)];
+    for file in ["a.cxx", "a.hh", "a.m", "a.ino", "A.C"] {
+        check(file, &format!("char aes_key[] = {{{list}}};\n"), &told);
+    }
+    let remarks = list.replace(", ", ", /* one */ ");
+    check("a.c", &format!("char aes_key[] = {{{remarks}}};\n"), &told);
+    let words = |size: usize, suffix: &str| {
+        let words = bytes
+            .chunks(size)
+            .map(|word| format!("0x{}{suffix}", hex(word)));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    check(
+        "a.c",
+        &format!("static const uint32_t aes_key[8] = {{{}}};\n", words(4, "")),
+        &told,
+    );
+    check(
+        "a.c",
+        &format!(
+            "static const uint64_t aes_key[4] = {{{}}};\n",
+            words(8, "ULL")
+        ),
+        &told,
+    );
+    let signed = bytes
+        .chunks(4)
+        .map(|word| i32::from_be_bytes(word.try_into().unwrap()).to_string());
+    let signed = signed.collect::<Vec<_>>().join(", ");
+    check("A.java", &format!("int[] aesKey = {{{signed}}};\n"), &told);
+    let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    check("a.py", &format!("aes_key = b\"{escaped}\"\n"), &told);
+    check(
+        "a.go",
+        &format!("var aesKey = []byte(\"{escaped}\")\n"),
+        &told,
+    );
+    check("a.c", &format!("char aes_key[] = \"{escaped}\";\n"), &told);
+    let whole = hex(&bytes);
+    for (file, text) in [
+        ("a.py", format!("aes_key = bytes.fromhex(\"{whole}\")\n")),
+        (
+            "a.py",
+            format!("aes_key = binascii.unhexlify(b'{whole}')\n"),
+        ),
+        (
+            "a.js",
+            format!("const aesKey = Buffer.from(\"{whole}\", \"hex\");\n"),
+        ),
+        (
+            "a.go",
+            format!("aesKey, _ := hex.DecodeString(\"{whole}\")\n"),
+        ),
+    ] {
+        check(file, &text, &told);
+    }
+    // Bytes that no key has, and a name that says nothing.
+    check(
+        "a.py",
+        &format!("aes_key = b\"{}\"\n", escaped.repeat(3)),
+        &[],
+    );
+    check("a.py", &format!("image = b\"{escaped}\"\n"), &[]);
+    check(
+        "a.py",
+        &format!("image = bytes.fromhex(\"{whole}\")\n"),
+        &[],
+    );
+}
+
+#[test]
 fn hexadecimal_beside_a_bare_key_is_one_where_code_is_about_ciphers() {
     let key = hex(&made(7, 16));
     check(
@@ -181,6 +266,12 @@ fn arrays_that_never_end_cost_little() {
         "{1,",
         "key={0x",
         "key = {//\\\n",
+        "[//\\\n",
+        "[//[//[//[//\n",
+        "key=\"\\x9c",
+        "\\x9c\\x41",
+        "y=\"a",
+        "key[0]",
     ] {
         let text = piece.repeat((256 << 10) / piece.len());
         check("a.c", &text, &[]);

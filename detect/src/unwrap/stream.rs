@@ -422,10 +422,11 @@ pub(crate) fn member(scanner: &mut Scanner<'_>, region: &Region, name: &[u8]) ->
 
 /// Whether a file's name says source code.
 pub(crate) fn is_code(name: &[u8]) -> bool {
-    const CODE: [&[u8]; 29] = [
+    const CODE: [&[u8]; 36] = [
         b"py", b"go", b"java", b"js", b"ts", b"jsx", b"tsx", b"php", b"rb", b"rs", b"c", b"h",
         b"cpp", b"cc", b"hpp", b"cs", b"kt", b"scala", b"lua", b"pl", b"pm", b"swift", b"vue",
-        b"groovy", b"mjs", b"map", b"cjs", b"pyi", b"pyc",
+        b"groovy", b"mjs", b"map", b"cjs", b"pyi", b"pyc", b"cxx", b"hxx", b"hh", b"m", b"mm",
+        b"ino", b"C",
     ];
     // What it is compressed with says nothing of it.
     let mut endings = name.rsplit(|&b| b == b'.').take(4);

@@ -16,14 +16,17 @@ impl Scanner<'_> {
         if !region.code || is_binary(region.format, text) {
             return;
         }
-        let arrays = array::find(text).map(|found| (array::told(&found.bytes), found));
+        let remarks = array::remarks(text);
+        let arrays = array::find(text, &remarks).map(|found| (array::told(&found.bytes), found));
         // The shortest key has thirty-two digits.
         let digits = if sifted.digits { text } else { &[] };
         let strings = array::keys(digits).map(|found| (text[found.range.clone()].to_vec(), found));
+        let numbered = if sifted.numbered { text } else { &[] };
+        let escaped = array::escaped(numbered).map(|found| (array::told(&found.bytes), found));
         let lines = LazyCell::new(|| Lines::of(text, region.line));
         let judge = self.judge(region, false, true);
         let before = self.candidates.len();
-        for (told, mut array) in arrays.chain(strings) {
+        for (told, mut array) in arrays.chain(strings).chain(escaped) {
             let told = Zeroizing::new(told);
             if self.candidates.len() - before >= MOST {
                 self.too_many = true;
@@ -48,5 +51,6 @@ impl Scanner<'_> {
             judge.cipher_key(&value, &array.bytes, around, &mut self.candidates);
             array.bytes.zeroize();
         }
+        self.too_many |= remarks.get() == 0;
     }
 }
