@@ -37,6 +37,7 @@ use compound::header_name;
 pub(crate) use compound::header_scheme;
 
 use crate::content::Format;
+use crate::rule::name;
 use crate::rule::{Engine, Half, Names, ProofKind, Role, Rule, RuleSet};
 use crate::sieve::{self, Token};
 use crate::syntax::ScopeId;
@@ -760,6 +761,7 @@ fn says_digest(path: &[u8]) -> bool {
 fn role_for(role: Option<Role>, path: &[u8], bytes: &[u8]) -> Option<Role> {
     let secret = matches!(role, Some(Role::Secret | Role::Bearer));
     let short = secret && bytes.len() < limits::SHORTEST_SECRET;
+    let path = name::unqualified(path);
     if short && (says(path, "password") || says(path, "secret")) {
         Some(Role::Password)
     } else {

@@ -23,6 +23,7 @@ pub(crate) use idle::{is_idle_code, is_idle_flag};
 use strip::STRIP;
 pub(crate) use strip::Strip;
 
+use crate::rule::name;
 use crate::rule::pattern::{ALNUM, JOINED, NAME_PART};
 use crate::rule::{Anchor, Half, Role, Rule, RuleSet};
 use crate::unwrap::inline;
@@ -523,7 +524,7 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
 
 /// Whether a word may be a password behind `name`: what else says secret is made by machines.
 pub(crate) fn is_password(role: Role, name: &[u8]) -> bool {
-    let name = name.trim_ascii_end();
+    let name = name::unqualified(name);
     let ends = |word: &[u8]| {
         let start = name.len().checked_sub(word.len());
         start.is_some_and(|start| name[start..].eq_ignore_ascii_case(word))

@@ -9,8 +9,10 @@ mod which;
 use serde::Deserialize;
 
 use crate::sieve::Gate;
+pub(crate) use which::unqualified;
 use which::{
-    QUALIFIERS, QUALIFIERS_LAST, SOUGHT, SOUGHT_ENDINGS, ends_with_any, is_qualified, last_words,
+    PLACES, QUALIFIERS, QUALIFIERS_LAST, SOUGHT, SOUGHT_ENDINGS, ends_with_any, is_qualified,
+    last_words,
 };
 
 /// What a value is, by its name.
@@ -517,13 +519,14 @@ impl Names {
         if let Some(found) = self.ending(folded, name) {
             return Some(found);
         }
-        let which = QUALIFIERS.iter().find(|word| {
+        let (number, which) = QUALIFIERS.iter().enumerate().find(|(_, word)| {
             let at = name.len().saturating_sub(word.len());
             at > 1 && name.ends_with(word) && folded.starts[at]
         })?;
         let rest = strip_number(&name[..name.len() - which.len()]);
         self.ending(folded, rest).filter(|(role, _, weight)| {
-            *weight > SHORT && matches!(role, Role::Password | Role::Bearer | Role::Secret)
+            let long = *weight > SHORT && matches!(role, Role::Bearer | Role::Secret);
+            long || *role == Role::Password && (*weight > SHORT || number < PLACES)
         })
     }
 
@@ -759,5 +762,27 @@ mod tests {
         check("tokenUrl", None, "");
         check("数据库密码", Some(Role::Password), "数据库");
         check("expired_time", Some(Role::Expiry), "");
+        check("SMTP_PASS_PROD", Some(Role::Password), "smtpprod");
+        check("rootPwdLive", Some(Role::Password), "rootlive");
+        check("REDIS_PW_TEST", Some(Role::Password), "redistest");
+        check("PASS_DEV", Some(Role::Password), "dev");
+        check("compass_prod", None, "");
+        check("pass_value", None, "");
+        check("sk_prod", None, "");
+    }
+
+    #[test]
+    fn words_that_say_which_one_are_taken_off() {
+        for (name, rest) in [
+            ("client_secret_prod", "client_secret"),
+            ("clientSecretLive", "clientSecret"),
+            ("client-secret.test ", "client-secret"),
+            ("secret", "secret"),
+            ("secretprod", "secretprod"),
+            ("prod", "prod"),
+            ("latest", "latest"),
+        ] {
+            assert_eq!(unqualified(name.as_bytes()), rest.as_bytes(), "{name}");
+        }
     }
 }

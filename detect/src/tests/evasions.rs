@@ -167,6 +167,25 @@ fn streams_in_fields_are_read_wherever_they_stand() {
 }
 
 #[test]
+fn names_say_which_one_and_what() {
+    for name in [
+        "SMTP_PASS_PROD",
+        "FTP_PASS_DEV",
+        "ROOT_PWD_LIVE",
+        "REDIS_PW_PROD",
+        "REDIS_PW_TEST",
+        "PASS_PROD",
+        "rootPwdLive",
+    ] {
+        check(".env", format!("{name}={PASSWORD}\n"), &[PASSWORD]);
+        check("a.yml", format!("x: 1\n{name}: {PASSWORD}\n"), &[PASSWORD]);
+    }
+    for name in ["client_secret_prod", "client_secret", "clientSecretTest"] {
+        check(".env", format!("{name} = hunter2222\n"), &["hunter2222"]);
+    }
+}
+
+#[test]
 fn strings_of_c_are_told_without_their_quotes() {
     for declared in [
         "char passwd[32]=",

@@ -5,6 +5,7 @@ use super::is_separator;
 /// Words behind a name that say which one it is, and nothing of what it holds. The sieve asks for the
 /// first [`SOUGHT`]; the others end too many names of source code to be worth a look by themselves.
 pub(super) const QUALIFIERS: [&[u8]; 30] = [
+    b"test",
     b"prod",
     b"production",
     b"prd",
@@ -28,7 +29,6 @@ pub(super) const QUALIFIERS: [&[u8]; 30] = [
     b"str",
     b"text",
     b"plain",
-    b"test",
     b"testing",
     b"default",
     b"new",
@@ -36,7 +36,7 @@ pub(super) const QUALIFIERS: [&[u8]; 30] = [
     b"current",
     b"internal",
 ];
-pub(super) const SOUGHT: usize = 18;
+pub(super) const SOUGHT: usize = 19;
 /// By the letter before the last, a bit for each last letter that they end with.
 pub(super) const SOUGHT_ENDINGS: [u32; 32] = {
     let (mut endings, mut at) = ([0; 32], 0);
@@ -67,6 +67,27 @@ pub(super) const QUALIFIERS_LAST: [(u64, u64); QUALIFIERS.len()] = {
     }
     all
 };
+
+/// Of these the ones that say where a thing is used: `PASS_PROD`. The others follow too many names that
+/// only begin like a short word for a password: `pass_value`, `pw_string`.
+pub(super) const PLACES: usize = 18;
+
+/// `name` without the word behind it that says which one it is: `client_secret_prod`.
+pub(crate) fn unqualified(name: &[u8]) -> &[u8] {
+    let name = name.trim_ascii_end();
+    if !is_qualified(name) {
+        return name;
+    }
+    let begins = last_words(name);
+    let rest = QUALIFIERS.iter().find_map(|word| {
+        let (rest, last) = name.split_at_checked(name.len().checked_sub(word.len())?)?;
+        let whole = begins >> word.len() & 1 == 1 && last.eq_ignore_ascii_case(word);
+        whole.then_some(rest)
+    });
+    let rest = rest.unwrap_or(name);
+    let end = rest.iter().rposition(|b| !is_separator(*b));
+    &rest[..end.map_or(0, |end| end + 1)]
+}
 
 /// Whether a name ends like a word that says which one it is.
 pub(super) fn is_qualified(name: &[u8]) -> bool {
