@@ -157,7 +157,7 @@ impl<'r> Scanner<'r> {
         let text = inline::unmarked(plain.as_ref().map_or(text, |plain| plain.as_slice()));
         self.work += text.len() as u64;
         let (hits, sifted) = self.hits(region, text, cut);
-        if hits.is_empty() && !syntax::always(region.format, text, sifted.foreign) {
+        if hits.is_empty() && !is_always_read(region.format, text, sifted) {
             return self.cipher_keys(region, text, sifted);
         }
         let binary = is_binary(region.format, text);
@@ -482,7 +482,20 @@ impl<'r> Scanner<'r> {
                 sure: true,
                 ..*value
             };
-            return self.value(&inner, &again, judge, true);
+            self.value(&inner, &again, judge, true);
+            if encoding == Encoding::Url {
+                // What an address inside an address is given.
+                syntax::text::held(value.path, decoded, |path, part| {
+                    let bytes = &decoded[part];
+                    let again = Value {
+                        path,
+                        bytes,
+                        ..again
+                    };
+                    self.value(&inner, &again, judge, true);
+                });
+            }
+            return;
         }
         let mut inner = inner;
         inner.format = syntax::sniff(decoded);
@@ -670,6 +683,11 @@ fn has_sentences(format: Format) -> bool {
         format,
         Format::Environ | Format::Argv | Format::Json | Format::Xml | Format::Csv | Format::Sql
     )
+}
+
+/// Whether a text is parsed though the sieve has seen nothing in it.
+fn is_always_read(format: Format, text: &[u8], sifted: Sifted) -> bool {
+    sifted.deep || syntax::always(format, text, sifted.foreign)
 }
 
 /// Whether a text is none, so that a name in it says nothing of what stands beside it: not one that its

@@ -202,3 +202,20 @@ fn strings_of_c_are_told_without_their_quotes() {
         check("a.c", format!("{declared}\"{PASSWORD}\";\n"), &[PASSWORD]);
     }
 }
+
+#[test]
+fn addresses_and_documents_are_read_in_one_another() {
+    for address in [
+        format!("https://g/?redirect=https%3A%2F%2Fh%2F%3Fpassword%3D{KEY}%26x%3Dy"),
+        format!("https://g/?redirect=https%3A%2F%2Fh%2F%3Fx%3Dy%26password%3D{KEY}"),
+    ] {
+        check("a.log", format!("GET {address} 200\n"), &[KEY]);
+        check("x.env", format!("URL={address}\n"), &[KEY]);
+    }
+    let mut text = format!("{{\"password\": \"{PASSWORD}\", \"user\": \"app\"}}");
+    for depth in 1..=5 {
+        check("a.json", &text, &[PASSWORD]);
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+        text = format!("{{\"n\": {depth}, \"body\": \"{escaped}\"}}");
+    }
+}
