@@ -9,28 +9,37 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Arg, Command, CommandFactory as _};
+use clap_complete::Shell;
 
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::output;
 
 /// What the verbs' manual pages and completions call the program.
 const PROGRAM: &str = "akwatch-agent";
+/// When this version was made: what manual pages show below. A test compares it with the packages'
+/// change log.
+const RELEASED: &str = "2026-11-01";
 
 /// `completions`: a script for a shell.
 ///
 /// # Errors
 /// When the output cannot be written.
 pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    let script = script(args.shell)?;
+    output::write(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn script(shell: Shell) -> anyhow::Result<String> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
+    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
     let mut script = String::from_utf8(script).context("the script is not text")?;
-    if args.shell == clap_complete::Shell::Bash {
+    if shell == Shell::Bash {
         // clap_complete 4.6.11 takes the hyphen in the program's name for the border of a verb where it
         // says what completes, and not where it asks: then no flag ever did. A test completes some.
         script = script.replace("akwatch__subcmd__agent", "akwatch__agent");
     }
-    output::write(&script)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(script)
 }
 
 /// `man`: the program's page on standard output, or all pages into a directory.
@@ -63,10 +72,14 @@ fn add_pages(command: &Command, pages: &mut Vec<(String, String)>) -> anyhow::Re
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone())
         .section("8")
-        .date("")
+        .date(RELEASED)
+        .source(concat!("akwatch ", env!("CARGO_PKG_VERSION")))
+        .manual("akwatch")
         .render(&mut page)?;
     let name = command.get_display_name().unwrap_or(PROGRAM);
-    pages.push((format!("{name}.8"), String::from_utf8(page)?));
+    // An empty line between two breaks is one too many, and readers of pages complain.
+    let page = String::from_utf8(page)?.replace(".br\n\n.br\n", ".sp\n");
+    pages.push((format!("{name}.8"), page));
     for verb in verbs(command) {
         add_pages(verb, pages)?;
     }
@@ -173,6 +186,26 @@ fn row(argument: &Arg, text: &mut String) {
     let _ = writeln!(text, "| `{named}` | {default} | {does} |");
 }
 
+/// What packages bring beside the program: manual pages, and completions by the name under which each
+/// shell looks for them. Paths below `packaging/`.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn packaged() -> anyhow::Result<Vec<(String, String)>> {
+    let pages = pages()?.into_iter();
+    let mut files: Vec<_> = pages
+        .map(|(name, page)| (format!("man/{name}"), page))
+        .collect();
+    for (name, shell) in [
+        ("akwatch-agent.bash", Shell::Bash),
+        ("_akwatch-agent", Shell::Zsh),
+        ("akwatch-agent.fish", Shell::Fish),
+    ] {
+        files.push((format!("completions/{name}"), script(shell)?));
+    }
+    Ok(files)
+}
+
 /// Where the reference page is committed.
 #[must_use]
 pub fn committed() -> std::path::PathBuf {
@@ -202,6 +235,52 @@ mod tests {
         for below in verb.get_subcommands().filter(|verb| !verb.is_hide_set()) {
             files(&format!("{name}-{}", below.get_name()), below, into);
         }
+    }
+
+    fn packaging() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging")
+    }
+
+    #[test]
+    fn the_reference_of_the_commands_is_in_the_packages_and_nothing_else() {
+        let files = packaged().unwrap();
+        let names: std::collections::BTreeSet<&str> =
+            files.iter().map(|(name, _)| name.as_str()).collect();
+        let bless = std::env::var_os("AKWATCH_BLESS").is_some();
+        for (name, text) in &files {
+            let path = packaging().join(name);
+            if bless {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, text).unwrap();
+            }
+            let there = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                there == *text,
+                "{name}: AKWATCH_BLESS=1 cargo test -p akwatch-agent commands:: writes it"
+            );
+        }
+        for directory in ["man", "completions"] {
+            for entry in std::fs::read_dir(packaging().join(directory)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                let name = format!("{directory}/{name}");
+                assert!(names.contains(&*name), "{name}: no verb has it any more");
+            }
+        }
+    }
+
+    #[test]
+    fn pages_show_the_date_of_the_packages_change_log() {
+        let log = std::fs::read_to_string(packaging().join("deb/agent/changelog")).unwrap();
+        let line = log.lines().find(|line| line.starts_with(" -- ")).unwrap();
+        let date = line.split_once(", ").unwrap().1;
+        let mut words = date.split(' ');
+        let (day, month, year) = (words.next(), words.next(), words.next());
+        let months = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let month = months.iter().position(|name| Some(*name) == month).unwrap() + 1;
+        let expected = format!("{}-{month:02}-{}", year.unwrap(), day.unwrap());
+        assert_eq!(RELEASED, expected);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod bench;
 pub mod clock;
 pub mod collector;
 pub mod corpus;
+pub mod emulated;
 pub mod fleet;
 pub mod hung;
 pub mod line;

@@ -496,6 +496,60 @@ fn a_shell_completes_verbs_and_flags() -> Result<()> {
     Ok(())
 }
 
+/// The same in the other shells that packages bring a script for, loaded as those shells load it.
+#[test]
+fn zsh_and_fish_complete_too() -> Result<()> {
+    let agent = program::path("akwatch-agent")?;
+    let completions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/completions");
+    let zsh = include_str!("operated/completes.zsh");
+    let fish = "set -p fish_complete_path $argv[1]; complete -C 'akwatch-agent doc'; \
+                complete -C 'akwatch-agent doctor --n'";
+    for (shell, words) in [("zsh", ["-f", "-c", zsh]), ("fish", ["-N", "-c", fish])] {
+        let program = Path::new("/usr/bin").join(shell);
+        if !program.exists() {
+            continue; // `cargo xtask test` installs them
+        }
+        let mut command = Command::new(program);
+        command.args(words);
+        if shell == "zsh" {
+            command.arg("zsh");
+        }
+        let path = std::env::var("PATH")?;
+        let directory = agent.parent().context("a directory")?.display();
+        command
+            .arg(&completions)
+            .env("PATH", format!("{directory}:{path}"))
+            .env("TERM", "dumb")
+            .stdin(Stdio::null());
+        let output = command.output()?;
+        ended(&output, 0).context(shell)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(said.contains("doctor"), "{shell}: {said:?}");
+        ensure!(shell != "fish" || said.contains("--network"), "{said:?}");
+    }
+    Ok(())
+}
+
+/// Pages that no reader of pages complains about.
+#[test]
+fn manual_pages_have_no_fault_that_mandoc_knows() -> Result<()> {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/man");
+    let mut lint = Command::new("mandoc");
+    lint.args(["-T", "lint", "-W", "warning"]);
+    let mut count = 0;
+    for page in std::fs::read_dir(pages)? {
+        lint.arg(page?.path());
+        count += 1;
+    }
+    ensure!(count > 20, "{count} pages");
+    let Ok(output) = lint.output() else {
+        return Ok(()); // `cargo xtask test` installs it
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{said}");
+    Ok(())
+}
+
 /// A watcher as its unit starts it, without a supervisor, and the service manager that it talks to.
 struct Unit {
     watcher: Process,

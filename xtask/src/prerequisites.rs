@@ -53,6 +53,18 @@ const FOR_TESTS: &[(&str, &str)] = &[
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/usr/bin/systemd-nspawn", "systemd-container"),
     ("/usr/bin/ansible-playbook", "ansible-core"),
+    ("/usr/bin/mandoc", "mandoc"),
+    ("/usr/bin/zsh", "zsh"),
+    ("/usr/bin/fish", "fish"),
+    ("/usr/bin/cloud-init", "cloud-init"),
+];
+
+/// Debian packages of the slow tests: machines under emulation.
+const FOR_SLOW_TESTS: &[(&str, &str)] = &[
+    ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
+    ("/usr/bin/cpio", "cpio"),
+    ("/usr/sbin/mkfs.ext4", "e2fsprogs"),
+    ("/usr/bin/xz", "xz-utils"),
 ];
 
 /// Debian packages that make the trees around our own packages.
@@ -98,6 +110,11 @@ pub(crate) fn say_room() {
 /// Installs the Debian packages that the tests need and that are not there yet.
 pub(crate) fn install_for_tests() -> Result<()> {
     install("the tests", FOR_TESTS)
+}
+
+/// Installs what the slow tests need beyond that.
+pub(crate) fn install_for_slow_tests() -> Result<()> {
+    install("the slow tests", FOR_SLOW_TESTS)
 }
 
 /// Installs what makes the trees around packages.

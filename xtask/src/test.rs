@@ -23,8 +23,11 @@ pub(crate) fn run(slow: bool) -> Result<ExitCode> {
     if tidy::run()? != ExitCode::SUCCESS {
         return Ok(ExitCode::FAILURE);
     }
-    let front = thread::spawn(|| -> Result<()> {
+    let front = thread::spawn(move || -> Result<()> {
         prerequisites::install_for_tests()?;
+        if slow {
+            prerequisites::install_for_slow_tests()?;
+        }
         dist::prepare()?;
         console::build()
     });

@@ -20,7 +20,7 @@ pub(super) fn write(out: &Path) -> Result<()> {
 }
 
 /// The files of `directory` with this ending, in order of name.
-fn ending(directory: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn ending(directory: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
