@@ -17,6 +17,7 @@ pub(crate) mod keystore;
 mod ngram;
 pub(crate) mod owner;
 pub(crate) mod proof;
+mod public;
 pub(crate) mod putty;
 pub(crate) mod quiet;
 mod rsa;
@@ -348,6 +349,10 @@ impl Judge<'_> {
         found.stem = named.map(|named| named.stem).unwrap_or_default();
         let printable = bytes.iter().all(u8::is_ascii_graphic);
         if let Some(rule) = self.by_word(role, value, bytes) {
+            // Its name may say the id of a pair as well: what stands beside it decides.
+            if role == Some(Role::Id) && printable && !self.spoken(value).is_empty() {
+                self.id_half(bytes, &found, value, out);
+            }
             found.part = Part::Single;
             found.rules = vec![rule];
             found.kind = Some(Kind::Token);
@@ -417,7 +422,9 @@ impl Judge<'_> {
                     | Role::Password
             )
         );
-        if !speaks || quiet::is_placeholder(bytes) || quiet::entropy(bytes) < 2.5 {
+        // Few characters repeat by chance.
+        let floor = if bytes.len() < 24 { 2.2 } else { 2.5 };
+        if !speaks || quiet::is_placeholder(bytes) || quiet::entropy(bytes) < floor {
             return None;
         }
         let found = self.named_service(value.path, bytes)?;
@@ -483,17 +490,8 @@ impl Judge<'_> {
         self.rules
             .words()
             .within(&value.member.name, &mut found.hints.far);
-        if matches!(role, Role::Id | Role::IdOrSecret) && bytes.len() <= limits::CREDENTIAL_ID {
-            let rules = self.fitting(bytes, Half::Id);
-            let varied = bytes.len() < limits::SHORTEST_SECRET || quiet::entropy(bytes) >= 2.0;
-            if !rules.is_empty() && !quiet::is_stand_in(bytes) && varied {
-                let mut id = self.candidate(value, Part::Id, bytes, 0);
-                id.named = true;
-                id.rules = rules;
-                id.stem.clone_from(&found.stem);
-                id.hints.clone_from(&found.hints);
-                out.push(id);
-            }
+        if matches!(role, Role::Id | Role::IdOrSecret) {
+            self.id_half(bytes, &found, value, out);
         }
         if role == Role::Id || bytes.len() < limits::SHORTEST_SECRET {
             return;
@@ -507,6 +505,14 @@ impl Judge<'_> {
                 || bytes.len() != 40
                 || !rule.secret.patterns.iter().all(|p| p.shortest() == 40)
         });
+        // A store that anybody runs takes any secret beside its own name.
+        let any = |rule: &u16| self.rules.rule(*rule).provider.as_str() == "generic";
+        let open: Vec<u16> = found.hints.own.iter().copied().filter(any).collect();
+        for rule in open {
+            if !found.rules.contains(&rule) {
+                found.rules.push(rule);
+            }
+        }
         let alphabet = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-.~!#$%^&*".contains(b);
         let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
         let unshaped = bytes.len() <= 256 && bytes.iter().all(alphabet) && quiet::is_chance(bytes)

@@ -7,6 +7,7 @@
 
 mod beside;
 mod compare;
+mod kin;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -59,12 +60,17 @@ pub(crate) fn pair(mut candidates: Vec<Candidate>, scopes: &Scopes, rules: &Rule
         .enumerate()
         .map(|(at, found)| *first.entry(found.value.as_slice()).or_insert(at))
         .collect();
+    let kin: Vec<Vec<u8>> = candidates
+        .iter()
+        .map(|found| kin::of(&found.path))
+        .collect();
     let mut pairing = Pairing {
         twins,
         values,
+        beside: Beside::of(&candidates, &kin, scopes),
+        kin,
         links: vec![None; candidates.len()],
         ambiguous: vec![0; candidates.len()],
-        beside: Beside::of(&candidates, scopes),
         compared: 0,
         too_many: false,
         candidates,
@@ -94,6 +100,8 @@ struct Pairing<'a> {
     twins: Vec<Option<usize>>,
     /// For each candidate the first that has the same value.
     values: Vec<usize>,
+    /// What its name shares with that of its other half.
+    kin: Vec<Vec<u8>>,
     ambiguous: Vec<u32>,
     beside: Beside,
     compared: u64,
@@ -168,7 +176,7 @@ impl Pairing<'_> {
             .copied()
             .filter(|&at| self.candidates[at].part != Part::Id)
             .collect();
-        let (pairs, cut) = compare::pairs(&ids, &secrets, |at| self.candidates[at].stem.as_slice());
+        let (pairs, cut) = compare::pairs(&ids, &secrets, |at| self.kin[at].as_slice());
         self.compared += pairs.len() as u64;
         let mut scores: Vec<(u32, usize, usize, u16)> = Vec::new();
         for (id, secret) in pairs {
@@ -315,7 +323,16 @@ impl Pairing<'_> {
                 }
             }
             let mut score = 0;
-            score += 64 * u32::from(public.stem == hidden.stem && hidden.part == Part::Secret);
+            if hidden.part != Part::Anonymous {
+                // The same name but for the half it says, or but for all such words.
+                let stem = public.stem == hidden.stem && hidden.part == Part::Secret;
+                let kin = self.kin[id] == self.kin[secret];
+                score += if stem {
+                    64 + 32 * u32::from(kin)
+                } else {
+                    56 * u32::from(kin)
+                };
+            }
             score += 32 * u32::from(hidden.part == Part::Secret);
             score += 8 * if generic { 0 } else { hint };
             score += 4 * u32::from(public.prefixed);
@@ -433,8 +450,7 @@ impl Pairing<'_> {
             self.candidates[secret].scope,
             scope,
         ];
-        let stem = &self.candidates[secret].stem;
-        let (token, expiry) = self.beside.pair(around, stem, self.scopes);
+        let (token, expiry) = self.beside.pair(around, &self.kin[secret], self.scopes);
         let proofs = expiry.map(|at| &self.candidates[at].proofs);
         (token, proofs.and_then(|proofs| proofs.first().cloned()))
     }

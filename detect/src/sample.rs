@@ -130,9 +130,11 @@ impl RuleSet {
 
     /// Whether another rule's shape fixes more of how `secret` begins.
     fn is_likelier(&self, rule: &Rule, secret: &[u8]) -> bool {
-        // By chance it may also begin with the whole of another vendor's.
+        // By chance it may also begin with the whole of another vendor's, or hold it.
         let mut begins = sieve::tokens(secret, self).into_iter();
-        if begins.any(|token| token.start == 0 && token.end < secret.len()) {
+        let stands =
+            |token: &sieve::Token| token.start == 0 || token.half == Half::Id || rule.by_word;
+        if begins.any(|token| stands(&token) && token.end - token.start < secret.len()) {
             return true;
         }
         let fixed = rule.secret.fixed(secret);

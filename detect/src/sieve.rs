@@ -293,7 +293,13 @@ impl Sieve<'_> {
                 if !matches!(
                     text[at + 1..].trim_ascii_start_limited().first(),
                     Some(b'"' | b'\'' | b'`')
-                ) => {}
+                ) =>
+            {
+                // A driver's string: `user:password@tcp(host)/base`.
+                if text[at] == b'(' && text[..at].ends_with(b"@tcp") {
+                    self.hits.push(Hit::Name(at));
+                }
+            }
             _ => {
                 if names_secret(text, at, self.rules) {
                     self.hits.push(Hit::Name(at));

@@ -17,6 +17,7 @@ pub(crate) mod hcl;
 pub(crate) mod history;
 pub(crate) mod idiom;
 pub(crate) mod keyed;
+pub(crate) mod lists;
 pub(crate) mod literal;
 pub(crate) mod markup;
 pub(crate) mod obfuscated;
@@ -36,6 +37,7 @@ use akwatch_proto::place::Encoding;
 use memchr::memmem::Finder;
 
 use crate::content::Format;
+use crate::rule::RuleSet;
 use crate::unwrap::{container, inline};
 
 /// Names a scope: an object, section, block, command line.
@@ -136,6 +138,20 @@ impl Field {
     pub(crate) fn value<'a>(&'a self, text: &'a [u8]) -> &'a [u8] {
         self.decoded.as_deref().unwrap_or(&text[self.raw.clone()])
     }
+}
+
+/// The first `most` of `found`; that there are more is noted in `scopes`.
+pub(crate) fn bounded<T>(
+    found: impl Iterator<Item = T>,
+    most: usize,
+    scopes: &mut Scopes,
+) -> Vec<T> {
+    let mut kept: Vec<T> = found.take(most + 1).collect();
+    if kept.len() > most {
+        kept.truncate(most);
+        scopes.note_cut(true);
+    }
+    kept
 }
 
 /// What parsers write into.
@@ -276,6 +292,7 @@ pub(crate) fn parse(
         }
         Format::Notes => {
             text::wide_colons(text, range.clone(), root, fields);
+            lists::tables(text, range.clone(), root, fields);
             text::worded(text, range, root, fields);
         }
         Format::Text => text::wide_colons(text, range, root, fields),
@@ -332,11 +349,13 @@ pub(crate) fn are_commands(format: Format) -> bool {
 
 /// Whether a text's fields are wanted even when the sieve saw nothing: flags and names there do not
 /// stand before `=` or `:`.
-pub(crate) fn always(format: Format, text: &[u8], foreign: bool) -> bool {
+pub(crate) fn always(format: Format, text: &[u8], foreign: bool, rules: &RuleSet) -> bool {
+    let names = rules.names();
     match format {
-        Format::Sql => sql::is_worth(text),
-        Format::Csv => csv::is_worth(text),
-        Format::Yaml | Format::Json => holds_flags(text),
+        Format::Sql => sql::is_worth(text, names),
+        Format::Csv => csv::is_worth(text, names),
+        Format::Yaml => holds_flags(text) || holds_commands(text),
+        Format::Json => holds_flags(text),
         Format::Conf
         | Format::Directives
         | Format::Hcl
@@ -388,14 +407,38 @@ fn holds_flags(text: &[u8]) -> bool {
     })
 }
 
+/// Whether a text of keys and values has one whose value is a command: a pipeline's `script`, a service's
+/// `command`. What is typed there has names for nothing.
+fn holds_commands(text: &[u8]) -> bool {
+    const KEYS: [&[u8]; 8] = [
+        b"run:",
+        b"script:",
+        b"command:",
+        b"commands:",
+        b"args:",
+        b"cmd:",
+        b"shell:",
+        b"entrypoint:",
+    ];
+    static FINDERS: LazyLock<Vec<Finder<'static>>> =
+        LazyLock::new(|| KEYS.iter().map(Finder::new).collect());
+    text.len() <= LONGEST_PIPELINE && FINDERS.iter().any(|key| key.find(text).is_some())
+}
+
+/// Bytes of a text that is parsed for its commands although nothing in it was seen.
+const LONGEST_PIPELINE: usize = 256 * 1024;
+
 /// What a text is that is not written as its name says, or that its name says too little of: JSON, or, where
 /// the name says nothing, what Java wrote. Pairs of another name stay what they are, whatever stands in one
 /// of them, and have Java's escapes undone where they stand.
 pub(crate) fn contradicted(named: Format, text: &[u8]) -> Option<Format> {
-    let loose = matches!(named, Format::Text | Format::Dotenv | Format::Ini);
+    let loose = matches!(
+        named,
+        Format::Text | Format::Dotenv | Format::Ini | Format::Notes
+    );
     loose.then(|| sniff(text)).filter(|format| match format {
-        Format::Json => named != Format::Text,
-        Format::Properties => named == Format::Text,
+        Format::Json => !matches!(named, Format::Text | Format::Notes),
+        Format::Properties => matches!(named, Format::Text | Format::Notes),
         _ => false,
     })
 }

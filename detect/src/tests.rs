@@ -12,6 +12,7 @@ mod histories;
 mod hostile;
 mod judging;
 mod keys;
+mod kinds;
 mod layouts;
 mod lone;
 mod matrix;

@@ -157,7 +157,7 @@ impl<'r> Scanner<'r> {
         let text = inline::unmarked(plain.as_ref().map_or(text, |plain| plain.as_slice()));
         self.work += text.len() as u64;
         let (hits, sifted) = self.hits(region, text, cut);
-        if hits.is_empty() && !is_always_read(region.format, text, sifted) {
+        if hits.is_empty() && !is_always_read(region.format, text, sifted, self.rules) {
             return self.cipher_keys(region, text, sifted);
         }
         let binary = is_binary(region.format, text);
@@ -250,7 +250,8 @@ impl<'r> Scanner<'r> {
         };
         if text.len() <= syntax::beside::LONGEST && (wanted.sentences || wanted.flags) {
             let before = hits.len();
-            syntax::beside::places(text, wanted, self.rules, |at| hits.push(Hit::Name(at)));
+            self.too_many |=
+                !syntax::beside::places(text, wanted, self.rules, |at| hits.push(Hit::Name(at)));
             if hits.len() > before {
                 hits.sort_by_key(Hit::at);
             }
@@ -686,8 +687,8 @@ fn has_sentences(format: Format) -> bool {
 }
 
 /// Whether a text is parsed though the sieve has seen nothing in it.
-fn is_always_read(format: Format, text: &[u8], sifted: Sifted) -> bool {
-    sifted.deep || syntax::always(format, text, sifted.foreign)
+fn is_always_read(format: Format, text: &[u8], sifted: Sifted, rules: &RuleSet) -> bool {
+    sifted.deep || syntax::always(format, text, sifted.foreign, rules)
 }
 
 /// Whether a text is none, so that a name in it says nothing of what stands beside it: not one that its

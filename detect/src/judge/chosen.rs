@@ -4,7 +4,7 @@
 //! variable in a program: the value cannot tell. What [`quiet`] lets pass by its looks is told as it is;
 //! what it turns down for being a word comes here, where the place has to speak for it: the format, the
 //! file's name, the key, what stands beside it. Each says a little, and it takes several of them. Below
-//! trees of packages, tests and texts for people nothing is enough.
+//! trees of packages and texts for people nothing is enough; below tests it takes more.
 
 use std::collections::HashMap;
 
@@ -257,15 +257,13 @@ const SETTINGS: [&str; 27] = [
     "vars",
 ];
 
-/// Words of a file's path that say translations, tests and descriptions.
-const DESCRIBING: [&str; 32] = [
+/// Words of a file's path that say translations, examples and descriptions.
+const DESCRIBING: [&str; 23] = [
     "demo",
     "doc",
     "docs",
     "example",
     "examples",
-    "fixture",
-    "fixtures",
     "i18n",
     "l10n",
     "lang",
@@ -274,24 +272,25 @@ const DESCRIBING: [&str; 32] = [
     "locale",
     "locales",
     "messages",
-    "mock",
-    "mocks",
     "openapi",
     "sample",
     "samples",
     "schema",
     "schemas",
-    "spec",
-    "specs",
     "strings",
     "swagger",
     "template",
-    "test",
-    "testdata",
-    "tests",
     "translation",
     "translations",
 ];
+
+/// Words of a file's path that say tests. People run them against real servers too: what
+/// stands there needs more to speak for it, and is not out of the question.
+const TRYING: [&str; 9] = [
+    "fixture", "fixtures", "mock", "mocks", "spec", "specs", "test", "testdata", "tests",
+];
+/// What such a path takes.
+const TRIED: i8 = -2;
 
 /// Whether a value that looks like no password may still be one that a person chose, whatever the
 /// place: what the sieve asks of the bytes behind a password's name.
@@ -458,6 +457,7 @@ fn of_key(path: &[u8]) -> Option<i8> {
 /// What the file's format and name add or take.
 pub(crate) fn of_file(format: Format, member: &MemberName) -> i8 {
     let names = || std::iter::once(&member.name).chain(&member.inside);
+    let mut tried = 0;
     for name in names() {
         let short = &name[name.len().saturating_sub(512)..];
         let told = words(short);
@@ -468,13 +468,17 @@ pub(crate) fn of_file(format: Format, member: &MemberName) -> i8 {
         {
             return NEVER;
         }
+        let tries = |word: &String| TRYING.binary_search(&word.as_str()).is_ok();
+        if told.iter().any(tries) {
+            tried = TRIED;
+        }
     }
     let innermost = member.inside.last().unwrap_or(&member.name);
     let file = innermost.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let settings = words(file)
         .iter()
         .any(|word| SETTINGS.binary_search(&word.as_str()).is_ok());
-    i8::from(settings) + of_format(format)
+    i8::from(settings) + of_format(format) + tried
 }
 
 fn of_format(format: Format) -> i8 {
@@ -659,7 +663,14 @@ mod tests {
 
     #[test]
     fn lists_are_in_order() {
-        for list in [&VOCABULARY[..], &ABOUT, &SERVICES, &SETTINGS, &DESCRIBING] {
+        for list in [
+            &VOCABULARY[..],
+            &ABOUT,
+            &SERVICES,
+            &SETTINGS,
+            &DESCRIBING,
+            &TRYING,
+        ] {
             assert!(list.is_sorted(), "{list:?}");
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    pub(super) fn of(candidates: &[Candidate], scopes: &Scopes) -> Beside {
+    pub(super) fn of(candidates: &[Candidate], kin: &[Vec<u8>], scopes: &Scopes) -> Beside {
         let mut beside = Beside {
             own: HashMap::new(),
             inside: HashMap::new(),
@@ -34,20 +34,24 @@ impl Beside {
                 continue;
             }
             let own = beside.own.entry(found.scope).or_default();
-            own.add(at, found);
+            own.add(at, found, &kin[at]);
             let around = scopes.parent(found.scope);
-            beside.inside.entry(around).or_default().add(at, found);
+            beside
+                .inside
+                .entry(around)
+                .or_default()
+                .add(at, found, &kin[at]);
         }
         beside
     }
 
     /// The token and the expiry of a pair whose halves stand in `id` and `secret` and were linked in
-    /// `scope`: in one of these, just inside, or just around a half. The token of the pair's own stem
-    /// comes first, the expiry that is written first.
+    /// `scope`: in one of these, just inside, or just around a half. The token whose name is the pair's
+    /// kin comes first, the expiry that is written first.
     pub(super) fn pair(
         &self,
         [id, secret, scope]: [ScopeId; 3],
-        stem: &[u8],
+        kin: &[u8],
         scopes: &Scopes,
     ) -> (Option<usize>, Option<usize>) {
         let around = |one: ScopeId| Some(scopes.parent(one)).filter(|_| one != scope);
@@ -63,8 +67,8 @@ impl Beside {
             let own = near.iter().flatten().filter_map(|one| self.own.get(one));
             own.chain(within.iter().filter_map(|one| self.inside.get(one)))
         };
-        let of_stem = held().filter_map(|held| held.tokens.get(stem)).max();
-        let token = of_stem.or_else(|| held().filter_map(|held| held.any.as_ref()).max());
+        let of_kin = held().filter_map(|held| held.tokens.get(kin)).max();
+        let token = of_kin.or_else(|| held().filter_map(|held| held.any.as_ref()).max());
         let outside = self.own.get(&scopes.parent(scope));
         let expiry = held().chain(outside).filter_map(|held| held.expiry).min();
         (token.map(|&(_, at)| at), expiry)
@@ -73,13 +77,13 @@ impl Beside {
 
 impl Held {
     /// Candidates come in the order of the text.
-    fn add(&mut self, at: usize, found: &Candidate) {
+    fn add(&mut self, at: usize, found: &Candidate, kin: &[u8]) {
         if found.part == Part::Expiry {
             self.expiry.get_or_insert(at);
             return;
         }
         let rank = (found.prefixed, at);
-        let known = self.tokens.entry(found.stem.clone()).or_insert(rank);
+        let known = self.tokens.entry(kin.to_vec()).or_insert(rank);
         *known = rank.max(*known);
         self.any = self.any.max(Some(rank));
     }

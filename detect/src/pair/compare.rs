@@ -1,5 +1,5 @@
 //! Which ids of a scope are compared with which of its secrets: all with all while they are few, else
-//! each with its neighbours and with those of its own stem. The cost grows with their number, never with
+//! each with its neighbours and with those of its own kin. The cost grows with their number, never with
 //! its square.
 
 use std::collections::HashMap;
@@ -8,14 +8,14 @@ use std::collections::HashMap;
 const EACH: usize = 64;
 /// Values before and behind one, in the order of the text, that are compared with it.
 const NEIGHBOURS: usize = 16;
-/// The same among those of one stem, which may stand anywhere.
-const OF_ONE_STEM: usize = 8;
+/// The same among those of one kin, which may stand anywhere.
+const OF_ONE_KIN: usize = 8;
 
 /// Pairs of an id and a secret, and whether some were left out. Both lists are in the order of the text.
 pub(super) fn pairs<'a>(
     ids: &[usize],
     secrets: &[usize],
-    stem: impl Fn(usize) -> &'a [u8],
+    kin: impl Fn(usize) -> &'a [u8],
 ) -> (Vec<(usize, usize)>, bool) {
     if ids.len() * secrets.len() <= EACH * (ids.len() + secrets.len()) {
         let all = ids
@@ -25,15 +25,15 @@ pub(super) fn pairs<'a>(
     }
     let mut pairs = Vec::new();
     neighbours(ids, secrets, NEIGHBOURS, &mut pairs);
-    let mut stems: HashMap<&[u8], (Vec<usize>, Vec<usize>)> = HashMap::new();
+    let mut kins: HashMap<&[u8], (Vec<usize>, Vec<usize>)> = HashMap::new();
     for &id in ids {
-        stems.entry(stem(id)).or_default().0.push(id);
+        kins.entry(kin(id)).or_default().0.push(id);
     }
     for &secret in secrets {
-        stems.entry(stem(secret)).or_default().1.push(secret);
+        kins.entry(kin(secret)).or_default().1.push(secret);
     }
-    for (ids, secrets) in stems.values() {
-        neighbours(ids, secrets, OF_ONE_STEM, &mut pairs);
+    for (ids, secrets) in kins.values() {
+        neighbours(ids, secrets, OF_ONE_KIN, &mut pairs);
     }
     pairs.sort_unstable();
     pairs.dedup();

@@ -377,6 +377,15 @@ impl Names {
         false
     }
 
+    /// Whether a column or a field of that name may hold a secret; an id alone is none.
+    pub(crate) fn may_hold_secret(&self, key: &[u8]) -> bool {
+        let named = self.role_of(key).or_else(|| self.role_within(key));
+        named.is_some_and(|named| match named.role {
+            Role::Id | Role::Expiry | Role::Vendor => false,
+            Role::Secret | Role::IdOrSecret | Role::Token | Role::Bearer | Role::Password => true,
+        })
+    }
+
     /// What `key`, a name or a key path, says. Its last component decides; the whole path is its
     /// stem.
     pub(crate) fn role_of(&self, key: &[u8]) -> Option<Named> {

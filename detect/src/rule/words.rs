@@ -19,6 +19,8 @@ pub(crate) struct Words {
     automaton: Option<AhoCorasick>,
     /// For each word its length where it must be bounded, else 0, and the rules that have it.
     known: Vec<(usize, Vec<u16>)>,
+    /// Whether a rule of two halves has the word.
+    pairs: Vec<bool>,
 }
 
 impl Words {
@@ -44,7 +46,13 @@ impl Words {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&texts)
             .ok();
-        Words { automaton, known }
+        let is_pair = |&rule: &u16| rules[usize::from(rule)].is_pair();
+        let pairs = known.iter().map(|(_, of)| of.iter().any(is_pair)).collect();
+        Words {
+            automaton,
+            known,
+            pairs,
+        }
     }
 
     /// Adds the rules whose words stand in `text`, a name, each once, in no order.
@@ -54,8 +62,8 @@ impl Words {
 
     /// Calls `found` with each place of a word in `text`, a name, and each rule that has the word.
     pub(crate) fn each_within(&self, text: &[u8], mut found: impl FnMut(Range<usize>, u16)) {
-        self.each(text, is_bounded, |range, rules| {
-            for &rule in rules {
+        self.each(text, is_bounded, |range, word| {
+            for &rule in &self.known[word].1 {
                 found(range.clone(), rule);
             }
         });
@@ -73,28 +81,48 @@ impl Words {
     }
 
     fn add(&self, text: &[u8], is: impl Fn(&[u8], usize, usize) -> bool, found: &mut Vec<u16>) {
-        self.each(text, is, |_, rules| {
-            for &rule in rules {
+        // Of pairs' words the last that none of the others holds: `cucloud` does not speak of `ucloud`.
+        let mut outer: Vec<(Range<usize>, usize)> = Vec::new();
+        let mut add = |word: usize| {
+            for &rule in &self.known[word].1 {
                 if !found.contains(&rule) {
                     found.push(rule);
                 }
             }
+        };
+        self.each(text, is, |range, word| {
+            if !self.pairs[word] {
+                return add(word);
+            }
+            // Hits come in the order of their ends: what is inside another one came before it, or ends
+            // with it.
+            let holds = |a: &Range<usize>, b: &Range<usize>| {
+                a.start <= b.start && b.end <= a.end && a.len() > b.len()
+            };
+            if outer.iter().any(|(known, _)| holds(known, &range)) {
+                return;
+            }
+            outer.retain(|(known, _)| !holds(&range, known));
+            outer.push((range, word));
         });
+        for (_, word) in outer {
+            add(word);
+        }
     }
 
     fn each(
         &self,
         text: &[u8],
         is: impl Fn(&[u8], usize, usize) -> bool,
-        mut found: impl FnMut(Range<usize>, &[u16]),
+        mut found: impl FnMut(Range<usize>, usize),
     ) {
         let Some(automaton) = &self.automaton else {
             return;
         };
         for hit in automaton.find_overlapping_iter(text) {
-            let (bounded, rules) = &self.known[hit.pattern().as_usize()];
-            if *bounded == 0 || is(text, hit.start(), hit.end()) {
-                found(hit.start()..hit.end(), rules);
+            let word = hit.pattern().as_usize();
+            if self.known[word].0 == 0 || is(text, hit.start(), hit.end()) {
+                found(hit.start()..hit.end(), word);
             }
         }
     }
@@ -176,6 +204,14 @@ mod tests {
         check("obs2.key", "huawei", true);
         check("myhuaweicloud.com", "huawei", true);
         check("阿里云账号", "alibaba", true);
+    }
+
+    #[test]
+    fn a_word_inside_a_longer_one_says_nothing() {
+        check("CUCLOUD_AK", "cucloud", true);
+        check("CUCLOUD_AK", "ucloud", false);
+        check("ucloud.cucloud", "ucloud", true);
+        check("cucloud_ucloud_key", "ucloud", true);
     }
 
     #[test]

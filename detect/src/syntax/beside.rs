@@ -41,24 +41,36 @@ fn speaks(rules: &RuleSet, name: &[u8]) -> Option<Role> {
     role.filter(|role| !matches!(role, Role::Id | Role::Expiry | Role::Vendor))
 }
 
-/// Where in `text` a value begins that a name without a separator speaks of.
-pub(crate) fn places(text: &[u8], wanted: Wanted, rules: &RuleSet, mut found: impl FnMut(usize)) {
+/// Where in `text` a value begins that a name without a separator speaks of. Answers whether all of them
+/// were told: a text has more than are read only where somebody wants it so.
+#[must_use]
+pub(crate) fn places(
+    text: &[u8],
+    wanted: Wanted,
+    rules: &RuleSet,
+    mut found: impl FnMut(usize),
+) -> bool {
     let whole = 0..text.len();
     let speaks = |name: &[u8]| speaks(rules, name);
     let (mut flags, mut strings, mut idioms, mut sentences) = (0, 0, 0, 0);
     let only = |bits: u64, wanted: bool| if wanted { bits } else { 0 };
     spots::each(text, |base, spots| {
         for spot in spots::places(only(spots.nouns, wanted.sentences), base) {
-            if let Some(at) = prose::place(text, spot).filter(|_| sentences < prose::MOST) {
+            if let Some(at) = prose::place(text, spot) {
                 sentences += 1;
-                found(at);
+                if sentences <= prose::MOST {
+                    found(at);
+                }
             }
         }
         for spot in spots::places(only(spots.flags, wanted.flags), base) {
-            let Some((name, value)) = flag(text, &whole, spot - 1).filter(|_| flags < MOST) else {
+            let Some((name, value)) = flag(text, &whole, spot - 1) else {
                 continue;
             };
             flags += 1;
+            if flags > MOST {
+                continue;
+            }
             let login = &text[name.clone()] == b"u"
                 && memchr::memchr(b':', &text[value..text.len().min(value + 40)]).is_some();
             let name = &text[name];
@@ -70,25 +82,34 @@ pub(crate) fn places(text: &[u8], wanted: Wanted, rules: &RuleSet, mut found: im
             }
         }
         for spot in spots::places(only(spots.strings, wanted.strings), base) {
-            let named = string(text, &whole, spot).filter(|_| strings < MOST);
+            let named = string(text, &whole, spot);
             if let Some((_, value)) =
                 named.filter(|(name, _)| speaks(&text[name.clone()]).is_some())
             {
                 strings += 1;
-                found(value - 1);
+                if strings <= MOST {
+                    found(value - 1);
+                }
             }
         }
         for spot in spots::places(only(spots.marks, wanted.strings), base) {
-            if let Some(at) = idiom::place(text, spot).filter(|_| idioms < idiom::MOST) {
+            if let Some(at) = idiom::place(text, spot) {
                 idioms += 1;
-                found(at);
+                if idioms <= idiom::MOST {
+                    found(at);
+                }
             }
         }
     });
     if wanted.sentences && wanted.wide {
-        let rest = prose::MOST - sentences;
-        prose::wide_places(text).take(rest).for_each(found);
+        for at in prose::wide_places(text).take(prose::MOST + 1) {
+            sentences += 1;
+            if sentences <= prose::MOST {
+                found(at);
+            }
+        }
     }
+    flags <= MOST && strings <= MOST && idioms <= idiom::MOST && sentences <= prose::MOST
 }
 
 /// A name, and where its value begins.
@@ -236,7 +257,8 @@ pub(crate) fn line(
 
 /// Reads the strings and cells of the line `text[range]`.
 fn strings(text: &[u8], range: &Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
-    for (name, value) in named(text, range.clone()).take(MOST_OF_LINE) {
+    let found = super::bounded(named(text, range.clone()), MOST_OF_LINE, fields.scopes);
+    for (name, value) in found {
         let scope = blocks.scope();
         if is_quote(text[value]) {
             if let Some((raw, decoded)) = literal::string(text, value, range.end) {
@@ -260,7 +282,8 @@ fn strings(text: &[u8], range: &Range<usize>, blocks: &mut Blocks, fields: &mut 
 /// Reads what stands behind flags on the line `text[range]`: all of it as a command, where it is one.
 fn flagged(text: &[u8], range: &Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
     let mut program = None;
-    for (name, value) in flags(text, range.clone()).take(MOST_OF_LINE) {
+    let found = super::bounded(flags(text, range.clone()), MOST_OF_LINE, fields.scopes);
+    for (name, value) in found {
         let own = *program.get_or_insert_with(|| {
             let line = &text[range.clone()];
             // A prompt, or the mark of a comment.
@@ -298,6 +321,32 @@ mod tests {
             let values: Vec<usize> = flags(text, 0..end).map(|(_, value)| value).collect();
             assert!(values.iter().all(|&value| value <= end), "{end} {values:?}");
             assert_eq!(values.len(), usize::from(end > 14), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_a_bound_is_said() {
+        let rules = RuleSet::builtin();
+        let wanted = Wanted {
+            sentences: true,
+            wide: true,
+            flags: true,
+            strings: true,
+        };
+        for (piece, most) in [
+            ("the password is \"gooseberry7\"\n", prose::MOST),
+            ("密码是 a1b2c3d4\n", prose::MOST),
+            (" --password b9Xk2LmQ7v\n", MOST),
+            ("| password | b9Xk2LmQ7v |\n", MOST),
+            ("%define token b9Xk2LmQ7vT4zR8p\n", idiom::MOST),
+        ] {
+            for (count, all) in [(most, true), (most + 1, false)] {
+                let text = piece.repeat(count);
+                let mut found = 0;
+                let told = places(text.as_bytes(), wanted, &rules, |_| found += 1);
+                assert_eq!(told, all, "{piece} {count}");
+                assert!(found > 0, "{piece}");
+            }
         }
     }
 
@@ -349,7 +398,7 @@ mod tests {
             }
             let text = text.as_bytes();
             let mut found = Vec::new();
-            places(text, wanted, &rules, |at| found.push(at));
+            assert!(places(text, wanted, &rules, |at| found.push(at)));
             let whole = 0..text.len();
             let speaks = |name: &[u8]| speaks(&rules, name);
             let mut expected: Vec<usize> = flags(text, whole.clone())

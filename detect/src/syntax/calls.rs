@@ -47,7 +47,9 @@ pub(crate) fn arguments(
 ) {
     let name = function(text, start, open);
     default_of(text, start, &name, open, scope, fields);
-    let Some(meanings) = lookup(&text[name.clone()]) else {
+    let Some(meanings) =
+        lookup(&qualified(text, start, &name)).or_else(|| lookup(&text[name.clone()]))
+    else {
         return;
     };
     let end = text.len().min(open + LONGEST_CALL);
@@ -64,6 +66,12 @@ pub(crate) fn arguments(
                 let meaning = meanings[number].as_str();
                 if alone && depth == 0 && !meaning.is_empty() {
                     let path = [&text[name.clone()], b".", meaning.as_bytes()].concat();
+                    if decoded.is_none() {
+                        let start = raw.start;
+                        super::text::held(&path, &text[raw.clone()], |path, part| {
+                            fields.add(path, start + part.start..start + part.end, scope, true);
+                        });
+                    }
                     fields.add_decoded(&path, raw, decoded, scope);
                 }
                 alone = false;
@@ -177,6 +185,20 @@ fn function(text: &[u8], start: usize, open: usize) -> Range<usize> {
         begin -= 1;
     }
     begin..open
+}
+
+/// A function with what it belongs to, as the table writes it: `DBI->connect` is `DBI.connect`.
+fn qualified(text: &[u8], start: usize, name: &Range<usize>) -> Vec<u8> {
+    let before = &text[start.max(name.start.saturating_sub(LONGEST_NAME))..name.start];
+    let owner = [&b"."[..], b"->", b"::"]
+        .iter()
+        .find_map(|mark| before.strip_suffix(*mark));
+    let Some(owner) = owner else {
+        return Vec::new();
+    };
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
+    let length = owner.iter().rev().take_while(part).count();
+    [&owner[owner.len() - length..], b".", &text[name.clone()]].concat()
 }
 
 fn lookup(name: &[u8]) -> Option<&'static Vec<String>> {

@@ -6,34 +6,25 @@
 use std::ops::Range;
 
 use super::{Fields, ScopeId};
+use crate::rule::Names;
 
 /// Columns that are read. Stops: a row of a megabyte of commas.
 const MOST_COLUMNS: usize = 512;
+/// Bytes of a column's name.
+const LONGEST_NAME: usize = 64;
 /// Bytes of one quoted cell.
 const LONGEST_CELL: usize = 64 * 1024;
 
 /// Whether a table's first row names a secret, so that its rows are worth reading.
-pub(crate) fn is_worth(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 9] = [
-        b"password",
-        b"passwd",
-        b"pwd",
-        b"secret",
-        b"token",
-        b"accesskey",
-        b"apikey",
-        "密码".as_bytes(),
-        "密钥".as_bytes(),
-    ];
+pub(crate) fn is_worth(text: &[u8], names: &Names) -> bool {
     let end = memchr::memchr(b'\n', text).unwrap_or(text.len()).min(4096);
-    let head: Vec<u8> = text[..end]
-        .iter()
-        .filter(|b| !matches!(b, b' ' | b'_' | b'-'))
-        .map(u8::to_ascii_lowercase)
-        .collect();
-    WORDS
-        .iter()
-        .any(|word| memchr::memmem::find(&head, word).is_some())
+    text[..end]
+        .split(|b| matches!(b, b',' | b'\t' | b';' | b'|'))
+        .map(|cell| cell.trim_ascii().trim_ascii_end())
+        .map(|cell| cell.strip_prefix(b"\"").unwrap_or(cell))
+        .map(|cell| cell.strip_suffix(b"\"").unwrap_or(cell))
+        .filter(|cell| cell.len() <= LONGEST_NAME)
+        .any(|cell| names.may_hold_secret(cell))
 }
 
 /// Parses `text[range]`.
@@ -54,7 +45,8 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mu
     at = row(text, at, range.end, separator, |raw, decoded| {
         names.push(decoded.unwrap_or_else(|| text[raw].trim_ascii().to_vec()));
     });
-    let named = |name: &Vec<u8>| !name.is_empty() && name.len() <= 64 && !name.contains(&b'=');
+    let named =
+        |name: &Vec<u8>| !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(&b'=');
     if !names.iter().all(named) {
         return;
     }

@@ -101,6 +101,7 @@ fn words(text: &[u8], line: Range<usize>, scope: ScopeId, fields: &mut Fields<'_
     if first == b"SQLConnectInfo" && words.len() > 3 {
         add(b"SQLConnectInfo.password", &words[3], 0, scope, fields);
     }
+    behind_others(&first, &words, scope, fields);
     for (number, word) in words.iter().enumerate() {
         if let (b"user", Some(b'>')) = (&first[..], word.text.first()) {
             add(b"user.password", word, 1, scope, fields);
@@ -129,6 +130,35 @@ fn words(text: &[u8], line: Range<usize>, scope: ScopeId, fields: &mut Fields<'_
                 fields,
             );
         }
+    }
+}
+
+/// Passwords that other words than their names stand before: `sentinel auth-pass NAME password`, kickstart's
+/// `rootpw --plaintext password`, monit's `allow user:password`, `createUser NAME SHA password`.
+fn behind_others(first: &[u8], words: &[Word], scope: ScopeId, fields: &mut Fields<'_>) {
+    match (first, words.get(1).map(|word| &word.text[..])) {
+        (b"sentinel", Some(b"auth-pass")) if words.len() > 3 => {
+            add(b"sentinel.auth-pass", &words[3], 0, scope, fields);
+        }
+        (b"rootpw", Some(b"--plaintext")) if words.len() > 2 => {
+            add(b"rootpw", &words[2], 0, scope, fields);
+        }
+        (b"allow", Some(login)) => {
+            if let Some(colon) = memchr::memchr(b':', login).filter(|&at| at > 0) {
+                add(b"allow.password", &words[1], colon + 1, scope, fields);
+            }
+        }
+        (b"createUser", Some(_)) => {
+            for pair in words[2..].windows(2) {
+                if matches!(
+                    &pair[0].text[..],
+                    b"SHA" | b"MD5" | b"AES" | b"DES" | b"SHA-256"
+                ) {
+                    add(b"createUser.password", &pair[1], 0, scope, fields);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

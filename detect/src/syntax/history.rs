@@ -148,7 +148,7 @@ pub(crate) fn sql(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut 
 
 fn statements(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
     let first = text[range.clone()].trim_ascii();
-    if sql::speaks(first) || sql::is_worth(first) {
+    if sql::speaks(first) || sql::names_secret(first) {
         sql::statements(text, range, root, fields);
     }
 }

@@ -49,9 +49,11 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, scope: ScopeId, fields: &mu
     let mut count = 0;
     spots::each(&text[range.clone()], |base, spots| {
         for spot in spots::places(spots.marks, range.start + base) {
-            if let Some(named) = at(text, &range, spot).filter(|_| count < MOST) {
+            if let Some(named) = at(text, &range, spot) {
                 count += 1;
-                if !named.known {
+                if count > MOST {
+                    fields.scopes.note_cut(true);
+                } else if !named.known {
                     fields.add(named.path, named.value, scope, true);
                 }
             }

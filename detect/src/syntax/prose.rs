@@ -81,7 +81,7 @@ pub(super) fn places(text: &[u8]) -> impl Iterator<Item = usize> {
 
 /// Reads what the sentences of the line `text[range]` tell.
 pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields: &mut Fields<'_>) {
-    let found: Vec<Told> = told(text, range).take(MOST_OF_LINE).collect();
+    let found = super::bounded(told(text, range), MOST_OF_LINE, fields.scopes);
     for told in found {
         let scope = blocks.scope();
         fields.fields.push(Field {

@@ -6,8 +6,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::{Fields, ScopeId};
+use crate::rule::Names;
 
 /// Whether a text begins like a statement.
 pub(crate) fn speaks(text: &[u8]) -> bool {
@@ -27,7 +31,12 @@ pub(crate) fn speaks(text: &[u8]) -> bool {
 }
 
 /// Whether a dump is worth parsing although no name in it stands before a separator.
-pub(crate) fn is_worth(text: &[u8]) -> bool {
+pub(crate) fn is_worth(text: &[u8], names: &Names) -> bool {
+    names_secret(text) || has_secret_column(text, names)
+}
+
+/// Whether a text speaks of passwords and keys at all.
+pub(crate) fn names_secret(text: &[u8]) -> bool {
     const WORDS: [&[u8]; 8] = [
         b"IDENTIFIED",
         b"identified",
@@ -42,6 +51,34 @@ pub(crate) fn is_worth(text: &[u8]) -> bool {
         .iter()
         .any(|word| memchr::memmem::find(text, word).is_some())
 }
+
+/// Lists of columns that are looked at, and bytes of one.
+const MOST_LISTS: usize = 64;
+const LONGEST_LIST: usize = 4096;
+
+/// Whether one of the first lists of columns names a secret.
+fn has_secret_column(text: &[u8], names: &Names) -> bool {
+    static INTO: LazyLock<[Finder<'static>; 4]> =
+        LazyLock::new(|| [&b"INTO "[..], b"into ", b"TABLE ", b"table "].map(Finder::new));
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || *b >= 0x80;
+    let names_one = |at: usize| {
+        let list = &text[at..text.len().min(at + LONGEST_LIST)];
+        let Some(open) = memchr::memchr2(b'(', b';', list).filter(|&at| list[at] == b'(') else {
+            return false;
+        };
+        // Up to the values, or to the end of what is created.
+        let list = &list[open..];
+        let end = memchr::memchr2(b'\'', b';', list).unwrap_or(list.len());
+        list[..end]
+            .split(|b| !part(b))
+            .any(|word| word.len() <= LONGEST_NAME && names.may_hold_secret(word))
+    };
+    INTO.iter()
+        .any(|word| word.find_iter(text).take(MOST_LISTS).any(names_one))
+}
+
+/// Bytes of a column's name.
+const LONGEST_NAME: usize = 64;
 
 /// Reads the statements of `text[range]`; each is a scope below `root`.
 pub(crate) fn statements(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
@@ -354,6 +391,8 @@ impl Sql<'_, '_, '_> {
             let scope = self.fields.scopes.child(self.root);
             let mut column = 0;
             let mut depth = 1;
+            // The string before, which names the next where no column does: `('oss.ak', '…')`.
+            let mut key: Option<Range<usize>> = None;
             while depth > 0 {
                 let Some(token) = self.token() else { return };
                 match token {
@@ -363,7 +402,12 @@ impl Sql<'_, '_, '_> {
                     Token::Mark(b';') => return,
                     Token::String(raw, decoded) => {
                         let name = columns.get(column).map_or(&[][..], Vec::as_slice);
-                        let path = join(table, name);
+                        let mut path = join(table, name);
+                        if let Some(key) = key.replace(raw.clone()).filter(|_| name.is_empty())
+                            && is_key(&self.text[key.clone()])
+                        {
+                            path = self.text[key].to_vec();
+                        }
                         self.value(&path, raw, decoded, scope);
                     }
                     _ => {}
@@ -421,6 +465,14 @@ fn name_of(words: &[Vec<u8>]) -> Vec<u8> {
         b"n" | b"e" | b"x" | b"by" | b"is" | b"to" => name_of(&words[..words.len() - 1]),
         _ => last.clone(),
     }
+}
+
+/// Whether a string may be the name of a setting.
+fn is_key(text: &[u8]) -> bool {
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (2..=LONGEST_NAME).contains(&text.len())
+        && text[0].is_ascii_alphabetic()
+        && text.iter().all(part)
 }
 
 fn last(name: &[u8]) -> &[u8] {

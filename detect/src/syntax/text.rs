@@ -128,6 +128,13 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
             let scope = blocks.block;
             super::calls::arguments(text, range.start, separator, scope, fields);
         }
+        if text[separator] == b'='
+            && let Some(end) =
+                super::lists::unpacked(text, range.start, separator, range.end, blocks, fields)
+        {
+            at = end;
+            continue;
+        }
         let Some(value) = value_after(text, separator, range.end) else {
             continue;
         };

@@ -60,7 +60,7 @@ pub(super) fn around_hits(
             continue;
         }
         let is_id = matches!(hit, Hit::Token(token) if token.half == Half::Id);
-        let half = is_id || matches!(hit, Hit::Name(at) if names_half(text, *at, range.end, rules));
+        let half = is_id || is_secret_half(text, hit, range.end, rules);
         let word = matches!(hit, Hit::Name(at) if chosen::may_follow(text, *at, range.end));
         let near = if plain { reach(half, word) } else { 0 };
         let alone = matches!(hit, Hit::Token(id) if is_id && is_alone(text, &range, id));
@@ -108,10 +108,20 @@ pub(super) fn around_hits(
     syntax::refine::name_values(text, parsed, reader.fields);
 }
 
+/// Whether a hit is a secret half, whose id may stand anywhere around it.
+fn is_secret_half(text: &[u8], hit: &Hit, end: usize, rules: &RuleSet) -> bool {
+    match hit {
+        Hit::Token(token) => token.half == Half::Secret && rules.rule(token.rule).is_pair(),
+        Hit::Name(at) => names_half(text, *at, end, rules),
+        _ => false,
+    }
+}
+
 /// Whether the name before the separator at `at` is that of a secret half and a long value that no word is
 /// follows: its id, which may have no beginning of its own, is looked for around it.
 fn names_half(text: &[u8], at: usize, end: usize, rules: &RuleSet) -> bool {
-    let value = text[at..end.min(at + 256)]
+    let from = behind_type(text, at, end);
+    let value = text[from..end.min(from + 256)]
         .iter()
         .skip_while(|b| !b.is_ascii_alphanumeric())
         .take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'`' | b'$'));
@@ -136,6 +146,22 @@ fn names_half(text: &[u8], at: usize, end: usize, rules: &RuleSet) -> bool {
     let name = &before[name.map_or(0, |n| n + 1)..];
     let role = rules.names().says(name, |_| true);
     matches!(role, Some(Role::Secret | Role::IdOrSecret))
+}
+
+/// Where the value is looked for behind the separator at `at`: behind the type of `name: &str = "…"`.
+fn behind_type(text: &[u8], at: usize, end: usize) -> usize {
+    const LONGEST_TYPE: usize = 40;
+    let rest = &text[at..end.min(at + LONGEST_TYPE)];
+    if rest.first() != Some(&b':') {
+        return at;
+    }
+    let kind = |b: &u8| b.is_ascii_alphanumeric() || b"_.&'<>[]?*| :".contains(b);
+    let length = rest.iter().take_while(|b| kind(b)).count();
+    if rest[length..].starts_with(b"= ") {
+        at + length
+    } else {
+        at
+    }
 }
 
 /// The scope of the last field that begins before `at`.

@@ -19,10 +19,10 @@ const MOST_PAIRS: usize = 512;
 
 /// What `echo` and its kin write: their words, as one.
 pub(super) fn said(command: &Command) -> Option<Word> {
-    let mut words = command.words.iter().skip_while(|word| {
-        assigned_name(&word.text).is_some()
-            || matches!(&word.text[..], b"sudo" | b"+" | b"then" | b"do")
-    });
+    let mut words = command
+        .words
+        .iter()
+        .skip_while(|word| assigned_name(&word.text).is_some() || stands_before(&word.text));
     let program = words
         .next()?
         .text
@@ -55,6 +55,16 @@ pub(super) fn said(command: &Command) -> Option<Word> {
         raw: first.raw.start..end,
         exact: false,
     })
+}
+
+/// Whether a word may stand before a program: a job's times, an instruction, a prompt.
+fn stands_before(word: &[u8]) -> bool {
+    let time = |b: &u8| b.is_ascii_digit() || matches!(b, b'*' | b',' | b'-' | b'/');
+    let listed = matches!(
+        word,
+        b"sudo" | b"+" | b"then" | b"do" | b"else" | b"RUN" | b"root" | b"$" | b"#" | b"%" | b"!"
+    );
+    listed || word.len() <= 16 && word.iter().all(time) || word.starts_with(b"@")
 }
 
 impl Reader<'_, '_, '_> {
