@@ -365,7 +365,7 @@ impl Sieve<'_> {
     /// `seen` bytes up to it belong to it, and the `rest` bytes from it on.
     fn wrapped(&mut self, at: usize, seen: usize, rest: usize) {
         let last = self.text[..=at].last_chunk::<16>();
-        self.digits |= last.is_some_and(|last| last.iter().all(u8::is_ascii_hexdigit));
+        self.digits |= last.is_some_and(inline::are_digits);
         if at < self.wrapped_until {
             return;
         }
@@ -375,18 +375,19 @@ impl Sieve<'_> {
             .rev()
             .take_while(|&&b| inline::is_base64(b))
             .count();
-        if let Some(around) = self.between_escapes(start) {
+        let may = inline::may_be_wrapped(&self.text[start..]);
+        if let Some(around) = self.between_escapes(start, may) {
             self.wrapped_until = around.end.max(at + 1);
             self.hits.push(Hit::Wrapped(around));
             return;
         }
-        let whole = inline::addressed(self.text, start, self.wrapped_until);
+        let whole = inline::addressed(self.text, start, self.wrapped_until, may);
         if let Some(whole) = whole.filter(|whole| whole.end > at) {
             self.wrapped_until = whole.end;
             self.hits.push(Hit::Wrapped(whole));
             return;
         }
-        if !inline::may_be_wrapped(&self.text[start..]) {
+        if !may {
             // Nearly always a digest or a key.
             let known = (at + rest).min(self.text.len());
             let more = self.text[known..]
@@ -404,12 +405,17 @@ impl Sieve<'_> {
     }
 
     /// The string around a long run that begins at `start`, if it is one of several lines whose ends are
-    /// escaped, or begins behind an escape: what it is a piece of is read, not the piece.
-    fn between_escapes(&self, start: usize) -> Option<Range<usize>> {
+    /// escaped, or begins behind an escape: what it is a piece of is read, not the piece. `may` is what
+    /// [`inline::may_be_wrapped`] says of it.
+    fn between_escapes(&self, start: usize, may: bool) -> Option<Range<usize>> {
         let text = self.text;
         let skipped = inline::escape_before(text, start);
         let start = start + skipped;
-        if !inline::may_be_wrapped(text.get(start..)?) {
+        let may = match skipped {
+            0 => may,
+            _ => inline::may_be_wrapped(text.get(start..)?),
+        };
+        if !may {
             return None;
         }
         let run = text[start..].iter().take_while(|b| inline::is_base64(**b));

@@ -69,12 +69,13 @@ pub(crate) fn wrapped_end(text: &[u8], start: usize) -> usize {
 }
 
 /// The base64 text of the alphabet for addresses that a long run of the other one, which begins at `at`,
-/// is a piece of, if it is worth decoding; what is before `floor` is another's.
-pub(crate) fn addressed(text: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+/// is a piece of, if it is worth decoding; what is before `floor` is another's. `may` is what
+/// [`may_be_wrapped`] says of the run.
+pub(crate) fn addressed(text: &[u8], at: usize, floor: usize, may: bool) -> Option<Range<usize>> {
     let mark = |b: &u8| matches!(b, b'-' | b'_');
     let either = |b: &&u8| is_base64(**b) || mark(b);
     let piece = at > floor && mark(&text[at - 1]);
-    if !piece && !may_be_wrapped(&text[at..]) {
+    if !piece && !may {
         return None;
     }
     let before = &text[floor.max(at.saturating_sub(LONGEST_PIECE))..at];
@@ -133,9 +134,7 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
     if value.len() < 16 {
         return false;
     }
-    // Without a way out before the end: where a run stops being hexadecimal is anyone's guess.
-    let digits = |all, byte: &u8| all | DIGITS[usize::from(*byte)];
-    if value[..16].iter().fold(0, digits) < 16 {
+    if value.first_chunk().is_some_and(are_digits) {
         return hex_head(value);
     }
     let mut bytes = [0; 9];
@@ -150,6 +149,13 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
         three.copy_from_slice(&word.to_be_bytes()[1..]);
     }
     is_worth(&bytes)
+}
+
+/// Whether all are hexadecimal digits.
+pub(crate) fn are_digits(bytes: &[u8; 16]) -> bool {
+    // Without a way out before the end: where a run stops being hexadecimal is anyone's guess.
+    let digits = |all, byte: &u8| all | DIGITS[usize::from(*byte)];
+    bytes.iter().fold(0, digits) < 16
 }
 
 /// What a character of either alphabet of base64 stands for.
@@ -190,15 +196,18 @@ fn hex_head(run: &[u8]) -> bool {
 /// Whether decoded bytes begin with the mark of a compressed stream, an archive or a database: marks of
 /// three bytes and more, since random bytes are decoded too. Those that begin with words are texts here.
 pub(crate) fn is_container(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b, 8])
-        || bytes.starts_with(b"PK\x03\x04")
-        || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-        || bytes.starts_with(b"BZh")
-        || bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
-        || bytes.starts_with(&[0xed, 0xab, 0xee, 0xdb])
-        || bytes.starts_with(b"SQLite format 3\0")
-        || bytes.starts_with(b"PACK\0\0\0")
-        || bytes.starts_with(&[0x5d, 0, 0])
+    match bytes {
+        [0x1f, 0x8b, 8, ..]
+        | [b'P', b'K', 3, 4, ..]
+        | [0x28, 0xb5, 0x2f, 0xfd, ..]
+        | [b'B', b'Z', b'h', ..]
+        | [0xfd, b'7', b'z', b'X', b'Z', 0, ..]
+        | [0xed, 0xab, 0xee, 0xdb, ..]
+        | [0x5d, 0, 0, ..] => true,
+        [b'S', ..] => bytes.starts_with(b"SQLite format 3\0"),
+        [b'P', ..] => bytes.starts_with(b"PACK\0\0\0"),
+        _ => false,
+    }
 }
 
 /// What base64 of a container begins with: gzip, zstd in either alphabet, bzip2, xz, zip, rpm, ar. In the
@@ -290,24 +299,43 @@ pub(crate) fn is_texty(bytes: &[u8]) -> bool {
     let marks = bytes
         .chunks_exact(2)
         .take_while(|two| matches!(two, [0xff, 0xfe] | [0xfe, 0xff]));
-    let bytes = &bytes[2 * marks.count()..];
-    let bytes = unmarked(bytes);
-    if bytes.is_empty() {
-        return false;
+    let bytes = unmarked(&bytes[2 * marks.count()..]);
+    let kinds = bytes.iter().fold(0, |all, &b| all | KINDS[usize::from(b)]);
+    match kinds {
+        0 => !bytes.is_empty(),
+        // Text in another script.
+        HIGH => std::str::from_utf8(&bytes[..bytes.len() - bytes.len().min(3)]).is_ok(),
+        // UTF-16.
+        NUL => bytes.iter().filter(|&&b| b == 0).count() * 2 + 2 >= bytes.len(),
+        _ => false,
     }
-    let odd = bytes
-        .iter()
-        .filter(|&&b| !(b.is_ascii_graphic() || matches!(b, b' ' | b'\n' | b'\r' | b'\t')))
-        .count();
-    if odd == 0 {
-        return true;
-    }
-    // Text in another script, or UTF-16.
-    let high = bytes.iter().filter(|&&b| b >= 0x80).count();
-    let nul = bytes.iter().filter(|&&b| b == 0).count();
-    (odd == high && std::str::from_utf8(&bytes[..bytes.len() - bytes.len().min(3)]).is_ok())
-        || (nul * 2 >= bytes.len() - 2 && odd == nul)
 }
+
+/// Bytes beyond ASCII.
+const HIGH: u8 = 1;
+/// The byte zero.
+const NUL: u8 = 2;
+/// What no text holds.
+const CONTROL_BYTE: u8 = 4;
+
+/// Of which of these kinds each byte is; 0 for what is printable, and blanks.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        kinds[byte as usize] = match byte {
+            0 => NUL,
+            b' '..=b'~' | b'\n' | b'\r' | b'\t' => 0,
+            0x80.. => HIGH,
+            _ => CONTROL_BYTE,
+        };
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    kinds
+};
 
 /// What introduces a terminal's control sequence, ECMA-48.
 const CONTROL: &[u8] = b"\x1b[";
