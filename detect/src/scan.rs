@@ -30,8 +30,8 @@ pub struct Limits {
     /// Bytes produced by undoing encodings and compression, and those that undoing them takes beyond
     /// the part's own.
     pub unwrapped: u64,
-    /// Encodings and containers inside one another. Ten are five wrappings as people count them: a
-    /// release of Helm is base64 twice, gzip, JSON and base64 again.
+    /// Encodings and containers inside one another. Sixteen are five wrappings as people count them: a
+    /// release of Helm is base64 twice, gzip, JSON and base64 again, a package three more.
     pub depth: u32,
     /// Matches kept of one scan.
     pub matches: usize,
@@ -42,7 +42,7 @@ impl Default for Limits {
         Limits {
             bytes: 1 << 30,
             unwrapped: 256 << 20,
-            depth: 10,
+            depth: 16,
             matches: akwatch_proto::limits::FINDINGS_PER_PLACE,
         }
     }

@@ -293,3 +293,45 @@ fn what_is_known_and_not_opened_is_named() {
         secret.as_bytes()
     );
 }
+
+#[test]
+fn a_release_in_a_package_in_a_release_is_within_the_depth() {
+    let (text, secret) = config(99);
+    let release = |bytes: &[u8]| {
+        let chart = serde_json::json!({"chart": {"files": [{"name": "a", "data": String::from_utf8(to_base64(bytes)).unwrap()}]}});
+        let twice = to_base64(&to_base64(&gzip(chart.to_string().as_bytes())));
+        serde_json::json!({"kind": "Secret", "data": {"release": String::from_utf8(twice).unwrap()}}).to_string()
+    };
+    let inner = release(text.as_bytes());
+    let package = gzip(&tar(&[("opt/release.json", inner.as_bytes())]));
+    let outer = release(&zip(&[("a.tgz", &package)]));
+    let scan = scan_bytes("release.json", Format::Guess, outer.as_bytes());
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1, "{:#?} {:?}", outline(&scan), scan.unread);
+    assert_eq!(
+        found[0].secret.as_ref().unwrap().expose(),
+        secret.as_bytes()
+    );
+    assert!(scan.unread.is_empty(), "{:?}", scan.unread);
+}
+
+#[test]
+fn a_stream_of_zlib_in_base64_is_undone() {
+    let (text, secret) = config(100);
+    for filler in [0, 200] {
+        let text = format!("{}{text}", "# a line of a comment\n".repeat(filler));
+        let base64 = String::from_utf8(to_base64(&super::pdf::zlib(text.as_bytes()))).unwrap();
+        for line in [
+            format!("payload: {base64}\n"),
+            format!("x = decode('{base64}')\n"),
+        ] {
+            let scan = scan_bytes("a.yaml", Format::Guess, line.as_bytes());
+            let found = findings(&scan);
+            assert_eq!(found.len(), 1, "{:#?} {:?}", outline(&scan), scan.unread);
+            assert_eq!(
+                found[0].secret.as_ref().unwrap().expose(),
+                secret.as_bytes()
+            );
+        }
+    }
+}

@@ -11,6 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem::Finder;
 
 use super::charset;
+use super::compressed::Compression;
 use crate::judge::{der, keystore};
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -108,7 +109,23 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
     }
     let url = head.iter().any(|b| matches!(b, b'-' | b'_'));
     let engine = if url { URL } else { STANDARD };
-    engine.decode(head).is_ok_and(|bytes| is_worth(&bytes))
+    match engine.decode(head) {
+        Ok(bytes) if is_zlib(&bytes) => {
+            let head = &run[..run.len().min(LONGEST_HEAD) / 4 * 4];
+            let bytes = engine.decode(head).unwrap_or_default();
+            Compression::of(&bytes) == Some(Compression::Zlib)
+        }
+        Ok(bytes) => is_worth(&bytes),
+        Err(_) => false,
+    }
+}
+
+/// Characters in which a stream of zlib has said how its text begins: two bytes are no mark.
+const LONGEST_HEAD: usize = 1024;
+
+/// Whether bytes begin as those of a stream of zlib do, and one in sixteen thousand others.
+fn is_zlib(head: &[u8]) -> bool {
+    matches!(head, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..])
 }
 
 /// Whether what a run decodes to is worth decoding all of it.
@@ -148,7 +165,7 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
         }
         three.copy_from_slice(&word.to_be_bytes()[1..]);
     }
-    is_worth(&bytes)
+    is_zlib(&bytes) || is_worth(&bytes)
 }
 
 /// Whether all are hexadecimal digits.
