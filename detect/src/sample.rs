@@ -134,7 +134,11 @@ impl RuleSet {
         let mut begins = sieve::tokens(secret, self).into_iter();
         let stands =
             |token: &sieve::Token| token.start == 0 || token.half == Half::Id || rule.by_word;
-        if begins.any(|token| stands(&token) && token.end - token.start < secret.len()) {
+        let other = |token: &sieve::Token| {
+            token.end - token.start < secret.len()
+                || rule.by_word && self.rule(token.rule).id != rule.id
+        };
+        if begins.any(|token| stands(&token) && other(&token)) {
             return true;
         }
         let fixed = rule.secret.fixed(secret);
