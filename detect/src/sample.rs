@@ -134,9 +134,14 @@ impl RuleSet {
         let mut begins = sieve::tokens(secret, self).into_iter();
         let stands =
             |token: &sieve::Token| token.start == 0 || token.half == Half::Id || rule.by_word;
+        // Where services share a form, the name beside the value tells whose it is.
+        let shared = |known: &Rule| {
+            known.provider.as_str() == "generic" || known.proof == Some(ProofKind::Chance)
+        };
         let other = |token: &sieve::Token| {
-            token.end - token.start < secret.len()
-                || rule.by_word && self.rule(token.rule).id != rule.id
+            let known = self.rule(token.rule);
+            let whole = token.end - token.start == secret.len();
+            !whole || rule.by_word && known.id != rule.id && !shared(known)
         };
         if begins.any(|token| stands(&token) && other(&token)) {
             return true;
