@@ -45,8 +45,8 @@ impl Judge<'_> {
             true => Kind::Password,
             false => Kind::SecretKey,
         });
-        // Tests of ciphers are made of such keys.
-        if !named && is_test(&value.member.name) {
+        // Tests of ciphers are made of such keys, whatever they are called.
+        if is_test(&value.member.name, named) {
             found.confidence = Confidence::Unknown;
         }
         out.push(found);
@@ -61,12 +61,14 @@ pub(crate) fn around<'t>(text: &'t [u8], range: &std::ops::Range<usize>) -> [&'t
     ]
 }
 
-/// Whether a file's name says that it tests something, or its directory's, which may be no login's own.
-fn is_test(path: &[u8]) -> bool {
+/// Whether a file's name says that it tests something; unless the key is `named` a secret also whether its
+/// directory's does, which may be no login's own.
+fn is_test(path: &[u8], named: bool) -> bool {
     let path = &path[path.len().saturating_sub(512)..];
     let mut parts = path.rsplit(|&b| b == b'/');
     let (file, parent, above) = (parts.next(), parts.next(), parts.next());
-    let parent = parent.filter(|_| !matches!(above, Some(b"home" | b"Users" | b"")));
+    let own = matches!(above, Some(b"home" | b"Users" | b""));
+    let parent = parent.filter(|_| !named && !own);
     let told = [file, parent].into_iter().flatten().flat_map(chosen::words);
     told.into_iter().any(|word| {
         matches!(
@@ -247,10 +249,11 @@ mod tests {
 
     #[test]
     fn tests_are_told_by_the_file_and_where_it_lies() {
-        assert!(is_test(b"aes_test.c") && is_test(b"/srv/x/tests/aes.c"));
-        assert!(is_test(b"src/crypto/testdata/aes.go"));
-        assert!(!is_test(b"/home/test/aes.c") && !is_test(b"/test/aes.c"));
-        assert!(!is_test(b"/home/test/src/aes.c") && !is_test(b"/srv/tests/x/aes.c"));
-        assert!(!is_test(b"/srv/latest/contest.c"));
+        assert!(is_test(b"aes_test.c", false) && is_test(b"/srv/x/tests/aes.c", false));
+        assert!(is_test(b"src/crypto/testdata/aes.go", false));
+        assert!(!is_test(b"/home/test/aes.c", false) && !is_test(b"/test/aes.c", false));
+        assert!(!is_test(b"/home/test/src/aes.c", false) && !is_test(b"/srv/tests/x/aes.c", false));
+        assert!(!is_test(b"/srv/latest/contest.c", false));
+        assert!(is_test(b"/srv/x/aes_test.c", true) && !is_test(b"/srv/x/tests/aes.c", true));
     }
 }
