@@ -22,6 +22,7 @@ use akwatch_proto::coverage::Coverage;
 use akwatch_proto::finding::Finding;
 use akwatch_proto::time::Time;
 use crossbeam_channel::{Sender, bounded};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, getsockopt, setsockopt};
 use nix::sys::time::TimeVal;
@@ -47,6 +48,8 @@ const ANSWER: u64 = 256 * 1024 * 1024;
 /// How long the loop may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Milliseconds that a watcher waits for the end of the one before it.
+const HANDOVER: u16 = 3_000;
 /// Seconds that who asks waits for its turn to connect, while so many wait that the kernel takes no more.
 const CONNECTING: i64 = 5;
 
@@ -346,6 +349,11 @@ impl Listener {
         };
         match connect(&path) {
             Err(why) if is_nobody(&why) => {}
+            // The directory was made over to this role: what was another user's is an earlier run's,
+            // which had another number.
+            Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => {}
+            // One that was killed listens until the kernel has taken its memory away.
+            Ok(connection) if ends(&connection) => {}
             _ => return Err(failed(std::io::ErrorKind::AddrInUse.into())),
         }
         if let Err(why) = std::fs::remove_file(&path)
@@ -590,6 +598,24 @@ fn connect(path: &Path) -> std::io::Result<UnixStream> {
     setsockopt(&socket, SendTimeout, &TimeVal::new(CONNECTING, 0))?;
     nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(UnixStream::from(socket))
+}
+
+/// Whether the process that listens at the other end ends within [`HANDOVER`]; said to be so only where
+/// the kernel tells (from 5.3 on).
+fn ends(connection: &UnixStream) -> bool {
+    let Ok(peer) = getsockopt(connection, PeerCredentials) else {
+        return false;
+    };
+    let pid = rustix::process::Pid::from_raw(peer.pid());
+    let flags = rustix::process::PidfdFlags::empty();
+    match pid.map(|pid| rustix::process::pidfd_open(pid, flags)) {
+        Some(Ok(process)) => {
+            let mut asked = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            poll(&mut asked, HANDOVER).is_ok_and(|ready| ready > 0)
+        }
+        Some(Err(rustix::io::Errno::SRCH)) => true,
+        _ => false,
+    }
 }
 
 /// Whether nobody listens at a socket that could not be connected to for this reason.

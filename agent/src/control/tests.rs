@@ -93,3 +93,24 @@ fn who_finds_no_place_is_told_so_in_time() {
     assert!(matches!(why, ControlError::Bind { .. }), "{why}");
     assert!(path.exists());
 }
+
+/// What was killed listens for a moment still, and who comes after it is heard all the same.
+#[test]
+fn a_listener_waits_for_the_end_of_the_one_before_it() {
+    let runtime = tempfile::tempdir().unwrap();
+    let path = runtime.path().join(SOCKET);
+    let script = "import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\n\
+        s.bind(sys.argv[1])\ns.listen(8)\nprint(flush=True)\ns.accept()\ns.accept()\n";
+    let mut before = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0];
+    std::io::Read::read_exact(before.stdout.as_mut().unwrap(), &mut line).unwrap();
+    // It ends at the second connection, which is the one that asks whether somebody is there.
+    let _first = UnixStream::connect(&path).unwrap();
+    Listener::bind(runtime.path()).unwrap();
+    before.wait().unwrap();
+}

@@ -38,7 +38,10 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
     let control = match Listener::bind(runtime) {
         Ok(listener) => Some(listener),
         Err(error) => {
-            tracing::warn!("no status can be asked for: {error}");
+            tracing::warn!(
+                "no status can be asked for: {:#}",
+                anyhow::Error::from(error)
+            );
             None
         }
     };
