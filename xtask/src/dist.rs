@@ -141,6 +141,10 @@ fn debug_debs(tools: &Tools, options: &Options, out: &Path) -> Result<ExitCode> 
         [] => &agent[..],
         named => named,
     };
+    // cargo-deb strips every build of a package into one file: of two at a time one would be empty.
+    let lock = build::target().join("debug-deb.lock");
+    let lock = fs::File::create(&lock).with_context(|| format!("creating {}", lock.display()))?;
+    lock.lock().context("waiting for another package's build")?;
     for package in packages {
         let mut command = tools.cargo("deb");
         // gzip itself compresses: the unoptimised tool would take minutes.
