@@ -205,7 +205,7 @@ fn what_lies_below_another_root_is_written_as_below_ours() {
         ("/backup/www1/var/spool/cron/root", Format::Crontab),
         ("sosreport-a/etc/supervisor/conf.d/app.conf", Format::Unit),
         ("rootfs/proc/1/environ", Format::Environ),
-        ("/work/notes/etcetera/cron.d/backup", Format::Guess),
+        ("/mnt/notes/etcetera/cron.d/backup", Format::Guess),
     ] {
         assert_eq!(crate::places::format_of(path.as_bytes()), format, "{path}");
     }
