@@ -14,6 +14,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::{process, program, wait};
@@ -445,7 +447,12 @@ fn start(tree: &Tree, network: &Network) -> Result<Child> {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // The container ends with systemd-nspawn, and everything in it with its first process.
+        // Everything in the container ends with its first process, the one child of systemd-nspawn, which
+        // outlives a parent that is killed.
+        let pid = i32::try_from(self.container.id()).unwrap_or(i32::MAX);
+        if let Some(init) = process::descendants(pid).get(1) {
+            let _ = kill(Pid::from_raw(*init), Signal::SIGKILL);
+        }
         let _ = self.container.kill();
         let _ = self.container.wait();
     }
