@@ -733,13 +733,10 @@ async fn without_an_agent_or_a_reader_a_verb_ends_with_a_word_or_in_silence() ->
         2,
     )?;
     for words in [&["doctor"][..], &["doctor", "--json"], &["explain", "/etc"]] {
-        let mut command = verb(directory.path(), words)?;
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        drop(child.stdout.take()); // as `head` does, once it has read enough
-        let output = child.wait_with_output()?;
+        // The reader has left before the first word, as `head` does once it has read enough.
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let output = verb(directory.path(), words)?.stdout(writer).output()?;
         ensure!(
             output.status.code() == Some(141) && output.stderr.is_empty(),
             "{words:?}: {}, {}",
