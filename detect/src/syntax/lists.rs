@@ -56,7 +56,7 @@ pub(super) fn unpacked(
             .take_while(|b| b.is_ascii_whitespace() || number == 0 && matches!(b, b'(' | b'['))
             .count();
         at += skipped;
-        if !text.get(at).is_some_and(|b| is_quote(*b)) {
+        if !text[..end].get(at).is_some_and(|b| is_quote(*b)) {
             return None;
         }
         let (raw, decoded) = literal::string(text, at, end)?;
@@ -68,7 +68,7 @@ pub(super) fn unpacked(
                 .iter()
                 .take_while(|b| b.is_ascii_whitespace());
             at += blanks.count();
-            if text.get(at) != Some(&b',') {
+            if text[..end].get(at) != Some(&b',') {
                 return None;
             }
             at += 1;

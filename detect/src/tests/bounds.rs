@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use akwatch_proto::credential::Kind;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::{detector, findings, outline, rules, sample, scan_bytes};
 use crate::content::{Format, Part, Position};
 use crate::places::FORMATS;
 use crate::rule::{RulePack, RuleSet};
 use crate::scan::Detector;
+use crate::syntax::text::Blocks;
+use crate::syntax::{self, Fields, Scopes};
 
 #[test]
 fn a_pair_is_found_at_every_offset_of_a_window() {
@@ -268,6 +271,41 @@ fn names_are_cleaned_of_ids_and_secrets() {
     }
 }
 
+/// Reads `text[range]` as a line and as every format; answers how many fields lie outside the text.
+fn read_within(text: &[u8], range: &std::ops::Range<usize>) -> usize {
+    let mut scopes = Scopes::new();
+    let mut fields = Fields {
+        fields: Vec::new(),
+        scopes: &mut scopes,
+    };
+    let mut blocks = Blocks::new(Scopes::ROOT, &mut fields);
+    syntax::text::line(text, range.clone(), &mut blocks, &mut fields);
+    for (_, format) in FORMATS {
+        syntax::parse(text, range.clone(), format, Scopes::ROOT, &mut fields);
+    }
+    let outside = |field: &&syntax::Field| text.get(field.raw.clone()).is_none();
+    fields.fields.iter().filter(outside).count()
+}
+
+/// A long line is read in stretches, which may end anywhere in it.
+#[test]
+fn a_text_is_read_within_any_range() {
+    for text in [
+        "id, key = \"AB\", \"cd\", \"ef\"",
+        "let [id, key] = ['AB', 'cd'];",
+        "f(a = (\"x\" +\n \"y\"), b = \"\"\"z\"\"\")",
+        "[\"a\": {\"b\": [\"c\", 'd']}, e = ${f:-g}] # h",
+        "define('A', getenv(\"B\", \"C\")); d := `e` || \"f\"",
+        "mysql -u a -p'b' <<<\"c $(d \\\"e\\\")\" | f",
+    ] {
+        for start in 0..text.len() {
+            for end in start..=text.len() {
+                assert_eq!(read_within(text.as_bytes(), &(start..end)), 0, "{text}");
+            }
+        }
+    }
+}
+
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let made = sample("aws.access-key", 9);
     let words: Vec<Vec<u8>> = [
@@ -324,6 +362,13 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_range_of_any_bytes_is_survived(bytes in soup(), start in any::<Index>(), length in any::<Index>()) {
+        let start = start.index(bytes.len() + 1);
+        let end = start + length.index(bytes.len() - start + 1);
+        prop_assert_eq!(read_within(&bytes, &(start..end)), 0);
+    }
 
     #[test]
     fn any_bytes_in_any_format_are_survived(bytes in soup(), format in 0..FORMATS.len(), window in 64_usize..2048) {
