@@ -154,6 +154,20 @@ pub(crate) fn bounded<T>(
     kept
 }
 
+/// Bytes of a path that are kept with a value. Stops: a window of short values below hundreds of long
+/// keys, each with a copy of them all.
+pub(crate) const LONGEST_PATH: usize = 256;
+
+/// The last names of a path, those nearest the value.
+pub(crate) fn innermost(path: &[u8]) -> &[u8] {
+    let Some(cut) = path.len().checked_sub(LONGEST_PATH).filter(|&cut| cut > 0) else {
+        return path;
+    };
+    let kept = &path[cut..];
+    let dot = memchr::memchr(b'.', kept).filter(|dot| dot + 1 < kept.len());
+    dot.map_or(kept, |dot| &kept[dot + 1..])
+}
+
 /// What parsers write into.
 pub(crate) struct Fields<'s> {
     pub(crate) fields: Vec<Field>,
@@ -164,7 +178,7 @@ impl Fields<'_> {
     pub(crate) fn add(&mut self, path: &[u8], raw: Range<usize>, scope: ScopeId, quoted: bool) {
         if raw.start < raw.end {
             self.fields.push(Field {
-                path: path.to_vec(),
+                path: innermost(path).to_vec(),
                 raw,
                 decoded: None,
                 scope,
@@ -184,7 +198,7 @@ impl Fields<'_> {
     ) {
         if raw.start < raw.end {
             self.fields.push(Field {
-                path: path.to_vec(),
+                path: innermost(path).to_vec(),
                 raw,
                 decoded,
                 scope,

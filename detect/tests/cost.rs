@@ -163,8 +163,15 @@ fn streams() -> Vec<u8> {
 }
 
 /// Texts whose values, remarks and names lie within each other's reach.
-fn texts() -> [(&'static str, Vec<u8>); 6] {
+fn texts() -> [(&'static str, Vec<u8>); 8] {
+    let below = |open: &str, value: &str| {
+        let keys = format!("{{\"{}\":", "k".repeat(180)).repeat(700);
+        let values = value.repeat(360_000 / value.len());
+        format!("{keys}{{\"db_password\":\"x8Kw2mLq9vTz\",\"a\":{open}{values}").into_bytes()
+    };
     [
+        ("names below names.json", below("{", "\"a\":\"b\",")),
+        ("values below names.json", below("[", "1,")),
         (
             "values in values.txt",
             format!(

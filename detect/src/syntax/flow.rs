@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{DEEPEST, Fields, ScopeId};
+use super::{DEEPEST, Fields, ScopeId, innermost};
 
 struct Frame {
     scope: ScopeId,
@@ -32,6 +32,7 @@ pub(crate) fn parse(
     root: ScopeId,
     fields: &mut Fields<'_>,
 ) {
+    let prefix = innermost(prefix);
     let frame = Frame {
         scope: root,
         path: prefix.len(),

@@ -104,12 +104,10 @@ fn enter(path: &[u8], parent: ScopeId, stack: &mut Vec<Open>, fields: &mut Field
 }
 
 fn push(path: &mut Vec<u8>, name: &[u8]) {
-    if path.len() < 2000 {
-        if !path.is_empty() {
-            path.push(b'.');
-        }
-        path.extend_from_slice(&name[..name.len().min(200)]);
+    if !path.is_empty() {
+        path.push(b'.');
     }
+    path.extend_from_slice(&name[..name.len().min(200)]);
 }
 
 /// `resource "type" "name"`: its words, the kinds of block left out.

@@ -11,7 +11,7 @@ use akwatch_proto::place::Encoding;
 use zeroize::Zeroizing;
 
 use super::text::{Blocks, line};
-use super::{Field, Fields, ScopeId, obfuscated, parse, read_as, shell, sniff};
+use super::{Field, Fields, ScopeId, innermost, obfuscated, parse, read_as, shell, sniff};
 use crate::content::Format;
 use crate::unwrap::inline;
 
@@ -21,9 +21,6 @@ const DEEPEST_BLOCK: usize = 3;
 const DEEPEST_TEXT: u32 = 4;
 /// Bytes of a command.
 const LONGEST_COMMAND: usize = 64 * 1024;
-
-/// Bytes of a path that the paths inside it are told with.
-const LONGEST_PATH: usize = 1024;
 
 /// Keys whose values are commands.
 const COMMANDS: [&[u8]; 27] = [
@@ -454,10 +451,11 @@ fn block(text: &[u8], at: usize, raw: Range<usize>, scope: ScopeId, fields: &mut
         let before = fields.fields.len();
         parse(text, raw, format, scope, fields);
         // What the block is called is part of the path, unless it is a file of its own.
-        if format != Format::Text && path.len() <= LONGEST_PATH {
+        if format != Format::Text {
             for field in &mut fields.fields[before..] {
                 if !field.path.is_empty() && !path.is_empty() {
-                    field.path = [&path[..], b".", &field.path].concat();
+                    let whole = [&path[..], b".", &field.path].concat();
+                    field.path = innermost(&whole).to_vec();
                 }
             }
         }

@@ -483,7 +483,7 @@ fn join(table: &[u8], column: &[u8]) -> Vec<u8> {
     if column.is_empty() {
         return Vec::new();
     }
-    [table, b".", column].concat()
+    [super::innermost(table), b".", column].concat()
 }
 
 /// Undoes doubled quotes and backslash escapes.

@@ -129,15 +129,13 @@ fn element(
     } else {
         scope
     };
-    if before > 0 && before < 2000 {
+    if before > 0 {
         path.push(b'.');
     }
-    if before < 2000 {
-        path.extend_from_slice(match key {
-            Some(key) => &text[key],
-            None => &bytes[..length.min(100)],
-        });
-    }
+    path.extend_from_slice(match key {
+        Some(key) => &text[key],
+        None => &bytes[..length.min(100)],
+    });
     let attributes = attributes(text, inner.start + length..inner.end);
     let named = attributes.iter().find(|(name, _)| {
         matches!(
@@ -158,9 +156,9 @@ fn element(
         add(path, value.clone(), text, scope, fields);
         path.truncate(length);
     }
-    if closed {
+    if closed || stack.len() == DEEPEST * 8 {
         path.truncate(before);
-    } else if stack.len() < DEEPEST * 8 {
+    } else {
         stack.push(Open {
             path: before,
             scope,

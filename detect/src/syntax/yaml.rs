@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{DEEPEST, Fields, ScopeId, flow};
+use super::{DEEPEST, Fields, ScopeId, flow, innermost};
 
 /// One open mapping or list. Columns are doubled so that a dash sorts between its own column and
 /// the next.
@@ -196,7 +196,7 @@ impl Yaml<'_, '_, '_> {
     /// A scalar or flow collection on this line; answers where a longer one ended.
     fn scalar(&mut self, start: usize, end: usize) -> Option<usize> {
         let (path, scope) = self.below();
-        let path = self.path[..path].to_vec();
+        let path = innermost(&self.path[..path]).to_vec();
         match self.text[start] {
             b'#' => None,
             b'{' if self.text[start..end].starts_with(b"{{") => {
@@ -254,7 +254,7 @@ impl Yaml<'_, '_, '_> {
             at = (end + 1).min(self.end).max(at + 1);
         }
         let (path, scope) = self.below();
-        let path = self.path[..path].to_vec();
+        let path = innermost(&self.path[..path]).to_vec();
         self.fields.add(&path, start..stop, scope, true);
         at
     }

@@ -306,6 +306,67 @@ fn a_text_is_read_within_any_range() {
     }
 }
 
+/// Every value has a copy of its path: below many long keys it is told by the last of them.
+#[test]
+fn values_below_many_keys_keep_the_last_of_their_names() {
+    const LEVELS: usize = 40;
+    let nested = |open: &dyn Fn(String) -> String, inner: &str| {
+        let keys = (0..LEVELS).map(|level| open(format!("key_number_{level:030}")));
+        keys.collect::<String>() + inner
+    };
+    let yaml: String = (0..LEVELS)
+        .map(|level| format!("{}key_number_{level:030}:\n", " ".repeat(level)))
+        .collect();
+    let dent = " ".repeat(LEVELS);
+    for (format, text) in [
+        (
+            Format::Json,
+            nested(&|key| format!("{{\"{key}\": "), "{\"db_password\": \"x\""),
+        ),
+        (
+            Format::Toml,
+            nested(&|key| format!("{key} = {{"), "db_password = \"x\""),
+        ),
+        (
+            Format::Xml,
+            nested(&|key| format!("<{key}>"), "<db_password>x</db_password>"),
+        ),
+        (
+            Format::Hcl,
+            nested(&|key| format!("{key} {{\n"), "db_password = \"x\"\n"),
+        ),
+        (Format::Yaml, format!("{yaml}{dent}db_password: x\n")),
+        (Format::Yaml, format!("{yaml}{dent}a: {{db_password: x}}\n")),
+    ] {
+        let mut scopes = Scopes::new();
+        let mut fields = Fields {
+            fields: Vec::new(),
+            scopes: &mut scopes,
+        };
+        syntax::parse(
+            text.as_bytes(),
+            0..text.len(),
+            format,
+            Scopes::ROOT,
+            &mut fields,
+        );
+        let paths: Vec<_> = fields.fields.iter().map(|field| &field.path).collect();
+        let last = format!("{:030}", LEVELS - 1);
+        let told = |path: &&&Vec<u8>| {
+            path.ends_with(b"db_password") && String::from_utf8_lossy(path).contains(&last)
+        };
+        assert_eq!(
+            paths.iter().filter(told).count(),
+            1,
+            "{format:?}: {paths:?}"
+        );
+        assert!(
+            paths.iter().all(|path| path.len() <= syntax::LONGEST_PATH),
+            "{format:?}: {paths:?}"
+        );
+    }
+}
+
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let made = sample("aws.access-key", 9);
     let words: Vec<Vec<u8>> = [
