@@ -113,7 +113,7 @@ impl Agent {
         })
     }
 
-    /// What `akwatch-agent status --json` says.
+    /// What `akwatch-agent status --json` says, once it listens.
     ///
     /// # Errors
     /// When the agent does not answer.
@@ -121,8 +121,34 @@ impl Agent {
         let paths = Paths::of(&self.directory);
         let mut args = paths.with("status");
         args.push("--json");
-        let text = answer("akwatch-agent", &args, None).await?;
+        let mut refused = None;
+        let text = wait::until("the agent to answer", async || {
+            self.running.pid()?;
+            match answer("akwatch-agent", &args, None).await {
+                Ok(text) => Ok(Some(text)),
+                Err(error) => {
+                    refused = Some(error);
+                    Ok(None)
+                }
+            }
+        })
+        .await
+        .with_context(|| format!("{refused:?}\n{}", self.log_end()))?;
         serde_json::from_str(&text).with_context(|| format!("status is not JSON: {text}"))
+    }
+
+    /// Waits until the walk over everything has ended and nothing waits to be read.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn wait_walked(&self) -> Result<()> {
+        wait::until("the walk to end", async || {
+            let status = self.status().await?;
+            let scan = &status["scan"];
+            let idle = scan["waiting"] == 0 && scan["in_flight"] == 0 && scan["running"].is_null();
+            Ok((idle && scan["first_done"] == true).then_some(()))
+        })
+        .await
     }
 
     /// What `akwatch-agent retire` says.
@@ -185,9 +211,7 @@ impl Agent {
     pub async fn wait_watching(&mut self) -> Result<()> {
         wait::until("the agent to watch files", async || {
             self.running.check_running()?;
-            let Ok(status) = self.status().await else {
-                return Ok(None); // it does not listen yet
-            };
+            let status = self.status().await?;
             let sources = status["coverage"]["sources"].as_array();
             let watching = sources.into_iter().flatten().any(|source| {
                 source["source"] == "files"

@@ -9,6 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
+use crate::wait;
+
 /// The path of a shipped program, built beside this one.
 ///
 /// # Errors
@@ -159,12 +161,12 @@ impl Running {
     /// Asks it to stop and waits until it has.
     ///
     /// # Errors
-    /// When it does not stop within half a minute; it is then killed.
+    /// When it does not stop within [`wait::DEADLINE`]; it is then killed.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         if let Ok(pid) = self.pid() {
             kill(pid, Signal::SIGTERM).ok();
         }
-        match tokio::time::timeout(std::time::Duration::from_secs(30), self.child.wait()).await {
+        match tokio::time::timeout(wait::DEADLINE, self.child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => {
                 self.child.kill().await?;

@@ -1,10 +1,10 @@
 //! A client of the people's REST API, as any script would write one.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail};
 use reqwest::{Certificate, Client};
 use serde_json::Value;
+
+use crate::wait;
 
 /// A client with a token.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ impl Rest {
     pub fn new(base: &str, authority: &[u8], token: &str) -> Result<Rest> {
         let client = Client::builder()
             .tls_certs_only([Certificate::from_pem(authority)?])
-            .timeout(Duration::from_secs(30))
+            .timeout(wait::DEADLINE)
             .build()?;
         Ok(Rest {
             client,
@@ -39,7 +39,7 @@ impl Rest {
     pub fn at_any_time(base: &str, token: &str) -> Result<Rest> {
         let client = Client::builder()
             .tls_danger_accept_invalid_certs(true)
-            .timeout(Duration::from_secs(30))
+            .timeout(wait::DEADLINE)
             .build()?;
         Ok(Rest {
             client,

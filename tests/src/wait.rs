@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 /// How long a condition may take before the wait is given up. Generous, because machines that run
 /// tests are noisy: it bounds a failure, it measures nothing.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Asks again and again until `condition` gives an answer.
 ///

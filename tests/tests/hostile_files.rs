@@ -16,8 +16,8 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// Far below the 45 seconds for which a lease, and any time for which a mount, can hold somebody up.
-const PROMPTLY: Duration = Duration::from_secs(25);
+/// Below the 45 seconds for which a lease, and any time for which a mount, can hold somebody up.
+const PROMPTLY: Duration = Duration::from_secs(40);
 
 fn text(pair: &Pair) -> String {
     format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret)

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use tokio::process::Command;
 
 /// How long a role may take to wipe what it handled: two quiet seconds, and another job's time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = wait::DEADLINE;
 
 /// The roles that content passes through, and those that it must never reach.
 const ROLES: [&str; 4] = ["watcher", "detector", "reporter", "marker"];

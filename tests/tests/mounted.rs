@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use akwatch_tests::agent::Agent;
 use akwatch_tests::fleet::{Fleet, shown};
 use akwatch_tests::plant::{self, Pair};
-use akwatch_tests::wait;
 use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
@@ -46,18 +45,6 @@ impl Drop for Mounted {
     }
 }
 
-async fn wait_walked(agent: &Agent) -> Result<()> {
-    wait::until("the walk to end", async || {
-        let Ok(status) = agent.status().await else {
-            return Ok(None); // it does not listen yet
-        };
-        let scan = &status["scan"];
-        let idle = scan["waiting"] == 0 && scan["in_flight"] == 0 && scan["running"].is_null();
-        Ok((idle && scan["first_done"] == true).then_some(()))
-    })
-    .await
-}
-
 /// What the agent says of its coverage of files.
 async fn coverage(agent: &Agent) -> Result<Value> {
     let status = agent.status().await?;
@@ -80,7 +67,7 @@ async fn a_filesystem_that_is_mounted_later_is_read_and_watched_at_once() -> Res
         return Ok(()); // nobody else mounts anything
     }
     let fleet = Fleet::start_walking().await?;
-    wait_walked(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     let [inside, later] = [plant::tencent(), plant::tencent()];
     // It holds a key before it comes: no event tells of that.
     let elsewhere = Mounted::memory(&fleet.directory.path().join("elsewhere"))?;
@@ -130,7 +117,7 @@ fn watcher_of(agent: &Agent) -> Result<Pid> {
 #[tokio::test]
 async fn what_happens_while_the_kernels_queue_overflows_is_found_by_a_rescan() -> Result<()> {
     let fleet = Fleet::start_walking().await?;
-    wait_walked(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     let mechanism = coverage(&fleet.agent).await?["mechanism"].clone();
     if !mechanism
         .as_str()

@@ -41,9 +41,7 @@ async fn wait_each(fleet: &Fleet, planted: &[(PathBuf, Pair)], state: &str) -> R
 /// Waits until the collector has been told everything and holds what the agent holds.
 async fn wait_agreed(fleet: &Fleet) -> Result<()> {
     wait::until("everything to be told", async || {
-        let Ok(status) = fleet.agent.status().await else {
-            return Ok(None); // it does not listen yet
-        };
+        let status = fleet.agent.status().await?;
         let told = status["unsent"] == 0 && status["delivery"]["outage"].is_null();
         Ok(told.then_some(()))
     })
@@ -177,9 +175,7 @@ async fn an_index_that_is_newer_than_its_ledger_hides_nothing() -> Result<()> {
     fleet.agent = Agent::run(&home(&fleet))?;
     // The agent itself has to know of it again, without anything happening to the file.
     wait::until("the agent to hold both", async || {
-        let Ok(status) = fleet.agent.status().await else {
-            return Ok(None); // it does not listen yet
-        };
+        let status = fleet.agent.status().await?;
         Ok((status["present"] == 2 && status["unsent"] == 0).then_some(()))
     })
     .await?;

@@ -9,7 +9,6 @@ use std::process::Stdio;
 use akwatch_tests::agent::Agent;
 use akwatch_tests::fleet::{Fleet, shown};
 use akwatch_tests::plant::{self, Pair};
-use akwatch_tests::wait;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
@@ -58,19 +57,6 @@ fn text(pair: &Pair) -> String {
     format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret)
 }
 
-/// Waits until the walk over everything has ended and nothing waits to be read.
-async fn wait_in_step(agent: &Agent) -> Result<()> {
-    wait::until("the walk to end", async || {
-        let Ok(status) = agent.status().await else {
-            return Ok(None); // it does not listen yet
-        };
-        let scan = &status["scan"];
-        let idle = scan["waiting"] == 0 && scan["in_flight"] == 0 && scan["running"].is_null();
-        Ok((idle && scan["first_done"] == true).then_some(()))
-    })
-    .await
-}
-
 /// Whether this agent's files are watched by marks.
 async fn is_marked(agent: &Agent) -> Result<bool> {
     let status = agent.status().await?;
@@ -90,7 +76,7 @@ async fn written_by(fleet: &Fleet, file: &Path, pair: &Pair) -> Result<Value> {
 #[tokio::test]
 async fn a_new_finding_names_the_process_that_wrote_it_and_an_old_one_nobody() -> Result<()> {
     let fleet = Fleet::start_walking().await?;
-    wait_in_step(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     let marked = is_marked(&fleet.agent).await?;
     let mut deploy = Deploy::start(fleet.directory.path())?;
     let [made, ours, added] = [plant::tencent(), plant::tencent(), plant::tencent()];
@@ -125,7 +111,7 @@ async fn a_new_finding_names_the_process_that_wrote_it_and_an_old_one_nobody() -
 #[tokio::test]
 async fn what_was_there_before_the_write_was_not_written_by_it() -> Result<()> {
     let mut fleet = Fleet::start_walking().await?;
-    wait_in_step(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     let home = fleet.directory.path().join("agent");
     let mut deploy = Deploy::start(fleet.directory.path())?;
     let [before, after, unread] = [plant::tencent(), plant::tencent(), plant::tencent()];
@@ -146,7 +132,7 @@ async fn what_was_there_before_the_write_was_not_written_by_it() -> Result<()> {
     }
     // Once everything was walked over, what is added is known to be new.
     written_by(&fleet, &one, &after).await?;
-    wait_in_step(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     if is_marked(&fleet.agent).await? {
         let more = plant::tencent();
         deploy.write("add", &one, &more).await?;
@@ -215,7 +201,7 @@ impl Drop for Overlay {
 #[tokio::test]
 async fn a_file_written_inside_an_overlay_names_its_container_and_its_path_inside() -> Result<()> {
     let fleet = Fleet::start_walking().await?;
-    wait_in_step(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     let noted = r#"{"nerdctl/name":"proxy","nerdctl/image-ref":"docker.io/library/envoy:1"}"#;
     let Some(overlay) = Overlay::mount(&fleet.watched, noted)? else {
         return fleet.stop().await;
@@ -236,7 +222,7 @@ async fn a_file_written_inside_an_overlay_names_its_container_and_its_path_insid
 #[tokio::test]
 async fn a_typed_line_says_when_it_was_typed() -> Result<()> {
     let fleet = Fleet::start_walking().await?;
-    wait_in_step(&fleet.agent).await?;
+    fleet.agent.wait_walked().await?;
     let [timed, bare] = [plant::tencent(), plant::tencent()];
     let export = |pair: &Pair| {
         format!(
