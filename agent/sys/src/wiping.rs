@@ -80,8 +80,9 @@ unsafe impl GlobalAlloc for Wiping {
 mod tests {
     use super::*;
 
-    /// A block through this allocator, filled; what of it is there after `end` has had it, where the
-    /// page is still mapped: read through the kernel, which refuses what is not.
+    /// A block through this allocator, filled; how much of it is there in one piece after `end` has had
+    /// it, where the page is still mapped: read through the kernel, which refuses what is not. The system's
+    /// allocator keeps words of its own in what was freed, and any byte may be among those.
     fn left(size: usize, end: impl FnOnce(*mut u8, Layout)) -> usize {
         let layout = Layout::from_size_align(size, 16).unwrap();
         // SAFETY: the layout is not empty; the block is written within its length.
@@ -94,7 +95,8 @@ mod tests {
         let memory = std::fs::File::open("/proc/self/mem").unwrap();
         let mut seen = vec![0; size];
         let read = std::os::unix::fs::FileExt::read_at(&memory, &mut seen, at).unwrap_or(0);
-        seen[..read].iter().filter(|byte| **byte == 0xa5).count()
+        let pieces = seen[..read].split(|byte| *byte != 0xa5);
+        pieces.map(<[u8]>::len).max().unwrap_or(0)
     }
 
     #[test]
@@ -105,7 +107,7 @@ mod tests {
             let freed = left(size, |block, layout| unsafe {
                 Wiping.dealloc(block, layout);
             });
-            assert_eq!(freed, 0, "{size} bytes freed");
+            assert!(freed < 8, "{freed} of {size} bytes freed");
             let moved = left(size, |block, layout| {
                 // SAFETY: as above; it is given back below, with its new length.
                 let moved = unsafe { Wiping.realloc(block, layout, layout.size() * 3) };
@@ -117,7 +119,7 @@ mod tests {
                 // SAFETY: the block and its layout are the allocator's own, given back once.
                 unsafe { Wiping.dealloc(moved, longer) };
             });
-            assert_eq!(moved, 0, "{size} bytes moved");
+            assert!(moved < 8, "{moved} of {size} bytes moved");
         }
     }
 }
