@@ -131,7 +131,7 @@ pub struct RawBudget {
     pub scan_bytes_per_second: Option<ByteLimit>,
     /// Bytes that the agent's state may take on its disk, at least 33554432 (32 MiB). At this limit no
     /// new finding is kept: coverage counts what was left out as `ledger-full`. Default 402653184
-    /// (384 MiB), room for 200,000 findings.
+    /// (384 MiB), room for 175,000 findings.
     pub disk_bytes: Option<DiskLimit>,
 }
 

@@ -77,7 +77,6 @@ struct Tally {
     unread: HashMap<TargetPlace, &'static str>,
     /// Places beyond those, known by a hash of their name.
     beyond: HashMap<Mark, &'static str>,
-    not_kept: u64,
     examples: BTreeMap<&'static str, SafeText>,
     gaps: Vec<Gap>,
     walk_gaps: Vec<Gap>,
@@ -127,6 +126,14 @@ impl Counts {
                 tally.beyond.insert(mark, why);
             }
         }
+    }
+
+    /// The places that were not read for this reason, as far as they are remembered.
+    pub fn because(&self, why: &'static str) -> impl Iterator<Item = &TargetPlace> {
+        let unread = self.tallies.values().flat_map(|tally| &tally.unread);
+        unread
+            .filter(move |(_, known)| **known == why)
+            .map(|(place, _)| place)
     }
 
     /// Why a place could not be read, if it could not.
@@ -184,12 +191,6 @@ impl Counts {
         });
     }
 
-    /// Findings that the ledger has no room for.
-    pub fn not_kept(&mut self, source: Source, count: usize) {
-        let tally = self.tally(source);
-        tally.not_kept = tally.not_kept.saturating_add(count as u64);
-    }
-
     /// A cleaned name that may stand as the example of `why`.
     pub fn example(&mut self, source: Source, why: &'static str, name: SafeText) {
         self.tally(source).examples.entry(why).or_insert(name);
@@ -217,6 +218,17 @@ impl Counts {
     /// What a whole walk left out; nothing waits any more.
     pub fn walked(&mut self, source: Source, gaps: Vec<Gap>) {
         self.tally(source).walk_gaps = gaps;
+    }
+
+    /// What a walk over a part that came later left out.
+    pub fn walked_more(&mut self, source: Source, gaps: &[Gap]) {
+        let known = &mut self.tally(source).walk_gaps;
+        for gap in gaps {
+            match known.iter_mut().find(|known| known.why == gap.why) {
+                Some(known) => known.count = known.count.saturating_add(gap.count),
+                None => known.push(gap.clone()),
+            }
+        }
     }
 
     /// Whether what was there before the agent came was never read and nobody is about to.
@@ -298,9 +310,6 @@ impl Tally {
         }
         for why in self.beyond.values() {
             *counts.entry(why).or_default() += 1;
-        }
-        if self.not_kept > 0 {
-            counts.insert("ledger-full", self.not_kept);
         }
         if self.unscanned {
             counts.insert("first-scan-off", 1); // the whole of what was there before
@@ -426,13 +435,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_ledger_has_no_room_for_is_said() {
+    fn places_are_named_by_why_they_were_not_read() {
         let mut counts = ready();
-        counts.not_kept(Source::Files, 2);
-        let stated = files(&counts, Rung::Full);
-        assert_eq!(stated.covered, Covered::Partly);
-        let not_read = &stated.not_read[0];
-        assert_eq!((not_read.why.as_str(), not_read.count), ("ledger-full", 2));
+        counts.not_read(Source::Files, &file("a"), "ledger-full");
+        counts.not_read(Source::Files, &file("b"), "denied");
+        let full: Vec<TargetPlace> = counts.because("ledger-full").cloned().collect();
+        assert_eq!(full, [file("a")]);
     }
 
     #[test]

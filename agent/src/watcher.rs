@@ -473,7 +473,7 @@ impl Watcher {
         let others = [
             self.agenda.next_due().filter(|_| self.may_examine()),
             self.detecting.commit_due(),
-            self.detecting.flights.deadline(self.is_pressed()),
+            self.detecting.flights.deadline(),
             self.scans.next_walk(&self.governor, &self.pace),
             self.pace.reads_due(now).filter(|_| self.scans_wait()),
             self.detecting
@@ -495,6 +495,9 @@ impl Watcher {
         }
         let rung = self.governor.observe(pressure, now);
         self.pace.press(rung != Rung::Full);
+        if rung != Rung::Full {
+            self.detecting.flights.press();
+        }
         if rung != before {
             let reason = self.governor.reason().unwrap_or("the host is calm");
             tracing::info!(?rung, reason, "the rung changed");
@@ -507,6 +510,7 @@ impl Watcher {
         self.note_watched(now, false);
         self.hasten_if_changed(now);
         self.end_if_retired(now);
+        self.tidy_when_due(now);
         if now >= self.gives_back {
             self.gives_back = now + GIVE_BACK;
             akwatch_sys::memory::give_back();

@@ -39,11 +39,15 @@ pub const GONE_PER_PLACE: usize = 400;
 /// Findings that one process instance is noted to hold; one with more may hold any other, too.
 const HELD: usize = 2 * limits::FINDINGS_PER_PLACE;
 
+/// Bytes of records that one transaction of readings writes, and what the last reading adds. Stops: a file
+/// that grows by as much as is written anew, because the pages of before are free only afterwards.
+const WRITTEN: u64 = 512 << 10;
+
 /// Records in memory at a time when all are looked at.
 const AT_ONCE: usize = 256;
 
 /// What a commit changed, in findings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Seen for the first time.
     pub appeared: usize,
@@ -61,11 +65,27 @@ pub struct Changes {
     pub foreign: usize,
     /// Findings left out, because the ledger holds as many as it may: coverage must say so.
     pub not_kept: usize,
+    /// Which of the readings these were in, by their index: what is remembered of having read there has
+    /// to be forgotten.
+    pub cut_short: Vec<usize>,
     /// The ledger's revision after the commit.
     pub revision: u64,
 }
 
 impl Changes {
+    /// Adds what another transaction of the same commit changed.
+    pub(crate) fn add(&mut self, more: Changes) {
+        self.appeared += more.appeared;
+        self.returned += more.returned;
+        self.confirmed += more.confirmed;
+        self.gone += more.gone;
+        self.unknown += more.unknown;
+        self.altered += more.altered;
+        self.foreign += more.foreign;
+        self.not_kept += more.not_kept;
+        self.cut_short.extend(more.cut_short);
+    }
+
     /// Whether there is something to send that was not there before.
     #[must_use]
     pub fn any(&self) -> bool {
@@ -81,7 +101,11 @@ pub(crate) struct Draft<'t> {
     pub(crate) asked: Table<'t, &'static [u8; 32], &'static [u8]>,
     most_findings: u64,
     /// Bytes of disk that new findings may still take.
-    room: u64,
+    pub(crate) room: u64,
+    /// Bytes of disk that were taken by what is forgotten.
+    pub(crate) freed: u64,
+    /// Bytes of records that were written.
+    written: u64,
     /// Whether anything was written.
     pub(crate) dirty: bool,
     /// What was changed.
@@ -91,7 +115,11 @@ pub(crate) struct Draft<'t> {
 /// Bytes of disk that a new finding takes at most: a value that does not fit into a page has pages of
 /// its own, a power of two of them, and its index takes some more.
 fn disk_bytes_of(record: &Record) -> u64 {
-    2 * encode(record).len() as u64 + 512
+    disk_bytes(encode(record).len())
+}
+
+fn disk_bytes(encoded: usize) -> u64 {
+    2 * encoded as u64 + 512
 }
 
 impl<'t> Draft<'t> {
@@ -107,13 +135,15 @@ impl<'t> Draft<'t> {
             asked: transaction.open_table(ASKED)?,
             most_findings,
             room,
+            freed: 0,
+            written: 0,
             dirty: false,
             changes: Changes::default(),
         })
     }
 
     /// Applies one reading.
-    pub(crate) fn apply(
+    fn apply(
         &mut self,
         meta: &mut Meta,
         reading: &Reading,
@@ -446,6 +476,29 @@ impl<'t> Draft<'t> {
         self.save(meta, &row, Some(&before), record, true)
     }
 
+    /// Applies readings in their order, from the one at `first`, until enough was written for one
+    /// transaction. Says which is next.
+    pub(crate) fn apply_some(
+        &mut self,
+        meta: &mut Meta,
+        readings: &[Reading],
+        first: usize,
+        in_force: &InForce,
+        checks: Checks,
+    ) -> Result<usize, Fault> {
+        for (at, reading) in readings.iter().enumerate().skip(first) {
+            if self.written > WRITTEN {
+                return Ok(at);
+            }
+            let before = self.changes.not_kept;
+            self.apply(meta, reading, in_force, checks)?;
+            if self.changes.not_kept > before {
+                self.changes.cut_short.push(at);
+            }
+        }
+        Ok(readings.len())
+    }
+
     /// Forgets findings that were gone before `before` and are acknowledged as such.
     pub(crate) fn forget_gone(&mut self, meta: &Meta, before: Time) -> Result<usize, Fault> {
         let mut forgotten = 0;
@@ -460,7 +513,9 @@ impl<'t> Draft<'t> {
     }
 
     fn forget(&mut self, row: &Row, revision: u64) -> Result<(), Fault> {
-        self.findings.remove(row)?;
+        if let Some(record) = self.findings.remove(row)? {
+            self.freed += disk_bytes(record.value().len());
+        }
         self.revisions.remove(revision)?;
         self.dirty = true;
         Ok(())
@@ -519,7 +574,9 @@ impl<'t> Draft<'t> {
             record.finding.revision = meta.revision;
             self.revisions.insert(meta.revision, row)?;
         }
-        self.findings.insert(row, encode(&record).as_slice())?;
+        let encoded = encode(&record);
+        self.findings.insert(row, encoded.as_slice())?;
+        self.written += encoded.len() as u64;
         self.dirty = true;
         Ok(())
     }

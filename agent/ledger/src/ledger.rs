@@ -21,6 +21,7 @@ use crate::instance::{COUNTER_BLOCK, InstanceFile, Numbers, REVISION_BLOCK};
 use crate::presence::Checks;
 use crate::reading::{FileState, Reading};
 use crate::reserve::Reserve;
+use crate::room::Room;
 use crate::shelf::{Medium, Shelf, Unusable, write_meta};
 
 /// How long findings that are gone are kept after the collector knows, in milliseconds: 30 days.
@@ -80,7 +81,7 @@ impl Options {
         let most_bytes = disk_bytes / 3 * 2;
         Options {
             index_slots: (disk_bytes / 6 / SLOT_BYTES).min(self.index_slots),
-            most_findings: most_bytes / FINDING_BYTES,
+            most_findings: most_bytes / 8 * 7 / FINDING_BYTES,
             most_bytes,
             most_aside: disk_bytes / 8,
             ..self
@@ -109,7 +110,7 @@ pub struct Ledger {
     pub(crate) in_flight: Vec<InFlight>,
     checks: Checks,
     most_findings: u64,
-    most_bytes: u64,
+    room: Room,
     numbers: InstanceFile,
     counter: u64,
     index: Index,
@@ -232,7 +233,7 @@ impl Ledger {
             in_flight: Vec::new(),
             checks: Checks::default(),
             most_findings: options.most_findings,
-            most_bytes: options.most_bytes,
+            room: Room::of(options.most_bytes),
             numbers,
             counter,
             index,
@@ -324,16 +325,23 @@ impl Ledger {
     /// the sweep's own, in that order. A commit that changes nothing writes nothing.
     ///
     /// # Errors
-    /// When it could not be made durable; then nothing of it is known.
+    /// When not all of it could be made durable: then it is committed again.
     pub fn commit(&mut self, readings: &[Reading]) -> Result<Changes, LedgerError> {
         let checks = self.checks;
-        let mut changes = self.write("committing readings", |draft, meta, in_force| {
-            for reading in readings {
-                draft.apply(meta, reading, in_force, checks)?;
+        let (mut changes, mut next) = (Changes::default(), 0);
+        loop {
+            let (more, reached) = self.write("committing readings", |draft, meta, in_force| {
+                let reached = draft.apply_some(meta, readings, next, in_force, checks)?;
+                Ok((std::mem::take(&mut draft.changes), reached))
+            })?;
+            changes.add(more);
+            next = reached;
+            if next == readings.len() {
+                break;
             }
-            Ok(draft.changes)
-        })?;
+        }
         changes.revision = self.meta.revision;
+        self.room.is_short |= changes.not_kept > 0;
         Ok(changes)
     }
 
@@ -350,7 +358,7 @@ impl Ledger {
     ) -> Result<Changes, LedgerError> {
         let mut changes = self.write("marking findings unknown", |draft, meta, _| {
             draft.make_unknown(meta, &mut concerns, why, at)?;
-            Ok(draft.changes)
+            Ok(std::mem::take(&mut draft.changes))
         })?;
         changes.revision = self.meta.revision;
         Ok(changes)
@@ -366,21 +374,44 @@ impl Ledger {
             for (key, git) in said {
                 draft.note_git(meta, key, git.as_ref())?;
             }
-            Ok(draft.changes)
+            Ok(std::mem::take(&mut draft.changes))
         })?;
         changes.revision = self.meta.revision;
         Ok(changes)
     }
 
     /// Forgets findings that have been gone for [`KEEP_GONE_MS`] and that the collector knows to be
-    /// gone. Says how many.
+    /// gone. Says how many. Where there was no room for what was found, every one that the collector knows
+    /// to be gone makes way.
     ///
     /// # Errors
     /// As for [`commit`](Ledger::commit).
     pub fn forget_gone(&mut self, now: Time) -> Result<usize, LedgerError> {
-        self.write("forgetting what is long gone", |draft, meta, _| {
-            draft.forget_gone(meta, now.plus(-KEEP_GONE_MS))
-        })
+        let keep = if self.room.is_short { 0 } else { KEEP_GONE_MS };
+        let before = now.plus(1 - keep);
+        let forgotten = self.write("forgetting what is long gone", |draft, meta, _| {
+            draft.forget_gone(meta, before)
+        })?;
+        self.room.is_short = false;
+        let file = self.shelf.disk_bytes();
+        if self.room.is_worth_compacting(file) {
+            self.compact()?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Gives back to the disk what is free inside the file: as many bytes may be written as it holds.
+    fn compact(&mut self) -> Result<(), LedgerError> {
+        let compacted = self.shelf.compact();
+        compacted.map_err(|fault| self.failed("compacting", fault))?;
+        self.room.count_anew();
+        Ok(())
+    }
+
+    /// Whether something was not kept since anything was last forgotten.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.room.is_short
     }
 
     /// Whether and how a file must be read.
@@ -434,13 +465,13 @@ impl Ledger {
         self.reopen_if_closed(step)?;
         self.begin_if_waiting()?;
         let mut meta = self.meta.clone();
-        // Beyond its room on disk a ledger keeps what it has, and takes nothing new. What is known has
-        // room to change: pages are written anew before the old ones are free.
-        let room = (self.most_bytes / 8 * 7).saturating_sub(self.shelf.disk_bytes());
+        let disk_bytes = self.shelf.disk_bytes();
         let result = self.shelf.begin().and_then(|transaction| {
+            let room = self.room.left(disk_bytes, &transaction)?;
             let (value, dirty) = {
                 let mut draft = Draft::open(&transaction, self.most_findings, room)?;
                 let value = change(&mut draft, &mut meta, &self.in_force)?;
+                self.room.change(room - draft.room, draft.freed);
                 (value, draft.dirty)
             };
             if dirty || meta != self.meta {

@@ -70,6 +70,7 @@ mod presence;
 mod query;
 pub mod reading;
 mod reserve;
+mod room;
 mod shelf;
 #[cfg(test)]
 mod tests;

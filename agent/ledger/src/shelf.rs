@@ -168,6 +168,16 @@ impl Shelf {
         Ok(self.database()?.begin_write()?)
     }
 
+    /// Moves what is in use together, and gives the rest of the file back to the disk.
+    pub(crate) fn compact(&mut self) -> Result<(), Fault> {
+        let Some(database) = &mut self.database else {
+            return Err(Fault::Medium(redb::Error::PreviousIo));
+        };
+        let compacted = database.compact();
+        compacted.map_err(|error| Fault::Medium(error.into()))?;
+        Ok(())
+    }
+
     fn database(&self) -> Result<&Database, Fault> {
         self.database
             .as_ref()

@@ -18,6 +18,9 @@ use crate::job::{Target, TargetPlace, Urgency};
 /// Readings in one commit.
 const COMMIT: usize = 32;
 
+/// Why a place counts as not read where the ledger had no room for all that was found there.
+pub(super) const LEDGER_FULL: &str = "ledger-full";
+
 /// A file whose ctime is this young may be written again without its state changing: the kernel's
 /// clock for files has a grain. It is not remembered as read.
 const YOUNG_NS: i64 = 50_000_000;
@@ -119,6 +122,33 @@ impl Watcher {
             && !uncommitted()
     }
 
+    /// Relieves the ledger of what has been gone for long, and reads again what it had no room for.
+    pub(super) fn tidy_when_due(&mut self, now: Instant) {
+        if !self.record.wants_tidying(self.ledger.is_short(), now) {
+            return;
+        }
+        match self.ledger.forget_gone(crate::sense::now()) {
+            Ok(0) => {}
+            Ok(forgotten) => {
+                tracing::info!(forgotten, "findings that are gone made way");
+                // Processes are looked at again by the next sweep.
+                let again: Vec<Target> = self
+                    .counts
+                    .because(LEDGER_FULL)
+                    .filter(|what| matches!(what, TargetPlace::File(_)))
+                    .map(|what| Target {
+                        what: what.clone(),
+                        urgency: Urgency::Rescan,
+                    })
+                    .collect();
+                for target in again {
+                    self.offer(target, now);
+                }
+            }
+            Err(why) => self.record.fails(why),
+        }
+    }
+
     pub(super) fn commit_if_due(&mut self, now: Instant) {
         let due = self.detecting.commit_due().is_some_and(|due| now >= due);
         let idle = self.channels.messages.is_empty() && self.channels.sensed.is_empty();
@@ -143,9 +173,8 @@ impl Watcher {
                     }
                     self.detecting.failing = false;
                     self.record.works(&self.ledger);
-                    self.note_not_kept(changes.not_kept, &readings);
-                    for (reading, note) in readings.iter().zip(notes) {
-                        self.note(reading, note, changes.not_kept == 0);
+                    for (at, (reading, note)) in readings.iter().zip(notes).enumerate() {
+                        self.note(reading, note, !changes.cut_short.contains(&at));
                     }
                 }
                 Err(why) => {
@@ -167,22 +196,8 @@ impl Watcher {
         self.speak_of_sweep(now);
     }
 
-    /// What the ledger has no room for is not known afterwards, so coverage has to say it.
-    fn note_not_kept(&mut self, count: usize, readings: &[Reading]) {
-        if count == 0 {
-            return;
-        }
-        let of_file = |reading: &Reading| matches!(reading.subject, ReadingSubject::Place(_));
-        let holding = readings.iter().find(|reading| !reading.observed.is_empty());
-        let source = if holding.is_none_or(of_file) {
-            Source::Files
-        } else {
-            Source::Processes
-        };
-        self.counts.not_kept(source, count);
-    }
-
-    /// Notes what a commit made durable; `kept` says whether that was everything that was found.
+    /// Notes what a commit made durable; `kept` says whether that was everything that was found. Where the
+    /// ledger had no room for the rest, nobody has read there: coverage says so, and it is read again.
     fn note(&mut self, reading: &Reading, note: Note, kept: bool) {
         let holds = !reading.observed.is_empty();
         match note {
@@ -198,9 +213,22 @@ impl Watcher {
                     rules_version: &reading.rules,
                     lines,
                     tail: (mark != 0).then_some(TailMark(mark)),
-                    all_known: kept && left_out(reading).is_none(),
+                    all_known: left_out(reading).is_none(),
                 };
                 self.note_file(reading, &target, &remembered, ended);
+                if let (TargetPlace::File(path), false) = (&target, kept) {
+                    self.counts.not_read(source_of(path), &target, LEDGER_FULL);
+                    self.look_anew(path);
+                }
+            }
+            Note::Process {
+                instance, naming, ..
+            } if !kept => {
+                let target = TargetPlace::Process(instance);
+                self.counts
+                    .not_read(Source::Processes, &target, LEDGER_FULL);
+                self.sweeps
+                    .unread(instance, naming, UnknownWhy::ReadShort, holds);
             }
             Note::Process {
                 instance,

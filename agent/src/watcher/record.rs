@@ -4,15 +4,23 @@
 //! agent goes on opening and reading meanwhile, and its heartbeats say what is wrong. Damage is another
 //! matter: only opening the ledger anew sets the file aside, so the watcher ends and is started again.
 
+use std::time::{Duration, Instant};
+
 use akwatch_ledger::{Ledger, LedgerError};
 use akwatch_proto::coverage::RecordTrouble;
 use akwatch_proto::time::Time;
+
+/// Time between two looks for findings that have been gone for long, a walk over all of them; and between
+/// two where there was no room for a new one.
+const TIDY: [Duration; 2] = [Duration::from_secs(86_400), Duration::from_secs(600)];
 
 /// The state of the ledger's disk.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     trouble: Option<(Time, &'static str)>,
     damage: Option<LedgerError>,
+    /// When it was last relieved of what is gone, or first asked about that.
+    tidied: Option<Instant>,
 }
 
 impl Record {
@@ -22,6 +30,17 @@ impl Record {
         if why.is_damage() {
             self.damage.get_or_insert(why);
         }
+    }
+
+    /// Whether the ledger is to be relieved of what has been gone for long; `short` says that it had no
+    /// room for something.
+    pub(super) fn wants_tidying(&mut self, short: bool, now: Instant) -> bool {
+        let since = self.tidied.get_or_insert(now);
+        let due = now.saturating_duration_since(*since) >= TIDY[usize::from(short)];
+        if due {
+            *since = now;
+        }
+        due
     }
 
     /// A commit was made durable.
@@ -90,6 +109,16 @@ mod tests {
         assert!(record.damage().is_none(), "a full disk ends nobody");
         record.works(&ledger);
         assert_eq!(record.told(0), None);
+    }
+
+    #[test]
+    fn what_is_gone_is_looked_for_daily_and_more_often_where_room_is_short() {
+        let (mut record, now) = (Record::default(), Instant::now());
+        assert!(!record.wants_tidying(true, now));
+        assert!(!record.wants_tidying(false, now + TIDY[1]));
+        assert!(record.wants_tidying(true, now + TIDY[1]));
+        assert!(!record.wants_tidying(true, now + TIDY[1]));
+        assert!(record.wants_tidying(false, now + TIDY[1] + TIDY[0]));
     }
 
     #[test]

@@ -306,26 +306,59 @@ fn a_full_ledger_keeps_what_it_has_and_says_what_it_leaves_out() {
     assert_eq!(deliver(&mut ledger), 3);
 }
 
+/// Files with the longest of names, forty findings each.
+fn long_names(round: usize, at: i64, values: &[u8]) -> Vec<Reading> {
+    (0..100)
+        .map(|number| {
+            let name = format!("{round}-{number}-{}", "x".repeat(3900));
+            whole(&file(&name), at, values)
+        })
+        .collect()
+}
+
 #[test]
 fn a_ledger_takes_no_more_disk_than_it_may_whatever_names_are_made_of() {
     let directory = tempfile::tempdir().unwrap();
     let small = options().within(32 << 20);
     let mut ledger = ready(Ledger::open(directory.path(), &small).unwrap());
-    // A path that is as long as one may be, for each finding.
+    let values: Vec<u8> = (0..40).collect();
     let mut not_kept = 0;
     for round in 0..4 {
-        let readings: Vec<Reading> = (0..100)
-            .map(|number| {
-                let name = format!("{round}-{number}-{}", "x".repeat(3900));
-                let values: Vec<u8> = (0..40).collect();
-                whole(&file(&name), 10 + number, &values)
-            })
-            .collect();
-        not_kept += ledger.commit(&readings).unwrap().not_kept;
+        let changes = ledger.commit(&long_names(round, 10, &values)).unwrap();
+        assert_eq!(changes.not_kept > 0, !changes.cut_short.is_empty());
+        assert!(changes.cut_short.iter().all(|reading| *reading < 100));
+        not_kept += changes.not_kept;
     }
     assert!(not_kept > 0, "it never was full");
     let entries = std::fs::read_dir(directory.path()).unwrap().flatten();
     let blocks = entries.map(|entry| entry.metadata().unwrap().blocks());
     let bytes: u64 = blocks.map(|blocks| blocks * 512).sum();
     assert!(bytes <= 32 << 20, "{bytes} bytes on disk");
+}
+
+#[test]
+fn what_is_gone_makes_way_in_a_full_ledger_and_never_what_the_collector_does_not_know() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = options().within(32 << 20);
+    let mut ledger = ready(Ledger::open(directory.path(), &small).unwrap());
+    let values: Vec<u8> = (0..40).collect();
+    for round in 0..4 {
+        ledger.commit(&long_names(round, 10, &values)).unwrap();
+    }
+    assert!(ledger.is_short());
+    for round in 0..4 {
+        ledger.commit(&long_names(round, 20, &[])).unwrap();
+    }
+    assert_eq!(ledger.forget_gone(Time(30)).unwrap(), 0);
+    deliver(&mut ledger);
+    // One more that there is no room for yet, so that it is short again.
+    let more = || whole(&file(&"y".repeat(3900)), 40, &[1]);
+    assert_eq!(ledger.commit(&[more()]).unwrap().cut_short, [0]);
+    let forgotten = ledger.forget_gone(Time(50)).unwrap();
+    assert!(forgotten > 1000, "{forgotten}");
+    let changes = ledger.commit(&[more()]).unwrap();
+    assert_eq!((changes.appeared, changes.not_kept), (1, 0));
+    assert!(!ledger.is_short());
+    let file = std::fs::metadata(directory.path().join("ledger.redb")).unwrap();
+    assert!(file.blocks() * 512 < 8 << 20, "{} bytes", file.len());
 }
