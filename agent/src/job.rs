@@ -65,7 +65,9 @@ impl Urgency {
 }
 
 /// Numbers a job within one run of the watcher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct JobId(pub u64);
 
 /// One place, opened.
@@ -169,7 +171,7 @@ pub enum PartForm {
 }
 
 /// The detector's answer about one job: hostile input to the watcher.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Examined {
     /// Which job.
     pub id: JobId,

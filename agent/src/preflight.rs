@@ -205,7 +205,7 @@ fn first_scan(
                     sample.offer(path);
                 }
             }
-            Walked::Ended(walk) | Walked::Came(walk) => {
+            Walked::Ended(walk) | Walked::Came(_, walk) => {
                 found.directories = walk.directories;
                 found.not_read = walk
                     .gaps

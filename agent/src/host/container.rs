@@ -8,8 +8,10 @@
 pub struct Group {
     /// A systemd service.
     pub unit: Option<Vec<u8>>,
-    /// It belongs to a user's own systemd.
+    /// It belongs to a user's own systemd, and so does what its name says: that user chose it.
     pub user_unit: bool,
+    /// It lies where a user makes groups of any name: a container's id there is that user's word.
+    pub delegated: bool,
     /// A container's id, or an LXC or nspawn machine's name.
     pub container: Option<Vec<u8>>,
     /// The uid of a Kubernetes pod, with dashes.
@@ -48,13 +50,14 @@ fn of_path(path: &[u8]) -> Group {
         .rev()
         .find(|part| part.ends_with(b".service") || part.ends_with(b".scope"))
         .filter(|part| part.ends_with(b".service") && container.is_none());
-    // `user@1000.service` holds whatever that user's systemd started.
-    let user_unit = parts
+    // `user@1000.service` holds whatever that user's systemd started, and that user made.
+    let delegated = parts
         .iter()
         .any(|part| part.starts_with(b"user@") && unit.is_none_or(|unit| unit != part));
     Group {
         unit: unit.map(|unit| unit.to_vec()),
-        user_unit: user_unit && unit.is_some(),
+        user_unit: delegated && unit.is_some(),
+        delegated,
         container,
         pod: parts.iter().rev().find_map(|part| pod_uid(part)),
         path: path.to_vec(),
@@ -156,6 +159,11 @@ mod tests {
         let group = of_cgroup(b"0::/user.slice/user-1.slice/user@1.service/app.slice/a.service");
         assert!(group.user_unit);
         assert!(!of_cgroup(b"0::/system.slice/a.service").user_unit);
+        let group =
+            format!("0::/user.slice/user-1.slice/user@1.service/app.slice/docker-{ID}.scope");
+        assert!(of_cgroup(group.as_bytes()).delegated);
+        let group = format!("0::/system.slice/docker-{ID}.scope");
+        assert!(!of_cgroup(group.as_bytes()).delegated);
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub(super) struct Table {
     read: Option<Arc<Mounts>>,
     /// When it could not be read; what was read before holds until it can.
     failed: Option<Instant>,
+    /// Whether it is to be read although nothing tells that it changed.
+    stale: bool,
 }
 
 /// How long a table that could not be read is let be.
@@ -91,7 +93,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl Table {
     /// The next answer is read anew.
     pub(super) fn forget(&mut self) {
-        self.read = None;
+        self.stale = true;
     }
 
     /// What is mounted at this moment.
@@ -113,10 +115,10 @@ impl Table {
         let mut asked = [PollFd::new(changes.as_fd(), PollFlags::POLLPRI)];
         let changed = !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0));
         match &self.read {
-            Some(read) if !changed && self.failed.is_none() => Arc::clone(read),
+            Some(read) if !changed && !self.stale && self.failed.is_none() => Arc::clone(read),
             _ => match Mounts::read(root) {
                 Ok(mounts) => {
-                    self.failed = None;
+                    (self.failed, self.stale) = (None, false);
                     Arc::clone(self.read.insert(Arc::new(mounts)))
                 }
                 Err(why) => self.fail(&why.into()),

@@ -35,6 +35,9 @@ const LIST: usize = 16 << 20;
 const KEPT: usize = 1024;
 /// Entries of a directory of containers or logs that are looked at.
 const ENTRIES: usize = 16_384;
+/// How long nobody is asked again about a container that nobody described. Stops: one that starts
+/// programs all the time, each of which would read every runtime's files.
+const MISSED_FOR: Duration = Duration::from_secs(1);
 /// How old the table of layers may be when a layer is not in it.
 const LAYERS_FOR: Duration = Duration::from_secs(10);
 
@@ -69,8 +72,28 @@ pub struct PodName {
 /// What was read, until [`Root::forget`].
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    described: HashMap<Vec<u8>, Arc<Container>>,
+    /// Each until when: without an end where a runtime has described it.
+    described: HashMap<Vec<u8>, (Arc<Container>, Option<Instant>)>,
     layers: Option<Layers>,
+}
+
+impl Cache {
+    fn known(&self, id: &[u8]) -> Option<Arc<Container>> {
+        let (container, until) = self.described.get(id)?;
+        let holds = until.is_none_or(|until| Instant::now() < until);
+        holds.then(|| Arc::clone(container))
+    }
+}
+
+impl Container {
+    /// One of which only the id is known.
+    fn undescribed(id: &[u8]) -> Container {
+        Container {
+            id: id.to_vec(),
+            name: id.to_vec(),
+            ..Container::default()
+        }
+    }
 }
 
 /// Which container's own layer is which.
@@ -80,10 +103,14 @@ struct Layers {
     by_layer: HashMap<PathBuf, Vec<u8>>,
 }
 
-/// The container that a control group belongs to.
+/// The container that a control group belongs to. Where a user made the group, root's runtimes are not
+/// asked: it would take another's name.
 #[must_use]
 pub fn of_group(root: &Root, group: &container::Group) -> Option<Arc<Container>> {
     let id = group.container.as_deref()?;
+    if group.delegated {
+        return Some(Arc::new(Container::undescribed(id)));
+    }
     Some(describe(root, id, group.pod.as_deref()))
 }
 
@@ -95,24 +122,20 @@ pub fn describe(root: &Root, id: &[u8], pod: Option<&[u8]>) -> Arc<Container> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     };
-    if let Some(known) = lock().described.get(id) {
-        return Arc::clone(known);
+    if let Some(known) = lock().known(id) {
+        return known;
     }
     let found = (id.len() == 64).then(|| find(root, id, pod)).flatten();
-    let known = found.is_some();
-    let described = Arc::new(found.unwrap_or_else(|| Container {
-        id: id.to_vec(),
-        name: id.to_vec(),
-        ..Container::default()
-    }));
-    if known {
-        // What a runtime has not written yet it may write the next moment: that is asked again.
-        let mut cache = lock();
-        if cache.described.len() >= KEPT {
-            cache.described.clear();
-        }
-        cache.described.insert(id.to_vec(), Arc::clone(&described));
+    // What a runtime has not written yet it may write the next moment: that is asked again.
+    let until = found.is_none().then(|| Instant::now() + MISSED_FOR);
+    let described = Arc::new(found.unwrap_or_else(|| Container::undescribed(id)));
+    let mut cache = lock();
+    if cache.described.len() >= KEPT {
+        cache.described.clear();
     }
+    cache
+        .described
+        .insert(id.to_vec(), (Arc::clone(&described), until));
     described
 }
 

@@ -34,7 +34,7 @@ pub struct Writer {
     pub uid: u32,
     /// The user that had logged in.
     pub login: Option<u32>,
-    /// Its systemd unit.
+    /// Its systemd unit; none where it is of a user's own systemd.
     pub unit: Option<Vec<u8>>,
     /// Its container's name or id.
     pub container: Option<Vec<u8>>,
@@ -82,7 +82,8 @@ impl Look {
             uid: shown.uid,
             login: shown.login,
             container: runtime::of_group(root, &group).map(|it| it.name.clone()),
-            unit: group.unit,
+            // A user's own systemd calls its units what that user likes.
+            unit: group.unit.filter(|_| !group.user_unit),
         };
         // All of it is of one program: none took its place meanwhile.
         let again = self::shown(&process)? == (numbers, shown.clone());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use akwatch_ledger::reading::{FileState, ProcessInstance};
 use akwatch_sys::fanotify::{CLOSE_WRITE, CREATE, MOVED_TO};
+use rustix::fs::Stat;
 
 use crate::host::Root;
 use crate::host::writer::{Look, Writer};
@@ -139,12 +140,21 @@ impl Hands {
     }
 }
 
+/// Whether nobody but this user may have opened a file for writing. The kernel names who closed it last:
+/// a descriptor that was handed to another process is closed by that one, which wrote nothing.
+fn is_own(stat: &Stat, uid: u32) -> bool {
+    stat.st_uid == uid && stat.st_mode & 0o022 == 0
+}
+
 impl Touch {
     /// Whose hand it was, if that can be said of the file as it is now.
     pub(super) fn hand(self, root: &Root, path: &Path) -> Option<Hand> {
         let look = self.look.filter(|_| !self.unknown)?;
         let stat = root.look(path).ok()?;
         let state = state_of(&stat);
+        if !self.whole && !is_own(&stat, look.writer.uid) {
+            return None;
+        }
         look.began_before(&state).then_some(Hand {
             instance: look.instance,
             writer: look.writer,
@@ -152,5 +162,31 @@ impl Touch {
             whole: self.whole,
             alone: stat.st_nlink == 1,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_may_write_was_written_by_nobody_who_can_be_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("app.env");
+        std::fs::write(&file, "").unwrap();
+        let own = nix::unistd::geteuid().as_raw();
+        for (mode, uid, owned) in [
+            (0o644, own, true),
+            (0o600, own, true),
+            (0o644, own + 1, false),
+            (0o664, own, false),
+            (0o646, own, false),
+        ] {
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+            let stat = rustix::fs::stat(&file).unwrap();
+            assert_eq!(is_own(&stat, uid), owned, "{mode:o} of {uid}");
+        }
     }
 }

@@ -32,8 +32,8 @@ pub enum Walked {
     File(Target),
     /// The walk came to its end.
     Ended(Walk),
-    /// A walk over filesystems that were mounted meanwhile did: nobody had asked for another.
-    Came(Walk),
+    /// A walk over what was mounted there meanwhile did: nobody had asked for another.
+    Came(PathBuf, Walk),
 }
 
 /// What one walk has seen.
@@ -111,22 +111,22 @@ impl Scan {
     /// Walks whenever asked, until nobody asks or listens any more.
     pub fn run(self) {
         loop {
-            let (roots, ask) = select! {
+            let (roots, asked) = select! {
                 recv(self.asks) -> ask => match ask {
-                    Ok(ask) if ask.trees.is_empty() => (self.set.scan_roots(), Some(ask)),
-                    Ok(ask) => (ask.trees.clone(), Some(ask)),
+                    Ok(ask) if ask.trees.is_empty() => (self.set.scan_roots(), Ok(ask)),
+                    Ok(ask) => (ask.trees.clone(), Ok(ask)),
                     Err(_) => return,
                 },
                 recv(self.mounted) -> point => match point {
-                    Ok(point) => (self.roots_at(&point), None),
+                    Ok(point) => (self.roots_at(&point), Err(point)),
                     Err(_) => return,
                 },
             };
             let way = Way {
                 scan: &self,
                 mounts: self.host.mounts_again(),
-                urgency: ask.as_ref().map_or(Urgency::FirstScan, |ask| ask.urgency),
-                since: ask.as_ref().and_then(|ask| ask.since),
+                urgency: (asked.as_ref()).map_or(Urgency::FirstScan, |ask| ask.urgency),
+                since: asked.as_ref().ok().and_then(|ask| ask.since),
                 roots,
                 stack: Vec::new(),
                 bulk: Vec::new(),
@@ -134,9 +134,9 @@ impl Scan {
                 gaps: BTreeMap::new(),
             };
             let Some(walk) = way.walk() else { return };
-            let ended = match ask {
-                Some(_) => Walked::Ended(walk),
-                None => Walked::Came(walk),
+            let ended = match asked {
+                Ok(_) => Walked::Ended(walk),
+                Err(point) => Walked::Came(point, walk),
             };
             if self.out.send(ended).is_err() {
                 return;
@@ -237,13 +237,15 @@ impl Way<'_> {
             self.mounts = self.scan.host.mounts_again();
             let rest = std::mem::take(&mut self.stack);
             for path in self.scan.roots_at(&point) {
-                if self.scan.set.skips_root(&path, &self.mounts).is_none() {
-                    self.stack.push(Turn {
-                        path,
-                        above_changed: true,
-                        came: true,
-                    });
+                if let Some(why) = self.scan.set.skips_root(&path, &self.mounts) {
+                    self.gap(why.slug(), &path);
+                    continue;
                 }
+                self.stack.push(Turn {
+                    path,
+                    above_changed: true,
+                    came: true,
+                });
             }
             self.descend(self.roots.len())?;
             self.stack = rest;
@@ -382,7 +384,7 @@ mod tests {
                     let path = path.strip_prefix(directory).unwrap();
                     named.push(path.to_str().unwrap().to_owned());
                 }
-                Walked::Ended(walk) | Walked::Came(walk) => {
+                Walked::Ended(walk) | Walked::Came(_, walk) => {
                     drop(ask);
                     thread.join().unwrap();
                     return (named, walk);

@@ -16,7 +16,7 @@ use super::answer::{Ended, Hostile, Terms, reading};
 use super::captures::{Captures, bytes_captured};
 use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
-use super::known::Inode;
+use super::known::{Inode, NAMES};
 use super::pushed::Pushed;
 use super::{Event, Watcher, WatcherError, threads};
 use crate::coverage::{Source, slug};
@@ -40,6 +40,9 @@ const UNCOMMITTED: usize = 256;
 
 /// Time between two attempts of a commit that failed.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// Other names of a file that are looked at before any scan goes on.
+const NAMES_AT_ONCE: usize = 32;
 
 /// What a place that changed while it was read costs at least, so that it cools down.
 const CHANGED_COST: u64 = 512 * 1024;
@@ -422,16 +425,21 @@ impl Watcher {
         if target.urgency != Urgency::Live {
             return; // they do not send back and forth
         }
-        let (names, more) = self.known.other_names(path, Inode(state.dev, state.ino));
-        if more {
-            self.miss_events("a file with too many names was written; a rescan follows");
-        }
-        for name in names {
-            let again = Target {
-                what: TargetPlace::File(name),
-                urgency: Urgency::Revisit,
+        let names = self.known.other_names(path, Inode(state.dev, state.ino));
+        for (at, name) in names.into_iter().enumerate() {
+            let what = TargetPlace::File(name);
+            if at >= NAMES {
+                // Whoever makes so many links does not make everything be read again.
+                let source = source_of_target(&what);
+                self.counts.not_read(source, &what, "not-watched-live");
+                return;
+            }
+            let urgency = if at < NAMES_AT_ONCE {
+                Urgency::Revisit
+            } else {
+                Urgency::Rescan
             };
-            self.offer(again, now);
+            self.offer(Target { what, urgency }, now);
         }
     }
 
@@ -503,9 +511,6 @@ impl Watcher {
             return;
         };
         self.detecting.pushed.hear(now);
-        if flight.is_of_scan() {
-            self.pace.read(examined.read.iter().sum(), now);
-        }
         if self.take_example(&flight, &examined).is_some() {
             return;
         }
@@ -521,6 +526,9 @@ impl Watcher {
             at,
         ) {
             Ok((mut reading, mut ended)) => {
+                if flight.is_of_scan() {
+                    self.pace.read(flight.bytes_read(&examined), now);
+                }
                 self.doubt_writer(&flight, &mut reading);
                 if ended == Ended::Whole && self.may_have_changed(&flight.pending) {
                     // What was seen is there; of what was not seen the next reading tells.
@@ -629,16 +637,11 @@ impl Watcher {
         }
     }
 
-    /// Whether the host is so busy that a detector may wait for its turn.
-    pub(super) fn is_pressed(&self) -> bool {
-        self.governor.rung() != Rung::Full
-    }
-
     pub(super) fn replace_if_late(&mut self, now: Instant) {
         if self
             .detecting
             .flights
-            .deadline(self.is_pressed())
+            .deadline()
             .is_none_or(|deadline| now < deadline)
         {
             return;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::job::{JobHeader, JobId, Pending, Urgency};
+use crate::job::{Examined, JobHeader, JobId, Pending, Urgency};
 
 /// Jobs out at once.
 pub const OUT: usize = crate::link::JOBS;
@@ -45,6 +45,19 @@ impl Flight {
         self.header.parts.iter().map(|part| part.expected).sum()
     }
 
+    /// The bytes that its disk gave for an answer: no more than are there, holes left out.
+    #[must_use]
+    pub fn bytes_read(&self, examined: &Examined) -> u64 {
+        let parts = examined.read.iter().zip(&self.header.parts);
+        let read = parts.fold(0_u64, |sum, (read, part)| {
+            sum.saturating_add((*read).min(part.expected))
+        });
+        let stat = self.file.as_ref().map(rustix::fs::fstat);
+        let blocks = stat.and_then(Result::ok).map(|stat| stat.st_blocks);
+        let there = blocks.and_then(|blocks| u64::try_from(blocks).ok());
+        there.map_or(read, |blocks| read.min(blocks.saturating_mul(512)))
+    }
+
     fn patience(&self) -> Duration {
         PATIENCE + Duration::from_secs(self.bytes() / SLOWEST)
     }
@@ -55,6 +68,9 @@ impl Flight {
 pub struct Flights {
     order: VecDeque<Flight>,
     first_since: Option<Instant>,
+    /// Whether the host was under pressure while the first waited: the time lost to that is not given
+    /// back when it ends.
+    pressed: bool,
 }
 
 impl Flights {
@@ -62,6 +78,7 @@ impl Flights {
     pub fn push(&mut self, flight: Flight, now: Instant) {
         if self.order.is_empty() {
             self.first_since = Some(now);
+            self.pressed = false;
         }
         self.order.push_back(flight);
     }
@@ -72,15 +89,21 @@ impl Flights {
             return None;
         }
         self.first_since = Some(now);
+        self.pressed = false;
         self.order.pop_front()
     }
 
-    /// When the first job is late. On a host under pressure it has longer: what waits for a processor
-    /// there has done nothing wrong.
+    /// The host is under pressure: the first job has longer. What waits for a processor there has done
+    /// nothing wrong.
+    pub fn press(&mut self) {
+        self.pressed = true;
+    }
+
+    /// When the first job is late.
     #[must_use]
-    pub fn deadline(&self, pressed: bool) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         let first = self.order.front()?;
-        let times = if pressed { PRESSED } else { 1 };
+        let times = if self.pressed { PRESSED } else { 1 };
         Some(self.first_since? + first.patience() * times)
     }
 
@@ -175,17 +198,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_is_no_more_than_the_disk_gave() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sparse");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 30).unwrap();
+        let mut one = flight(1, 4096);
+        let examined = |read: Vec<u64>| Examined {
+            read,
+            ..Examined::default()
+        };
+        assert_eq!(one.bytes_read(&examined(vec![1000])), 1000);
+        assert_eq!(one.bytes_read(&examined(vec![u64::MAX])), 4096);
+        one.file = Some(file.into());
+        assert_eq!(one.bytes_read(&examined(vec![1000])), 0);
+    }
+
+    #[test]
     fn only_the_first_can_be_late_and_large_ones_get_more_time() {
         let (mut flights, now) = (Flights::default(), Instant::now());
-        assert_eq!(flights.deadline(false), None);
+        assert_eq!(flights.deadline(), None);
         flights.push(flight(1, 100 * SLOWEST), now);
         flights.push(flight(2, 0), now);
         let patience = Duration::from_secs(100);
-        assert_eq!(flights.deadline(false), Some(now + PATIENCE + patience));
+        assert_eq!(flights.deadline(), Some(now + PATIENCE + patience));
         let pressed = (PATIENCE + patience) * PRESSED;
-        assert_eq!(flights.deadline(true), Some(now + pressed));
+        flights.press();
+        assert_eq!(flights.deadline(), Some(now + pressed));
         let later = now + patience;
         let _ = flights.answered(JobId(1), later);
-        assert_eq!(flights.deadline(false), Some(later + PATIENCE));
+        assert_eq!(flights.deadline(), Some(later + PATIENCE));
     }
 }

@@ -87,7 +87,9 @@ impl Watcher {
         let key = PathKey::of(path.as_os_str().as_encoded_bytes());
         let rules = self.detecting.rules().unwrap_or_default();
         hand.whole
-            || (hand.alone && self.scans.in_step() && self.ledger.was_known(key, state.dev, rules))
+            || (hand.alone
+                && self.scans.in_step(path)
+                && self.ledger.was_known(key, state.dev, rules))
     }
 }
 

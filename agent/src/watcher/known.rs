@@ -17,8 +17,9 @@ use crate::host::mounts::Mount;
 /// Paths kept. Stops: a host with millions of findings; beyond it, rescans decide.
 const PATHS: usize = 65_536;
 /// Names of one file that are looked at when it is written through another. Stops: a user whose file
-/// has tens of thousands of links, each write of which would be as many looks; a rescan finds them.
-const NAMES: usize = 32;
+/// has tens of thousands of links, each write of which would be as many looks; the next rescan of
+/// everything finds those beyond.
+pub const NAMES: usize = 1024;
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -94,19 +95,16 @@ impl Known {
         self.by_inode.entry(inode).or_default().push(key);
     }
 
-    /// The other names of a file that hold findings, as far as they are plain; whether there are more
-    /// than [`NAMES`], of which none is told then.
+    /// The other names of a file that hold findings, as far as they are plain: at most one more than
+    /// [`NAMES`].
     #[must_use]
-    pub fn other_names(&self, path: &Path, inode: Inode) -> (Vec<PathBuf>, bool) {
+    pub fn other_names(&self, path: &Path, inode: Inode) -> Vec<PathBuf> {
         let names = self.by_inode.get(&inode).map_or(&[][..], Vec::as_slice);
-        if names.len() > NAMES {
-            return (Vec::new(), true);
-        }
         let plain = names
             .iter()
             .filter_map(|name| plain_path(&self.by_path.get(name)?.place))
             .filter(|name| name != path);
-        (plain.collect(), false)
+        plain.take(NAMES + 1).collect()
     }
 
     /// The place of `path`, if it holds findings.
@@ -187,15 +185,15 @@ mod tests {
         for name in [a, b, c] {
             known.is_name_of(name, Inode(1, 7));
         }
-        assert_eq!(known.other_names(c, Inode(1, 7)).0, [a, b]);
+        assert_eq!(known.other_names(c, Inode(1, 7)), [a, b]);
         assert_eq!(
-            known.other_names(a, Inode(1, 7)).0,
+            known.other_names(a, Inode(1, 7)),
             [b],
             "of c nothing is known"
         );
         known.is_name_of(b, Inode(1, 8));
         assert!(
-            known.other_names(a, Inode(1, 7)).0.is_empty(),
+            known.other_names(a, Inode(1, 7)).is_empty(),
             "b is another file now"
         );
         known.is_name_of(a, Inode(2, 7));
@@ -211,12 +209,12 @@ mod tests {
         for name in others {
             known.is_name_of(Path::new(name), Inode(1, 7));
         }
-        let (told, more) = known.other_names(Path::new(last), Inode(1, 7));
-        assert_eq!((told.len(), more), (NAMES, false));
-        known.is_name_of(Path::new(last), Inode(1, 7));
-        assert_eq!(
-            known.other_names(Path::new(last), Inode(1, 7)),
-            (Vec::new(), true)
-        );
+        assert_eq!(known.other_names(Path::new(last), Inode(1, 7)).len(), NAMES);
+        for more in ["/srv/more", "/srv/still-more"] {
+            known.insert(Path::new(more), file(more), None);
+            known.is_name_of(Path::new(more), Inode(1, 7));
+        }
+        let told = known.other_names(Path::new(last), Inode(1, 7));
+        assert_eq!(told.len(), NAMES + 1);
     }
 }

@@ -39,6 +39,9 @@ const REVISIT_AFTER_MS: i64 = 24 * 3600 * 1000;
 const REVISIT_EVERY: Duration = Duration::from_secs(300);
 const REVISIT_AT_ONCE: usize = 256;
 
+/// Filesystems that were mounted and wait to be walked over, each known by its point.
+const COMING: usize = 256;
+
 /// Notes that the first scan came to its end.
 const SCANNED: &str = "first-scan-done";
 
@@ -57,6 +60,10 @@ pub(super) struct Scans {
     owed: bool,
     /// Whether everything that is watched was walked over in this run, and nothing missed since.
     in_step: bool,
+    /// What was mounted since, and has not been walked over yet.
+    coming: Vec<PathBuf>,
+    /// How many of them were mounted when the walk under way began.
+    came: usize,
     /// Whether nothing was missed since the walk under way began.
     unbroken: bool,
     unwatched: bool,
@@ -83,6 +90,8 @@ impl Scans {
             first_done: options.directory.join(SCANNED).exists(),
             owed: false,
             in_step: false,
+            coming: Vec::new(),
+            came: 0,
             unbroken: false,
             unwatched: false,
             open: within_hours(options),
@@ -117,6 +126,7 @@ impl Scans {
         self.running = Some(urgency);
         self.in_part = since.is_some();
         self.unbroken = true;
+        self.came = self.coming.len();
         self.files = 0;
         true
     }
@@ -134,9 +144,26 @@ impl Scans {
         self.unbroken = false;
     }
 
-    /// Whether every change since the last walk was told: what is known of a file is what it held.
-    pub(super) fn in_step(&self) -> bool {
-        self.in_step
+    /// Whether every change of a file since the last walk was told: what is known of it is what it held.
+    pub(super) fn in_step(&self, path: &Path) -> bool {
+        self.in_step && !self.coming.iter().any(|point| path.starts_with(point))
+    }
+
+    /// What was mounted there was walked over.
+    fn settles(&mut self, point: &Path) {
+        if let Some(at) = self.coming.iter().position(|known| known == point) {
+            self.coming.remove(at);
+            self.came -= usize::from(at < self.came);
+        }
+    }
+
+    /// Something was mounted, and may have been changed while it was not.
+    fn comes(&mut self, point: &Path) {
+        if self.coming.len() >= COMING {
+            self.in_step = false; // until everything was walked over again
+        } else if !self.coming.iter().any(|known| known == point) {
+            self.coming.push(point.to_owned());
+        }
     }
 
     /// Whether a walk is under way or owed: what it has still to name is not known.
@@ -205,6 +232,7 @@ impl Watcher {
                 }
             }
             Sensed::Mounted(point) => {
+                self.scans.comes(&point);
                 if self.scans.mounted.try_send(point).is_err() {
                     self.miss_events(
                         "more filesystems were mounted than can wait; a rescan follows",
@@ -338,11 +366,13 @@ impl Watcher {
                 }
             }
             Walked::Ended(walk) => self.end_walk(walk, now),
-            Walked::Came(walk) => {
-                tracing::info!(
-                    files = walk.files,
-                    "a filesystem that was mounted was walked over"
-                );
+            Walked::Came(point, walk) => {
+                self.scans.settles(&point);
+                self.counts.walked_more(Source::Files, &walk.gaps);
+                if walk.files > 0 {
+                    let files = walk.files;
+                    tracing::info!(files, "a filesystem that was mounted was walked over");
+                }
             }
         }
     }
@@ -353,6 +383,9 @@ impl Watcher {
         self.scans.running = None;
         let in_part = std::mem::take(&mut self.scans.in_part);
         self.scans.in_step |= self.scans.unbroken && !in_part;
+        // What came amid the walk may have come behind it.
+        let walked = self.scans.came.min(self.scans.coming.len());
+        self.scans.coming.drain(..walked);
         self.scans.ended = Some(now);
         self.counts.walked(Source::Files, walk.gaps.clone());
         self.scans.last = Some(walk);
