@@ -66,6 +66,8 @@ pub struct Asked {
     pub what: String,
     /// When.
     pub at: Time,
+    /// Until when it may still do it: what it has not heard by then it never will.
+    pub until: Time,
     /// What it did; absent while it has not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OutcomeResult>,

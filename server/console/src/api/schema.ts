@@ -480,6 +480,8 @@ export interface components {
             /** @description When. */
             at: components["schemas"]["Time"];
             outcome?: components["schemas"]["OutcomeResult"] | null;
+            /** @description Until when it may still do it: what it has not heard by then it never will. */
+            until: components["schemas"]["Time"];
             /** @description `rescan`, `pause`, `resume`, or a word that this program is too old to know. */
             what: string;
         };

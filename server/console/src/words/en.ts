@@ -266,6 +266,7 @@ export const en = {
     clock: "Host clock {length} {direction, select, ahead {ahead} other {behind}}; times here are the collector's.",
     walls: "The agent's own sandbox lacks here: {names}.",
     asked: "Asked at {time} to {what}; the host has not answered yet.",
+    askedInVain: "Asked at {time} to {what}; the host did not hear it in time.",
     askedRefused: "This host's own configuration refuses to {what}.",
   },
   asked: { rescan: "read everything again", pause: "pause", resume: "read again after its pause" },
@@ -273,7 +274,7 @@ export const en = {
   pause: {
     open: "Pause", openPaused: "Paused …", openLabels: "Pause by label", title: "Pause {name}", titleLabels: "Pause hosts by label",
     means: "Reading stops and heartbeats go on. What these hosts hold is unknown meanwhile. It ends by itself.",
-    labels: "Labels", labelsHint: "Hosts that carry one of these are asked: labels of their enrollment token.", labelsWrong: "Like env=prod, at least one.",
+    labels: "Labels", labelsHint: "Hosts that carry one of these are asked: labels of their enrollment token, or that people gave them.", labelsWrong: "Like env=prod, at least one.",
     length: "For how long", lengths: { quarter: "15 minutes", hour: "1 hour", fourHours: "4 hours", day: "1 day" },
     cancel: "Cancel", do: "Pause", resume: "Read again", asked: "{n, plural, one {# host is asked.} other {# hosts are asked.}} Each is shown as paused once it says so.",
   },

@@ -232,6 +232,7 @@ export const zh: Words = {
     clock: "主机时钟{direction, select, ahead {快} other {慢}} {length}；此处时间以收集端为准。",
     walls: "该主机上 Agent 自身的隔离缺少：{names}。",
     asked: "已于 {time} 要求该主机{what}，主机尚未答复。",
+    askedInVain: "曾于 {time} 要求该主机{what}，主机未在有效期内收到。",
     askedRefused: "该主机自身的配置拒绝{what}。",
   },
   asked: { rescan: "重新读取全部内容", pause: "暂停读取", resume: "结束暂停并恢复读取" },
@@ -239,7 +240,7 @@ export const zh: Words = {
   pause: {
     open: "暂停", openPaused: "已暂停…", openLabels: "按标签暂停", title: "暂停 {name}", titleLabels: "按标签暂停主机",
     means: "暂停期间停止读取，心跳继续，这些主机上的情况未核实；到时自动恢复。",
-    labels: "标签", labelsHint: "带有其中任一标签的主机都会收到要求（接入令牌授予的标签）。", labelsWrong: "格式如 env=prod，至少一个。",
+    labels: "标签", labelsHint: "带有其中任一标签的主机都会收到要求（接入令牌或管理员授予的标签）。", labelsWrong: "格式如 env=prod，至少一个。",
     length: "时长", lengths: { quarter: "15 分钟", hour: "1 小时", fourHours: "4 小时", day: "1 天" },
     cancel: "取消", do: "暂停", resume: "恢复读取", asked: "已要求 {n} 台主机。主机答复后显示为已暂停。",
   },

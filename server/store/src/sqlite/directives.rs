@@ -173,13 +173,24 @@ async fn store(
     .execute(&mut tx.conn)
     .await
     .at("storing a directive")?;
+    // What it was asked before and has answered, or did not hear in time, stands in the audit log.
+    sqlx::query(
+        "DELETE FROM directive WHERE host_id = ?1 AND serial < ?2 \
+         AND (outcome IS NOT NULL OR until <= ?3)",
+    )
+    .bind(host)
+    .bind(serial)
+    .bind(now.0)
+    .execute(&mut tx.conn)
+    .await
+    .at("forgetting directives that have ended")?;
     Ok(number)
 }
 
 /// What a host was last asked to do.
 pub(crate) async fn last_asked(store: &Sqlite, host: i64) -> Result<Option<Asked>, StoreError> {
     let row = sqlx::query(
-        "SELECT signed, queued, outcome FROM directive WHERE host_id = ?1 \
+        "SELECT signed, queued, until, outcome FROM directive WHERE host_id = ?1 \
          ORDER BY serial DESC LIMIT 1",
     )
     .bind(host)
@@ -192,6 +203,7 @@ pub(crate) async fn last_asked(store: &Sqlite, host: i64) -> Result<Option<Asked
     Ok(Some(Asked {
         what: word_of(&sealed).unwrap_or_else(|| "unknown".to_owned()),
         at: row.time("queued")?,
+        until: row.time("until")?,
         outcome: outcome.and_then(|word| serde_json::from_value(word.into()).ok()),
     }))
 }

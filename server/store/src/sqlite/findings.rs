@@ -40,8 +40,9 @@ const FILES: &str = "SELECT id FROM (SELECT id FROM finding WHERE host_id = held
     AND credential_id = held.credential AND place_type = 1 AND state = 2 \
     AND kind <> 'reference' ORDER BY since DESC LIMIT 10)";
 
-/// The same: a process that holds it.
+/// The same: a process that holds it, on a host that can still say so.
 const PROCESS: &str = "SELECT id FROM finding WHERE host_id = held.host \
+    AND EXISTS (SELECT 1 FROM host WHERE id = held.host AND silent = 0 AND retired = 0) \
     AND credential_id = held.credential AND place_type = 2 AND state = 1 \
     AND kind <> 'reference' ORDER BY since LIMIT 1";
 

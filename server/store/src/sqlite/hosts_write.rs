@@ -222,7 +222,11 @@ async fn audit_enrolling(
     let (object, result) = match (verdict, before) {
         (Err(refusal), _) => (host.id, format!("refused: {refusal:?}").to_lowercase()),
         (Ok(()), Some((earlier, _))) => (*earlier, "done: answered again".to_owned()),
-        (Ok(()), None) => (host.id, "done".to_owned()),
+        // By its serial a certificate is revoked, and no other place names the first one.
+        (Ok(()), None) => {
+            let serial = &host.certificate.serial;
+            (host.id, format!("done: certificate {serial}"))
+        }
     };
     let entry = Entry {
         time: now,

@@ -21,6 +21,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("0006.sql"),
     include_str!("0007.sql"),
     include_str!("0008.sql"),
+    include_str!("0009.sql"),
 ];
 
 /// The newest version that this program knows.

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use akwatch_proto::agent::HostId;
+use akwatch_proto::agent::{Directive, HostId};
+use akwatch_proto::signed::{Audience, Signed};
 use akwatch_proto::time::Time;
+use akwatch_store::audit::Actor;
 use akwatch_store::filter::FindingFilter;
 use akwatch_store::findings::Applying;
 use akwatch_store::hosts::Listened;
@@ -431,6 +433,43 @@ async fn what_is_gone_crowds_out_no_cause() {
     let page = stored.findings(&Scope::All, &filter).await.unwrap();
     assert_eq!(page.total, 10_001);
     assert!(page.rows.iter().all(|row| row.held_by.is_some()));
+    // Of a host that says nothing any more nobody knows what its processes hold.
+    let retired = stored.retire(agent.id, Actor::person("ada", None), NOW);
+    assert!(retired.await.unwrap());
+    let page = stored.findings(&Scope::All, &filter).await.unwrap();
+    assert!(page.rows.iter().all(|row| row.held_by.is_none()));
+}
+
+/// Whoever asks all hosts again and again fills no table.
+#[tokio::test]
+async fn of_what_a_host_was_asked_only_what_it_may_still_do_and_the_last_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("akwatch.db");
+    let store = world::open(&path).await;
+    let agent = agent(1);
+    let _ = enrolled(&store, agent.id, &[], NOW).await;
+    let stored: &dyn Store = &store;
+    let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    for (at, until) in [
+        (NOW, NOW.plus(10)),
+        (NOW, NOW.plus(1000)),
+        (NOW.plus(20), NOW.plus(900)),
+    ] {
+        let (key, host) = (key.clone(), agent.id);
+        let seal = Box::new(move |serial| {
+            let directive = Directive::Rescan { places: Vec::new() };
+            Signed::seal(&key, Audience::Host(host), until, serial, directive)
+        });
+        let actor = Actor::person("ada", None);
+        let queued = stored.queue(agent.id, until, seal, actor, at);
+        assert!(queued.await.unwrap().is_some());
+    }
+    let mut connection = connect(&path).await;
+    let kept: Vec<i64> = sqlx::query_scalar("SELECT until FROM directive ORDER BY serial")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, [NOW.plus(1000).0, NOW.plus(900).0]);
 }
 
 /// The one gone file ten thousand times more.

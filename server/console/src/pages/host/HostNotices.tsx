@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { HostDetail } from "../../api/types";
 import { visible } from "../../parts/places";
 import { Partial } from "../../parts/States";
-import { useTimeWords } from "../../parts/Time";
+import { useNow, useTimeWords } from "../../parts/Time";
 import { en } from "../../words/en";
 
 /** A clock this far off is named: certificates and timelines suffer. */
@@ -13,6 +13,7 @@ const CLOCK_OFF_MS = 60_000;
 export function HostNotices({ data }: { data: HostDetail }) {
   const { t } = useTranslation();
   const words = useTimeWords();
+  const now = useNow();
   const { host, coverage, asked } = data;
   const what = (word: string) => (Object.hasOwn(en.asked, word) ? t(`asked.${word as keyof typeof en.asked}`) : visible(word));
   const rungWords = ({ rung, rung_reason: reason }: NonNullable<typeof coverage>) =>
@@ -30,7 +31,7 @@ export function HostNotices({ data }: { data: HostDetail }) {
         <Partial>{t("partial.record", { time: words.short(coverage.record.since), why: visible(coverage.record.why), n: coverage.record.waiting })}</Partial>
       )}
       {asked !== undefined && asked !== null && asked.outcome === "refused" && <Partial>{t("partial.askedRefused", { what: what(asked.what) })}</Partial>}
-      {asked !== undefined && asked !== null && (asked.outcome === undefined || asked.outcome === null) && <Partial>{t("partial.asked", { what: what(asked.what), time: words.short(asked.at) })}</Partial>}
+      {asked !== undefined && asked !== null && (asked.outcome === undefined || asked.outcome === null) && <Partial>{t(asked.until > now ? "partial.asked" : "partial.askedInVain", { what: what(asked.what), time: words.short(asked.at) })}</Partial>}
       {data.unsent > 0 && <Partial>{t("partial.unsent", { n: data.unsent })}</Partial>}
       {Math.abs(off) >= CLOCK_OFF_MS && <Partial>{t("partial.clock", { length: words.length(Math.abs(off)), direction: off > 0 ? "ahead" : "behind" })}</Partial>}
     </>
