@@ -122,6 +122,14 @@ pub enum Format {
     Logins,
     /// `key|secret|bucket|…`, as a server panel's plugins keep them.
     PipedKeys,
+    /// `Makefile` and `justfile`.
+    Makefile,
+    /// `ipsec.secrets`.
+    IpsecSecrets,
+    /// `userlist.txt` of PgBouncer: `"user" "password"`.
+    UserList,
+    /// `.curlrc`: options of curl, a line each.
+    CurlRc,
     /// What people write down for themselves, `name value` among it.
     Notes,
     /// Anything else: lines of text or bytes.

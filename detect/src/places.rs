@@ -373,7 +373,7 @@ fn is_wild(text: &str) -> bool {
 }
 
 /// Every format, by the name that the table has for it.
-pub(crate) const FORMATS: [(&str, Format); 35] = [
+pub(crate) const FORMATS: [(&str, Format); 39] = [
     ("guess", Format::Guess),
     ("environ", Format::Environ),
     ("argv", Format::Argv),
@@ -407,6 +407,10 @@ pub(crate) const FORMATS: [(&str, Format); 35] = [
     ("key-pairs", Format::KeyPairs),
     ("logins", Format::Logins),
     ("piped-keys", Format::PipedKeys),
+    ("makefile", Format::Makefile),
+    ("ipsec-secrets", Format::IpsecSecrets),
+    ("user-list", Format::UserList),
+    ("curlrc", Format::CurlRc),
     ("notes", Format::Notes),
     ("text", Format::Text),
 ];

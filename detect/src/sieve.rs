@@ -526,12 +526,40 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
         .says(name, part)
         .or_else(|| names.says_which(name, part))
         .or_else(|| names.says(behind_escape(name, part)?, part));
-    let says = neighbour || role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry));
+    let says = neighbour
+        || role.is_some_and(|role| !matches!(role, Role::Id | Role::Expiry))
+        || role == Some(Role::Id) && is_second_half(name, &text[at..]);
     says && !idle::is_idle(
         text,
         at,
         neighbour || role.is_some_and(|role| is_password(role, name)),
     )
+}
+
+/// Whether a name that says id, and what stands `behind` it, are the secret half of a role: `secret_id` and
+/// a UUID. What is an id by that name is none.
+fn is_second_half(name: &[u8], behind: &[u8]) -> bool {
+    const UUID: usize = 36;
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let ends = |ending: &[u8]| {
+        let from = name.len().checked_sub(ending.len());
+        from.is_some_and(|from| name[from..].eq_ignore_ascii_case(ending))
+    };
+    if !(ends(b"secret_id") || ends(b"secret-id") || ends(b"secretid")) {
+        return false;
+    }
+    let behind = &behind[..behind.len().min(UUID + 8)];
+    let skip = behind
+        .iter()
+        .take_while(|b| !b.is_ascii_alphanumeric())
+        .count();
+    behind.get(skip..skip + UUID).is_some_and(|value| {
+        let digit = |(at, byte): (usize, &u8)| match DASHES.contains(&at) {
+            true => *byte == b'-',
+            false => byte.is_ascii_hexdigit(),
+        };
+        value.iter().enumerate().all(digit)
+    })
 }
 
 /// Whether a word may be a password behind `name`: what else says secret is made by machines.
@@ -611,7 +639,7 @@ fn odd_ending(text: &[u8], at: usize) -> Option<([u8; 3], usize)> {
         if ALNUM.has(byte) || byte >= 0x80 {
             ending[2 - found] = byte.to_ascii_lowercase();
             found += 1;
-        } else if found >= 2 {
+        } else if found >= 2 && !matches!(byte, b'_' | b'-') {
             break;
         } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
             return None;

@@ -4,6 +4,7 @@
 //! edited, and a key in a broken file is as usable as in a valid one. None of them can fail; what
 //! they do not understand is read line by line by [`text`]. None of them judges a value.
 
+pub(crate) mod accounts;
 pub(crate) mod argv;
 pub(crate) mod array;
 pub(crate) mod beside;
@@ -12,13 +13,17 @@ pub(crate) mod crontab;
 pub(crate) mod csv;
 pub(crate) mod directives;
 pub(crate) mod dockerfile;
+pub(crate) mod fences;
 pub(crate) mod flow;
 pub(crate) mod hcl;
 pub(crate) mod history;
 pub(crate) mod idiom;
 pub(crate) mod keyed;
+pub(crate) mod known;
 pub(crate) mod lists;
 pub(crate) mod literal;
+pub(crate) mod logins;
+pub(crate) mod makefile;
 pub(crate) mod markup;
 pub(crate) mod obfuscated;
 pub(crate) mod prose;
@@ -304,12 +309,21 @@ pub(crate) fn parse(
             let names: [&[u8]; 2] = [b"access-key-id", b"secret-key"];
             directives::piped(text, range, &names, root, fields);
         }
+        Format::Makefile => makefile::parse(text, range, root, fields),
+        Format::IpsecSecrets => accounts::ipsec(text, range, root, fields),
+        Format::UserList => accounts::users(text, range, root, fields),
+        Format::CurlRc => accounts::options(text, range, b"curl", root, fields),
         Format::Notes => {
+            known::cloud_parts(text, range.clone(), root, fields);
+            fences::parse_all(text, range.clone(), root, fields);
             text::wide_colons(text, range.clone(), root, fields);
             lists::tables(text, range.clone(), root, fields);
             text::worded(text, range, root, fields);
         }
-        Format::Text => text::wide_colons(text, range, root, fields),
+        Format::Text => {
+            known::cloud_parts(text, range.clone(), root, fields);
+            text::wide_colons(text, range, root, fields);
+        }
         Format::Guess => {}
     }
     refine::refine(text, first, fields);
@@ -354,6 +368,7 @@ pub(crate) fn are_commands(format: Format) -> bool {
             | Format::Shell
             | Format::Crontab
             | Format::Dockerfile
+            | Format::Makefile
             | Format::PowerShell
             | Format::BashHistory
             | Format::ZshHistory
@@ -368,8 +383,8 @@ pub(crate) fn always(format: Format, text: &[u8], foreign: bool, rules: &RuleSet
     match format {
         Format::Sql => sql::is_worth(text, names),
         Format::Csv => csv::is_worth(text, names),
-        Format::Yaml => holds_flags(text) || holds_commands(text),
-        Format::Json => holds_flags(text),
+        Format::Yaml => holds_flags(text) || holds_commands(text) || is_cloud_config(text),
+        Format::Json => holds_flags(text) || known::may_be_state(text),
         Format::Conf
         | Format::Directives
         | Format::Hcl
@@ -384,9 +399,19 @@ pub(crate) fn always(format: Format, text: &[u8], foreign: bool, rules: &RuleSet
         | Format::ChapSecrets
         | Format::KeyPairs
         | Format::Logins
+        | Format::IpsecSecrets
+        | Format::UserList
+        | Format::CurlRc
         | Format::PipedKeys => true,
-        Format::Guess | Format::Text => foreign && text::has_wide_colon(text),
-        Format::Notes => (foreign && text::has_wide_colon(text)) || text::is_worded(text),
+        Format::Guess | Format::Text => {
+            (foreign && text::has_wide_colon(text)) || is_cloud_config(text)
+        }
+        Format::Notes => {
+            (foreign && text::has_wide_colon(text))
+                || text::is_worded(text)
+                || fences::has(text)
+                || is_cloud_config(text)
+        }
         format => are_commands(format),
     }
 }
@@ -452,9 +477,17 @@ pub(crate) fn contradicted(named: Format, text: &[u8]) -> Option<Format> {
     );
     loose.then(|| sniff(text)).filter(|format| match format {
         Format::Json => !matches!(named, Format::Text | Format::Notes),
+        Format::Yaml => is_cloud_config(text),
         Format::Properties => matches!(named, Format::Text | Format::Notes),
         _ => false,
     })
+}
+
+/// Whether a text is what cloud-init is given, whatever it is called.
+fn is_cloud_config(text: &[u8]) -> bool {
+    inline::unmarked(text)
+        .trim_ascii_start()
+        .starts_with(b"#cloud-config")
 }
 
 /// Decides a format from the first bytes of a text whose name says nothing.
@@ -476,6 +509,9 @@ pub(crate) fn sniff(head: &[u8]) -> Format {
             Format::Text
         };
     }
+    if start.starts_with(b"#cloud-config") {
+        return Format::Yaml;
+    }
     if start.starts_with(b"<?xml") || start.starts_with(b"<!DOCTYPE") {
         return Format::Xml;
     }
@@ -494,11 +530,17 @@ pub(crate) fn sniff(head: &[u8]) -> Format {
     sniff_lines(head)
 }
 
-/// Whether a text begins with the header of a message (RFC 5322) that says how its body is written: what
+/// Whether a text begins with the header of a message (RFC 5322), one that says how its body is written or
+/// what it is about: what
 /// follows is no value of the last field.
 fn is_message(head: &[u8]) -> bool {
-    const SAYS: [&[u8]; 2] = [b"Content-Transfer-Encoding:", b"MIME-Version:"];
-    static FIELDS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| SAYS.map(Finder::new));
+    const SAYS: [&[u8]; 4] = [
+        b"Content-Transfer-Encoding:",
+        b"MIME-Version:",
+        b"\nSubject: ",
+        b"\nTo: ",
+    ];
+    static FIELDS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| SAYS.map(Finder::new));
     // Most texts that have a colon in their first line have it behind another name.
     container::begins_message(head) && FIELDS.iter().any(|field| field.find(head).is_some())
 }

@@ -7,6 +7,7 @@ mod ciphers;
 mod configurations;
 mod containers;
 mod evasions;
+mod everyday;
 mod formats;
 mod histories;
 mod hostile;

@@ -498,6 +498,9 @@ fn of_format(format: Format) -> i8 {
         | Format::ChapSecrets
         | Format::KeyPairs
         | Format::Logins
+        | Format::IpsecSecrets
+        | Format::UserList
+        | Format::CurlRc
         | Format::PipedKeys => 3,
         Format::Dotenv
         | Format::Ini
@@ -507,6 +510,7 @@ fn of_format(format: Format) -> i8 {
         | Format::Viminfo
         | Format::Crontab
         | Format::Dockerfile
+        | Format::Makefile
         | Format::Directives
         | Format::Conf => 2,
         Format::Yaml | Format::Json | Format::Xml | Format::Hcl | Format::Csv | Format::Notes => 1,

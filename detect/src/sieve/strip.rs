@@ -566,7 +566,7 @@ fn odd_may_tell(last: [u8; 8], gap: usize, rules: &RuleSet) -> bool {
             if found == 3 {
                 return rules.names().may_speak_three(ending);
             }
-        } else if found >= 2 {
+        } else if found >= 2 && !matches!(byte, b'_' | b'-') {
             return rules.names().may_speak_three(ending);
         } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
             return false;

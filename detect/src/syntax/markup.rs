@@ -95,3 +95,31 @@ fn word(line: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
     (!name.is_empty() && name.iter().all(named) && single)
         .then(|| (start..start + name.len(), from..from + rest.len()))
 }
+
+/// The word that tags stand around, `<b>…</b>`, as a page says what is to be typed.
+pub(super) fn emphasised(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+    const DEEPEST_TAGS: usize = 3;
+    let mut at = range.start;
+    for _ in 0..DEEPEST_TAGS {
+        let Some(rest) = text[at..range.end].strip_prefix(b"<") else {
+            break;
+        };
+        let close = memchr::memchr(b'>', &rest[..rest.len().min(LONGEST_TAG)])?;
+        let name = rest[..close]
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric());
+        let name = &rest[..name.count()];
+        if !INSIDE_LINES.contains(&name) && !WORDS.contains(&name) {
+            return None;
+        }
+        at += close + 2;
+    }
+    let length = memchr::memchr(b'<', &text[at..range.end])?;
+    let word = &text[at..at + length];
+    (length > 0 && word.iter().all(u8::is_ascii_graphic)).then_some(at..at + length)
+}
+
+/// Tags around what is to be typed, beside those inside lines.
+const WORDS: [&[u8]; 4] = [b"kbd", b"samp", b"tt", b"var"];
+/// Bytes of a tag with its attributes.
+const LONGEST_TAG: usize = 128;

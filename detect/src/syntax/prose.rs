@@ -254,6 +254,13 @@ fn value(text: &[u8], noun: Range<usize>, at: usize, end: usize, certain: bool) 
         ("**", "**"),
         ("\\\"", "\\\""),
     ];
+    if let Some(value) = super::logins::paired(text, noun.start, at, end) {
+        return Some(Told {
+            noun,
+            value,
+            quoted: true,
+        });
+    }
     let rest = &text[at..end];
     let start = at + rest.len() - rest.trim_ascii_start().len();
     let rest = &text[start..end];

@@ -11,7 +11,7 @@ use akwatch_proto::place::Encoding;
 use zeroize::Zeroizing;
 
 use super::text::{Blocks, line};
-use super::{Field, Fields, ScopeId, innermost, obfuscated, parse, read_as, shell, sniff};
+use super::{Field, Fields, ScopeId, innermost, known, obfuscated, parse, read_as, shell, sniff};
 use crate::content::Format;
 use crate::unwrap::inline;
 
@@ -57,6 +57,7 @@ const COMMANDS: [&[u8]; 27] = [
 pub(crate) fn refine(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     name_values(text, first, fields);
     assignments(text, first, fields);
+    known::refine(text, first, fields);
     sources(text, first, fields);
     for field in &mut fields.fields[first..] {
         parent_names(field);
@@ -373,6 +374,10 @@ fn logins(text: &[u8], first: usize, fields: &mut Fields<'_>) {
 fn arguments(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     let owner = |path: &[u8]| -> Option<usize> {
         let open = memchr::memrchr(b'[', path).filter(|_| path.ends_with(b"]"))?;
+        // A list of lists is several commands.
+        if path[..open].ends_with(b"]") {
+            return COMMANDS.contains(&last(&path[..open])).then_some(open);
+        }
         let name = last(path);
         COMMANDS.contains(&name).then(|| open - name.len())
     };

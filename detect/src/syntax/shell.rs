@@ -85,7 +85,15 @@ impl Session {
         let words = &command.words[rest..];
         reader.words(words);
         for fed in piped.into_iter().chain(&command.fed) {
-            reader.fed(&command.words, fed, command.target.as_ref());
+            let written = if fed.text.starts_with(b"<(") {
+                match reader.written(fed, 0) {
+                    Some(written) => &Word { ..written },
+                    None => continue,
+                }
+            } else {
+                fed
+            };
+            reader.fed(&command.words, written, command.target.as_ref());
         }
         if let (Some(said), Some(target)) = (inner::said(command), &command.target) {
             reader.document(&said, &target.text);
@@ -323,7 +331,8 @@ struct Known<'w> {
 
 impl Reader<'_, '_, '_> {
     fn push(&mut self, path: &[u8], word: &Word, part: Range<usize>) {
-        if part.is_empty() || word.raw.is_empty() {
+        let written = word.text[part.clone()].starts_with(b"<(");
+        if part.is_empty() || word.raw.is_empty() || written {
             return;
         }
         let (raw, exact) = locate(word, part.clone(), self.text);
@@ -344,6 +353,10 @@ impl Reader<'_, '_, '_> {
                 let is_due = |row: &&Row| row.is_due(words.iter().map(|w| w.text.as_slice()));
                 let rows = rows.iter().filter(is_due).collect();
                 known.push(Known { name, rows });
+            }
+            if let Some(from) = inner::substituted(&word.text) {
+                self.delivered(&known, words, at, from);
+                continue;
             }
             if at == covered {
                 continue;
@@ -508,7 +521,7 @@ impl Reader<'_, '_, '_> {
         };
         let path = [program, b".", name.as_bytes()].concat();
         match meaning {
-            Meaning::Nothing | Meaning::Skip | Meaning::Value | Meaning::Name => {}
+            nothing if nothing.is_no_value() => {}
             Meaning::UserPassword | Meaning::CommaUser | Meaning::SmbUser => {
                 let separator = match meaning {
                     Meaning::UserPassword => b':',

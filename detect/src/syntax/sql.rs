@@ -32,7 +32,7 @@ pub(crate) fn speaks(text: &[u8]) -> bool {
 
 /// Whether a dump is worth parsing although no name in it stands before a separator.
 pub(crate) fn is_worth(text: &[u8], names: &Names) -> bool {
-    names_secret(text) || has_secret_column(text, names)
+    names_secret(text) || has_secret_column(text, names) || super::logins::connects(text)
 }
 
 /// Whether a text speaks of passwords and keys at all.
@@ -82,6 +82,7 @@ const LONGEST_NAME: usize = 64;
 
 /// Reads the statements of `text[range]`; each is a scope below `root`.
 pub(crate) fn statements(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
+    super::logins::connections(text, range.clone(), root, fields);
     let mut sql = Sql {
         text,
         at: range.start,

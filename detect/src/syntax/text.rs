@@ -65,7 +65,7 @@ impl Blocks {
         }
     }
 
-    fn scope_for(&mut self, name: &[u8], fields: &mut Fields<'_>) -> ScopeId {
+    pub(super) fn scope_for(&mut self, name: &[u8], fields: &mut Fields<'_>) -> ScopeId {
         let hash = Fnv::of(name);
         if self.seen.contains(&hash) {
             self.fresh(fields);
@@ -143,6 +143,10 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
         };
         pairs += 1;
         let (raw, decoded, quoted) = value;
+        if let Some(end) = super::logins::told(text, &name, separator, range.end, blocks, fields) {
+            at = at.max(end);
+            continue;
+        }
         let verb = text[separator] == b'(' && is_key(&text[raw.start..range.end]);
         let scope = blocks.scope_of(&text[name.clone()], verb, fields);
         at = at.max(raw.start);
@@ -156,10 +160,7 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
                 fields.add(&text[own], default, scope, true);
             }
             if decoded.is_none() {
-                let start = raw.start;
-                held(&text[name.clone()], &text[raw.clone()], |path, part| {
-                    fields.add(path, start + part.start..start + part.end, scope, true);
-                });
+                held_at(&text[name.clone()], text, &raw, scope, fields);
             }
             // Each value is undone once, also where one lies in another.
             if raw.start >= undone {
@@ -175,6 +176,18 @@ pub(crate) fn line(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields
             fields.add(&text[name], raw, scope, false);
         }
     }
+}
+
+/// What the value at `raw` holds by other names.
+fn held_at(path: &[u8], text: &[u8], raw: &Range<usize>, scope: ScopeId, fields: &mut Fields<'_>) {
+    held(path, &text[raw.clone()], |path, part| {
+        fields.add(
+            path,
+            raw.start + part.start..raw.start + part.end,
+            scope,
+            true,
+        );
+    });
 }
 
 /// A driver's string goes on behind the bracket that ended it: `user:pw@tcp(host)/base`.
@@ -249,6 +262,7 @@ fn value_after(text: &[u8], separator: usize, end: usize) -> Option<Value> {
             Some((at + 2..at + 2 + length, None, true))
         }
         _ if !named => None,
+        b'<' => super::markup::emphasised(text, at..end).map(|raw| (raw, None, true)),
         _ => {
             let mut length = bare_length(&text[at..end]);
             // `Authorization: Bearer …`: the scheme alone is not the value.
@@ -535,12 +549,9 @@ fn two_words(text: &[u8], range: Range<usize>, blocks: &mut Blocks, fields: &mut
     if let Some((name, value)) = words_of(&text[range], 16) {
         let name = start + name.start..start + name.end;
         let scope = blocks.scope_for(&text[name.clone()], fields);
-        fields.add(
-            &text[name],
-            start + value.start..start + value.end,
-            scope,
-            true,
-        );
+        let value = start + value.start..start + value.end;
+        let value = super::logins::split(text, &name, &value).unwrap_or(value);
+        fields.add(&text[name], value, scope, true);
     }
 }
 
@@ -610,6 +621,7 @@ pub(crate) fn worded(text: &[u8], range: Range<usize>, root: ScopeId, fields: &m
             let scope = blocks.scope_for(&line[name.clone()], fields);
             // A value that is hardly one is judged as prose would be.
             let sure = value.len() >= limits::SHORTEST_SECRET;
+            let value = super::logins::split(line, &name, &value).unwrap_or(value);
             fields.add(&line[name], at + value.start..at + value.end, scope, sure);
             pairs += 1;
         }
@@ -627,11 +639,15 @@ pub(crate) fn held(path: &[u8], value: &[u8], mut found: impl FnMut(&[u8], Range
     if memchr::memchr(b'@', value).is_some() {
         let driver = memchr::memmem::find(value, b"@tcp(");
         let driver = driver.or_else(|| memchr::memmem::find(value, b"@unix("));
+        let driver = driver.or_else(|| memchr::memmem::find(value, b"@/"));
         let user = driver.map_or(&[][..], |at| &value[..at]);
         let plain = memchr::memmem::find(user, b"://").is_none()
             && !user.iter().any(u8::is_ascii_whitespace);
         if let Some(colon) = memchr::memchr(b':', user).filter(|&colon| plain && colon > 0) {
             found(&[path, b".password"].concat(), colon + 1..user.len());
+        }
+        if let Some(part) = super::logins::oracle(value) {
+            found(&[path, b".password"].concat(), part);
         }
     }
     let Some(question) = memchr::memchr(b'?', value) else {

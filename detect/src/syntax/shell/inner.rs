@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 
-use super::words::{Command, substitution};
-use super::{Known, Meaning, Reader, Session, Word, assigned_name, is_name, rows_of, slice};
+use super::words::{Command, Lexer, substitution};
+use super::{
+    Dialect, Known, Meaning, Reader, Session, Word, assigned_name, is_name, rows_of, slice,
+};
 use crate::content::Format;
 use crate::syntax::{Fields, flow, parse, read_as, sniff, sql, text};
 
@@ -39,6 +41,9 @@ pub(super) fn said(command: &Command) -> Option<Word> {
     let mut words = words.skip_while(|word| option(word) || format(word));
     let first = words.next()?;
     let rest: Vec<&Word> = words.collect();
+    if program == b"printf" && memchr::memchr(b'%', &first.text).is_some() {
+        return Some(formatted(first, &rest));
+    }
     if rest.is_empty() && memchr::memchr(b'\\', &first.text).is_none() {
         return Some(first.clone());
     }
@@ -55,6 +60,35 @@ pub(super) fn said(command: &Command) -> Option<Word> {
         raw: first.raw.start..end,
         exact: false,
     })
+}
+
+/// What printf writes: its format, with a word for each of its directives.
+fn formatted(format: &Word, words: &[&Word]) -> Word {
+    let mut text = Vec::new();
+    let mut next = words.iter();
+    let mut rest = &format.text[..];
+    while let Some(mark) = memchr::memchr(b'%', rest) {
+        text.extend_from_slice(&rest[..mark]);
+        if matches!(rest.get(mark + 1), Some(b's' | b'b' | b'q')) {
+            text.extend_from_slice(next.next().map_or(&[][..], |word| &word.text));
+        }
+        rest = rest.get(mark + 2..).unwrap_or_default();
+    }
+    text.extend_from_slice(rest);
+    text.truncate(LONGEST_INNER);
+    let end = words.last().map_or(format.raw.end, |word| word.raw.end);
+    Word {
+        text: crate::unwrap::inline::unescape(&text),
+        raw: format.raw.start..end,
+        exact: false,
+    }
+}
+
+/// Where the command begins that writes what `word` names, `<(…)`: at once, or behind a flag's `=`.
+pub(super) fn substituted(word: &[u8]) -> Option<usize> {
+    let mut marks = memchr::memchr_iter(b'<', word);
+    let at = marks.find(|&at| word.get(at + 1) == Some(&b'('))?;
+    (at == 0 || matches!(word[at - 1], b'=' | b':' | b'@')).then_some(at)
 }
 
 /// Whether a word may stand before a program: a job's times, an instruction, a prompt.
@@ -327,6 +361,76 @@ impl Reader<'_, '_, '_> {
             Some(file.text.as_slice())
         });
         self.document(fed, file.unwrap_or_default());
+    }
+
+    /// Reads the command that writes what `word` names from its byte `at` on, and answers what it writes,
+    /// where that stands in the text.
+    pub(super) fn written(&mut self, word: &Word, at: usize) -> Option<Word> {
+        let open = word.raw.start + at;
+        if !word.exact || self.fields.scopes.depth() >= DEEPEST_INNER {
+            return None;
+        }
+        let stop = substitution(self.text, open, word.raw.end);
+        if stop < open + 4 || self.text[stop - 1] != b')' {
+            return None;
+        }
+        let range = open + 2..stop - 1;
+        self.fields.scopes.deeper();
+        Session::within(self.scope).read(self.text, range.clone(), self.fields);
+        self.fields.scopes.shallower();
+        let mut lexer = Lexer::new(self.text, range, Dialect::Posix);
+        let mut written = None;
+        while let Some(commands) = lexer.line() {
+            written = commands.last().and_then(said).or(written);
+        }
+        written
+    }
+
+    /// A file that another command writes: by the flag before it, by its name or its looks.
+    pub(super) fn delivered(
+        &mut self,
+        known: &[Known<'_>],
+        words: &[Word],
+        at: usize,
+        from: usize,
+    ) {
+        const FILES: [(&[u8], &[u8]); 4] = [
+            (b"netrc", b".netrc"),
+            (b"defaults", b"my.cnf"),
+            (b"config", b".curlrc"),
+            (b"K", b".curlrc"),
+        ];
+        let Some(written) = self.written(&words[at], from) else {
+            return;
+        };
+        let own = &words[at].text[..from.saturating_sub(1)];
+        let before = at.checked_sub(1).map_or(&[][..], |at| &words[at].text[..]);
+        let flag = if own.is_empty() { before } else { own };
+        let meant = known.iter().rev().find_map(|program| {
+            let carried = program.rows.iter().find_map(|row| row.flag(flag))?;
+            let file = carried.meaning == Meaning::PasswordFile;
+            let argument = carried.meaning == Meaning::PassArgument;
+            (file || argument).then_some(program.name)
+        });
+        let line = written.text.trim_ascii_end().len();
+        let one = slice(&written, 0..line, self.text);
+        if let Some(program) = meant.or_else(|| (own == b"file").then_some(b"file")) {
+            return self.meant(program, Meaning::Password, &one, 0);
+        }
+        let name = flag.trim_ascii_start();
+        let dashes = name.iter().take_while(|&&b| b == b'-').count();
+        let name = &name[dashes..];
+        let stem = name.strip_suffix(b"file").unwrap_or(name);
+        let stem = stem
+            .strip_suffix(b"-")
+            .or(stem.strip_suffix(b"_"))
+            .unwrap_or(stem);
+        if is_name(stem) && !one.text.iter().any(u8::is_ascii_whitespace) {
+            self.push(stem, &one, 0..line);
+            return;
+        }
+        let file = FILES.iter().find(|(begins, _)| name.starts_with(begins));
+        self.document(&written, file.map_or(&[][..], |(_, file)| file));
     }
 
     /// Reads `word` as a text of its own with `read`, and tells what is found where the word stands.

@@ -19,6 +19,8 @@ pub(crate) enum Meaning {
     /// A position that does not matter, or a flag's value that does not.
     Skip,
     Password,
+    /// A file with a password, which another command may write: `-f <(echo …)`.
+    PasswordFile,
     SecretKey,
     AccessKeyId,
     SecretId,
@@ -58,6 +60,20 @@ pub(crate) enum Meaning {
     Value,
     /// A name for the value behind it.
     Name,
+}
+
+impl Meaning {
+    /// Whether the word itself is nothing that is told.
+    pub(crate) fn is_no_value(self) -> bool {
+        matches!(
+            self,
+            Meaning::Nothing
+                | Meaning::Skip
+                | Meaning::Value
+                | Meaning::Name
+                | Meaning::PasswordFile
+        )
+    }
 }
 
 #[derive(Deserialize)]
@@ -159,6 +175,17 @@ impl Row {
 
     /// `-sSu user:password`, `-pPASSWORD`.
     fn cluster(&self, word: &[u8]) -> Option<Carried> {
+        // `-hpPASSWORD`: a flag of two letters.
+        let pair = word
+            .get(..3)
+            .filter(|flag| self.attached.iter().any(|known| known == flag));
+        if let Some((flag, &meaning)) = pair.and_then(|flag| self.flags.get_key_value(flag)) {
+            return (word.len() > flag.len()).then_some(Carried {
+                meaning,
+                skip: flag.len(),
+                next: false,
+            });
+        }
         // `-password` is one flag by its own name.
         let named = word.starts_with(b"-pass");
         if word.len() < 3 || word[0] != b'-' || word[1] == b'-' || named {

@@ -218,16 +218,28 @@ impl<'a> Lexer<'a> {
                     });
                 }
             }
-        } else if rest.get(1) == Some(&b'(') {
-            // A process substitution is a command of its own.
-            self.at += 1;
+        } else if self.produces(self.at) {
+            // A process substitution is a word that another command writes.
+            let word = self.word();
+            self.push(command, word);
         } else {
             self.at += 1;
             self.blanks();
-            if self.wordy() && self.byte(0) != Some(b'-') {
+            if self.produces(self.at) {
+                let word = self.word();
+                match command.fed.len() < MOST_FED {
+                    true => command.fed.push(word),
+                    false => self.cut = true,
+                }
+            } else if self.wordy() && self.byte(0) != Some(b'-') {
                 self.word();
             }
         }
+    }
+
+    /// Whether `<(` begins at `at`.
+    fn produces(&self, at: usize) -> bool {
+        self.dialect == Dialect::Posix && self.text[at..self.end].starts_with(b"<(")
     }
 
     fn output(&mut self, command: &mut Command) {
@@ -272,6 +284,12 @@ impl<'a> Lexer<'a> {
         let mut out = Vec::new();
         let mut exact = true;
         while let Some(byte) = self.byte(0) {
+            if byte == b'<' && self.produces(self.at) {
+                let stop = substitution(self.text, self.at, self.end);
+                out.extend_from_slice(&self.text[self.at..stop]);
+                self.at = stop;
+                continue;
+            }
             if self.ends_word(byte) || self.continues(self.at) {
                 break;
             }
