@@ -7,7 +7,8 @@
 //! sent before that.
 //!
 //! What comes back is written for two roles apart: certificate and key for the reporter, the fleet
-//! key for the watcher. `host.json` is written last: a host either is enrolled, or can try again.
+//! key for the watcher. Each file is its role's before it has its name, and the identity's `host.json` is
+//! written last: a host either is enrolled, or can try again, and an agent that it starts finds all there.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
@@ -338,7 +339,8 @@ fn told(error: CallError) -> EnrollError {
     }
 }
 
-/// Writes what came back, the watcher's part first and the identity last.
+/// Writes what came back, each file as its role's own: the watcher's part first and the identity last, whose
+/// `host.json` starts the agent the moment it has its name.
 fn keep(
     config: &Config,
     state: &Path,
@@ -355,11 +357,15 @@ fn keep(
         heartbeat_seconds: enrolled.heartbeat_seconds,
         enrolled: enrolled.time,
     };
+    let (watchers, reporters) = (&config.roles.watcher, &config.roles.reporter);
+    let of_watcher = owner(watchers.as_ref(), Role::Watcher);
+    let of_reporter = owner(reporters.as_ref(), Role::Reporter);
     state_directory(state)?;
     let watcher = state.join(WATCHER_DIRECTORY);
     directories::take(&watcher)?;
-    write_fleet_key(&watcher, &enrolled.fleet_key)?;
-    identity::write_record(&watcher, &record)?;
+    write_fleet_key(&watcher, &enrolled.fleet_key, of_watcher)?;
+    identity::write_record(&watcher, &record, of_watcher)?;
+    directories::give(&watcher, of_watcher)?;
     let directory = state.join(IDENTITY_DIRECTORY);
     Identity::found(
         &directory,
@@ -367,12 +373,11 @@ fn keep(
         key,
         &enrolled.certificate,
         &enrolled.authorities,
+        of_reporter,
     )?;
-    let (watchers, reporters) = (&config.roles.watcher, &config.roles.reporter);
-    let of_watcher = [FLEET_KEY_FILE, identity::HOST_FILE];
-    give(&watcher, &of_watcher, watchers.as_ref(), Role::Watcher)?;
-    let of_reporter = identity::FILES;
-    give(&directory, &of_reporter, reporters.as_ref(), Role::Reporter)
+    // Only now: had it been given before, and this process ended in between, the next enrollment would
+    // find the directory of somebody else. Whoever starts in the meantime gives it to the same user.
+    Ok(directories::give(&directory, of_reporter)?)
 }
 
 /// Makes the state directory, which every role must be able to pass through.
@@ -389,10 +394,14 @@ fn state_directory(state: &Path) -> Result<(), IdentityError> {
         })
 }
 
-fn write_fleet_key(directory: &Path, key: &FleetKey) -> Result<(), IdentityError> {
+fn write_fleet_key(
+    directory: &Path,
+    key: &FleetKey,
+    owner: Option<Uid>,
+) -> Result<(), IdentityError> {
     let json = serde_json::to_vec(key).expect("invariant: a fleet key serializes");
     let json = Zeroizing::new(json);
-    identity::write(&directory.join(FLEET_KEY_FILE), &json, 0o600)
+    identity::write_for(&directory.join(FLEET_KEY_FILE), &json, 0o600, owner)
 }
 
 /// Reads the fleet key of a state directory: for the watcher alone.
@@ -422,26 +431,17 @@ pub fn fleet_key(state: &Path) -> Result<FleetKey, IdentityError> {
     })
 }
 
-/// Gives a directory and what was written there to the role that uses it, when root enrolls and the role
-/// has a user of its own; else whoever enrolls keeps it.
-fn give(
-    directory: &Path,
-    written: &[&str],
-    user: Option<&UserRef>,
-    role: Role,
-) -> Result<(), EnrollError> {
+/// Whose the files of a role are, when root enrolls and the role has a user of its own; else whoever
+/// enrolls keeps them.
+fn owner(user: Option<&UserRef>, role: Role) -> Option<Uid> {
     if !Uid::effective().is_root() {
-        return Ok(());
+        return None;
     }
     let known = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid);
-    let owner = match user {
+    match user {
         Some(UserRef::Uid(uid)) => Some(Uid::from_raw(*uid)),
         Some(UserRef::Name(name)) => known(name),
         None => known(role.user()),
-    };
-    match owner {
-        Some(owner) => Ok(directories::give(directory, written, owner)?),
-        None => Ok(()),
     }
 }
 

@@ -8,18 +8,20 @@
 //! | `cert.pem` | the certificate and its intermediates, leaf first | 0644 |
 //! | `authorities.pem` | who may vouch for a collector | 0644 |
 //!
-//! Every file is replaced whole: written beside, synced, renamed. A renewal has one moment at which
+//! Every file is replaced whole: written beside, given to its owner, synced, renamed. Whoever waits for
+//! `host.json` finds everything there, and everything its own. A renewal has one moment at which
 //! it counts, the rename of `cert.pem`; whoever opens an identity whose certificate belongs to
 //! `key.next.pem` was interrupted just after it, and finishes. Nothing here talks to anybody.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use akwatch_proto::agent::{HostId, PublicKey, TrustDomain};
 use akwatch_proto::limits;
 use akwatch_proto::time::Time;
+use nix::unistd::Uid;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData as _};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -231,7 +233,8 @@ impl Identity {
         })
     }
 
-    /// Writes the first identity of a host. `record` is written last.
+    /// Writes the first identity of a host, every file as one of `owner`'s where one is named. `record` is
+    /// written last: whoever waits for it starts at once.
     ///
     /// # Errors
     /// When the answer does not fit the key, a file cannot be written, or there is one already.
@@ -241,22 +244,19 @@ impl Identity {
         key: &PendingKey,
         certificate: &str,
         authorities: &str,
+        owner: Option<Uid>,
     ) -> Result<Identity, IdentityError> {
         absent(directory)?;
         fits(key, record, certificate, authorities)?;
         private_directory(directory)?;
-        write_key(&directory.join(KEY_FILE), &key.key)?;
-        write(
-            &directory.join(CERTIFICATE_FILE),
-            certificate.as_bytes(),
-            0o644,
-        )?;
-        write(
-            &directory.join(AUTHORITIES_FILE),
-            authorities.as_bytes(),
-            0o644,
-        )?;
-        write_record(directory, record)?;
+        write_key(&directory.join(KEY_FILE), &key.key, owner)?;
+        for (name, text) in [
+            (CERTIFICATE_FILE, certificate),
+            (AUTHORITIES_FILE, authorities),
+        ] {
+            write_for(&directory.join(name), text.as_bytes(), 0o644, owner)?;
+        }
+        write_record(directory, record, owner)?;
         forget_next_key(directory);
         Identity::open(directory)
     }
@@ -272,7 +272,7 @@ impl Identity {
             return PendingKey::of(key);
         }
         let pending = PendingKey::make()?;
-        write_key(&path, &pending.key)?;
+        write_key(&path, &pending.key, None)?;
         Ok(pending)
     }
 
@@ -395,13 +395,17 @@ pub fn forget_next_key(directory: &Path) {
     let _ = std::fs::remove_dir(directory);
 }
 
-/// Writes what the host is called.
+/// Writes what the host is called, as [`write_for`] does.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_record(directory: &Path, record: &HostRecord) -> Result<(), IdentityError> {
+pub fn write_record(
+    directory: &Path,
+    record: &HostRecord,
+    owner: Option<Uid>,
+) -> Result<(), IdentityError> {
     let json = serde_json::to_vec_pretty(record).expect("invariant: a record serializes");
-    write(&directory.join(HOST_FILE), &json, 0o644)
+    write_for(&directory.join(HOST_FILE), &json, 0o644, owner)
 }
 
 /// Makes a directory that only its owner may enter, unless it is there.
@@ -426,6 +430,20 @@ pub fn private_directory(directory: &Path) -> Result<(), IdentityError> {
 /// # Errors
 /// When it cannot be written; the old content stays.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), IdentityError> {
+    write_for(path, content, mode, None)
+}
+
+/// As [`write`], and the file is `owner`'s before it has its name: a program that the name starts finds
+/// it its own, and nothing that somebody else put under that name is ever given away.
+///
+/// # Errors
+/// As [`write`]; with an owner also when the file may not be given away.
+pub fn write_for(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    owner: Option<Uid>,
+) -> Result<(), IdentityError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(BESIDE);
     let beside = PathBuf::from(beside);
@@ -441,6 +459,9 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), IdentityError
             .mode(mode)
             .open(&beside)?;
         file.write_all(content)?;
+        if let Some(owner) = owner {
+            fchown(&file, Some(owner.as_raw()), None)?;
+        }
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
@@ -452,9 +473,9 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), IdentityError
     })
 }
 
-fn write_key(path: &Path, key: &KeyPair) -> Result<(), IdentityError> {
+fn write_key(path: &Path, key: &KeyPair, owner: Option<Uid>) -> Result<(), IdentityError> {
     let pem = Zeroizing::new(key.serialize_pem());
-    write(path, pem.as_bytes(), 0o600)
+    write_for(path, pem.as_bytes(), 0o600, owner)
 }
 
 /// Reads a key; `None` when the file is not there.
@@ -622,7 +643,8 @@ pub(crate) mod tests {
         let certificate = authority.host(&key.csr, &record, days);
         let directory = state.path().join(crate::role::IDENTITY_DIRECTORY);
         let pem = authority.pem();
-        let identity = Identity::found(&directory, &record, &key, &certificate, &pem).unwrap();
+        let identity =
+            Identity::found(&directory, &record, &key, &certificate, &pem, None).unwrap();
         (state, identity)
     }
 
@@ -638,6 +660,7 @@ pub(crate) mod tests {
             &key,
             &certificate,
             &authority.pem(),
+            None,
         )
         .unwrap();
         (directory, identity)
@@ -661,6 +684,7 @@ pub(crate) mod tests {
             &PendingKey::make().unwrap(),
             &identity.certificate,
             &authority.pem(),
+            None,
         );
         assert!(matches!(again, Err(IdentityError::Enrolled { .. })));
     }

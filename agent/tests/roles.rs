@@ -185,12 +185,20 @@ fn enroll(state: &Path) {
     let watcher = state.join(WATCHER_DIRECTORY);
     std::fs::create_dir_all(&watcher).unwrap();
     let identity = state.join(IDENTITY_DIRECTORY);
-    Identity::found(&identity, &record, &pending, &certificate, &authorities).unwrap();
+    Identity::found(
+        &identity,
+        &record,
+        &pending,
+        &certificate,
+        &authorities,
+        None,
+    )
+    .unwrap();
     let mut key = [0; 32];
     getrandom::fill(&mut key).unwrap();
     let key = serde_json::to_vec(&FleetKey::new(Epoch::parse("1").unwrap(), &key)).unwrap();
     write(&watcher.join(FLEET_KEY_FILE), &key, 0o600).unwrap();
-    write_record(&watcher, &record).unwrap();
+    write_record(&watcher, &record, None).unwrap();
 }
 
 /// The inodes of every network socket of a process's network namespace.

@@ -162,7 +162,9 @@ async fn the_ansible_role_enrolls_three_hosts_and_changes_nothing_twice() -> Res
     ensure!(counted.matches("failed=0").count() == 3, "{counted}");
     hosts(&rest, 3).await?;
     for machine in &machines {
-        machine.run("test -z \"$(ls /etc/akwatch/enroll.d)\"")?;
+        machine
+            .until("test -z \"$(ls /etc/akwatch/enroll.d)\"")
+            .await?;
         machine.run(&format!("test \"$(cat {theirs})\" = theirs"))?;
         machine.run("test -z \"$(find /tmp /var/tmp -name 'akwatch-agent.*')\"")?;
         machine

@@ -293,7 +293,10 @@ async fn three_machines_of_one_image_enroll_as_three_hosts() -> Result<()> {
     let leave = "umask 077; cat > /etc/akwatch/enroll.d/string.bootstrap";
     machine.run_with(leave, &collector.bootstrap().await?)?;
     all_roles_run(&machine).await?;
-    machine.run("test ! -e /etc/akwatch/enroll.d/string.bootstrap")?;
+    // The agent starts at once; the string is deleted after that.
+    machine
+        .until("test ! -e /etc/akwatch/enroll.d/string.bootstrap")
+        .await?;
 
     let refused = machine.run("akwatch-agent image-prepare 2>&1 && exit 1 || true")?;
     ensure!(refused.contains("stop it first"), "{refused}");
@@ -314,7 +317,9 @@ async fn three_machines_of_one_image_enroll_as_three_hosts() -> Result<()> {
     }
     for clone in &clones {
         all_roles_run(clone).await?;
-        clone.run("test -z \"$(ls /etc/akwatch/enroll.d)\"")?;
+        clone
+            .until("test -z \"$(ls /etc/akwatch/enroll.d)\"")
+            .await?;
     }
     wait::until("four hosts", async || {
         let hosts = rest.get("hosts").await?;

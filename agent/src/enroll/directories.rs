@@ -3,16 +3,16 @@
 //! Whose directory it is chooses what its names lead to. So the identity is written into one that is
 //! still the enroller's own and holds nothing but what an enrollment that was cut off left; the watcher's
 //! directory, which keeps its ledger, may be the watcher's since long, and nothing there is followed. What
-//! changes hands is what was just written, looked at while it is held open, and never whatever else lies
-//! beside it: a link to `/etc/shadow`, a second name of the other role's key.
+//! changes hands is the directory itself, looked at while it is held open, and never what lies in it under a
+//! name that somebody may have chosen: a link to `/etc/shadow`, a second name of the other role's key.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Uid, fchownat};
 
 use crate::identity::{self, IdentityError};
@@ -64,30 +64,15 @@ pub(super) fn take(directory: &Path) -> Result<(), IdentityError> {
     opened(directory).map(drop)
 }
 
-/// Hands a directory and these files of it over to `owner`, as they were just written.
-pub(super) fn give(directory: &Path, names: &[&str], owner: Uid) -> Result<(), IdentityError> {
+/// Hands a directory over to `owner`, where there is one. What lies in it stays whose it is: what an
+/// enrollment writes was its owner's from the start.
+pub(super) fn give(directory: &Path, owner: Option<Uid>) -> Result<(), IdentityError> {
+    let Some(owner) = owner else {
+        return Ok(());
+    };
     let held = opened(directory)?;
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    for name in names {
-        let path = directory.join(name);
-        let file = openat(&held, *name, flags, Mode::empty())
-            .map_err(|errno| refused("opening", &path)(errno))?;
-        let found = fstat(&file).map_err(refused("looking at", &path))?;
-        let plain = kind(&found) == SFlag::S_IFREG && found.st_nlink == 1;
-        if !plain || found.st_uid != Uid::effective().as_raw() {
-            return Err(strange(
-                &path,
-                "is not the file that was just written there",
-            ));
-        }
-        hand_over(&file, &path, owner)?;
-    }
-    hand_over(&held, directory, owner)
-}
-
-fn hand_over(held: &OwnedFd, path: &Path, owner: Uid) -> Result<(), IdentityError> {
     fchownat(held, "", Some(owner), None, AtFlags::AT_EMPTY_PATH)
-        .map_err(refused("handing over", path))
+        .map_err(refused("handing over", directory))
 }
 
 fn is_own(directory: &Path) -> Result<bool, IdentityError> {
@@ -103,10 +88,6 @@ fn opened(directory: &Path) -> Result<OwnedFd, IdentityError> {
         Errno::ELOOP | Errno::ENOTDIR => strange(directory, "is no directory of its own"),
         errno => refused("opening", directory)(errno),
     })
-}
-
-fn kind(found: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits())
 }
 
 fn strange(path: &Path, what: &'static str) -> IdentityError {

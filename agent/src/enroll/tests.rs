@@ -347,6 +347,45 @@ fn what_lies_in_a_roles_directory_is_neither_followed_nor_given_away() {
     assert_eq!(owner(&watchers.join("x")), 0, "it is as it was left");
 }
 
+/// A path unit starts the agent the moment `host.json` has its name, and the service manager then takes the
+/// directories for the roles: nothing that this enrollment needs may be left to do.
+#[test]
+fn nothing_is_given_away_after_the_name_that_starts_the_agent() {
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+    let authority = Arc::new(Authority::new());
+    let collector = TestCollector::start(&authority, enrolling(authority.clone()));
+    let (state, file) = prepared(&bootstrap(authority.pin()));
+    let Some(config) = with_users(&collector.url()) else {
+        return;
+    };
+    let heard = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).unwrap();
+    let [watchers, reporters] = [WATCHER_DIRECTORY, IDENTITY_DIRECTORY].map(|name| {
+        let directory = state.path().join(name);
+        identity::private_directory(&directory).unwrap();
+        let events = AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVED_TO;
+        heard.add_watch(&directory, events).unwrap()
+    });
+    enroll(&config, state.path(), Some(&file)).unwrap();
+    let events = heard.read_events().unwrap();
+    let named = |name: &str| {
+        let found = events.iter().rposition(|event| {
+            let last = event.name.as_ref().is_some_and(|last| last == name);
+            event.wd == reporters && event.mask.contains(AddWatchFlags::IN_MOVED_TO) && last
+        });
+        found.unwrap_or_else(|| panic!("{name} in {events:?}"))
+    };
+    let begins = named(identity::HOST_FILE);
+    for name in identity::FILES {
+        assert!(named(name) <= begins, "{name} in {events:?}");
+    }
+    assert!(events[..begins].iter().any(|event| event.wd == watchers));
+    for late in &events[begins + 1..] {
+        // The identity's directory itself, which has no name there.
+        assert!(late.wd == reporters && late.name.is_none(), "{events:?}");
+    }
+}
+
 #[test]
 fn an_identity_is_written_beside_nothing_else() {
     let authority = Arc::new(Authority::new());

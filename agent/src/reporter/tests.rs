@@ -413,6 +413,7 @@ fn host_with(authority: &Authority, days: i64) -> (tempfile::TempDir, Identity) 
         &key,
         &certificate,
         &authority.pem(),
+        None,
     )
     .unwrap();
     (directory, identity)
@@ -487,6 +488,7 @@ fn check_wrong_clock(ahead: i64) {
         &key,
         &certificate,
         &authority.pem(),
+        None,
     )
     .unwrap();
     let handler = renewing(authority.clone(), record, 7, ahead * DAY);
