@@ -182,6 +182,13 @@ impl Collector {
         self.running.pid()
     }
 
+    /// Tells its log when dropped, after the machines of a test have told how they stand: of a test that
+    /// passes, nothing of that is shown.
+    #[must_use]
+    pub fn story(&self) -> Story {
+        Story(self.directory.join("collector.log"))
+    }
+
     /// The end of its log, for a failure's message.
     #[must_use]
     pub fn log_end(&self) -> String {
@@ -212,6 +219,19 @@ impl Collector {
         let directory = self.directory.clone();
         self.running.kill().await?;
         Collector::run(&directory, None).await
+    }
+}
+
+/// A log that is told when dropped.
+#[derive(Debug)]
+pub struct Story(PathBuf);
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let log = std::fs::read_to_string(&self.0).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = &lines[lines.len().saturating_sub(200)..];
+        println!("the collector's log:\n{}", end.join("\n"));
     }
 }
 

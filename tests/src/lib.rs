@@ -14,6 +14,7 @@ pub mod agent;
 pub mod bench;
 pub mod clock;
 pub mod collector;
+pub mod control_group;
 pub mod corpus;
 pub mod emulated;
 pub mod fleet;

@@ -2,11 +2,12 @@
 //!
 //! The tree is made once below `target/` by debootstrap; each machine is a copy of it. It shares this
 //! machine's network, so that a collector on loopback is reached, and has the capabilities and system
-//! calls that the sensors need. It is ended when dropped.
+//! calls that the sensors need. It is ended when dropped, and then says how it stood: of a test that passes,
+//! nothing of that is shown.
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -18,6 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::control_group::ControlGroup;
 use crate::{process, program, wait};
 
 /// What the container may do beyond the usual: the sensors' and the sandbox's system calls.
@@ -174,6 +176,13 @@ impl Tree {
         Ok(tree)
     }
 
+    /// What the machine is called on this computer: as nothing else is.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.directory.path().file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Where the machine's root directory lies.
     #[must_use]
     pub fn root(&self) -> PathBuf {
@@ -202,6 +211,8 @@ impl Tree {
 pub struct Machine {
     tree: Tree,
     container: Child,
+    /// All of it runs there; made anew for each boot.
+    group: Option<ControlGroup>,
     /// Its first process, by our numbers.
     init: i32,
     network: Network,
@@ -232,10 +243,12 @@ impl Machine {
     /// # Errors
     /// When it does not come up.
     pub async fn boot_in(tree: Tree, network: Network) -> Result<Machine> {
-        let container = start(&tree, &network)?;
+        let group = ControlGroup::make(&tree.name())?;
+        let container = start(&tree, &network, &group)?;
         let mut machine = Machine {
             tree,
             container,
+            group: Some(group),
             init: 0,
             network,
         };
@@ -255,11 +268,7 @@ impl Machine {
     async fn wait_until_up(&mut self) -> Result<()> {
         let begun = wait::within(BOOT, "a machine to boot", async || {
             if let Some(status) = self.container.try_wait()? {
-                let log = std::fs::read_to_string(self.tree.directory.path().join("console.log"));
-                bail!(
-                    "the container ended ({status}):\n{}",
-                    log.unwrap_or_default()
-                );
+                bail!("the container ended ({status}):\n{}", self.console());
             }
             let Some(init) = self.first_process() else {
                 return Ok(None);
@@ -368,13 +377,38 @@ impl Machine {
             .unwrap_or_default()
     }
 
+    /// What it wrote to its console.
+    fn console(&self) -> String {
+        let log = std::fs::read_to_string(self.tree.directory.path().join("console.log"));
+        log.unwrap_or_default()
+    }
+
+    /// How it stands, for a person who asks why a test failed.
+    fn story(&mut self) -> String {
+        let script = "hostname; systemctl --no-pager --failed || true; systemctl --no-pager list-jobs || true; \
+             journalctl --quiet --no-pager --lines=200";
+        let mut command = Command::new("timeout");
+        let within = self.command(script);
+        command.arg("60").arg(within.get_program());
+        match self.container.try_wait() {
+            Ok(None) if self.init != 0 => match command.args(within.get_args()).output() {
+                Ok(told) => String::from_utf8_lossy(&told.stdout).into_owned(),
+                Err(why) => format!("it cannot be asked: {why}"),
+            },
+            state => format!("it does not run ({state:?}):\n{}", self.console()),
+        }
+    }
+
     /// Shuts the machine down and boots it again.
     ///
     /// # Errors
     /// When it does not end or does not come up.
     pub async fn reboot(&mut self) -> Result<()> {
         self.end().await?;
-        self.container = start(&self.tree, &self.network)?;
+        drop(self.group.take()); // systemd-nspawn has divided it
+        let group = ControlGroup::make(&self.tree.name())?;
+        self.container = start(&self.tree, &self.network, &group)?;
+        self.group = Some(group);
         self.wait_until_up().await
     }
 
@@ -416,27 +450,45 @@ fn room_for_machines() -> Result<()> {
     Ok(())
 }
 
-/// Starts systemd-nspawn on a tree, in a mount namespace that ends with it.
-fn start(tree: &Tree, network: &Network) -> Result<Child> {
+/// The words that start systemd-nspawn on this directory, in a mount namespace that ends with it and in a
+/// control group of its own; whoever starts it adds what else it wants, and [`UNIFIED`].
+///
+/// Of another machine of this name they would share what lies in `/run/systemd/nspawn`.
+#[must_use]
+pub fn nspawn(root: &Path, name: &str, group: &ControlGroup) -> Vec<String> {
+    let mut words = group.around();
+    words.extend(["unshare", "--mount", "systemd-nspawn", "--boot"].map(str::to_owned));
+    words.extend([
+        format!("--directory={}", root.display()),
+        format!("--machine={name}"),
+        format!("--system-call-filter={SYSTEM_CALLS}"),
+    ]);
+    let rest = ["--register=no", "--keep-unit", "--capability=all"];
+    words.extend(rest.map(str::to_owned));
+    words
+}
+
+/// Has the machine's systemd keep its groups in the one hierarchy.
+pub const UNIFIED: (&str, &str) = ("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1");
+
+/// Starts systemd-nspawn on a tree.
+fn start(tree: &Tree, network: &Network, group: &ControlGroup) -> Result<Child> {
     room_for_machines()?;
     let log = File::options()
         .create(true)
         .append(true)
         .open(tree.directory.path().join("console.log"))?;
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "systemd-nspawn", "--boot", "--quiet"])
-        .arg("--directory")
-        .arg(tree.root())
-        .args(["--register=no", "--keep-unit", "--capability=all"])
-        .arg(format!("--system-call-filter={SYSTEM_CALLS}"));
+    let words = nspawn(&tree.root(), &tree.name(), group);
+    let (first, rest) = words.split_first().context("a command")?;
+    let mut command = Command::new(first);
+    command.args(rest).arg("--quiet");
     match network {
         Network::Ours => &mut command,
         Network::Own => command.arg("--private-network"),
         Network::Of(init) => command.arg(format!("--network-namespace-path=/proc/{init}/ns/net")),
     };
     command
-        .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+        .envs([UNIFIED])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -445,8 +497,20 @@ fn start(tree: &Tree, network: &Network) -> Result<Child> {
         .context("starting systemd-nspawn")
 }
 
+/// Removes what systemd-nspawn leaves of a machine that did not end by itself.
+pub fn forget(root: &Path, name: &str) {
+    let run = Path::new("/run/systemd/nspawn");
+    let _ = std::fs::remove_dir_all(run.join("propagate").join(name));
+    let _ = std::fs::remove_dir_all(run.join("unix-export").join(name));
+    if let Ok(found) = root.metadata() {
+        let lock = format!("inode-{}:{}", found.dev(), found.ino());
+        let _ = std::fs::remove_file(run.join("locks").join(lock));
+    }
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
+        println!("{}: {}", self.tree.name(), self.story());
         // Everything in the container ends with its first process, the one child of systemd-nspawn, which
         // outlives a parent that is killed.
         let pid = i32::try_from(self.container.id()).unwrap_or(i32::MAX);
@@ -455,5 +519,7 @@ impl Drop for Machine {
         }
         let _ = self.container.kill();
         let _ = self.container.wait();
+        drop(self.group.take());
+        forget(&self.tree.root(), &self.tree.name());
     }
 }

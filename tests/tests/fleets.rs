@@ -122,6 +122,7 @@ async fn the_ansible_role_enrolls_three_hosts_and_changes_nothing_twice() -> Res
             .arg(here),
     )?;
     let collector = Collector::start(&here.join("collector")).await?;
+    let _story = collector.story();
     let rest = collector.rest().await?;
     let mut machines = Vec::new();
     let mut inventory = String::from("all:\n  hosts:\n");
@@ -187,6 +188,7 @@ async fn the_container_runs_the_agent_on_its_node() -> Result<()> {
     }
     let directory = tempfile::tempdir()?;
     let collector = Collector::start(&directory.path().join("collector")).await?;
+    let _story = collector.story();
     let rest = collector.rest().await?;
     let tree = Tree::copy(&machine::base()?, "node")?;
     let url = format!("[collector]\nurls = [{:?}]\n", collector.agents);

@@ -239,6 +239,7 @@ async fn the_package_lives_through_everything_that_happens_to_a_host() -> Result
             .arg(&debs[0]),
     )?;
     let collector = Collector::start(&directory.path().join("collector")).await?;
+    let _story = collector.story();
     let rest = collector.rest().await?;
     let tree = Tree::copy(&machine::base()?, "installed")?;
     for deb in &debs {
@@ -282,6 +283,7 @@ async fn three_machines_of_one_image_enroll_as_three_hosts() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let deb = deb(directory.path(), OLD)?;
     let collector = Collector::start(&directory.path().join("collector")).await?;
+    let _story = collector.story();
     let rest = collector.rest().await?;
     let tree = Tree::copy(&machine::base()?, "image")?;
     bring(&tree, &deb)?;

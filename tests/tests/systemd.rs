@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use akwatch_tests::machine::{self, SYSTEM_CALLS};
+use akwatch_tests::control_group::ControlGroup;
+use akwatch_tests::machine;
 use akwatch_tests::plant;
 use anyhow::{Context as _, Result, bail};
 
@@ -30,7 +31,8 @@ fn the_units_start_find_a_key_and_stop_on_a_real_systemd() -> Result<()> {
     machine::place(&root)?;
     let pair = plant::tencent();
     operator(&root, &pair)?;
-    boot(&root)?;
+    let name = tree.path().file_name().unwrap_or_default();
+    boot(&root, &name.to_string_lossy())?;
     let log = std::fs::read_to_string(root.join("operator.log")).unwrap_or_default();
     for line in [
         "collector: active",
@@ -92,28 +94,20 @@ fn operator(root: &Path, pair: &plant::Pair) -> Result<()> {
 }
 
 /// Boots the tree and waits until it has powered itself off.
-fn boot(root: &Path) -> Result<()> {
-    let container = format!(
-        "systemd-nspawn -b -D {} --register=no --keep-unit --capability=all \
-         '--system-call-filter={SYSTEM_CALLS}'",
-        root.display()
-    );
+fn boot(root: &Path, name: &str) -> Result<()> {
+    let group = ControlGroup::make(name)?;
+    let quoted = |word: &String| format!("'{}'", word.replace('\'', "'\\''"));
+    let words = machine::nspawn(root, name, &group);
+    let container: Vec<String> = words.iter().map(quoted).collect();
     let mut command = Command::new("timeout");
     command
-        .args([
-            "-s",
-            "KILL",
-            "240",
-            "unshare",
-            "-m",
-            "script",
-            "-qc",
-            &container,
-            "/dev/null",
-        ])
-        .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+        .args(["-s", "KILL", "240", "script", "-qc"])
+        .args([container.join(" ").as_str(), "/dev/null"])
+        .envs([machine::UNIFIED])
         .stdin(std::process::Stdio::null());
     let output = command.output().context("starting the container")?;
+    drop(group);
+    machine::forget(root, name);
     if !output.status.success() {
         let log = std::fs::read_to_string(root.join("operator.log")).unwrap_or_default();
         bail!(

@@ -88,6 +88,12 @@ impl Tools {
 
     fn install(&self, name: &str) -> Result<()> {
         let program = self.directory.join("bin").join(name);
+        // Two tests that make their packages at once would build it into the same files.
+        let lock = self.directory.join("lock");
+        std::fs::create_dir_all(&self.directory)?;
+        let lock =
+            std::fs::File::create(&lock).with_context(|| format!("creating {}", lock.display()))?;
+        lock.lock().context("waiting for another one's install")?;
         if program.exists() {
             return Ok(());
         }
