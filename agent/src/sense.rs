@@ -38,6 +38,9 @@ pub enum Sensed {
     Written(Vec<hands::Written>),
     /// A directory went away or moved: every place below this path is to be looked at again.
     Left(PathBuf),
+    /// The table of mounts was looked at after a change of it: what was read on a mount that is not there
+    /// any more is to be looked at again, be that mount one that came and went between two looks.
+    MountsChanged,
     /// A filesystem was mounted here, and is watched: what it holds is to be read.
     Mounted(PathBuf),
     /// The kernel's queue overflowed: what changed meanwhile is not known, and a rescan is owed.

@@ -278,7 +278,7 @@ impl Files {
     /// be looked at, what came is to be watched and then read. False when nobody listens any more.
     fn look_at_mounts(&mut self) -> bool {
         self.looked = Instant::now();
-        self.look_due = None;
+        let told = self.look_due.take().is_some() || self.table.is_none();
         let before = std::mem::replace(&mut self.mounts, self.host.mounts_again());
         let changed = |these: &Mounts, those: &Mounts| -> Vec<PathBuf> {
             let known: HashSet<&Mount> = those.all().iter().collect();
@@ -309,7 +309,9 @@ impl Files {
         self.came.extend(came);
         points
             .into_iter()
-            .all(|point| self.out.send(Sensed::Left(point)).is_ok())
+            .map(Sensed::Left)
+            .chain(told.then_some(Sensed::MountsChanged))
+            .all(|sensed| self.out.send(sensed).is_ok())
     }
 
     /// Watches lie on directories, not on names: what is called so now has none yet.

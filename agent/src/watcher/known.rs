@@ -5,14 +5,14 @@
 //! written anywhere, since they may hold secrets; after a restart the plain ones are derived from the
 //! ledger, and a name with a replacement in it is found again when its file is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use akwatch_ledger::PathKey;
 use akwatch_proto::place::{Place, SafeText};
 
-use crate::host::mounts::Mount;
+use crate::host::mounts::{Mount, Mounts};
 
 /// Paths kept. Stops: a host with millions of findings; beyond it, rescans decide.
 const PATHS: usize = 65_536;
@@ -128,6 +128,20 @@ impl Known {
         self.by_path.get(&key)?.seen.as_ref()
     }
 
+    /// The paths that were read on a mount which is none of these, as far as their names are plain.
+    #[must_use]
+    pub fn on_mounts_beyond(&self, mounts: &Mounts) -> Vec<PathBuf> {
+        let there: HashSet<&Mount> = mounts.all().iter().collect();
+        self.by_path
+            .values()
+            .filter(|entry| {
+                let mount = entry.seen.as_ref().and_then(|seen| seen.mount.as_ref());
+                mount.is_some_and(|mount| !there.contains(mount))
+            })
+            .filter_map(|entry| plain_path(&entry.place))
+            .collect()
+    }
+
     /// The paths below `directory` that hold findings, as far as their names are plain.
     #[must_use]
     pub fn below(&self, directory: &Path) -> Vec<PathBuf> {
@@ -172,6 +186,26 @@ mod tests {
         assert_eq!(known.below(Path::new("/srv")), [PathBuf::from("/srv/a")]);
         assert!(known.below(Path::new("/sr")).is_empty());
         assert!(known.may_hold(Path::new("/srv/a")) && !known.may_hold(Path::new("/srv/b")));
+    }
+
+    #[test]
+    fn what_was_read_on_a_mount_that_went_is_told() {
+        let root = "1 0 8:1 / / rw - ext4 /dev/a rw\n";
+        let data = "2 1 8:2 / /data rw - ext4 /dev/b rw\n";
+        let both = Mounts::parse([root, data].concat().as_bytes());
+        let mut known = Known::from_places(&[file("/data/of-an-earlier-run")]);
+        for (path, device) in [("/data/a", 2), ("/srv/a", 1)] {
+            let path = Path::new(path);
+            let mount = both.around(path).cloned();
+            let place = file(path.to_str().unwrap()).outer();
+            known.insert(path, place, Some(SeenOn { device, mount }));
+        }
+        assert!(known.on_mounts_beyond(&both).is_empty());
+        let rest = Mounts::parse(root.as_bytes());
+        assert_eq!(known.on_mounts_beyond(&rest), [PathBuf::from("/data/a")]);
+        let instead = data.replace("8:2", "8:3");
+        let instead = Mounts::parse([root, &instead].concat().as_bytes());
+        assert_eq!(known.on_mounts_beyond(&instead), [PathBuf::from("/data/a")]);
     }
 
     #[test]

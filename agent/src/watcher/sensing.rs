@@ -219,17 +219,10 @@ impl Watcher {
                     self.take_written(written, now);
                 }
             }
-            Sensed::Left(directory) => {
-                for path in self.known.below(&directory) {
-                    let what = TargetPlace::File(path);
-                    self.offer(
-                        Target {
-                            what,
-                            urgency: Urgency::Live,
-                        },
-                        now,
-                    );
-                }
+            Sensed::Left(directory) => self.offer_known(self.known.below(&directory), now),
+            Sensed::MountsChanged => {
+                let mounts = self.host.mounts();
+                self.offer_known(self.known.on_mounts_beyond(&mounts), now);
             }
             Sensed::Mounted(point) => {
                 self.scans.comes(&point);
@@ -266,6 +259,14 @@ impl Watcher {
                 let (job, pending) = *taken;
                 self.take_executed(job, pending, now);
             }
+        }
+    }
+
+    /// Has known places be looked at, as if something had happened to them.
+    fn offer_known(&mut self, paths: Vec<PathBuf>, now: Instant) {
+        for path in paths {
+            let (what, urgency) = (TargetPlace::File(path), Urgency::Live);
+            self.offer(Target { what, urgency }, now);
         }
     }
 
