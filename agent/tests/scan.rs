@@ -135,7 +135,11 @@ fn what_may_not_be_read_is_counted_and_named() {
     mode(shut.parent().unwrap(), 0o000);
     // Root may read everything, so the scan runs as somebody who may not, from where he may go.
     let program = fixture.dir.path().join("akwatch-agent");
-    std::fs::copy(env!("CARGO_BIN_EXE_akwatch-agent"), &program).unwrap();
+    // By another process: what this one writes to, children that other tests are just starting hold open,
+    // and then nobody may execute it.
+    let mut copy = Command::new("cp");
+    copy.args([Path::new(env!("CARGO_BIN_EXE_akwatch-agent")), &program]);
+    assert!(copy.status().unwrap().success());
     let mut command = Command::new(&program);
     command.args(["scan", "--format", "jsonl", "--root"]);
     command.arg(fixture.root());

@@ -15,7 +15,7 @@ use crate::host::repository::NAMES;
 use crate::job::{Captured, Content, JobHeader, JobId, PartForm, PartHeader};
 use crate::trace::{PATHS, Sought, WANTED};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn header(id: u64, parts: usize) -> JobHeader {
     JobHeader {

@@ -20,6 +20,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::identity::HostRecord;
@@ -144,7 +145,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    pub(crate) after: Duration,
+    /// Held until somebody says so.
+    pub(crate) held: Option<Arc<Notify>>,
 }
 
 impl Reply {
@@ -153,7 +155,7 @@ impl Reply {
             status: 200,
             headers: Vec::new(),
             body: serde_json::to_vec(value).unwrap(),
-            after: Duration::ZERO,
+            held: None,
         }
     }
 
@@ -342,7 +344,9 @@ async fn answer(
     };
     calls.lock().unwrap().push(call.clone());
     let reply = handler(&call);
-    tokio::time::sleep(reply.after).await;
+    if let Some(held) = reply.held {
+        held.notified().await;
+    }
     let mut response = hyper::Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         response = response.header(name, value);

@@ -9,6 +9,7 @@ use akwatch_proto::agent::{
 };
 use akwatch_proto::limits;
 use akwatch_proto::time::Time;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use uuid::Uuid;
 
@@ -19,6 +20,9 @@ use crate::identity::tests::enrolled;
 use crate::identity::{HostRecord, Identity};
 
 const DAY: i64 = 86_400_000;
+
+/// The longest that anything here is waited for.
+const LONG: Duration = Duration::from_secs(180);
 
 fn collector_of(urls: &[String], proxy: Option<&str>) -> Collector {
     let urls: Vec<String> = urls.iter().map(|url| format!("{url:?}")).collect();
@@ -109,7 +113,7 @@ impl Running {
                     }
                 }
             };
-            tokio::time::timeout(Duration::from_secs(30), next)
+            tokio::time::timeout(LONG, next)
                 .await
                 .expect("no such message came")
         })
@@ -162,9 +166,11 @@ fn a_report_arrives_as_the_host_and_is_answered() {
 #[test]
 fn a_held_check_in_does_not_hold_reports_up() {
     let authority = Authority::new();
-    let collector = TestCollector::start(&authority, |call| match call.path.as_str() {
+    let held = Arc::new(Notify::new());
+    let holding = held.clone();
+    let collector = TestCollector::start(&authority, move |call| match call.path.as_str() {
         "/v1/check-in" => Reply {
-            after: Duration::from_millis(700),
+            held: Some(holding.clone()),
             ..Reply::json(&CheckInAnswer {
                 directives: Vec::new(),
             })
@@ -175,6 +181,7 @@ fn a_held_check_in_does_not_hold_reports_up() {
     running.ask(check_in());
     running.ask(report(1));
     assert!(matches!(running.answer(), Answer::Report(_)));
+    held.notify_one();
     assert!(matches!(running.answer(), Answer::CheckIn(_)));
 }
 
@@ -562,7 +569,7 @@ fn it_serves_the_watcher_over_a_link_and_ends_with_it() {
     let setup = Setup::new(collector_of(&[collector.url()], None), directory.path());
     let serving = std::thread::spawn(move || run(own, vec!["landlock".to_owned()], setup));
     let (mut outlet, mut inlet) = watchers.split();
-    let long = Duration::from_secs(30);
+    let long = LONG;
     let first = inlet.hear(Some(long)).unwrap().unwrap();
     let missing_walls = vec!["landlock".to_owned()];
     assert_eq!(first, FromReporter::Started { missing_walls });

@@ -530,7 +530,7 @@ mod tests {
     use crate::link::{Link, Nothing, Outlet};
     use crate::skip::skip;
 
-    const DEADLINE: Duration = Duration::from_secs(20);
+    const DEADLINE: Duration = Duration::from_secs(180);
 
     /// A sensor over one marked directory; the test is its marker.
     struct Sensor {

@@ -24,7 +24,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// The longest that anything here is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits for a condition; fails when it does not come true in time.
 pub(crate) async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
