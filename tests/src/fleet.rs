@@ -15,8 +15,6 @@ use crate::wait;
 /// A running collector and agent.
 #[derive(Debug)]
 pub struct Fleet {
-    /// Removed when dropped.
-    pub directory: TempDir,
     /// What the agent watches beyond its default set.
     pub watched: PathBuf,
     /// The collector.
@@ -25,6 +23,8 @@ pub struct Fleet {
     pub agent: Agent,
     /// A client of the collector.
     pub rest: Rest,
+    /// Removed when dropped: after those who write there.
+    pub directory: TempDir,
 }
 
 /// Tests look at what changes while they run, not at the machine that runs them.

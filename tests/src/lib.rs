@@ -30,4 +30,5 @@ pub mod search;
 pub mod sets;
 pub mod skip;
 pub mod stranger;
+pub mod turn;
 pub mod wait;

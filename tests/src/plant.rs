@@ -75,8 +75,18 @@ pub fn aws() -> Pair {
 pub fn write(path: &Path, text: &str) -> Result<()> {
     let directory = path.parent().context("a path without a directory")?;
     std::fs::create_dir_all(directory)?;
-    let temporary = directory.join(format!(".{}.new", random(LOWER, 8)));
+    let temporary = directory.join(format!("{TEMPORARY}{}.new", random(LOWER, 8)));
     std::fs::write(&temporary, text)?;
     std::fs::rename(&temporary, path)?;
     Ok(())
+}
+
+/// How the names begin that [`write()`] renames.
+const TEMPORARY: &str = ".akwatch-planting-";
+
+/// Whether a path is one that [`write()`] renames.
+#[must_use]
+pub fn is_temporary(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.starts_with(TEMPORARY)
 }

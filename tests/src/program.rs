@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::wait;
+use crate::{process, wait};
 
 /// The path of a shipped program, built beside this one.
 ///
@@ -27,6 +28,20 @@ pub fn path(name: &str) -> Result<PathBuf> {
                 own.display()
             )
         })
+}
+
+/// Copies a program that is to be started from there. Another process writes it: what this one has open for
+/// writing, a child that another thread is just starting has as well, and nobody may execute it meanwhile.
+///
+/// # Errors
+/// When it cannot be copied.
+pub fn copy(program: &Path, to: &Path) -> Result<()> {
+    let status = std::process::Command::new("cp")
+        .args([program, to])
+        .status()
+        .context("starting cp")?;
+    ensure!(status.success(), "copying {}: {status}", program.display());
+    Ok(())
 }
 
 /// Runs a shipped program to its end and gives its standard output.
@@ -69,7 +84,8 @@ pub async fn answer(name: &str, args: &[&str], input: Option<&str>) -> Result<St
     Ok(text)
 }
 
-/// A started program, whose output goes to a file. Ended with SIGKILL when dropped.
+/// A started program, whose output goes to a file. Ended with SIGKILL when dropped, with all that it started:
+/// what is dropped after it has its directory to itself.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -183,5 +199,28 @@ impl Running {
         kill(self.pid()?, Signal::SIGKILL)?;
         self.child.wait().await?;
         Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Ok(pid) = self.pid() else {
+            return; // it was stopped, and waited for those
+        };
+        let all: Vec<Pid> = process::descendants(pid.as_raw())
+            .into_iter()
+            .map(Pid::from_raw)
+            .collect();
+        for one in &all {
+            let _ = kill(*one, Signal::SIGKILL);
+        }
+        let ended = |pid: &Pid| {
+            let state = process::status(pid.as_raw(), "State");
+            state.map_or(true, |state| state.starts_with(['Z', 'X']))
+        };
+        let begun = Instant::now();
+        while !all.iter().all(ended) && begun.elapsed() < wait::DEADLINE {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use reqwest::{Certificate, Client};
 use serde_json::Value;
 
-use crate::wait;
+use crate::{plant, wait};
 
 /// A client with a token.
 #[derive(Clone, Debug)]
@@ -103,12 +103,17 @@ impl Rest {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
-    /// The findings of the access key id `id`, references included.
+    /// The findings of the access key id `id`, references included; without those under the name that
+    /// [`plant::write`](crate::plant::write) renames, which an agent may be quick enough to see.
     ///
     /// # Errors
     /// When the collector does not answer.
     pub async fn findings_of(&self, id: &str) -> Result<Vec<Value>> {
         let page = self.get(&format!("findings?id={id}")).await?;
-        Ok(page["rows"].as_array().cloned().unwrap_or_default())
+        let mut rows = page["rows"].as_array().cloned().unwrap_or_default();
+        rows.retain(|row| {
+            !plant::is_temporary(row["location"]["path"].as_str().unwrap_or_default())
+        });
+        Ok(rows)
     }
 }

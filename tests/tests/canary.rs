@@ -12,6 +12,7 @@ use std::process::Stdio;
 
 use akwatch_tests::agent::Agent;
 use akwatch_tests::collector::Collector;
+use akwatch_tests::control_group::ControlGroup;
 use akwatch_tests::fleet::{self, NO_FIRST_SCAN};
 use akwatch_tests::plant::{self, Pair};
 use akwatch_tests::recorder::{Ends, Recorder};
@@ -31,19 +32,10 @@ struct Canary {
 #[derive(Default)]
 struct Planted {
     canaries: Vec<Canary>,
+    /// Ended when dropped.
     processes: Vec<Child>,
-    cgroups: Vec<PathBuf>,
-}
-
-impl Drop for Planted {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            process.start_kill().ok();
-        }
-        for cgroup in &self.cgroups {
-            std::fs::remove_dir(cgroup).ok();
-        }
-    }
+    /// That of one of them; after them, so that it is empty when it goes.
+    group: Option<ControlGroup>,
 }
 
 impl Planted {
@@ -204,14 +196,14 @@ impl Planted {
 
         let p = plant::tencent();
         let program = directory.join(&p.secret);
-        std::fs::copy("/bin/sleep", &program)?;
+        program::copy(Path::new("/bin/sleep"), &program)?;
         let mut command = Command::new(&program);
         command
             .arg0(&p.secret)
             .env("COS_SECRET_ID", &p.id)
             .env("COS_SECRET_KEY", &p.secret);
         let pid = self.start(command)?;
-        self.unit(pid, &p.secret);
+        self.unit(pid, &p.secret)?;
         self.pair("a program's name, argv[0] and its unit", &p);
         Ok(())
     }
@@ -228,18 +220,9 @@ impl Planted {
     }
 
     /// Moves a process into a control group that looks like a unit's, where this machine allows it.
-    fn unit(&mut self, pid: u32, secret: &str) {
-        for root in [
-            "/sys/fs/cgroup",
-            "/sys/fs/cgroup/unified",
-            "/sys/fs/cgroup/systemd",
-        ] {
-            let group = Path::new(root).join(format!("{secret}.service"));
-            if std::fs::create_dir(&group).is_ok() {
-                std::fs::write(group.join("cgroup.procs"), pid.to_string()).ok();
-                self.cgroups.push(group);
-            }
-        }
+    fn unit(&mut self, pid: u32, secret: &str) -> Result<()> {
+        self.group = ControlGroup::make(&format!("{secret}.service")).ok();
+        self.group.as_ref().map_or(Ok(()), |group| group.add(pid))
     }
 
     /// A typed command.

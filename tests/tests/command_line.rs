@@ -28,11 +28,12 @@ const REMOTE: &str = "=git.example.org/acme/app";
 
 /// A collector that knows one host with one credential.
 struct Filled {
-    directory: tempfile::TempDir,
     collector: Collector,
     id: String,
     host: String,
     token: String,
+    /// Removed when dropped: after the collector, which writes there.
+    directory: tempfile::TempDir,
 }
 
 impl Filled {

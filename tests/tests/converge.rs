@@ -28,13 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A host and its collector, each with a clock of its own.
 struct Scene {
-    directory: tempfile::TempDir,
     watched: PathBuf,
     collector: Collector,
     agent: Agent,
     rest: Rest,
     here: Clock,
     there: Clock,
+    /// Removed when dropped: after those who write there.
+    directory: tempfile::TempDir,
 }
 
 impl Scene {
@@ -332,13 +333,13 @@ async fn a_host_that_slept_past_the_end_of_its_certificate_is_heard_again() -> R
     let before = std::fs::read_to_string(&certificate)?;
 
     let all = process::descendants(scene.agent.pid()?.as_raw());
-    let signal = |signal: Signal| -> Result<()> {
+    // A helper of a role that was still listed may have ended.
+    let signal = |signal: Signal| {
         for pid in &all {
-            kill(Pid::from_raw(*pid), signal)?;
+            let _ = kill(Pid::from_raw(*pid), signal);
         }
-        Ok(())
     };
-    signal(Signal::SIGSTOP)?;
+    signal(Signal::SIGSTOP);
     // Connections do not outlast such a sleep; the collector does, by a restart.
     for clock in [&scene.here, &scene.there] {
         clock.set(20 * DAY_MS)?;
@@ -346,7 +347,7 @@ async fn a_host_that_slept_past_the_end_of_its_certificate_is_heard_again() -> R
     scene.restart_collector().await?;
     std::fs::remove_file(&removed.file)?;
     let woken = scene.write("woken.env")?;
-    signal(Signal::SIGCONT)?;
+    signal(Signal::SIGCONT);
 
     scene
         .settle(&[(&kept, "present"), (&removed, "gone"), (&woken, "present")])

@@ -198,14 +198,12 @@ async fn the_container_runs_the_agent_on_its_node() -> Result<()> {
     // The node has an empty file where the image has the program: what runs came from the image.
     tree.write("/usr/bin/akwatch-agent", "")?;
     std::fs::create_dir(tree.inside("/image"))?;
-    std::fs::copy(
+    for program in [
         program::path("akwatch-agent")?,
-        tree.inside("/image/akwatch-agent"),
-    )?;
-    std::fs::copy(
         packaging("container/run-on-node"),
-        tree.inside("/image/run-on-node"),
-    )?;
+    ] {
+        program::copy(&program, &tree.inside("/image"))?;
+    }
     let machine = Machine::boot(tree).await?;
     machine.run(&format!(
         "systemd-run --quiet --unit=pod --property=Restart=always --property=RestartSec=1 \

@@ -1,5 +1,6 @@
 //! What somebody without privilege can do to the agent with files: names, links, races, mounts, sheer
-//! numbers, bombs. Each attack ends with another user's key that arrives all the same.
+//! numbers, bombs. Each attack ends with another user's key that arrives all the same. They take turns: no
+//! attack is an attack on the agent of another test.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,14 +11,14 @@ use akwatch_tests::fleet::{Fleet, shown};
 use akwatch_tests::hung::Hung;
 use akwatch_tests::plant::{self, Pair};
 use akwatch_tests::stranger::Stranger;
-use akwatch_tests::{process, program, wait};
+use akwatch_tests::{process, program, turn, wait};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// Below the 45 seconds for which a lease, and any time for which a mount, can hold somebody up.
-const PROMPTLY: Duration = Duration::from_secs(40);
+/// A mount that hangs, and a stranger who goes on, would hold somebody up for any time.
+const PROMPTLY: Duration = wait::DEADLINE;
 
 fn text(pair: &Pair) -> String {
     format!("SECRET_ID={}\nSECRET_KEY={}\n", pair.id, pair.secret)
@@ -33,7 +34,7 @@ fn roles(fleet: &Fleet) -> Result<Vec<(String, i32)>> {
     Ok(roles)
 }
 
-/// Another user's key arrives, in a time that nobody can stretch.
+/// Another user's key arrives all the same.
 async fn others_are_served(fleet: &Fleet) -> Result<()> {
     let pair = plant::tencent();
     let file = fleet
@@ -191,6 +192,7 @@ async fn local(fleet: &Fleet, stranger: &Stranger) -> Result<Vec<(String, String
 
 #[tokio::test]
 async fn hostile_names_reach_no_terminal_and_no_log_as_they_are() -> Result<()> {
+    let _turn = turn::take().await;
     let fleet = Fleet::start().await?;
     let stranger = Stranger::within(&fleet.watched)?;
     let pair = plant::tencent();
@@ -251,6 +253,7 @@ const SWAP: &str = r#"my ($closed, $text, $rounds) = @ARGV; $| = 1;
 
 #[tokio::test]
 async fn a_directory_swapped_for_a_link_leads_nowhere_that_its_owner_could_not_go() -> Result<()> {
+    let _turn = turn::take().await;
     let fleet = Fleet::start().await?;
     let stranger = Stranger::within(&fleet.watched)?;
     if !stranger.is_another() {
@@ -325,6 +328,7 @@ const LINKS: &str = r#"my ($closed) = @ARGV; $| = 1;
 
 #[tokio::test]
 async fn what_a_strangers_files_name_is_not_opened_for_it() -> Result<()> {
+    let _turn = turn::take().await;
     let fleet = Fleet::start().await?;
     let stranger = Stranger::within(&fleet.watched)?;
     if !stranger.is_another() {
@@ -386,6 +390,7 @@ const AROUND: &str = r#"$| = 1; my $text = $ARGV[0];
 
 #[tokio::test]
 async fn a_mount_that_hangs_holds_nobody_up() -> Result<()> {
+    let _turn = turn::take().await;
     let fleet = Fleet::start().await?;
     let stranger = Stranger::within(&fleet.watched)?;
     let own = plant::tencent();
@@ -416,6 +421,7 @@ async fn a_mount_that_hangs_holds_nobody_up() -> Result<()> {
 
 #[tokio::test]
 async fn floods_deep_trees_and_sparse_files_are_bounded_and_named() -> Result<()> {
+    let _turn = turn::take().await;
     let fleet = Fleet::start().await?;
     let stranger = Stranger::within(&fleet.watched)?;
     let (own, last) = (plant::tencent(), plant::tencent());

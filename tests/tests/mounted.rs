@@ -1,10 +1,12 @@
-//! Filesystems that come later, and events that the kernel lost: nothing is missed for it.
+//! Filesystems that come later, and events that the kernel lost: nothing is missed for it. The tests take
+//! turns: what is written to a filesystem goes into the queue of every agent that has marked it.
 
 use std::path::{Path, PathBuf};
 
 use akwatch_tests::agent::Agent;
 use akwatch_tests::fleet::{Fleet, shown};
 use akwatch_tests::plant::{self, Pair};
+use akwatch_tests::turn;
 use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
@@ -63,6 +65,7 @@ async fn overflows(agent: &Agent) -> Result<u64> {
 
 #[tokio::test]
 async fn a_filesystem_that_is_mounted_later_is_read_and_watched_at_once() -> Result<()> {
+    let _turn = turn::take().await;
     if !nix::unistd::geteuid().is_root() {
         return Ok(()); // nobody else mounts anything
     }
@@ -116,6 +119,7 @@ fn watcher_of(agent: &Agent) -> Result<Pid> {
 
 #[tokio::test]
 async fn what_happens_while_the_kernels_queue_overflows_is_found_by_a_rescan() -> Result<()> {
+    let _turn = turn::take().await;
     let fleet = Fleet::start_walking().await?;
     fleet.agent.wait_walked().await?;
     let mechanism = coverage(&fleet.agent).await?["mechanism"].clone();

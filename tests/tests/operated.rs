@@ -506,14 +506,25 @@ impl Unit {
         })
     }
 
-    /// Waits until the manager has heard something that begins so.
+    fn hear(&mut self) {
+        let mut words = [0; 4096];
+        while let Ok(count) = self.manager.recv(&mut words) {
+            let text = String::from_utf8_lossy(&words[..count]).into_owned();
+            self.heard.push(text);
+        }
+    }
+
+    /// Forgets what the manager has heard so far.
+    fn forget(&mut self) {
+        self.hear();
+        self.heard.clear();
+    }
+
+    /// Waits until the manager has heard something that begins so. What else it heard stays for another
+    /// wait: in which order things are said, and how often, is not asked.
     async fn wait_heard(&mut self, begins: &str) -> Result<()> {
         wait::until(&format!("the manager to hear {begins}"), async || {
-            let mut words = [0; 4096];
-            while let Ok(count) = self.manager.recv(&mut words) {
-                let text = String::from_utf8_lossy(&words[..count]).into_owned();
-                self.heard.push(text);
-            }
+            self.hear();
             let at = self
                 .heard
                 .iter()
@@ -524,7 +535,7 @@ impl Unit {
                 let log = std::fs::read_to_string(&self.log)?;
                 bail!("the watcher has ended ({status}):\n{log}");
             }
-            Ok(at.map(|at| drop(self.heard.drain(..=at))))
+            Ok(at.map(|at| drop(self.heard.remove(at))))
         })
         .await
     }
@@ -559,6 +570,7 @@ async fn the_service_manager_is_told_and_a_changed_configuration_is_taken_over_o
         Ok(log.contains("the earlier one holds").then_some(()))
     })
     .await?;
+    unit.forget();
     unit.wait_heard("WATCHDOG=1").await?;
     ensure!(unit.watcher.0.try_wait()?.is_none(), "it has ended");
     std::fs::write(&config, right)?;

@@ -39,19 +39,20 @@ fn plant_one(fleet: &Fleet, name: &str) -> Result<Pair> {
     Ok(pair)
 }
 
-/// Bytes that the agent has read so far.
+/// Bytes that the agent has read so far, once a change waits to be looked at and nothing is under way.
 async fn read(fleet: &Fleet) -> Result<u64> {
-    let status = fleet.agent.status().await?;
-    status["cost"]["bytes_read"].as_u64().context("bytes read")
+    wait::until("a change to wait, and nothing else", async || {
+        let status = fleet.agent.status().await?;
+        let scan = &status["scan"];
+        let waits = scan["waiting"].as_u64() > Some(0) && scan["in_flight"] == 0;
+        let bytes = status["cost"]["bytes_read"].as_u64();
+        Ok(waits.then_some(bytes.context("bytes read")?))
+    })
+    .await
 }
 
 /// Waits until an event waits to be looked at, and sees that two heartbeats later it still does.
 async fn nothing_is_read(fleet: &Fleet, id: &str) -> Result<()> {
-    wait::until("the change to wait", async || {
-        let status = fleet.agent.status().await?;
-        Ok((status["scan"]["waiting"].as_u64() > Some(0)).then_some(()))
-    })
-    .await?;
     let before = read(fleet).await?;
     for _ in 0..2 {
         let heard = told(fleet).await?["host"]["last_heard"].clone();

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use akwatch_proto::finding::Presence;
 use akwatch_tests::agent::Agent;
 use akwatch_tests::fleet::{Fleet, NO_FIRST_SCAN, shown};
 use akwatch_tests::plant::{self, Pair};
@@ -173,12 +174,22 @@ async fn an_index_that_is_newer_than_its_ledger_hides_nothing() -> Result<()> {
     std::fs::remove_file(watcher.join("ledger.redb"))?;
     copy(&ledger, &watcher.join("ledger.redb")).await?;
     fleet.agent = Agent::run(&home(&fleet))?;
-    // The agent itself has to know of it again, without anything happening to the file.
+    // The agent itself has to know of it again, without anything happening to the file; and of whatever
+    // else lies on this host.
     wait::until("the agent to hold both", async || {
-        let status = fleet.agent.status().await?;
-        Ok((status["present"] == 2 && status["unsent"] == 0).then_some(()))
+        let held = fleet.agent.findings().unwrap_or_default(); // it may not listen yet
+        let present = |pair: &Pair| {
+            held.iter().any(|one| {
+                let id = one.credential_id.as_ref();
+                id.is_some_and(|id| id.as_str() == pair.id)
+                    && matches!(one.presence, Presence::Present { .. })
+            })
+        };
+        let both = present(&first[0].1) && present(&later[0].1);
+        Ok(both.then_some(()))
     })
     .await?;
+    wait_agreed(&fleet).await?;
     let again = wait_each(&fleet, &later, "present").await?;
     assert_eq!(again[0]["ref"], row[0]["ref"]);
     assert_eq!(again[0]["returns"], 0);

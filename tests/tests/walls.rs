@@ -35,6 +35,12 @@ async fn each_role_has_its_own_user_and_nothing_that_it_does_not_need() -> Resul
         ("detector", 0, 0),
         ("reporter", 0, 0),
     ];
+    let reporter = process::role(supervisor, "reporter")?;
+    wait::until("the reporter to hold a connection", async || {
+        let sockets = process::internet_sockets(reporter)?;
+        Ok((!sockets.is_empty()).then_some(()))
+    })
+    .await?;
     for (role, needed, perhaps) in roles {
         if *role == "marker" && !root {
             continue; // without privilege there is nothing that it could mark
