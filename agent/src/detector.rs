@@ -313,6 +313,7 @@ mod tests {
             header: JobHeader {
                 id: JobId(id),
                 idle: false,
+                companions: Vec::new(),
                 parts: vec![PartHeader {
                     name: 0,
                     form: PartForm::Environ,

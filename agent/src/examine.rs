@@ -11,13 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use akwatch_detect::{
-    Detector, Format, Part, Position, Scan, Source, Unread, UnreadWhy, Unreadable,
+    Companion, Detector, Format, Part, Position, Scan, Source, Unread, UnreadWhy, Unreadable,
 };
 use akwatch_proto::finding::UnknownWhy;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::host::packages;
-use crate::job::{Content, Examined, JobHeader, PartForm, PartHeader};
+use crate::job::{CompanionHeader, Content, Examined, JobHeader, PartForm, PartHeader};
 use crate::redact::{FingerprintKey, Redactor};
 
 mod tail;
@@ -67,7 +67,20 @@ pub fn examine(
             source,
         })
         .collect();
-    let scan = detector.scan(&parts);
+    let beside: Vec<(&CompanionHeader, Bytes<'_>)> = header
+        .companions
+        .iter()
+        .zip(contents.iter().skip(header.parts.len()))
+        .filter_map(|(companion, content)| match content {
+            Content::File(file) => Some((companion, Bytes::file(file.as_fd(), 0, companion.bytes))),
+            Content::Captured(_) => None,
+        })
+        .collect();
+    let companions: Vec<Companion<'_>> = beside
+        .iter()
+        .map(|(companion, source)| companion_of(&companion.name, source, companion.above))
+        .collect();
+    let scan = detector.scan_beside(&parts, &companions);
     let mut examined = answer(detector, key, header, &scan, &sources, &starts);
     for (at, start) in starts.iter().enumerate() {
         examined.began[at] = start.offset;
@@ -79,6 +92,18 @@ pub fn examine(
         }
     }
     examined
+}
+
+/// A file beside a keystore, as the detector asks it.
+#[must_use]
+pub fn companion_of<'a>(name: &'a [u8], source: &'a dyn Source, above: bool) -> Companion<'a> {
+    let part = Part {
+        name,
+        format: Format::Guess,
+        start: Position::default(),
+        source,
+    };
+    Companion { part, above }
 }
 
 /// The sum of a whole file, if a package may own one of its name.

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use akwatch_proto::finding::{
     Cause, Finding, GoneProof, Presence, PresenceState, UnknownWhy, cause_of,
@@ -77,7 +78,7 @@ enum Asked {
 /// What an explanation draws on.
 struct Sight<'a> {
     config: Config,
-    root: Root,
+    root: Arc<Root>,
     runtime: &'a Path,
     /// The agent's own directories.
     own: Vec<PathBuf>,
@@ -93,7 +94,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let refused = config.as_ref().err().map(ToString::to_string);
     let sight = Sight {
         config: config.unwrap_or_else(|_| Config::built_in()),
-        root: Root::live()?,
+        root: Arc::new(Root::live()?),
         runtime: &paths.runtime,
         own: vec![paths.state.clone(), paths.runtime.clone()],
     };

@@ -75,7 +75,7 @@ pub struct JobId(pub u64);
 pub struct Job {
     /// What is said of it to the detector.
     pub header: JobHeader,
-    /// Its content, one for each of the header's parts, in order.
+    /// Its content, one for each of the header's parts and then of its companions, in order.
     pub contents: Vec<Content>,
 }
 
@@ -108,6 +108,9 @@ pub struct JobHeader {
     pub idle: bool,
     /// Its parts.
     pub parts: Vec<PartHeader>,
+    /// What lies beside it and is asked for the passwords of keystores in it: no place of this job.
+    #[serde(default)]
+    pub companions: Vec<CompanionHeader>,
     /// Names that will be stored or shown with what is found, raw; they come back cleaned, in the
     /// same order ([`Examined::names`]).
     pub names: Vec<Vec<u8>>,
@@ -123,6 +126,17 @@ impl std::fmt::Debug for JobHeader {
             self.names.len()
         )
     }
+}
+
+/// A file beside a job's place. Its raw name is in it, so nothing prints it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CompanionHeader {
+    /// Its raw path, which may say its format. It does not come back.
+    pub name: Vec<u8>,
+    /// Its bytes when it was opened.
+    pub bytes: u64,
+    /// Whether it lies in the directory above.
+    pub above: bool,
 }
 
 /// One part of a job.

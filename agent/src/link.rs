@@ -15,11 +15,11 @@ use akwatch_proto::agent::{
     CheckIn, CheckInAnswer, FleetKey, Heartbeat, HeartbeatAnswer, Refused, Report, Reported,
 };
 use akwatch_proto::time::Time;
-use akwatch_sys::link::{Channel, Frame, LinkError, Receiver, Sender};
+use akwatch_sys::link::{Channel, DESCRIPTORS_LIMIT, Frame, LinkError, Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::job::{Examined, Job, JobId};
+use crate::job::{Content, Examined, Job, JobId};
 use crate::trace::{Order, Told};
 
 mod wire;
@@ -56,6 +56,31 @@ pub enum ToDetector {
         /// The file.
         file: Option<(OwnedFd, u64)>,
     },
+}
+
+impl ToDetector {
+    /// Jobs as messages, each with as many files as one may have.
+    #[must_use]
+    pub fn examine(jobs: Vec<Job>) -> Vec<ToDetector> {
+        let mut messages: Vec<Vec<Job>> = Vec::new();
+        let mut files = 0;
+        for job in jobs {
+            let contents = job.contents.iter();
+            let own = contents.filter(|content| matches!(content, Content::File(_)));
+            let own = own.count();
+            match messages.last_mut() {
+                Some(message) if files + own <= DESCRIPTORS_LIMIT && message.len() < JOBS => {
+                    files += own;
+                    message.push(job);
+                }
+                _ => {
+                    files = own;
+                    messages.push(vec![job]);
+                }
+            }
+        }
+        messages.into_iter().map(ToDetector::Examine).collect()
+    }
 }
 
 /// What the detector answers.

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,9 +31,11 @@ use crate::host::{
     units,
 };
 use crate::job::{
-    Appended, Captured, Content, Job, JobHeader, JobId, Names, PartForm, PartHeader, Pending,
-    PendingOrigin, PendingPlace, PendingWorkload, Target, TargetPlace,
+    Appended, Captured, CompanionHeader, Content, Job, JobHeader, JobId, Names, PartForm,
+    PartHeader, Pending, PendingOrigin, PendingPlace, PendingWorkload, Target, TargetPlace,
 };
+
+pub mod companions;
 
 /// Bytes of one capture. The kernel allows a process about 6 MiB of arguments and environment.
 /// Stops: a process that makes them endless with `PR_SET_MM`.
@@ -49,7 +51,11 @@ const GRAIN_NS: i64 = 11_000_000;
 pub struct Opener {
     root: Arc<Root>,
     deny: GlobSet,
+    /// What is not watched, and so no companion of what is.
+    excluded: GlobSet,
     keep_access_time: AtomicBool,
+    /// The directory that was listed last, which may hold more keystores.
+    listed: Mutex<Option<companions::Listing>>,
     filesystems: Mutex<HashMap<u64, Option<SkipWhy>>>,
 }
 
@@ -141,9 +147,17 @@ impl Opener {
         Opener {
             root,
             deny,
+            excluded: GlobSet::new([], &[]).expect("invariant: no pattern compiles"),
             keep_access_time: AtomicBool::new(true),
+            listed: Mutex::default(),
             filesystems: Mutex::default(),
         }
+    }
+
+    /// The same, which opens nothing that `excluded` covers beside something else.
+    #[must_use]
+    pub fn without(self, excluded: GlobSet) -> Opener {
+        Opener { excluded, ..self }
     }
 
     /// The host.
@@ -211,13 +225,25 @@ impl Opener {
             expected: vec![state.size],
             writer: None,
         };
+        let mut contents = vec![Content::File(file)];
+        let mut companions = Vec::new();
+        if companions::is_keystore(path.as_os_str().as_bytes()) {
+            for companion in self.beside(path, &stat).companions {
+                companions.push(CompanionHeader {
+                    name: companion.path.into_os_string().into_vec(),
+                    bytes: companion.size,
+                    above: companion.above,
+                });
+                contents.push(Content::File(companion.file));
+            }
+        }
         let header = JobHeader {
             id,
             idle: false,
             parts: vec![part],
+            companions,
             names: names.into_raw(),
         };
-        let contents = vec![Content::File(file)];
         Ok((Job { header, contents }, pending))
     }
 
@@ -492,6 +518,7 @@ impl Opener {
         let header = JobHeader {
             id,
             idle: false,
+            companions: Vec::new(),
             parts,
             names: names.into_raw(),
         };

@@ -20,7 +20,7 @@ use crate::cli::{ScanArgs, TROUBLE};
 use crate::config::{Config, GlobSet};
 use crate::host::{ProcessDirectory, Root};
 use crate::job::{JobId, Target, TargetPlace, Urgency};
-use crate::open::{Opener, Refusal};
+use crate::open::{Opener, Refusal, companions};
 use crate::redact::FingerprintKey;
 use crate::sense::watch_set::{Covered, WatchSet};
 
@@ -317,7 +317,13 @@ impl Visit for Reader<'_, '_> {
     }
 
     fn file(&mut self, path: &[u8], file: OwnedFd, stat: &rustix::fs::Stat) -> anyhow::Result<()> {
-        self.run.scanner.file(path, file.as_fd(), stat)
+        let mut beside = companions::Beside::default();
+        if companions::is_keystore(path) {
+            let path = Path::new(std::ffi::OsStr::from_bytes(path));
+            beside = self.run.opener.beside(path, stat);
+        }
+        let beside = &beside.companions;
+        self.run.scanner.file(path, file.as_fd(), stat, beside)
     }
 
     fn refused(&mut self, path: &[u8], slug: &'static str) {

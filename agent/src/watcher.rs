@@ -45,6 +45,7 @@ mod detecting;
 mod examples;
 pub mod flights;
 mod hands;
+mod keystores;
 pub mod known;
 mod mounted;
 mod pause;
@@ -393,6 +394,7 @@ impl Watcher {
 
     fn begin(mut self) -> Watcher {
         self.know_own();
+        self.know_keystores();
         self.take_up_pauses();
         self.note_beginning();
         self.begin_scan();

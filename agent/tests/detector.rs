@@ -132,6 +132,7 @@ fn job(id: u64, form: PartForm, expected: u64, content: Content) -> Job {
         header: JobHeader {
             id: JobId(id),
             idle: false,
+            companions: Vec::new(),
             parts: vec![PartHeader {
                 name: 0,
                 form,

@@ -164,6 +164,14 @@ pub struct Part<'a> {
     pub source: &'a dyn Source,
 }
 
+/// A file beside what is scanned, which may hold a keystore's password.
+pub struct Companion<'a> {
+    /// The file.
+    pub part: Part<'a>,
+    /// Whether it is looked into only where it names the keystore's file: it lies one directory above.
+    pub above: bool,
+}
+
 /// The bytes of a secret. Wiped when dropped; cannot be printed, cloned or serialized.
 pub struct Secret(Vec<u8>);
 

@@ -27,6 +27,6 @@ mod typed;
 mod unwrap;
 mod window;
 
-pub use content::{Format, Part, Position, Secret, Source, Unreadable};
+pub use content::{Companion, Format, Part, Position, Secret, Source, Unreadable};
 pub use rule::{RuleDescription, RuleFault, RulePack, RuleSet, RulesVersion};
 pub use scan::{Detector, Limits, Match, RawSpot, Scan, Unread, UnreadWhy};

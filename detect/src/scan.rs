@@ -11,7 +11,7 @@ use akwatch_proto::finding::Proof;
 use akwatch_proto::place::Encoding;
 use akwatch_proto::time::Time;
 
-use crate::content::{Format, Part, Secret, Source};
+use crate::content::{Companion, Format, Part, Secret, Source};
 use crate::judge::MemberName;
 use crate::pair::pair;
 use crate::rule::RuleSet;
@@ -19,7 +19,8 @@ use crate::sieve::Strip;
 use crate::syntax::Scopes;
 use crate::unwrap::fuel::Fuel;
 use crate::unwrap::stream;
-use crate::window::{LineBase, Region, Scanner};
+use crate::window::stores::Trial;
+use crate::window::{LineBase, Region, Scanner, companions};
 use crate::{name, places, typed};
 
 /// Bounds of one scan, in bytes and counts, never in time.
@@ -188,28 +189,27 @@ impl Detector {
 
     /// Scans `parts` as one object: pairs are made across the parts of one call, never further.
     pub fn scan(&mut self, parts: &[Part<'_>]) -> Scan {
-        let mut scanner = Scanner {
-            rules: &self.rules,
-            limits: self.limits,
-            source: None,
-            covered: false,
-            scopes: Scopes::new(),
-            candidates: Vec::new(),
-            stores: Vec::new(),
-            unread: Vec::new(),
-            too_many: false,
-            work: 0,
-            fuel: Fuel::new(self.limits.unwrapped),
-            window: self.window,
-            buffers: std::mem::take(&mut self.buffers),
-            strip: self.strip.take().unwrap_or_else(|| Box::new(Strip::new())),
-        };
+        self.scan_beside(parts, &[])
+    }
+
+    /// The same where `companions` lie beside: they are looked into for the passwords of keystores in
+    /// `parts` that nothing else opens, and for nothing else. Nothing is told of them, neither what they
+    /// hold nor what of them could not be read.
+    pub fn scan_beside(&mut self, parts: &[Part<'_>], companions: &[Companion<'_>]) -> Scan {
+        let buffers = std::mem::take(&mut self.buffers);
+        let strip = self.strip.take().unwrap_or_else(|| Box::new(Strip::new()));
+        let mut scanner = scanner(&self.rules, self.limits, self.window, buffers, strip);
         let read = parts
             .iter()
             .enumerate()
             .map(|(number, part)| read_part(&mut scanner, number, part))
             .collect();
-        scanner.open_stores();
+        let mut stores = scanner.try_stores();
+        if !companions.is_empty() && stores.iter().any(Trial::is_shut) {
+            let passwords = companions::passwords(&mut scanner, parts, companions);
+            scanner.try_passwords(&mut stores, &passwords);
+        }
+        scanner.tell_stores(stores);
         self.buffers = std::mem::take(&mut scanner.buffers);
         self.buffers.truncate(KEPT);
         self.strip = Some(scanner.strip);
@@ -236,6 +236,32 @@ impl Detector {
     }
 }
 
+/// What gathers one scan.
+pub(crate) fn scanner<'r>(
+    rules: &'r RuleSet,
+    limits: Limits,
+    window: usize,
+    buffers: Vec<Vec<u8>>,
+    strip: Box<Strip>,
+) -> Scanner<'r> {
+    Scanner {
+        rules,
+        limits,
+        source: None,
+        covered: false,
+        scopes: Scopes::new(),
+        candidates: Vec::new(),
+        stores: Vec::new(),
+        unread: Vec::new(),
+        too_many: false,
+        work: 0,
+        fuel: Fuel::new(limits.unwrapped),
+        window,
+        buffers,
+        strip,
+    }
+}
+
 /// Keeps as many as `most`: what has no secret gives way to what has one.
 fn keep(matches: &mut Vec<Match>, most: usize) {
     let secrets = matches.iter().filter(|found| found.secret.is_some());
@@ -251,7 +277,7 @@ fn keep(matches: &mut Vec<Match>, most: usize) {
 }
 
 /// Reads one part; answers how many bytes of it were read without a gap.
-fn read_part<'r>(scanner: &mut Scanner<'r>, number: usize, part: &Part<'r>) -> u64 {
+pub(crate) fn read_part<'r>(scanner: &mut Scanner<'r>, number: usize, part: &Part<'r>) -> u64 {
     let format = match part.format {
         Format::Guess => places::format_of(part.name),
         format => format,

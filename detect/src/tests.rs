@@ -4,6 +4,7 @@ mod bounds;
 mod chains;
 mod chosen;
 mod ciphers;
+mod companions;
 mod configurations;
 mod containers;
 mod evasions;

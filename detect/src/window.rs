@@ -26,6 +26,7 @@ use crate::unwrap::fuel::Fuel;
 use crate::unwrap::{inline, stream};
 
 mod ciphers;
+pub(crate) mod companions;
 mod cover;
 mod keys;
 mod near;

@@ -68,6 +68,23 @@ pub fn aws() -> Pair {
     Pair { id, secret }
 }
 
+/// A keystore in Java's own form with a private key that is none, under `password`.
+#[must_use]
+pub fn keystore(password: &str) -> Vec<u8> {
+    use sha1::{Digest as _, Sha1};
+    let mut store = vec![0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1];
+    store.extend([0, 0, 0, 1, 0, 1, b'k']);
+    store.extend(random(UPPER, 600).bytes());
+    let mut digest = Sha1::new();
+    for unit in password.encode_utf16() {
+        digest.update(unit.to_be_bytes());
+    }
+    digest.update(b"Mighty Aphrodite");
+    digest.update(&store);
+    store.extend(digest.finalize());
+    store
+}
+
 /// Writes a file through a temporary name and a rename, as careful programs do.
 ///
 /// # Errors

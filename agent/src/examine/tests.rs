@@ -7,10 +7,12 @@ use akwatch_detect::sample::{Sample, Seed};
 use akwatch_detect::{Limits, RuleSet};
 use akwatch_proto::agent::FleetKey;
 use akwatch_proto::credential::{Confidence, CredentialId, Epoch};
+use akwatch_proto::finding::Proof;
 use proptest::prelude::*;
 
 use super::*;
 use crate::job::{Appended, Captured, JobId};
+use crate::open::companions::tests::keystore;
 use crate::redact::tests::{assert_clean, worked_in};
 
 fn examined(contents: &[Content], expected: &[u64], appended: Option<Appended>) -> Examined {
@@ -20,6 +22,7 @@ fn examined(contents: &[Content], expected: &[u64], appended: Option<Appended>) 
     let header = JobHeader {
         id: JobId(3),
         idle: false,
+        companions: Vec::new(),
         parts: expected
             .iter()
             .map(|&expected| PartHeader {
@@ -132,6 +135,7 @@ fn examined_environ(environ: &[u8], names: Vec<Vec<u8>>) -> Examined {
     let header = JobHeader {
         id: JobId(9),
         idle: false,
+        companions: Vec::new(),
         parts: vec![part],
         names,
     };
@@ -206,6 +210,7 @@ fn examined_history(text: &str, before: Option<(&str, &Examined)>) -> Examined {
     let header = JobHeader {
         id: JobId(4),
         idle: false,
+        companions: Vec::new(),
         parts: vec![part],
         names: vec![b"/root/.bash_history".to_vec()],
     };
@@ -281,4 +286,57 @@ fn what_is_not_merely_longer_is_read_whole() {
     }
     let shorter = examined_history(&before[..1000], Some((&before, &first)));
     assert_eq!(shorter.began[0], 0);
+}
+
+/// A job for a keystore, with `beside` in a file beside it.
+fn examined_store(store: &[u8], beside: &[u8]) -> Examined {
+    let mut detector = Detector::new(RuleSet::builtin(), Limits::default());
+    let key = FleetKey::new(Epoch::parse("1").unwrap(), &[1; 32]);
+    let key = FingerprintKey::of_fleet(&key).unwrap();
+    let part = PartHeader {
+        name: 0,
+        form: PartForm::Guess,
+        appended: None,
+        expected: store.len() as u64,
+    };
+    let companion = CompanionHeader {
+        name: b"/srv/app.properties".to_vec(),
+        bytes: beside.len() as u64,
+        above: false,
+    };
+    let header = JobHeader {
+        id: JobId(4),
+        idle: false,
+        parts: vec![part],
+        companions: vec![companion],
+        names: vec![b"/srv/app.jks".to_vec()],
+    };
+    let answer = examine(&mut detector, &key, &header, &[file(store), file(beside)]);
+    assert!(answer.fits(&header));
+    answer
+}
+
+#[test]
+fn a_companion_opens_a_keystore_and_is_no_part_of_the_answer() {
+    let store = keystore("Copper4711x");
+    let token = Sample::of(&RuleSet::builtin(), "aws.access-key", &mut Seed(5)).unwrap();
+    let other = format!(
+        "aws_access_key_id={}\naws_secret_access_key={}\n",
+        token.id, token.secret
+    );
+    let setting = format!("{other}server.ssl.key-store-password=Copper4711x\n");
+    let (open, shut) = (
+        examined_store(&store, setting.as_bytes()),
+        examined_store(&store, other.as_bytes()),
+    );
+    let opened = Proof::Checksum { holds: true };
+    assert!(open.found[0].proof.contains(&opened));
+    assert!(shut.found[0].proof.contains(&Proof::Encrypted));
+    for answer in [&open, &shut] {
+        assert_eq!((answer.found.len(), answer.found[0].part), (1, 0));
+        assert_eq!(answer.read, [store.len() as u64]);
+        assert_eq!((answer.names.len(), answer.unread_inside), (1, None));
+    }
+    // One finding, whatever opens it.
+    assert_eq!(open.found[0].subject, shut.found[0].subject);
 }

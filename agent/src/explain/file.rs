@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use akwatch_detect::places;
 use akwatch_ledger::reading::FileState;
@@ -16,7 +17,7 @@ use crate::config::{Glob, GlobSet};
 use crate::control::{self, FileStanding};
 use crate::host::mounts::SkipWhy;
 use crate::host::runtime;
-use crate::open::is_delivered;
+use crate::open::{Opener, companions, is_delivered};
 use crate::output::{bytes, seconds};
 use crate::sense::watch_set::{Covered, WatchSet, is_bulk, is_history};
 
@@ -47,6 +48,7 @@ pub(super) fn explain(sight: &Sight<'_>, path: &Path) -> anyhow::Result<Explaine
         facts.push(Fact::of("in a container", format!("{inside} of {whose}")));
     }
     facts.extend(manner(sight, path, state.as_ref()).map(|says| Fact::of("read", says)));
+    facts.extend(beside(sight, &homes, path)?.map(|says| Fact::of("beside", says)));
     let findings = match control::file(sight.runtime, path, state) {
         Ok(standing) => {
             facts.push(Fact::of("agent", said(&standing, covered)));
@@ -198,6 +200,41 @@ fn look(root: &crate::host::Root, path: &Path) -> (String, Option<FileState>) {
     (says, Some(state))
 }
 
+/// What is asked for the password of a keystore, and what is not, and why.
+fn beside(sight: &Sight<'_>, homes: &[PathBuf], path: &Path) -> anyhow::Result<Option<String>> {
+    if !companions::is_keystore(path.as_os_str().as_bytes()) {
+        return Ok(None);
+    }
+    let deny = GlobSet::new(&sight.config.deny.paths, homes)?;
+    let excluded = GlobSet::new(&sight.config.watch.exclude, homes)?;
+    let opener = Opener::new(Arc::clone(&sight.root), deny).without(excluded);
+    let Ok((_, stat)) = opener.regular_file(path) else {
+        return Ok(None);
+    };
+    let beside = opener.beside(path, &stat);
+    let tried: Vec<String> = beside
+        .companions
+        .iter()
+        .map(|one| shown(&one.path))
+        .collect();
+    let mut says = match tried.is_empty() {
+        true => "nothing is asked for its password".to_owned(),
+        false => format!("asked for its password: {}", tried.join(", ")),
+    };
+    let more = beside.left_out.len().saturating_sub(companions::MOST);
+    for (path, why) in beside.left_out.iter().take(companions::MOST) {
+        says.push_str(&format!("; not {} ({why})", shown(path)));
+    }
+    if more > 0 {
+        says.push_str(&format!("; nor {more} more"));
+    }
+    Ok(Some(says))
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// How such a file is read, where that is not as any other.
 fn manner(sight: &Sight<'_>, path: &Path, state: Option<&FileState>) -> Option<String> {
     let watch = &sight.config.watch;
@@ -263,7 +300,7 @@ mod tests {
         let nowhere = tempfile::tempdir().unwrap();
         let sight = Sight {
             config,
-            root: Root::live().unwrap(),
+            root: Arc::new(Root::live().unwrap()),
             runtime: nowhere.path(),
             own: vec![PathBuf::from("/var/lib/akwatch-agent")],
         };

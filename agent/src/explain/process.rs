@@ -154,7 +154,7 @@ mod tests {
         let nowhere = tempfile::tempdir().unwrap();
         let sight = Sight {
             config: Config::built_in(),
-            root: Root::live().unwrap(),
+            root: Root::live().unwrap().into(),
             runtime: nowhere.path(),
             own: Vec::new(),
         };

@@ -21,6 +21,9 @@ const HOMES: usize = 65_536;
 pub struct Accounts {
     users: HashMap<u32, Vec<u8>>,
     groups: HashMap<u32, Vec<u8>>,
+    /// The group that passwd gives each user, and the users that the group file gives each group.
+    own_groups: HashMap<u32, u32>,
+    members: HashMap<u32, Vec<Vec<u8>>>,
     homes: Vec<Home>,
 }
 
@@ -49,6 +52,15 @@ impl Accounts {
             let mut fields = line.split(|&byte| byte == b':');
             if let (Some(name), Some(gid)) = (fields.next(), fields.nth(1).and_then(number)) {
                 accounts.groups.entry(gid).or_insert_with(|| name.to_vec());
+                let members = fields.next().unwrap_or_default();
+                let members = members.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+                let members: Vec<Vec<u8>> = members
+                    .filter(|name| !name.is_empty())
+                    .map(<[u8]>::to_vec)
+                    .collect();
+                if !members.is_empty() {
+                    accounts.members.entry(gid).or_default().extend(members);
+                }
             }
         }
         accounts.add_unlisted_homes(root);
@@ -57,7 +69,7 @@ impl Accounts {
 
     fn add_user(&mut self, line: &[u8]) {
         let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
-        let [name, _, uid, _, _, home, ..] = fields[..] else {
+        let [name, _, uid, gid, _, home, ..] = fields[..] else {
             return;
         };
         let Some(uid) = number(uid) else { return };
@@ -65,6 +77,9 @@ impl Accounts {
             return;
         }
         self.users.entry(uid).or_insert_with(|| name.to_vec());
+        if let Some(gid) = number(gid) {
+            self.own_groups.entry(uid).or_insert(gid);
+        }
         let path = PathBuf::from(OsString::from_vec(home.to_vec()));
         // Services without a home of their own are given `/` or /nonexistent.
         if path.is_absolute() && path != Path::new("/") {
@@ -106,6 +121,16 @@ impl Accounts {
     pub fn group(&self, gid: u32) -> Vec<u8> {
         let known = self.groups.get(&gid).cloned();
         known.unwrap_or_else(|| gid.to_string().into_bytes())
+    }
+
+    /// Whether a user is in a group, as far as these files say.
+    #[must_use]
+    pub fn is_in_group(&self, uid: u32, gid: u32) -> bool {
+        let listed = || {
+            let members = self.members.get(&gid)?;
+            Some(members.contains(self.users.get(&uid)?))
+        };
+        self.own_groups.get(&uid) == Some(&gid) || listed().unwrap_or(false)
     }
 
     /// A user's number by its name.

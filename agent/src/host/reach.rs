@@ -71,7 +71,9 @@ pub fn of_process(user: &[u8], arguments: bool, names: &mut Names) -> PendingRea
     }
 }
 
-fn has_acl(file: BorrowedFd<'_>) -> bool {
+/// Whether an access control list says more of an open file than its mode does.
+#[must_use]
+pub fn has_acl(file: BorrowedFd<'_>) -> bool {
     rustix::fs::fgetxattr_query(file, "system.posix_acl_access").is_ok_and(|size| size > 0)
 }
 

@@ -12,7 +12,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::repository::NAMES;
-use crate::job::{Captured, Content, JobHeader, JobId, PartForm, PartHeader};
+use crate::job::{Captured, CompanionHeader, Content, JobHeader, JobId, PartForm, PartHeader};
+use crate::open::companions;
 use crate::trace::{PATHS, Sought, WANTED};
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -21,6 +22,7 @@ fn header(id: u64, parts: usize) -> JobHeader {
     JobHeader {
         id: JobId(id),
         idle: false,
+        companions: Vec::new(),
         parts: (0..parts)
             .map(|_| PartHeader {
                 name: 0,
@@ -103,6 +105,68 @@ fn jobs_arrive_with_descriptors_and_captures_in_their_places() {
         })
         .collect();
     assert_eq!(texts, [&b"first"[..], b"in the file", b"\0raw\xff", b""]);
+}
+
+/// A job for a file with as many files beside it.
+fn job_beside(id: u64, companions: usize) -> Job {
+    let companion = CompanionHeader {
+        name: b"/srv/a\xff.yml".to_vec(),
+        bytes: 5,
+        above: true,
+    };
+    let mut header = header(id, 1);
+    header.companions = vec![companion; companions];
+    let file = || Content::File(tempfile::tempfile().unwrap().into());
+    let contents = (0..=companions).map(|_| file()).collect();
+    Job { header, contents }
+}
+
+/// A message of jobs as the other end reads it.
+fn read_by_detector(jobs: Vec<Job>) -> Result<ToDetector, TalkError> {
+    let message = ToDetector::Examine(jobs);
+    let (body, descriptors) = message.encode().unwrap();
+    let descriptors = descriptors
+        .iter()
+        .map(|file| file.try_clone_to_owned().unwrap())
+        .collect();
+    ToDetector::decode(Frame { body, descriptors })
+}
+
+#[test]
+fn companions_arrive_with_their_job_and_no_more_than_there_may_be() {
+    let jobs = vec![job_beside(1, companions::MOST), job_beside(2, 0)];
+    let ToDetector::Examine(jobs) = read_by_detector(jobs).unwrap() else {
+        panic!("no jobs");
+    };
+    let lengths: Vec<usize> = jobs.iter().map(|job| job.contents.len()).collect();
+    assert_eq!(lengths, [companions::MOST + 1, 1]);
+    let first = &jobs[0].header.companions[0];
+    assert_eq!(
+        (&first.name[..], first.above),
+        (&b"/srv/a\xff.yml"[..], true)
+    );
+    assert!(!format!("{:?}", jobs[0].header).contains("yml"));
+    assert!(read_by_detector(vec![job_beside(1, companions::MOST + 1)]).is_err());
+    let mut short = job_beside(1, 2);
+    short.contents.pop();
+    assert!(read_by_detector(vec![short]).is_err());
+}
+
+#[test]
+fn no_message_has_more_files_than_a_frame_holds() {
+    let jobs: Vec<Job> = (0..32).map(|id| job_beside(id, companions::MOST)).collect();
+    let mut order = Vec::new();
+    for message in ToDetector::examine(jobs) {
+        assert!(message.encode().unwrap().1.len() <= DESCRIPTORS_LIMIT);
+        let ToDetector::Examine(jobs) = message else {
+            panic!("no jobs");
+        };
+        order.extend(jobs.iter().map(|job| job.header.id.0));
+    }
+    assert_eq!(order, (0..32).collect::<Vec<u64>>());
+    let plain: Vec<Job> = (0..32).map(|id| job_beside(id, 0)).collect();
+    assert_eq!(ToDetector::examine(plain).len(), 1);
+    assert!(ToDetector::examine(Vec::new()).is_empty());
 }
 
 #[test]

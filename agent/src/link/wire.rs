@@ -19,6 +19,7 @@ use super::{
     TalkError, ToDetector, ToReporter,
 };
 use crate::job::{Captured, Content, Examined, Job, JobHeader, JobId};
+use crate::open::companions;
 use crate::trace::{Order, WANTED};
 
 /// Walls that a worker may say are missing.
@@ -213,10 +214,11 @@ fn job_read(
             }
         });
     }
-    let parts = job.header.parts.len();
+    let parts = job.header.parts.len() + job.header.companions.len();
     let names = job.header.names.len();
     let named = job.header.parts.iter().all(|part| part.name < names);
-    (parts == contents.len() && named).then_some(Job {
+    let few = job.header.companions.len() <= companions::MOST;
+    (parts == contents.len() && named && few).then_some(Job {
         header: job.header,
         contents,
     })

@@ -64,11 +64,12 @@ pub(super) fn run(config_file: &Path, state: &Path, runtime: &Path) -> anyhow::R
         .collect();
     let own = vec![state.to_owned(), runtime.to_owned()];
     let deny = GlobSet::new(&config.deny.paths, &homes)?;
+    let excluded = GlobSet::new(&config.watch.exclude, &homes)?;
     let directory = state.join(WATCHER_DIRECTORY);
     let set = WatchSet::new(&config, &homes, own)?;
     host.name(set.named());
     Ok(watcher::run(Setup {
-        opener: Opener::new(Arc::clone(&host), deny),
+        opener: Opener::new(Arc::clone(&host), deny).without(excluded),
         set,
         ledger: open_ledger(
             &directory,

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use akwatch_detect::{
-    Detector, Format, Match, Part, Position, Scan, Source, Unread, UnreadWhy, places,
+    Companion, Detector, Format, Match, Part, Position, Scan, Source, Unread, UnreadWhy, places,
 };
 use akwatch_proto::credential::{Confidence, CredentialId, Kind};
 use akwatch_proto::finding::Subject;
@@ -21,10 +21,10 @@ use super::repositories::Repositories;
 use super::sparse::Sparse;
 use super::tally::Tally;
 use crate::cli::MinConfidence;
-use crate::examine::{Bytes, format_of, sum_of};
+use crate::examine::{Bytes, companion_of, format_of, sum_of};
 use crate::host::{Root, packages, reach};
 use crate::job::{Content, Found, Job, Names, Pending, PendingPlace, Target, TargetPlace, Urgency};
-use crate::open::{is_delivered, layer_of};
+use crate::open::{companions, is_delivered, layer_of};
 use crate::redact::{FingerprintKey, Redactor};
 
 /// The engine, what it has counted, and where it writes.
@@ -79,12 +79,14 @@ impl<'a> Scanner<'a> {
             .not_read(slug, || Redactor::new(detector, key, &[]).name(path));
     }
 
-    /// Examines an open file. Nothing is allocated for one in which nothing is found.
+    /// Examines an open file, with what lies beside a keystore. Nothing is allocated for one in which
+    /// nothing is found.
     pub(super) fn file(
         &mut self,
         path: &[u8],
         file: BorrowedFd<'_>,
         stat: &Stat,
+        beside: &[companions::Companion],
     ) -> anyhow::Result<()> {
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         self.tally.files += 1;
@@ -106,7 +108,19 @@ impl<'a> Scanner<'a> {
             start: Position::default(),
             source,
         };
-        let scan = self.detector.scan(std::slice::from_ref(&part));
+        let sources: Vec<(&[u8], Bytes<'_>, bool)> = beside
+            .iter()
+            .map(|one| {
+                let source = Bytes::file(one.file.as_fd(), 0, one.size);
+                (one.path.as_os_str().as_bytes(), source, one.above)
+            })
+            .collect();
+        let companions: Vec<Companion<'_>> = sources
+            .iter()
+            .map(|(name, source, above)| companion_of(name, source, *above))
+            .collect();
+        let parts = std::slice::from_ref(&part);
+        let scan = self.detector.scan_beside(parts, &companions);
         let read = scan.read.first().copied().unwrap_or(0);
         self.tally.bytes += read;
         let expected = source.len().unwrap_or(size);

@@ -297,6 +297,7 @@ mod tests {
         let header = JobHeader {
             id: JobId(1),
             idle: false,
+            companions: Vec::new(),
             parts: vec![part],
             names: names.into_raw(),
         };

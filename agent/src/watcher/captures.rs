@@ -64,6 +64,7 @@ mod tests {
         let header = JobHeader {
             id: JobId(0),
             idle: false,
+            companions: Vec::new(),
             parts: Vec::new(),
             names: names.into_raw(),
         };

@@ -16,6 +16,7 @@ use super::answer::{Ended, Hostile, Terms, reading};
 use super::captures::{Captures, bytes_captured};
 use super::committing::{Done, Note};
 use super::flights::{Flight, Flights, OUT};
+use super::keystores::Keystores;
 use super::known::{Inode, NAMES};
 use super::pushed::Pushed;
 use super::{Event, Watcher, WatcherError, threads};
@@ -70,6 +71,8 @@ pub(super) struct Detecting {
     /// Version of the rules that places were last read by in this run.
     read_by: Option<String>,
     pub(super) flights: Flights,
+    /// What is looked at again when a file beside it changes.
+    pub(super) keystores: Keystores,
     pub(super) done: Vec<Done>,
     pub(super) done_since: Option<Instant>,
     pub(super) failing: bool,
@@ -286,9 +289,11 @@ impl Watcher {
         self.send(jobs, now);
     }
 
-    /// Sends jobs that are noted as out already.
+    /// Sends jobs that are noted as out already, as many at once as their files allow.
     pub(super) fn send(&mut self, jobs: Vec<Job>, now: Instant) {
-        self.say_to_detector(&ToDetector::Examine(jobs), PATIENCE, now);
+        for message in ToDetector::examine(jobs) {
+            self.say_to_detector(&message, PATIENCE, now);
+        }
     }
 
     /// Says something to the detector; whether it took that.
@@ -377,6 +382,7 @@ impl Watcher {
             TargetPlace::File(path) => self.hands.take(path),
             TargetPlace::Process(_) => None,
         };
+        self.look_beside(target, now);
         let id = self.detecting.next_id();
         match self.opener.open(target, id) {
             Ok((mut job, mut pending)) => {

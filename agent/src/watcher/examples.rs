@@ -199,6 +199,7 @@ fn name_only(id: JobId, path: &Path) -> (Job, Flight) {
     let header = JobHeader {
         id,
         idle: false,
+        companions: Vec::new(),
         parts: Vec::new(),
         names: vec![path.as_os_str().as_bytes().to_vec()],
     };

@@ -42,7 +42,9 @@ impl Flight {
     /// The bytes that it will read.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.header.parts.iter().map(|part| part.expected).sum()
+        let parts = self.header.parts.iter().map(|part| part.expected);
+        let beside = self.header.companions.iter().map(|beside| beside.bytes);
+        parts.chain(beside).sum()
     }
 
     /// The bytes that its disk gave for an answer: no more than are there, holes left out.
@@ -164,6 +166,7 @@ mod tests {
             header: JobHeader {
                 id: JobId(id),
                 idle: false,
+                companions: Vec::new(),
                 parts: vec![part],
                 names: names.into_raw(),
             },

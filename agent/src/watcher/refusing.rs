@@ -65,6 +65,7 @@ impl Watcher {
         match refusal {
             Refusal::Absent { device } => {
                 self.counts.forget(source, &target);
+                self.detecting.keystores.forget(path);
                 self.detecting.pushed.forget_unplain(path);
                 self.ledger
                     .forget(PathKey::of(path.as_os_str().as_encoded_bytes()));

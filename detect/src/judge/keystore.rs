@@ -1,4 +1,5 @@
-//! Keystores that hold private keys: Java's own two forms and PKCS #12, and which password opens one.
+//! Keystores that hold private keys: Java's own two forms, Bouncy Castle's and PKCS #12, and which password
+//! opens one.
 //!
 //! A store is as safe as its password, and that is often the one that everybody knows, or lies in a
 //! setting beside it. Each form ends in a digest over its password and its content, so a guess is
@@ -17,7 +18,12 @@ use zeroize::Zeroizing;
 
 use super::der::{INTEGER, OBJECT_ID, OCTET_STRING, SEQUENCE, element};
 use super::key::PrivateKey;
+use crate::scan::UnreadWhy;
 use crate::unwrap::inline;
+
+mod bouncy_castle;
+
+use bouncy_castle::Held;
 
 const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const JCEKS: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
@@ -33,7 +39,16 @@ const SHROUDED_KEY: &[u8] = &[
 const KEY: &[u8] = &[
     OBJECT_ID, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 1,
 ];
+/// `secretBag`: whatever else is kept, for Java the key of a cipher.
+const SECRET: &[u8] = &[
+    OBJECT_ID, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 5,
+];
 const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
+/// `encryptedData` and `envelopedData`: bags of which nothing is seen without the key.
+const SHUT: [&[u8]; 2] = [
+    &[OBJECT_ID, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 6],
+    &[OBJECT_ID, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 3],
+];
 const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 26];
 /// The SHA-2 family's identifiers but for their last byte: 1, 2 and 3 for 256, 384 and 512 bits.
 const SHA2: &[u8] = &[0x60, 0x86, 0x48, 1, 101, 3, 4, 2];
@@ -52,7 +67,7 @@ const LONGEST_WRAPPED: usize = 64 << 10;
 /// Bytes of a store that stand for it: its first key is among them.
 const TOLD: usize = limits::LONGEST_SECRET / 4 * 3;
 /// Bytes that one step of a digest takes: what guessing costs is counted in these.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// A keystore with a private key in it.
 pub(crate) struct Keystore {
@@ -61,10 +76,10 @@ pub(crate) struct Keystore {
 }
 
 /// What says whether a password is the store's.
-enum Seal {
+pub(super) enum Seal {
     /// A digest of the password and all that stands before it.
     Java,
-    /// A MAC of the content, with a key derived from the password.
+    /// A MAC of the content, with a key derived from the password as PKCS #12 does.
     Pkcs12 {
         hash: Hash,
         mac: Range<usize>,
@@ -75,16 +90,19 @@ enum Seal {
 }
 
 #[derive(Clone, Copy)]
-enum Hash {
+pub(super) enum Hash {
     Sha1,
     Sha256,
     Sha384,
     Sha512,
 }
 
-/// Whether a file that begins with `head` may be one: eight bytes are enough.
+/// Whether a file that begins with `head` may be one: eight bytes are enough, 32 for Bouncy Castle's.
 pub(crate) fn may_begin(head: &[u8]) -> bool {
-    head.starts_with(&JKS) || head.starts_with(&JCEKS) || version(head).is_some()
+    head.starts_with(&JKS)
+        || head.starts_with(&JCEKS)
+        || version(head).is_some()
+        || bouncy_castle::may_begin(head)
 }
 
 impl Keystore {
@@ -93,10 +111,15 @@ impl Keystore {
         let seal = match file.first_chunk::<4>()? {
             _ if file.len() > LONGEST => return None,
             &JKS | &JCEKS => {
-                holds_key(file.get(..file.len().checked_sub(DIGEST)?)?)?;
+                let store = file.get(..file.len().checked_sub(DIGEST)?)?;
+                holds_key(store).ok().filter(|holds| *holds)?;
                 Some(Seal::Java)
             }
-            _ => pkcs12(file)?,
+            _ => match bouncy_castle::read(file) {
+                Some(Held::Key(seal)) => seal,
+                Some(Held::Certificates | Held::Unread(_)) => return None,
+                None => pkcs12(file)?,
+            },
         };
         Some(Keystore {
             bytes: Zeroizing::new(file.to_vec()),
@@ -106,7 +129,7 @@ impl Keystore {
 
     /// The same of base64 inside a value.
     pub(crate) fn wrapped(text: &[u8]) -> Option<Keystore> {
-        const BEGINNINGS: [&[u8]; 4] = [b"/u3+7Q", b"_u3-7Q", b"zs7Ozg", b"MI"];
+        const BEGINNINGS: [&[u8]; 5] = [b"/u3+7Q", b"_u3-7Q", b"zs7Ozg", b"AAAAAgAAABQ", b"MI"];
         let text = text.trim_ascii();
         let begins = BEGINNINGS.iter().any(|mark| text.starts_with(mark));
         if !begins || !(64..=LONGEST_WRAPPED).contains(&text.len()) {
@@ -123,6 +146,11 @@ impl Keystore {
     /// Bytes that it keeps.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Whether anything in it tells a right password from a wrong one.
+    pub(crate) fn can_be_tried(&self) -> bool {
+        self.seal.is_some()
     }
 
     /// Whether `password` is its own; none when trying costs more than `left`, in steps of a digest, or
@@ -183,31 +211,65 @@ impl Keystore {
     }
 }
 
+/// Why nobody can say whether a file that is a keystore, and of which [`Keystore::read`] knows no key,
+/// holds one; none where it is no keystore, or holds certificates only.
+pub(crate) fn why_unread(file: &[u8]) -> Option<UnreadWhy> {
+    if file.starts_with(&JKS) || file.starts_with(&JCEKS) {
+        let store = &file[..file.len().saturating_sub(DIGEST).max(4)];
+        return holds_key(store).err();
+    }
+    if let Some(held) = bouncy_castle::read(file) {
+        return match held {
+            Held::Unread(why) => Some(why),
+            Held::Key(_) | Held::Certificates => None,
+        };
+    }
+    version(file)?;
+    let held = |part: &[u8]| memchr::memmem::find(file, part).is_some();
+    if [SHROUDED_KEY, KEY, SECRET].into_iter().any(held) {
+        return None;
+    }
+    if SHUT.into_iter().any(held) {
+        return Some(UnreadWhy::Encrypted);
+    }
+    // Pieces of a text whose length is not stated may cut what is looked for.
+    (file.get(1) == Some(&0x80)).then_some(UnreadWhy::Unsupported)
+}
+
 /// Whether one of the entries of Java's forms is a private or a secret key.
-fn holds_key(store: &[u8]) -> Option<()> {
+fn holds_key(store: &[u8]) -> Result<bool, UnreadWhy> {
     /// A private key with its certificates, a certificate, a secret key (JCEKS).
     const ENTRIES: Range<u32> = 1..4;
     const CERTIFICATE: u32 = 2;
-    let mut rest = store.get(4..)?;
-    let version = number(&mut rest)?;
-    let entries = number(&mut rest)?;
+    let cut = UnreadWhy::Damaged;
+    let mut rest = store.get(4..).ok_or(cut)?;
+    let version = number(&mut rest).ok_or(cut)?;
+    let entries = number(&mut rest).ok_or(cut)?;
+    if !(1..=2).contains(&version) {
+        return Err(UnreadWhy::Unsupported);
+    }
     for _ in 0..entries {
-        let entry = number(&mut rest)?;
-        if !(1..=2).contains(&version) || !ENTRIES.contains(&entry) {
-            return None;
+        let entry = number(&mut rest).ok_or(cut)?;
+        if !ENTRIES.contains(&entry) {
+            return Err(UnreadWhy::Unsupported);
         }
         if entry != CERTIFICATE {
-            return Some(());
+            return Ok(true);
         }
-        name(&mut rest)?;
-        rest = rest.get(8..)?;
-        if version == 2 {
-            name(&mut rest)?;
-        }
-        let length = number(&mut rest)?;
-        rest = rest.get(usize::try_from(length).ok()?..)?;
+        pass_certificate(version, &mut rest).ok_or(cut)?;
     }
-    None
+    Ok(false)
+}
+
+fn pass_certificate(version: u32, rest: &mut &[u8]) -> Option<()> {
+    name(rest)?;
+    *rest = rest.get(8..)?;
+    if version == 2 {
+        name(rest)?;
+    }
+    let length = number(rest)?;
+    *rest = rest.get(usize::try_from(length).ok()?..)?;
+    Some(())
 }
 
 fn number(rest: &mut &[u8]) -> Option<u32> {
@@ -228,8 +290,11 @@ fn name(rest: &mut &[u8]) -> Option<()> {
 #[expect(clippy::option_option, reason = "no such file, and no such seal")]
 fn pkcs12(file: &[u8]) -> Option<Option<Seal>> {
     version(file)?;
-    let held = |bag| memchr::memmem::find(file, bag).is_some();
-    (held(SHROUDED_KEY) || held(KEY)).then(|| seal(file))
+    let held = |bag: &[u8]| memchr::memmem::find(file, bag).is_some();
+    [SHROUDED_KEY, KEY, SECRET]
+        .into_iter()
+        .any(held)
+        .then(|| seal(file))
 }
 
 /// How a PKCS #12 file begins: a sequence whose length is not stated, or stated in one, two or three

@@ -12,14 +12,14 @@ use super::{findings, outline, scan_bytes};
 use crate::content::Format;
 use crate::sample::Seed;
 
-fn bytes(length: usize) -> Vec<u8> {
+pub(super) fn bytes(length: usize) -> Vec<u8> {
     let mut seed = Seed(41 + length as u64);
     (0..length)
         .map(|_| u8::try_from(seed.next_number() >> 23 & 0xff).expect("a byte"))
         .collect()
 }
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
     let head = match length {
         0..=0x7f => vec![tag, u8::try_from(length).unwrap()],
@@ -350,7 +350,7 @@ fn putty_keys_are_proven_by_their_mac() {
 
 /// A store in one of Java's own forms, whose last entry is of the kind `entry`: 1 is a private key, 2 a
 /// certificate, 3 a secret key.
-fn java_store(magic: u8, certificates: u8, entry: u8, password: &str) -> Vec<u8> {
+pub(super) fn java_store(magic: u8, certificates: u8, entry: u8, password: &str) -> Vec<u8> {
     let mut store = match magic {
         0xfe => vec![0xfe, 0xed, 0xfe, 0xed],
         _ => vec![magic; 4],
@@ -376,7 +376,7 @@ fn java_store(magic: u8, certificates: u8, entry: u8, password: &str) -> Vec<u8>
 }
 
 /// A PKCS #12 file with a bag of the kind `bag`, sealed with SHA-256 as OpenSSL and keytool do.
-fn pkcs12(bag: u8, password: &str, rounds: u16) -> Vec<u8> {
+pub(super) fn pkcs12(bag: u8, password: &str, rounds: u16) -> Vec<u8> {
     let kind = [6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, bag];
     let held = element(0xa0, &element(0x30, &bytes(300)));
     let bags = element(0x30, &element(0x30, &[&kind[..], &held].concat()));
@@ -407,8 +407,8 @@ fn pkcs12(bag: u8, password: &str, rounds: u16) -> Vec<u8> {
     element(0x30, &[&[2, 1, 3][..], &holding(&safe), &seal].concat())
 }
 
-const SHROUDED: u8 = 2;
-const CERTIFICATE: u8 = 3;
+pub(super) const SHROUDED: u8 = 2;
+pub(super) const CERTIFICATE: u8 = 3;
 
 #[track_caller]
 fn is_sealed(file: &str, content: &[u8], sealed: bool) {

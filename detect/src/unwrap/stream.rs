@@ -12,7 +12,7 @@ use super::carve;
 use super::container::Container;
 use super::run::{self, Decoder, Run};
 use crate::content::Format;
-use crate::judge::MemberName;
+use crate::judge::{MemberName, keystore};
 use crate::scan::UnreadWhy;
 use crate::syntax;
 use crate::window::{LineBase, Region, Scanner};
@@ -119,6 +119,8 @@ fn read_into(
     }
     if end {
         scanner.key_files(region, head);
+    } else if keystore::may_begin(head) {
+        scanner.skipped(&region.member, UnreadWhy::Limit);
     }
     let mut region = region.clone();
     // What is whole in one window is guessed when something in it is worth it; commands always are.

@@ -1,7 +1,8 @@
 //! Keystores of a scan, and the passwords that lie beside them.
 //!
 //! A store is told when all parts of the scan were read: a package often carries its store and, in a
-//! configuration file, the store's password. Whoever has the package then has the key.
+//! configuration file, the store's password. Whoever has the package then has the key. So has who reads
+//! a directory where both lie: what is in its other files is tried last.
 
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use akwatch_proto::place::Encoding;
 
 use super::keys::Spot;
 use super::*;
-use crate::judge::keystore::{KNOWN, Keystore};
+use crate::judge::keystore::{self, BLOCK, KNOWN, Keystore};
 
 /// Stores of one scan that are tried; what is beyond is told as sealed.
 const MOST: usize = 32;
@@ -34,7 +35,7 @@ pub(crate) struct Found {
 }
 
 impl Scanner<'_> {
-    /// Keeps a store that a file is.
+    /// Keeps a store that a file is; says so of one that cannot be read.
     pub(super) fn store_file(&mut self, region: &Region, file: &[u8]) {
         if let Some(store) = Keystore::read(file) {
             self.store(Found {
@@ -46,6 +47,8 @@ impl Scanner<'_> {
                 order: region.offset,
                 line: 1,
             });
+        } else if let Some(why) = keystore::why_unread(file) {
+            self.skipped(&region.member, why);
         }
     }
 
@@ -78,27 +81,48 @@ impl Scanner<'_> {
         }
     }
 
-    /// Tells the stores, each with the password that opens it, if the scan knows that.
-    pub(crate) fn open_stores(&mut self) {
+    /// Tries on the stores what everybody knows, and what the scan has found.
+    pub(crate) fn try_stores(&mut self) -> Vec<Trial> {
         let stores = std::mem::take(&mut self.stores);
         if stores.is_empty() {
-            return;
+            return Vec::new();
         }
-        let beside = self.passwords();
         // None takes what the others need.
         let share = MOST_STEPS / stores.len() as u64;
-        for found in stores {
-            let mut left = share;
-            let mut opens = |password: &&str| found.store.opens(password, &mut left) == Some(true);
-            let opened = if let Some(password) = KNOWN.iter().copied().find(|known| opens(known)) {
-                Some(Opened::Known(password))
-            } else {
-                let mut beside = beside.iter().map(|password| password.as_str());
-                beside
-                    .any(|password| opens(&password))
-                    .then_some(Opened::Beside)
-            };
-            self.tell(&found, opened);
+        let mut trials: Vec<Trial> = stores
+            .into_iter()
+            .map(|found| Trial {
+                found,
+                left: share,
+                opened: None,
+            })
+            .collect();
+        for trial in &mut trials {
+            let known = KNOWN.iter().copied().find(|known| trial.opens(known));
+            trial.opened = known.map(Opened::Known);
+        }
+        self.work += (share * trials.len() as u64 - left(&trials)) * BLOCK as u64;
+        let own = self.passwords();
+        self.try_passwords(&mut trials, &own);
+        trials
+    }
+
+    /// Tries passwords on the stores that nothing has opened.
+    pub(crate) fn try_passwords(&mut self, trials: &mut [Trial], passwords: &[Zeroizing<String>]) {
+        let before = left(trials);
+        for trial in trials.iter_mut().filter(|trial| trial.is_shut()) {
+            if passwords.iter().any(|password| trial.opens(password)) {
+                trial.opened = Some(Opened::Beside);
+            }
+        }
+        // What guessing costs is paid for as what reading does.
+        self.work += (before - left(trials)) * BLOCK as u64;
+    }
+
+    /// Tells the stores.
+    pub(crate) fn tell_stores(&mut self, trials: Vec<Trial>) {
+        for trial in trials {
+            self.tell(&trial.found, trial.opened);
         }
     }
 
@@ -151,6 +175,30 @@ impl Scanner<'_> {
             told.kind = Some(Kind::Password);
         }
     }
+}
+
+/// A store, and what was tried on it.
+pub(crate) struct Trial {
+    found: Found,
+    /// Steps of a digest that it may still take.
+    left: u64,
+    opened: Option<Opened>,
+}
+
+impl Trial {
+    /// Whether nothing has opened it, and something may.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.opened.is_none() && self.left > 0 && self.found.store.can_be_tried()
+    }
+
+    fn opens(&mut self, password: &str) -> bool {
+        self.found.store.opens(password, &mut self.left) == Some(true)
+    }
+}
+
+/// Steps that all of them may still take.
+fn left(trials: &[Trial]) -> u64 {
+    trials.iter().map(|trial| trial.left).sum()
 }
 
 enum Opened {

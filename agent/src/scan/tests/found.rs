@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{args, write};
 use crate::cli::{MinConfidence, OutputFormat, ScanArgs};
+use crate::open::companions::tests::keystore;
 use crate::scan::scan;
 
 /// Draws characters by a fixed seed, so that no literal of this file looks like a key.
@@ -472,4 +473,41 @@ fn sarif_names_rule_place_and_fingerprint() {
         log["runs"][0]["tool"]["driver"]["rules"][0]["id"],
         "aws.access-key"
     );
+}
+
+#[test]
+fn a_keystore_is_open_where_a_file_beside_it_opens_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = [
+        "opt/a/server.jks",
+        "opt/b/certs/server.jks",
+        "opt/c/x/y/server.jks",
+    ];
+    for store in stores {
+        write(dir.path(), store, keystore("tiger"));
+    }
+    // The first lies beside its password, the second below a file that names it.
+    write(dir.path(), "opt/a/server.pass", "tiger\n");
+    let setting = "ssl.keystore.location=certs/server.jks\nssl.keystore.password=tiger\n";
+    write(dir.path(), "opt/b/server.properties", setting);
+    // Nobody looks further away, and another password opens nothing.
+    write(dir.path(), "opt/c/server.properties", setting);
+    let other = setting.replace("tiger", "lion");
+    write(dir.path(), "opt/c/x/y/server.properties", other);
+    let scanned = run(&args(dir.path()));
+    let open = |store: &str| {
+        let at = format!("/{store}");
+        let mut lines = scanned.lines.iter();
+        let line = lines.find(|line| line["location"]["path"] == at.as_str());
+        let proof =
+            line.unwrap_or_else(|| panic!("{store}: {}", scanned.text))["proof"].to_string();
+        assert_ne!(
+            proof.contains("checksum"),
+            proof.contains("encrypted"),
+            "{proof}"
+        );
+        proof.contains("checksum")
+    };
+    assert_eq!(stores.map(open), [true, true, false]);
+    assert_eq!(scanned.lines.len(), 3, "{}", scanned.text);
 }

@@ -82,6 +82,7 @@ impl Idle {
         let header = JobHeader {
             id,
             idle: false,
+            companions: Vec::new(),
             parts: vec![part],
             names: vec![b"/x".to_vec()],
         };
