@@ -105,7 +105,12 @@ pub(crate) fn looks_wrapped(run: &[u8]) -> bool {
         return false;
     }
     if head.iter().all(u8::is_ascii_hexdigit) {
-        return hex_head(head) && hex(head).is_some_and(|bytes| begins_wrapped(&bytes));
+        let mut bytes = [0; 24];
+        let bytes = &mut bytes[..head.len() / 2];
+        return hex_head(head) && {
+            undo_digits(head, bytes);
+            begins_wrapped(bytes)
+        };
     }
     let url = head.iter().any(|b| matches!(b, b'-' | b'_'));
     let engine = if url { URL } else { STANDARD };
@@ -136,6 +141,10 @@ fn is_worth(head: &[u8]) -> bool {
 /// Whether the first bytes of what a run decodes to may be those of a text, in whatever character set, or
 /// of a container.
 fn begins_wrapped(head: &[u8]) -> bool {
+    // What half of all digests have in their first bytes is in nothing but a container.
+    if kinds_of(head) & CONTROL_BYTE != 0 {
+        return is_container(head);
+    }
     is_texty(head) || is_container(head) || charset::may_be_gbk(head) || is_member_name(head)
 }
 
@@ -170,9 +179,9 @@ pub(crate) fn may_be_wrapped(value: &[u8]) -> bool {
 
 /// Whether all are hexadecimal digits.
 pub(crate) fn are_digits(bytes: &[u8; 16]) -> bool {
-    // Without a way out before the end: where a run stops being hexadecimal is anyone's guess.
-    let digits = |all, byte: &u8| all | DIGITS[usize::from(*byte)];
-    bytes.iter().fold(0, digits) < 16
+    // Without a way out before the end, and without a table, so that it is done by vectors.
+    let digit = |byte: u8| (byte.wrapping_sub(b'0') < 10) | ((byte | 0x20).wrapping_sub(b'a') < 6);
+    bytes.iter().fold(true, |all, &byte| all & digit(byte))
 }
 
 /// What a character of either alphabet of base64 stands for.
@@ -203,11 +212,16 @@ const DIGITS: [u8; 256] = {
 /// digests: this tells without decoding the rest.
 fn hex_head(run: &[u8]) -> bool {
     let mut bytes = [0; 6];
-    for (byte, pair) in bytes.iter_mut().zip(run.chunks_exact(2)) {
-        *byte = DIGITS[usize::from(pair[0])] << 4 | DIGITS[usize::from(pair[1])] & 0xf;
-    }
+    undo_digits(run, &mut bytes);
     let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     bytes[..4].iter().all(text) || begins_wrapped(&bytes)
+}
+
+/// What hexadecimal digits stand for, as many as there is room for.
+fn undo_digits(digits: &[u8], bytes: &mut [u8]) {
+    for (byte, &[high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+        *byte = DIGITS[usize::from(high)] << 4 | DIGITS[usize::from(low)] & 0xf;
+    }
 }
 
 /// Whether decoded bytes begin with the mark of a compressed stream, an archive or a database: marks of
@@ -317,8 +331,7 @@ pub(crate) fn is_texty(bytes: &[u8]) -> bool {
         .chunks_exact(2)
         .take_while(|two| matches!(two, [0xff, 0xfe] | [0xfe, 0xff]));
     let bytes = unmarked(&bytes[2 * marks.count()..]);
-    let kinds = bytes.iter().fold(0, |all, &b| all | KINDS[usize::from(b)]);
-    match kinds {
+    match kinds_of(bytes) {
         0 => !bytes.is_empty(),
         // Text in another script.
         HIGH => std::str::from_utf8(&bytes[..bytes.len() - bytes.len().min(3)]).is_ok(),
@@ -326,6 +339,12 @@ pub(crate) fn is_texty(bytes: &[u8]) -> bool {
         NUL => bytes.iter().filter(|&&b| b == 0).count() * 2 + 2 >= bytes.len(),
         _ => false,
     }
+}
+
+/// Of which kinds any of `bytes` are.
+fn kinds_of(bytes: &[u8]) -> u8 {
+    let add = |all, byte: &u8| all | KINDS[usize::from(*byte)];
+    bytes.iter().fold(0, add)
 }
 
 /// Bytes beyond ASCII.
@@ -715,6 +734,47 @@ fn code(text: &[u8], at: usize, digits: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_told_sixteen_at_a_time() {
+        for byte in 0..=255_u8 {
+            for at in 0..16 {
+                let mut bytes = *b"0123456789abcDEF";
+                bytes[at] = byte;
+                assert_eq!(
+                    are_digits(&bytes),
+                    byte.is_ascii_hexdigit(),
+                    "{byte} at {at}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_control_characters_may_be_a_container_alone() {
+        let (mut numbers, mut with) = (9_u64, 0);
+        for _ in 0..20_000 {
+            numbers = numbers
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            // Marks and names among them, not only what chance makes.
+            let mut head = numbers.to_be_bytes();
+            match numbers >> 20 & 7 {
+                0 => head[..2].copy_from_slice(&[0xff, 0xfe]),
+                1 => head[..3].copy_from_slice(&[0x1f, 0x8b, 8]),
+                2 => head[..4].copy_from_slice(b"name"),
+                3 => head[3..].fill(0),
+                _ => {}
+            }
+            with += usize::from(kinds_of(&head) & CONTROL_BYTE != 0);
+            let any = is_texty(&head)
+                || is_container(&head)
+                || charset::may_be_gbk(&head)
+                || is_member_name(&head);
+            assert_eq!(begins_wrapped(&head), any, "{head:x?}");
+        }
+        assert!(with > 1000, "{with}");
+    }
 
     #[test]
     fn escapes_are_undone() {
