@@ -116,6 +116,8 @@ struct Row {
     /// What it begins with before its first wildcard, and what its last component does.
     lead: Vec<u8>,
     stem: Vec<u8>,
+    /// How many dots its last component has: `*.json.*` is no name with one.
+    dots: usize,
     /// Its longest piece without a wildcard.
     piece: memmem::Finder<'static>,
     /// Whether a component of it begins with a dot, as most in a home do.
@@ -175,8 +177,9 @@ pub fn watch_set() -> &'static [WatchEntry] {
 impl Row {
     /// Whether `path`, whose last component is `name`, belongs to it. Every file that is scanned asks
     /// this of many rows, so what is cheap is asked first.
-    fn fits(&self, name: &[u8], path: &[u8], hidden: bool) -> bool {
+    fn fits(&self, name: &[u8], path: &[u8], (hidden, dots): (bool, usize)) -> bool {
         (hidden || !self.hidden)
+            && dots >= self.dots
             && begins(path, &self.lead)
             && begins(name, &self.stem)
             && self.piece.find(path).is_some()
@@ -252,6 +255,10 @@ impl PlaceTable {
             hidden: glob.contains("/."),
             lead: before_wild(&glob),
             stem: before_wild(last),
+            dots: match last.contains("**") {
+                true => 0,
+                false => last.bytes().filter(|&byte| byte == b'.').count(),
+            },
             piece: memmem::Finder::new(piece.unwrap_or_default()).into_owned(),
             anywhere: indexed && glob.strip_prefix("**/") == Some(last),
             glob: glob.into_bytes(),
@@ -281,10 +288,11 @@ impl PlaceTable {
             .map(Vec::as_slice)
             .unwrap_or_default();
         let hidden = memchr::memchr_iter(b'.', path).any(|at| at > 0 && path[at - 1] == b'/');
+        let dots = memchr::memchr_iter(b'.', name).count();
         let first = |rows: &[usize]| {
             rows.iter().copied().find(|&row| {
                 let row = &self.rows[row];
-                wanted(row) && (row.anywhere || row.fits(name, path, hidden))
+                wanted(row) && (row.anywhere || row.fits(name, path, (hidden, dots)))
             })
         };
         let top = top_of(path)
@@ -485,6 +493,27 @@ mod tests {
 
     fn check(path: &str, format: Format) {
         assert_eq!(format_of(path.as_bytes()), format, "{path}");
+    }
+
+    #[test]
+    fn what_is_asked_first_refuses_nothing_that_fits() {
+        let table = builtin();
+        for row in &table.rows {
+            let glob = String::from_utf8_lossy(&row.glob);
+            for filler in ["x", "a.b", "", ".ssh"] {
+                let path = glob.replace("**", "a/.b").replace(['*', '?'], filler);
+                let path = path.as_bytes();
+                let every = (0..).zip(&table.rows);
+                let fitting = every.filter(|(_, row)| glob_fits(&row.glob, path));
+                let first = fitting.map(|(number, _)| number).min();
+                assert_eq!(
+                    table.number_of(path, |_| true),
+                    first,
+                    "{}",
+                    path.escape_ascii()
+                );
+            }
+        }
     }
 
     #[test]

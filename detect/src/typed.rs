@@ -28,6 +28,9 @@ const HEAD: usize = 48;
 /// Notes of each match in a history when its line was typed. The history is read once more for that,
 /// and only where something was found in it.
 pub(crate) fn note(parts: &[Part<'_>], matches: &mut [Match]) {
+    if matches.is_empty() {
+        return;
+    }
     for (number, part) in parts.iter().enumerate() {
         let format = match part.format {
             Format::Guess => places::format_of(part.name),
