@@ -322,10 +322,7 @@ impl Judge<'_> {
         if is_type_name(value.path) {
             return;
         }
-        let names = self.rules.names();
-        let named = names
-            .role_of(value.path)
-            .or_else(|| names.role_within(value.path));
+        let named = self.rules.names().named(value.path);
         let role = role_for(named.as_ref().map(|named| named.role), value.path, bytes);
         if has_tokens && !matches!(role, Some(Role::Password)) {
             return;

@@ -578,6 +578,8 @@ pub(crate) fn is_password(role: Role, name: &[u8]) -> bool {
 
 /// A name without the line's end before it, which is written as text: the `pwd` of `\npwd`.
 fn behind_escape(name: &[u8], part: impl Fn(u8) -> bool) -> Option<&[u8]> {
+    // Nearly no name has one, and bytes are read one by one.
+    memchr::memchr(b'\\', name)?;
     let end = name.iter().rposition(|&byte| part(byte))? + 1;
     let before = name[..end].iter().rposition(|&byte| !part(byte))?;
     let escaped = name[before] == b'\\' && matches!(name[before + 1], b'n' | b'r' | b't');

@@ -12,7 +12,7 @@ use crate::sieve::Gate;
 pub(crate) use which::unqualified;
 use which::{
     PLACES, QUALIFIERS, QUALIFIERS_LAST, SOUGHT, SOUGHT_ENDINGS, ends_with_any, is_qualified,
-    last_words,
+    last_words, may_be_qualified,
 };
 
 /// What a value is, by its name.
@@ -357,24 +357,27 @@ impl Names {
     }
 
     /// Whether [`role_of`](Names::role_of) or [`role_within`](Names::role_within) may answer for
-    /// `key`, by last letters alone.
+    /// `key`, by last letters alone; of what is written as one word with another behind it only what the
+    /// sieve asks for.
     pub(crate) fn may_say(&self, key: &[u8]) -> bool {
-        let mut end = key.len();
-        // The whole key, and up to three qualifiers less.
-        for _ in 0..4 {
-            let name = &key[..end];
-            if self.may_end(last_three(name)) && (!self.says_nothing(name) || is_qualified(name)) {
-                return true;
-            }
-            match key[..end]
-                .iter()
-                .rposition(|b| matches!(b, b'_' | b'-' | b'.'))
-            {
-                Some(at) if key[at] != b'.' => end = at,
-                _ => return false,
-            }
+        any_end(key, |name, last| {
+            self.may_end(last) && (!self.says_nothing(name, |_| true) || is_qualified(name))
+        })
+    }
+
+    /// The same of all that they may answer for.
+    fn may_have_role(&self, key: &[u8]) -> bool {
+        any_end(key, |name, last| {
+            may_be_qualified(last) || self.may_end(last) && !self.says_nothing(name, |_| true)
+        })
+    }
+
+    /// What `key` says by all of itself or, when a qualifier follows, by the words before that.
+    pub(crate) fn named(&self, key: &[u8]) -> Option<Named> {
+        if !self.may_have_role(key) {
+            return None;
         }
-        false
+        self.role_of(key).or_else(|| self.role_within(key))
     }
 
     /// Whether a column or a field of that name may hold a secret; an id alone is none.
@@ -400,9 +403,13 @@ impl Names {
     /// The role alone, for the sieve: of the name that ends with `text` and begins where `part` says no,
     /// or with `text` itself. Nothing is folded but what is compared.
     pub(crate) fn says(&self, text: &[u8], part: impl Fn(u8) -> bool) -> Option<Role> {
-        if self.says_nothing(text) {
-            return None;
+        match self.says_nothing(text, &part) {
+            true => None,
+            false => self.read_backwards(text, part),
         }
+    }
+
+    fn read_backwards(&self, text: &[u8], part: impl Fn(u8) -> bool) -> Option<Role> {
         let text = &text[text.len().saturating_sub(LONGEST_KEY)..];
         let mut end = Backwards {
             text,
@@ -476,20 +483,22 @@ impl Names {
 
     /// Whether no known name ends like the letters at the end of `text`, of which one separator is left
     /// out: told in one comparison for each name with the same last four, since most words that share
-    /// those are others.
+    /// those are others. A name ends where `part` says no.
     #[inline]
-    fn says_nothing(&self, text: &[u8]) -> bool {
-        let Some(&[first, ref last @ ..]) = text.last_chunk::<9>() else {
-            return false;
+    fn says_nothing(&self, text: &[u8], part: impl Fn(u8) -> bool) -> bool {
+        let mut padded = [b'!'; 9];
+        let [first, last @ ..] = match text.last_chunk::<9>() {
+            Some(nine) => nine,
+            None => {
+                padded[9 - text.len()..].copy_from_slice(text);
+                &padded
+            }
         };
         let lower = |word| word | 0x2020_2020_2020_2020;
         let word = lower(u64::from_le_bytes(*last));
         let letters = letters_at_end(word);
-        if letters < 32 {
-            return false;
-        }
         // What is before a separator stands one byte further on.
-        let before = word << 8 | u64::from(first | 0x20);
+        let before = word << 8 | u64::from(*first | 0x20);
         let ahead = u64::MAX.checked_shr(letters).unwrap_or(0);
         let connects = matches!(
             (word << (letters & 63) >> 56) as u8,
@@ -501,10 +510,21 @@ impl Names {
         } else {
             letters
         };
-        let [_, _, _, _, a, b, c, d] = word.to_le_bytes();
-        if self.short.has(u32::from_le_bytes([0, 0, c, d])) {
+        let [_, _, _, _, a, b, c, d] = folded.to_le_bytes();
+        if known < 32 {
             return false;
         }
+        // Names of two and three letters are told where a word begins with them.
+        let [.., x, y, z, _] = *last;
+        let begins_short = letters < 32 || begins_word(y, z) || begins_word(x, y);
+        if begins_short && self.short.has(u32::from_le_bytes([0, 0, c, d])) {
+            return false;
+        }
+        // Where the name begins with these letters, a longer one differs in what is before them.
+        let before = last.iter().rev().nth((known / 8) as usize);
+        let whole = text.len() <= (known / 8) as usize;
+        let begins = !connects && (whole || before.is_some_and(|&byte| !part(byte)));
+        let known = if begins { u64::BITS } else { known };
         let differs = |name: &Known| ((name.last ^ folded) & name.mask).leading_zeros() < known;
         self.ending_so([a, b, c, d]).iter().all(differs)
     }
@@ -694,6 +714,23 @@ pub(crate) fn fold(name: &[u8]) -> Vec<u8> {
         .collect()
 }
 
+/// Whether `is` holds of `key` or of what is left of it without up to three words behind it, and of the
+/// last three bytes of that.
+fn any_end(key: &[u8], is: impl Fn(&[u8], [u8; 3]) -> bool) -> bool {
+    let mut name = key;
+    for _ in 0..4 {
+        if is(name, last_three(name)) {
+            return true;
+        }
+        let separator = |b: &u8| matches!(b, b'_' | b'-' | b'.');
+        match name.iter().rposition(separator) {
+            Some(at) if name[at] != b'.' => name = &name[..at],
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// The last three bytes of the folded name without its number; 0 where there are fewer.
 fn last_three(key: &[u8]) -> [u8; 3] {
     let mut last = [0; 3];
@@ -778,6 +815,52 @@ mod tests {
         check("compass_prod", None, "");
         check("pass_value", None, "");
         check("sk_prod", None, "");
+    }
+
+    /// What names are made of, between bars.
+    const PIECES: &str = "secret|Secret|SECRET|key|Key|token|pass|pwd|sk|ak|id|db|session|service|host|ghost\
+        |default|min|encoding|bucket|text|value|prod|Test|primary|_|-|.| |__|[|]|\"|@|2|12|x|A|密码|\\n";
+
+    #[test]
+    fn what_is_told_from_last_letters_says_nothing() {
+        let set = RuleSet::builtin();
+        let names = set.names();
+        let pieces: Vec<&str> = PIECES.split('|').collect();
+        let mut numbers = 3_u64;
+        let mut below = |bound: usize| {
+            numbers = numbers
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(numbers >> 33).unwrap() % bound
+        };
+        let part = |byte: u8| crate::rule::pattern::NAME_PART.has(byte);
+        let (mut silent, mut telling) = (0, 0);
+        for _ in 0..40_000 {
+            let text: String = (0..=below(6))
+                .map(|_| pieces[below(pieces.len())])
+                .collect();
+            let key = text.as_bytes();
+            for (nothing, role) in [
+                (
+                    names.says_nothing(key, part),
+                    names.read_backwards(key, part),
+                ),
+                (
+                    names.says_nothing(key, |_| true),
+                    names.read_backwards(key, |_| true),
+                ),
+            ] {
+                assert!(!(nothing && role.is_some()), "{text}: {role:?}");
+                silent += usize::from(nothing);
+                telling += usize::from(role.is_some());
+            }
+            let named = names.role_of(key).or_else(|| names.role_within(key));
+            assert!(
+                names.may_have_role(key) || named.is_none(),
+                "{text}: {named:?}"
+            );
+        }
+        assert!(silent > 5000 && telling > 5000, "{silent} {telling}");
     }
 
     #[test]

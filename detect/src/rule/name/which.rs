@@ -38,16 +38,21 @@ pub(super) const QUALIFIERS: [&[u8]; 30] = [
 ];
 pub(super) const SOUGHT: usize = 19;
 /// By the letter before the last, a bit for each last letter that they end with.
-pub(super) const SOUGHT_ENDINGS: [u32; 32] = {
+pub(super) const SOUGHT_ENDINGS: [u32; 32] = endings(SOUGHT);
+const ENDINGS: [u32; 32] = endings(QUALIFIERS.len());
+
+/// Those of the first so many.
+const fn endings(count: usize) -> [u32; 32] {
     let (mut endings, mut at) = ([0; 32], 0);
-    while at < SOUGHT {
+    while at < count {
         if let [.., a, b] = QUALIFIERS[at] {
             endings[(*a & 31) as usize] |= 1 << (*b & 31);
         }
         at += 1;
     }
     endings
-};
+}
+
 /// The longest of them.
 pub(super) const LONGEST_SOUGHT: u32 = 11;
 /// Of all of them the last eight bytes, the last the highest, and which of these they have: words of
@@ -92,6 +97,11 @@ pub(crate) fn unqualified(name: &[u8]) -> &[u8] {
 /// Whether a name ends like a word that says which one it is.
 pub(super) fn is_qualified(name: &[u8]) -> bool {
     ends_with_any(name, &QUALIFIERS_LAST)
+}
+
+/// Whether a folded name that ends with these three letters may end with such a word.
+pub(super) fn may_be_qualified([_, a, b]: [u8; 3]) -> bool {
+    ENDINGS[usize::from(a & 31)] >> (b & 31) & 1 == 1
 }
 
 /// Whether `text` ends like one of `words`, told from their last eight bytes.
