@@ -118,8 +118,14 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        let roles = roles_of(self.pid());
         let _ = self.supervisor.kill();
         let _ = self.supervisor.wait();
+        // They end with it; until then they write into the directory that is removed next.
+        let deadline = Instant::now() + PATIENCE;
+        while roles.values().any(|&pid| lives(pid)) && Instant::now() < deadline {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 }
 
