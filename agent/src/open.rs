@@ -54,8 +54,7 @@ pub struct Opener {
     /// What is not watched, and so no companion of what is.
     excluded: GlobSet,
     keep_access_time: AtomicBool,
-    /// The directory that was listed last, which may hold more keystores.
-    listed: Mutex<Option<companions::Listing>>,
+    listed: Mutex<companions::Listings>,
     filesystems: Mutex<HashMap<u64, Option<SkipWhy>>>,
 }
 

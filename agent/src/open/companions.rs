@@ -16,8 +16,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
+use akwatch_ledger::reading::FileState;
 use rustix::fs::{FileType, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
@@ -111,10 +112,13 @@ pub struct Beside {
     pub left_out: Vec<(PathBuf, &'static str)>,
 }
 
-/// The names of a directory that may be companions', as it was in a state.
+/// What the directory that was listed last holds, and the one above: they may hold more keystores.
+pub(super) type Listings = [Option<Listing>; 2];
+
+/// The names of a directory that may be companions', the likeliest first, as it was in a state.
 pub(super) struct Listing {
-    state: akwatch_ledger::reading::FileState,
-    names: Vec<Vec<u8>>,
+    state: FileState,
+    names: Arc<Vec<Vec<u8>>>,
     cut: bool,
 }
 
@@ -191,18 +195,15 @@ impl Opener {
             return beside;
         };
         let above = directory.parent().filter(|above| *above != Path::new("/"));
-        let mut found = self.companions_in(directory, path, store, MOST, &mut beside.left_out);
+        let mut found = self.companions_in(directory, path, store, false, &mut beside.left_out);
         let upper = above.map_or_else(Vec::new, |above| {
-            self.companions_in(above, path, store, MOST_ABOVE, &mut beside.left_out)
+            self.companions_in(above, path, store, true, &mut beside.left_out)
         });
         let room = MOST - upper.len();
         for one in found.drain(room.min(found.len())..) {
             beside.left_out.push((one.path, "too-many"));
         }
         beside.companions = found;
-        let upper = upper
-            .into_iter()
-            .map(|one| Companion { above: true, ..one });
         beside.companions.extend(upper);
         beside
     }
@@ -212,7 +213,7 @@ impl Opener {
         directory: &Path,
         store_at: &Path,
         store: &Stat,
-        most: usize,
+        above: bool,
         left_out: &mut Vec<(PathBuf, &'static str)>,
     ) -> Vec<Companion> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
@@ -229,56 +230,52 @@ impl Opener {
             owner: store.st_uid,
             passes: may(&accounts, store.st_uid, &state, acl, 0o1),
         };
-        let mut names = self.names_in(directory, &open, &state, left_out);
-        names.sort_by_cached_key(|name| (likelihood(store_at, name), name.clone()));
+        let (names, cut) = self.names_in(&open, &state, above);
+        let named_so = |name: &&Vec<u8>| likelihood(store_at, name) == Some(0);
+        let others = names.iter().filter(|name| !named_so(name));
+        let mut likely = names.iter().filter(named_so).chain(others);
+        let most = if above { MOST_ABOVE } else { MOST };
         let mut companions = Vec::new();
-        for (at, name) in names.into_iter().enumerate() {
-            let path = directory.join(OsStr::from_bytes(&name));
-            if path == store_at {
-                continue;
-            }
-            if at >= TRIED || companions.len() >= most {
+        for name in likely.by_ref().take(TRIED) {
+            let path = directory.join(OsStr::from_bytes(name));
+            if companions.len() >= most {
                 left_out.push((path, "too-many"));
                 continue;
             }
-            match self.companion(&open, &name, &path, &asker) {
+            match self.companion(&open, name, &path, &asker) {
                 Ok(Some((file, size))) => companions.push(Companion {
                     path,
                     file,
                     size,
-                    above: false,
+                    above,
                 }),
                 Ok(None) => {}
                 Err(why) => left_out.push((path, why)),
             }
         }
+        if cut || likely.next().is_some() {
+            left_out.push((directory.to_owned(), "too-many"));
+        }
         companions
     }
 
-    /// The names of a directory that may be companions'.
-    fn names_in(
-        &self,
-        directory: &Path,
-        open: &OwnedFd,
-        stat: &Stat,
-        left_out: &mut Vec<(PathBuf, &'static str)>,
-    ) -> Vec<Vec<u8>> {
+    /// The names of a directory that may be companions', the likeliest first, and whether there may be
+    /// more.
+    fn names_in(&self, open: &OwnedFd, stat: &Stat, above: bool) -> (Arc<Vec<Vec<u8>>>, bool) {
         let state = state_of(stat);
-        let mut last = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref().is_none_or(|last| last.state != state) {
-            *last = Some(list(open, state));
-        }
-        let Some(listing) = last.as_ref() else {
-            return Vec::new();
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let [own, upper] = &mut *listed;
+        let last = if above { upper } else { own };
+        let listing = match last.take() {
+            Some(listing) if listing.state == state => listing,
+            _ => list(open, state),
         };
-        if listing.cut {
-            left_out.push((directory.to_owned(), "too-many"));
+        let told = (Arc::clone(&listing.names), listing.cut);
+        // What comes to a directory now need not show in its state.
+        if !is_fresh(&listing.state, crate::sense::now()) {
+            *last = Some(listing);
         }
-        let names = listing.names.clone();
-        if is_fresh(&state, crate::sense::now()) {
-            *last = None; // what comes to it now need not show
-        }
-        names
+        told
     }
 
     /// Opens a companion; none where it is empty or gone.
@@ -321,7 +318,7 @@ impl Opener {
     }
 }
 
-fn list(open: &OwnedFd, state: akwatch_ledger::reading::FileState) -> Listing {
+fn list(open: &OwnedFd, state: FileState) -> Listing {
     let mut buffer = vec![MaybeUninit::uninit(); LISTED];
     let mut entries = RawDir::new(open, &mut buffer);
     let (mut names, mut seen, mut cut) = (Vec::new(), 0, false);
@@ -337,7 +334,12 @@ fn list(open: &OwnedFd, state: akwatch_ledger::reading::FileState) -> Listing {
             names.push(name.to_vec());
         }
     }
-    Listing { state, names, cut }
+    names.sort_by_cached_key(|name| (rank(name), name.clone()));
+    Listing {
+        state,
+        names: Arc::new(names),
+        cut,
+    }
 }
 
 /// Whoever may have chosen a keystore's password: its owner.

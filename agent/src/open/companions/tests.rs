@@ -303,7 +303,7 @@ fn a_directory_of_any_size_costs_a_bound_and_says_so() {
     }
     let beside = host.beside(STORE);
     assert_eq!(beside.companions.len(), MOST);
-    assert!(beside.left_out.len() <= NAMES + 1);
+    assert!(beside.left_out.len() <= TRIED + 1);
     assert_eq!(host.left_out(STORE, "/opt/app/conf"), "too-many");
 }
 
