@@ -30,6 +30,8 @@ pub use words::{UserRef, WrongWord};
 const FILE_BYTES: u64 = 1 << 20;
 /// Files in `agent.d`.
 const DROP_INS: usize = 256;
+/// Files at whose opening programs wait.
+const STRICT_FILES: usize = 16;
 /// Bytes of a file that live events read at most, unless set: larger ones wait for the first scan
 /// or a rescan, which stream.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -57,6 +59,9 @@ pub struct RawConfig {
     /// What is watched.
     #[serde(default)]
     pub watch: RawWatch,
+    /// How processes are captured.
+    #[serde(default)]
+    pub processes: RawProcesses,
     /// The one pass over the watch set when a host is new.
     #[serde(default)]
     pub first_scan: RawFirstScan,
@@ -102,6 +107,20 @@ pub struct RawWatch {
     pub history: Option<bool>,
     /// Whether environments and command lines of processes are read. Default true.
     pub processes: Option<bool>,
+}
+
+/// `[processes]`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawProcesses {
+    /// Whether each program waits, as it starts, until it is captured, 20 ms at most, so that none is
+    /// too short-lived to be seen. Costs every start of a dynamically linked program; programs that are
+    /// linked statically, or to a container's own libraries, do not wait. Default false.
+    pub strict: Option<bool>,
+    /// Files at whose opening programs wait, 16 at most: of a container image whose programs are to wait
+    /// too, say. Default none, which is this host's own C library, else the loader's cache.
+    pub strict_files: Option<Vec<HostPath>>,
 }
 
 /// `[first_scan]`, as written.
@@ -175,6 +194,8 @@ pub struct Config {
     pub ephemeral: bool,
     /// What is watched.
     pub watch: Watch,
+    /// How processes are captured.
+    pub processes: Processes,
     /// The one pass when a host is new.
     pub first_scan: FirstScan,
     /// What it may take of the host.
@@ -209,6 +230,15 @@ pub struct Watch {
     pub history: bool,
     /// Whether processes are read.
     pub processes: bool,
+}
+
+/// How processes are captured.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    /// Whether programs wait for their capture.
+    pub strict: bool,
+    /// Where; at the host's own C library when none are named.
+    pub strict_files: Vec<PathBuf>,
 }
 
 /// The one pass when a host is new.
@@ -294,6 +324,14 @@ pub enum ConfigError {
         /// The main file.
         file: PathBuf,
     },
+    /// More files than programs may be held at.
+    #[error("{count} files are named in [processes] strict_files; at most {limit} are allowed")]
+    TooManyStrictFiles {
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// More labels than a host may have.
     #[error("{count} labels are set; at most {limit} are allowed")]
     TooManyLabels {
@@ -377,6 +415,11 @@ impl RawConfig {
         newer(&mut self.watch.max_file_bytes, later.watch.max_file_bytes);
         newer(&mut self.watch.history, later.watch.history);
         newer(&mut self.watch.processes, later.watch.processes);
+        newer(&mut self.processes.strict, later.processes.strict);
+        newer(
+            &mut self.processes.strict_files,
+            later.processes.strict_files,
+        );
         newer(&mut self.first_scan.enabled, later.first_scan.enabled);
         newer(&mut self.first_scan.paths, later.first_scan.paths);
         newer(&mut self.first_scan.hours, later.first_scan.hours);
@@ -405,10 +448,21 @@ impl RawConfig {
                 limit: akwatch_proto::limits::LABELS,
             });
         }
+        let strict_files = self.processes.strict_files.as_ref().map_or(0, Vec::len);
+        if strict_files > STRICT_FILES {
+            return Err(ConfigError::TooManyStrictFiles {
+                count: strict_files,
+                limit: STRICT_FILES,
+            });
+        }
         Ok(self.with_defaults(urls))
     }
 
     fn with_defaults(self, urls: Vec<CollectorUrl>) -> Config {
+        let paths = |paths: Option<Vec<HostPath>>| {
+            let paths = paths.unwrap_or_default().into_iter();
+            paths.map(|path| path.0).collect()
+        };
         Config {
             collector: Collector {
                 urls,
@@ -427,15 +481,13 @@ impl RawConfig {
                 history: self.watch.history.unwrap_or(true),
                 processes: self.watch.processes.unwrap_or(true),
             },
+            processes: Processes {
+                strict: self.processes.strict.unwrap_or(false),
+                strict_files: paths(self.processes.strict_files),
+            },
             first_scan: FirstScan {
                 enabled: self.first_scan.enabled.unwrap_or(true),
-                paths: self
-                    .first_scan
-                    .paths
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|path| path.0)
-                    .collect(),
+                paths: paths(self.first_scan.paths),
                 hours: self.first_scan.hours.unwrap_or_default(),
             },
             budget: Budget {

@@ -30,6 +30,7 @@ use nix::unistd::{Gid, Group, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::sense::measured::Sensing;
+use crate::sense::strict::Standing;
 use crate::sense::{Stop, Woken};
 
 mod turn;
@@ -188,6 +189,9 @@ pub struct Status {
     /// How fast the process sensors are.
     #[serde(default)]
     pub sensing: Sensing,
+    /// How strict mode stands; none where it is not configured.
+    #[serde(default)]
+    pub strict: Option<Standing>,
 }
 
 /// One role.

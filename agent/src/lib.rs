@@ -19,6 +19,7 @@ pub mod enroll;
 pub mod examine;
 pub mod explain;
 pub mod facts;
+pub mod gate;
 pub mod host;
 pub mod identity;
 pub mod image;

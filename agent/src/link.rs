@@ -223,6 +223,13 @@ pub enum FromMarker {
     },
     /// Every filesystem that was mounted when the marker started has been told.
     Settled,
+    /// A gate was begun, for strict mode; another one before it has ended.
+    Gate {
+        /// The watcher's end of its link: see [`crate::gate::words`].
+        link: OwnedFd,
+        /// Its process.
+        pid: i32,
+    },
     /// This host gives no marks at all.
     Refused {
         /// The call that was refused and why, in words.

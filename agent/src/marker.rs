@@ -1,5 +1,6 @@
 //! The role that may mark filesystems: it does so, hands the group to the watcher, and follows the
-//! mount table. It opens no file but mount points and the table, and never reads an event.
+//! mount table. It opens no file but mount points and the table, and never reads an event. Where strict
+//! mode is configured it branches off the gate, which alone does more ([`crate::gate`]).
 //!
 //! A filesystem that cannot be marked (a btrfs subvolume, an overlay, a mount point that only its
 //! owner may read) is told with the kernel's reason: the watcher then watches it in another way and
@@ -11,12 +12,13 @@ use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akwatch_sys::fanotify::{FilesystemId, Group, open_directory};
-use akwatch_sys::{SysError, memory};
+use akwatch_sys::memory;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::gate::keeper::Keeper;
 use crate::host::mounts::{Mount, Mounts, SkipWhy, kind_skipped};
 use crate::link::{FromMarker, Inlet, Link, Nothing, Outlet, TalkError};
 
@@ -47,43 +49,42 @@ pub enum MarkerError {
     Group(#[source] std::io::Error),
 }
 
-/// Marks what is mounted now and later, until the link ends.
+/// Marks what is mounted now and later, and keeps a gate where strict mode is configured, until the link
+/// ends.
 ///
 /// # Errors
 /// When it ended in any other way than by the watcher closing it.
-pub fn run(link: Link<FromMarker, Nothing>, missing_walls: Vec<String>) -> Result<(), MarkerError> {
+pub fn run(
+    link: Link<FromMarker, Nothing>,
+    missing_walls: Vec<String>,
+    keeper: Option<Keeper>,
+) -> Result<(), MarkerError> {
     let (mut outlet, inlet) = link.split();
-    let ended = match Group::new() {
-        Ok(group) => follow(group, &mut outlet, &inlet, missing_walls),
-        Err(error) => refused(&error, &mut outlet, inlet, missing_walls),
-    };
+    let ended = begin(&mut outlet, missing_walls).and_then(|marking| {
+        let mut marker = Marker { marking, keeper };
+        marker.follow(&mut outlet, &inlet)
+    });
     match ended {
         Err(MarkerError::Talk(error)) if error.is_end() => Ok(()),
         other => other,
     }
 }
 
-/// Says that there is nothing to be had, and stays, so that nobody starts it again and again.
-fn refused(
-    error: &SysError,
+/// Marks what is mounted. Where there is nothing to be had it says so, and the marker stays all the same,
+/// so that nobody starts it again and again.
+fn begin(
     outlet: &mut Outlet<FromMarker>,
-    mut inlet: Inlet<Nothing>,
     missing_walls: Vec<String>,
-) -> Result<(), MarkerError> {
-    let why = format!("{error}: {}", error.source);
-    let message = FromMarker::Refused { why, missing_walls };
-    outlet.say(&message, PATIENCE)?;
-    loop {
-        inlet.hear(None)?;
-    }
-}
-
-fn follow(
-    group: Group,
-    outlet: &mut Outlet<FromMarker>,
-    inlet: &Inlet<Nothing>,
-    missing_walls: Vec<String>,
-) -> Result<(), MarkerError> {
+) -> Result<Option<(Table, Marks)>, MarkerError> {
+    let group = match Group::new() {
+        Ok(group) => group,
+        Err(error) => {
+            let why = format!("{error}: {}", error.source);
+            let message = FromMarker::Refused { why, missing_walls };
+            outlet.say(&message, PATIENCE)?;
+            return Ok(None);
+        }
+    };
     let passed = group.as_fd().try_clone_to_owned();
     outlet.say(
         &FromMarker::Group {
@@ -99,12 +100,85 @@ fn follow(
     };
     marks.update(&table.read()?, outlet)?;
     outlet.say(&FromMarker::Settled, PATIENCE)?;
-    memory::give_back();
-    while table.changed(inlet)? {
-        marks.update(&table.read()?, outlet)?;
-        memory::give_back();
+    Ok(Some((table, marks)))
+}
+
+/// What the marker keeps up.
+struct Marker {
+    marking: Option<(Table, Marks)>,
+    keeper: Option<Keeper>,
+}
+
+/// What a wait of the marker ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// The link has ended.
+    Ended,
+    /// The mount table may have changed.
+    Changed,
+    /// The gate may have ended, or something else is due.
+    Gate,
+}
+
+impl Marker {
+    fn follow(
+        &mut self,
+        outlet: &mut Outlet<FromMarker>,
+        inlet: &Inlet<Nothing>,
+    ) -> Result<(), MarkerError> {
+        loop {
+            if let Some(keeper) = &mut self.keeper
+                && let Some(link) = keeper.turn(Instant::now())
+                && let Some(pid) = keeper.pid()
+            {
+                outlet.say(&FromMarker::Gate { link, pid }, PATIENCE)?;
+            }
+            memory::give_back();
+            match self.wait(inlet)? {
+                Woken::Ended => return Ok(()),
+                Woken::Gate => {}
+                Woken::Changed => {
+                    if let Some((table, marks)) = &mut self.marking {
+                        marks.update(&table.read()?, outlet)?;
+                    }
+                }
+            }
+        }
     }
-    Ok(())
+
+    fn wait(&mut self, inlet: &Inlet<Nothing>) -> Result<Woken, MarkerError> {
+        let lead = self.keeper.as_ref().and_then(Keeper::lead);
+        let due = self.keeper.as_ref().map(Keeper::due);
+        let mut waiting = vec![PollFd::new(inlet.as_fd(), PollFlags::empty())];
+        waiting.extend(lead.map(|lead| PollFd::new(lead, PollFlags::POLLIN)));
+        let table = self.marking.as_ref().map(|(Table(table), _)| table);
+        waiting.extend(table.map(|table| PollFd::new(table.as_fd(), PollFlags::POLLPRI)));
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            let left = due.saturating_duration_since(Instant::now());
+            PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut waiting, timeout) {
+            Ok(_) => {}
+            Err(nix::errno::Errno::EINTR) => return Ok(Woken::Changed),
+            Err(errno) => {
+                return Err(MarkerError::Table {
+                    step: "waiting for",
+                    source: errno.into(),
+                });
+            }
+        }
+        let told = |at: usize| waiting.get(at).is_some_and(|fd| fd.any().unwrap_or(true));
+        let (ended, gate) = (told(0), lead.is_some() && told(1));
+        let changed = told(1 + usize::from(lead.is_some()));
+        if let Some(keeper) = self.keeper.as_mut().filter(|_| gate) {
+            keeper.told(Instant::now());
+        }
+        Ok(match (ended, changed) {
+            (true, _) => Woken::Ended,
+            (false, true) => Woken::Changed,
+            (false, false) => Woken::Gate,
+        })
+    }
 }
 
 /// A filesystem by its device number, and where it is mounted.
@@ -142,22 +216,6 @@ impl Table {
             .read_to_end(&mut text)
             .map_err(failed)?;
         Ok(by_filesystem(&Mounts::parse(&text)))
-    }
-
-    /// Waits for a change; false when the link has ended.
-    fn changed(&self, inlet: &Inlet<Nothing>) -> Result<bool, MarkerError> {
-        let mut waiting = [
-            PollFd::new(self.0.as_fd(), PollFlags::POLLPRI),
-            PollFd::new(inlet.as_fd(), PollFlags::empty()),
-        ];
-        match poll(&mut waiting, PollTimeout::NONE) {
-            Ok(_) => Ok(waiting[1].revents().is_none_or(|events| events.is_empty())),
-            Err(nix::errno::Errno::EINTR) => Ok(true),
-            Err(errno) => Err(MarkerError::Table {
-                step: "waiting for",
-                source: errno.into(),
-            }),
-        }
     }
 }
 
@@ -301,7 +359,7 @@ mod tests {
     #[test]
     fn the_watcher_gets_a_group_and_a_word_on_every_filesystem() {
         let (marker, mut watcher) = Link::<FromMarker, Nothing>::pair().unwrap();
-        let thread = std::thread::spawn(move || run(marker, Vec::new()));
+        let thread = std::thread::spawn(move || run(marker, Vec::new(), None));
         let mut told = 0;
         let group = watcher.inlet.hear(WAIT).unwrap().unwrap();
         if let FromMarker::Group { .. } = group {

@@ -69,6 +69,9 @@ pub enum Refusal {
         /// filesystem is not mounted, not that the file is gone.
         device: u64,
     },
+    /// Another sensor has captured it.
+    #[error("it has been captured")]
+    Captured,
     /// The process has ended, or its pid is another's now.
     #[error("the process has ended")]
     Ended,
@@ -109,6 +112,7 @@ impl Refusal {
     pub fn slug(&self) -> &'static str {
         match self {
             Refusal::Absent { .. } => "absent",
+            Refusal::Captured => "captured",
             Refusal::Ended => "ended",
             Refusal::SymbolicLink => "symbolic-link",
             Refusal::NotAFile { kind } => kind,
@@ -137,6 +141,18 @@ impl Refusal {
             _ => Extent::Unread(UnknownWhy::Unreadable),
         }
     }
+}
+
+/// The program that a process runs: another one after each exec, but where a process runs without address
+/// space layout randomisation and its next environment is as long as the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Which process.
+    pub instance: ProcessInstance,
+    /// Where its environment lies.
+    pub at: u64,
+    /// How long that is.
+    pub environ: Option<u64>,
 }
 
 impl Opener {
@@ -402,17 +418,30 @@ impl Opener {
         self.open_captured(&process, &before, target, id)
     }
 
-    /// Captures a process that has just executed a program, whichever instance of its pid that is:
-    /// every step before the environment is read loses a race.
+    /// Captures a process that has just executed a program, whichever instance of its pid that is, if
+    /// `is_wanted` says so of that program: every step before the environment is read loses a race.
     ///
     /// # Errors
-    /// When it has ended, or may not be read.
-    pub fn open_executed(&self, pid: i32, id: JobId) -> Result<(Job, Pending), Refusal> {
+    /// When it has ended, may not be read, or is not wanted.
+    pub fn open_executed(
+        &self,
+        pid: i32,
+        id: JobId,
+        is_wanted: impl FnOnce(Image) -> bool,
+    ) -> Result<(Job, Pending), Refusal> {
         let mut process =
             ProcessDirectory::open(&self.root, pid).map_err(|errno| ended(errno, "open"))?;
         let before = process
             .first_numbers()
             .map_err(|errno| ended(errno, "read stat"))?;
+        let image = Image {
+            instance: before.instance,
+            at: before.image,
+            environ: before.environ,
+        };
+        if !is_wanted(image) {
+            return Err(Refusal::Captured);
+        }
         let target = Target {
             what: TargetPlace::Process(before.instance),
             urgency: crate::job::Urgency::Live,

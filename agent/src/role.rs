@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::RoleName;
 use crate::config::Config;
+use crate::gate::keeper::{Keeper, Patience};
 use crate::link::{self, Link};
-use crate::{detector, marker, reporter};
+use crate::{detector, gate, marker, reporter};
 
 pub mod hurried;
 pub mod links;
@@ -239,9 +240,18 @@ fn detect(config: &Path, runtime: &Path) -> anyhow::Result<()> {
 
 fn mark(config: &Path, runtime: &Path) -> anyhow::Result<()> {
     let begun = begin(Role::Marker, config, runtime)?;
-    let walls = walls::Walls::raise(Role::Marker, begun.shared_user);
+    let processes = begun.config.processes;
+    let mut walls = walls::Walls::raise(Role::Marker, begun.shared_user);
+    let keeper = processes.strict.then(|| {
+        walls.with_gate();
+        let paths = match processes.strict_files {
+            none if none.is_empty() => gate::files_of_host(),
+            named => named,
+        };
+        Keeper::new(paths, Patience::default(), Instant::now())
+    });
     let missing = walls.close();
-    Ok(marker::run(Link::over(begun.channel), missing)?)
+    Ok(marker::run(Link::over(begun.channel), missing, keeper)?)
 }
 
 fn report(config: &Path, state: &Path, runtime: &Path) -> anyhow::Result<()> {

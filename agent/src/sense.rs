@@ -20,6 +20,7 @@ use crate::host::Root;
 use crate::job::{Job, Pending, Target};
 use crate::open::Refusal;
 
+pub mod captured;
 pub mod execs;
 pub mod files;
 pub mod hands;
@@ -27,6 +28,7 @@ pub mod marked;
 pub mod measured;
 pub mod processes;
 pub mod scan;
+pub mod strict;
 pub mod watch_set;
 
 /// What a sensor says.
@@ -60,7 +62,7 @@ pub enum Sensed {
 pub struct Status {
     /// `files` or `processes`.
     pub source: &'static str,
-    /// `fanotify`, `inotify`, `exec-events+sweep`, `sweep`.
+    /// `fanotify`, `inotify`, `exec-events+sweep`, `sweep`, with `strict+` before the last two.
     pub mechanism: &'static str,
     /// What is not watched: a slug, how many, one of them.
     pub not_watched: Vec<Gap>,

@@ -18,6 +18,7 @@ use crate::identity;
 use crate::output;
 use crate::role::IDENTITY_DIRECTORY;
 use crate::sense::measured::Sensing;
+use crate::sense::strict::Standing;
 
 /// A clock that is off by less is not worth a word.
 const CLOCK_MS: i64 = 5_000;
@@ -112,6 +113,9 @@ fn render(status: &Status, now: Time) -> String {
         row("record", &line);
     }
     row("sensors", &sensing(&status.sensing));
+    if let Some(standing) = &status.strict {
+        row("strict", &strict(standing));
+    }
     row("cost", &cost(&status.cost));
     text
 }
@@ -254,6 +258,28 @@ fn sensing(sensing: &Sensing) -> String {
     text
 }
 
+fn strict(standing: &Standing) -> String {
+    let mut text = match (&standing.off, &standing.why) {
+        (None, _) => "on".to_owned(),
+        (Some(_), Some(why)) => format!("OFF: {why}"),
+        (Some(slug), None) => format!("OFF: {slug}"),
+    };
+    let Standing {
+        held,
+        late,
+        not_held,
+        captured,
+        ..
+    } = standing;
+    let _ = write!(
+        text,
+        "; {} ({captured} captured by this sensor, the rest by the one of executions), {late} went on \
+         late, {not_held} were too many to wait",
+        output::counted(*held, "program waited", "programs waited")
+    );
+    text
+}
+
 fn joined(parts: impl Iterator<Item = String>) -> String {
     let parts: Vec<String> = parts.collect();
     parts.join(", ")
@@ -371,6 +397,7 @@ mod tests {
                 seconds: 9,
             },
             sensing: sensed(),
+            strict: None,
         }
     }
 

@@ -449,7 +449,11 @@ impl Supervisor {
             } else {
                 Voice::Kept
             },
-            raise_limits: matches!(role, Role::Watcher | Role::Detector),
+            raise_limits: match role {
+                Role::Watcher | Role::Detector => true,
+                Role::Marker => self.plan.config.processes.strict, // for the gate
+                Role::Reporter => false,
+            },
             at_once: role == Role::Watcher,
         })?)
     }

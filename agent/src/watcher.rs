@@ -34,6 +34,7 @@ use crate::sense::files::FilesError;
 use crate::sense::marked::Marks;
 use crate::sense::processes::{Interest, own_processes};
 use crate::sense::scan::{Ask, Walked};
+use crate::sense::strict::{Off, Strict};
 use crate::sense::watch_set::WatchSet;
 use crate::sense::{Sensed, Stop};
 
@@ -147,6 +148,8 @@ pub struct Options {
     pub max_file_bytes: u64,
     /// Bytes a second that scans read at most.
     pub scan_bytes_per_second: u64,
+    /// Whether programs wait for their capture, where a marker can hold them.
+    pub strict: bool,
     /// Watches of the inotify rung.
     pub watches: usize,
     /// The host's own labels.
@@ -284,6 +287,7 @@ struct Watcher {
     interest: Interest,
     requests: Requests,
     marks: Marks,
+    strict: Strict,
     sense: Sender<Sensed>,
     /// Ends the sensor that reads marks.
     marked: Option<Stop>,
@@ -328,12 +332,10 @@ impl Watcher {
             links,
             identity,
             options,
-            control,
-            stop,
-            service,
+            ..
         } = setup;
         let (channels, ends, say) = Channels::open();
-        let (interest, marks) = (Interest::new()?, Marks::new()?);
+        let (interest, marks, strict) = shared_with_sensors(&options)?;
         let (opener, now) = (Arc::new(opener), Instant::now());
         let known = telling::take_up(&mut ledger, &set, &identity, &options)?;
         let parts = threads::Parts {
@@ -341,13 +343,14 @@ impl Watcher {
             opener: &opener,
             set: &set,
             marks: &marks,
+            strict: &strict,
             options: &options,
-            stop: &stop,
+            stop: &setup.stop,
         };
         threads::sensors(&parts, &interest, ends.sense.clone())?;
         threads::scan(&parts, (ends.asks, ends.mounted), ends.walk)?;
         let samples = threads::told(&parts, links.arrivals, &say)?;
-        *answering = threads::control(control, &stop, &say)?;
+        *answering = threads::control(setup.control, &setup.stop, &say)?;
         let watcher = Watcher {
             courier: Courier::new(&identity, &options, now),
             scans: Scans::new((ends.ask, ends.mount), &options),
@@ -362,6 +365,7 @@ impl Watcher {
             retiring: Vec::new(),
             sense: ends.sense,
             marks,
+            strict,
             channels,
             agenda: Agenda::new(),
             governor: Governor::default(),
@@ -378,7 +382,7 @@ impl Watcher {
             bytes_read: 0,
             ticked: now,
             gives_back: now + SETTLED,
-            service,
+            service: setup.service,
             ending: false,
             host,
             opener,
@@ -500,6 +504,7 @@ impl Watcher {
         if rung != Rung::Full {
             self.detecting.flights.press();
         }
+        self.want_strict(rung);
         if rung != before {
             let reason = self.governor.reason().unwrap_or("the host is calm");
             tracing::info!(?rung, reason, "the rung changed");
@@ -547,9 +552,33 @@ impl Watcher {
     /// Looks for the roles anew: one has come.
     fn know_own(&mut self) {
         self.own = own_processes();
+        self.own.extend(self.strict.gate());
         self.meter.follow(&self.own);
         self.interest.leave_out(self.own.clone());
+        self.strict.leave_out(self.own.clone());
     }
+
+    /// Programs are held at the full rung only: under pressure their starts must not wait for anything.
+    fn want_strict(&mut self, rung: Rung) {
+        self.strict.want(match rung {
+            _ if self.is_paused() => Err(Off::Paused),
+            Rung::Full => Ok(()),
+            _ => Err(Off::Pressure),
+        });
+        if self
+            .strict
+            .gate()
+            .is_some_and(|gate| !self.own.contains(&gate))
+        {
+            self.know_own();
+        }
+    }
+}
+
+/// What the loop tells its sensors, and hears from them.
+fn shared_with_sensors(options: &Options) -> nix::Result<(Interest, Marks, Strict)> {
+    let strict = Strict::new(options.strict && options.processes)?;
+    Ok((Interest::new()?, Marks::new()?, strict))
 }
 
 fn sources(options: &Options) -> Vec<Source> {

@@ -777,7 +777,7 @@ fn every_call_of_a_table_is_made_or_has_its_reason() {
     agent.supervisor.wait().unwrap();
     let made = calls_made(&agent.directory.path().join("traces"), &roles);
     let mut redundant = Vec::new();
-    for table in akwatch_sys::seccomp::Table::ALL {
+    for table in Role::ALL.map(Role::table) {
         for name in table.names() {
             let made = made.get(table.role).is_some_and(|made| made.contains(name));
             let excused = NOT_MADE_HERE

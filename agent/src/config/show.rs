@@ -218,9 +218,10 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
         |user: &Option<super::UserRef>| user.as_ref().map(|user| Value::String(user.to_string()));
     let (collector, watch, roles) = (&config.collector, &config.watch, &config.roles);
     let bytes = |count| Some(Value::Integer(i64::try_from(count).unwrap_or(i64::MAX)));
-    let paths = config.first_scan.paths.iter();
+    let flag = |value| Some(Value::Boolean(value));
+    let paths = |paths: &[PathBuf]| list(paths.iter().map(|path| path.display().to_string()));
     let mut all: Vec<(String, Option<Value>)> = vec![
-        ("ephemeral", Some(Value::Boolean(config.ephemeral))),
+        ("ephemeral", flag(config.ephemeral)),
         (
             "collector.urls",
             list(collector.urls.iter().map(ToString::to_string)),
@@ -234,21 +235,20 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
         ),
         (
             "collector.use_environment_proxy",
-            Some(Value::Boolean(collector.use_environment_proxy)),
+            flag(collector.use_environment_proxy),
         ),
         ("watch.include", globs(&watch.include)),
         ("watch.exclude", globs(&watch.exclude)),
         ("watch.max_file_bytes", bytes(watch.max_file_bytes)),
-        ("watch.history", Some(Value::Boolean(watch.history))),
-        ("watch.processes", Some(Value::Boolean(watch.processes))),
+        ("watch.history", flag(watch.history)),
+        ("watch.processes", flag(watch.processes)),
+        ("processes.strict", flag(config.processes.strict)),
         (
-            "first_scan.enabled",
-            Some(Value::Boolean(config.first_scan.enabled)),
+            "processes.strict_files",
+            paths(&config.processes.strict_files),
         ),
-        (
-            "first_scan.paths",
-            list(paths.map(|path| path.display().to_string())),
-        ),
+        ("first_scan.enabled", flag(config.first_scan.enabled)),
+        ("first_scan.paths", paths(&config.first_scan.paths)),
         (
             "first_scan.hours",
             list(config.first_scan.hours.iter().map(ToString::to_string)),
@@ -263,8 +263,8 @@ fn values(config: &Config) -> Vec<(String, Option<Value>)> {
         ("roles.detector", user(&roles.detector)),
         ("roles.reporter", user(&roles.reporter)),
         ("deny.paths", globs(&config.deny.paths)),
-        ("deny.hunts", Some(Value::Boolean(config.deny.hunts))),
-        ("deny.pauses", Some(Value::Boolean(config.deny.pauses))),
+        ("deny.hunts", flag(config.deny.hunts)),
+        ("deny.pauses", flag(config.deny.pauses)),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

@@ -46,6 +46,7 @@ pub(super) fn checks(context: &Context<'_>) -> Vec<Checked> {
             collector(status, now),
             clock(status),
             coverage(status),
+            strict(status),
             budget(status),
             walls(status),
         ]);
@@ -270,6 +271,25 @@ fn coverage(status: &Status) -> Checked {
         let fix = "`akwatch-agent status` names what is not read, and why";
         Checked::less("coverage", found, fix)
     }
+}
+
+fn strict(status: &Status) -> Checked {
+    const CHECK: &str = "strict mode";
+    let Some(standing) = &status.strict else {
+        return Checked::good(CHECK, "not asked for");
+    };
+    let Some(slug) = &standing.off else {
+        let found = format!(
+            "on; {}, {} went on before their capture was done",
+            counted(standing.held, "program has waited", "programs have waited"),
+            standing.late
+        );
+        return Checked::good(CHECK, found);
+    };
+    let why = standing.why.as_ref().unwrap_or(slug);
+    let fix = "executions are heard all the same; docs/reference/platforms.md says what strict mode \
+               needs, and `processes.strict = false` does without";
+    Checked::less(CHECK, format!("off: {why}"), fix)
 }
 
 fn budget(status: &Status) -> Checked {

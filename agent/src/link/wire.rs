@@ -315,6 +315,9 @@ enum MarkerWire {
         fsid: [i32; 2],
     },
     Settled,
+    Gate {
+        pid: i32,
+    },
     Refused {
         why: String,
         missing_walls: Vec<String>,
@@ -349,6 +352,10 @@ impl Message for FromMarker {
             },
             FromMarker::Unmounted { fsid } => MarkerWire::Unmounted { fsid: *fsid },
             FromMarker::Settled => MarkerWire::Settled,
+            FromMarker::Gate { link, pid } => {
+                descriptors.push(link.as_fd());
+                MarkerWire::Gate { pid: *pid }
+            }
             FromMarker::Refused { why, missing_walls } => MarkerWire::Refused {
                 why: why.clone(),
                 missing_walls: missing_walls.clone(),
@@ -382,6 +389,11 @@ impl Message for FromMarker {
             }
             MarkerWire::Unmounted { fsid } => FromMarker::Unmounted { fsid },
             MarkerWire::Settled => FromMarker::Settled,
+            MarkerWire::Gate { pid } => {
+                bounded(FROM_MARKER, pid > 0)?;
+                let link = descriptors.next().ok_or_else(malformed)?;
+                FromMarker::Gate { link, pid }
+            }
             MarkerWire::Refused { why, missing_walls } => {
                 bounded(
                     FROM_MARKER,

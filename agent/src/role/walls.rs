@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use akwatch_sys::capability::{self, Capabilities};
+use akwatch_sys::seccomp::Table;
 use akwatch_sys::{landlock, memory, proc_events, process, seccomp};
 
 use super::Role;
@@ -43,6 +44,7 @@ const DOMAIN: u16 = 53;
 #[derive(Debug)]
 pub struct Walls {
     role: Role,
+    table: &'static Table,
     missing: Vec<String>,
 }
 
@@ -54,6 +56,7 @@ impl Walls {
     pub fn raise(role: Role, shared_user: bool) -> Walls {
         let mut walls = Walls {
             role,
+            table: role.table(),
             missing: Vec::new(),
         };
         walls.note("own-user", !shared_user);
@@ -88,6 +91,11 @@ impl Walls {
         });
     }
 
+    /// Leaves the marker what it takes to branch the gate off.
+    pub fn with_gate(&mut self) {
+        self.table = &seccomp::MARKER_WITH_GATE;
+    }
+
     fn landlocked(&mut self, reach: &landlock::Reach<'_>) {
         let enforced = landlock::confine(reach);
         self.note("landlock", enforced.as_ref().is_ok_and(|it| it.files));
@@ -97,7 +105,7 @@ impl Walls {
     /// Raises the last wall, the system-call table, and says which are missing, by slug.
     #[must_use]
     pub fn close(mut self) -> Vec<String> {
-        let closed = seccomp::confine(self.role.table()).is_ok();
+        let closed = seccomp::confine(self.table).is_ok();
         self.note("seccomp", closed);
         self.missing
     }

@@ -135,6 +135,7 @@ fn options(config: &Config, directory: PathBuf) -> Options {
     Options {
         histories: config.watch.history,
         processes: config.watch.processes,
+        strict: config.processes.strict,
         first_scan: config.first_scan.enabled,
         first_scan_hours: config.first_scan.hours.clone(),
         max_file_bytes: config.watch.max_file_bytes,

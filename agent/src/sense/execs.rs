@@ -3,7 +3,8 @@
 //! A process may live for less than a millisecond, so its environment is read on this thread, at once
 //! and before ordinary threads where the kernel allows, and only then judged worth anything. What it
 //! names goes the way of every other target. A storm of executions is not chased: a bucket bounds the
-//! captures, what it leaves out is counted, and the sweep sees what is still there.
+//! captures, which it shares with the strict rung ([`super::captured`]); what it leaves out is counted,
+//! and the sweep sees what is still there.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -12,24 +13,19 @@ use std::time::{Duration, Instant};
 use akwatch_sys::SysError;
 use akwatch_sys::proc_events::{Exec, Heard, ProcEvents};
 use crossbeam_channel::Sender;
-use nix::time::{ClockId, clock_gettime};
 
+use super::captured::Captured;
 use super::processes::Interest;
-use super::{Sensed, Status, Stop, Woken};
-use crate::job::{Content, Job, JobId, TargetPlace};
+use super::strict::{Strict, monotonic_ns};
+use super::{Sensed, Stop, Woken};
+use crate::job::{Content, Job, JobId, Pending, TargetPlace};
 use crate::open::{Opener, Refusal};
-
-/// Captures a second, in the long run: about 200 µs of one core each.
-const PER_SECOND: f64 = 200.0;
-
-/// Captures at once after a quiet while.
-const AT_ONCE: f64 = 1000.0;
 
 /// Bytes of one capture that are sent on; a larger one is taken again when its turn comes.
 const CAPTURE: usize = 512 * 1024;
 
 /// Captures that wait for the watcher. Stops: environments that fill memory while it is busy.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 64;
 
 /// Time between two words about executions that were missed.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -41,7 +37,8 @@ pub struct Execs {
     interest: Interest,
     out: Sender<Sensed>,
     stop: Stop,
-    bucket: Bucket,
+    captured: Captured,
+    strict: Strict,
     missed: Missed,
 }
 
@@ -70,33 +67,15 @@ impl Missed {
     }
 }
 
-/// How many captures may be made now.
-struct Bucket {
-    left: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn take(&mut self, now: Instant) -> bool {
-        let since = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.left = (self.left + since * PER_SECOND).min(AT_ONCE);
-        self.filled = now;
-        let may = self.left >= 1.0;
-        if may {
-            self.left -= 1.0;
-        }
-        may
-    }
-}
-
 impl Execs {
     /// A sensor for every program that is executed from now on.
     ///
     /// # Errors
     /// When this kernel, namespace or user gets no such events; the sweep then stands alone.
     pub fn new(
-        opener: Arc<Opener>,
+        (opener, captured): (Arc<Opener>, Captured),
         interest: Interest,
+        strict: Strict,
         out: Sender<Sensed>,
         stop: Stop,
     ) -> Result<Execs, SysError> {
@@ -106,10 +85,8 @@ impl Execs {
             interest,
             out,
             stop,
-            bucket: Bucket {
-                left: AT_ONCE,
-                filled: Instant::now(),
-            },
+            captured,
+            strict,
             missed: Missed::default(),
         })
     }
@@ -141,7 +118,7 @@ impl Execs {
                 }
                 Err(why) => {
                     tracing::error!(%why, "no executions are heard any more; the sweep stands alone");
-                    let status = super::processes::status(false);
+                    let status = self.strict.status(false, self.missed.count);
                     let _ = self.out.send(Sensed::Status(status));
                     return false;
                 }
@@ -156,27 +133,37 @@ impl Execs {
         if self.interest.is_own(exec.pid) || self.interest.is_paused() {
             return true;
         }
-        if !self.bucket.take(Instant::now()) {
-            self.miss();
-            return true; // the sweep sees it if it lives
-        }
-        match self.opener.open_executed(exec.pid, JobId(0)) {
-            Ok((job, pending)) => {
+        match self.take(exec) {
+            Ok(Some((job, pending))) => {
                 self.interest.measured().captured(since(exec.at_ns));
-                let small = captured(&job) <= CAPTURE && self.out.len() < AHEAD;
-                let said = if small {
-                    Sensed::Executed(Box::new((job, pending)))
-                } else {
-                    Sensed::Targets(vec![pending.target])
-                };
-                self.out.send(said).is_ok()
+                self.out.send(said(job, pending, self.out.len())).is_ok()
             }
-            Err(Refusal::Ended) => {
-                self.miss();
+            Ok(None) | Err(Refusal::Ended) => {
+                self.miss(); // of what was too many, the sweep sees what lives
                 true
             }
             Err(_) => true, // the sweep names it, and its refusal is counted once
         }
+    }
+
+    /// Captures one program, unless the strict rung was first; none when there were too many.
+    fn take(&self, exec: Exec) -> Result<Option<(Job, Pending)>, Refusal> {
+        let mut taken = self.captured.turn();
+        if taken.since(exec.pid, exec.at_ns) {
+            return Err(Refusal::Captured);
+        }
+        if !taken.may(Instant::now()) {
+            return Ok(None);
+        }
+        let mut seen = None;
+        let opened = self.opener.open_executed(exec.pid, JobId(0), |image| {
+            seen = Some(image);
+            true
+        })?;
+        if let Some(image) = seen {
+            taken.note(image, monotonic_ns());
+        }
+        Ok(Some(opened))
     }
 
     fn miss(&mut self) {
@@ -188,18 +175,23 @@ impl Execs {
         let Some(raced) = self.missed.tell(Instant::now()) else {
             return true;
         };
-        let status = Status {
-            raced,
-            ..super::processes::status(true)
-        };
+        let status = self.strict.status(true, raced);
         self.out.send(Sensed::Status(status)).is_ok()
+    }
+}
+
+/// What was captured, as the watcher is told it while so many words wait for it.
+pub(super) fn said(job: Job, pending: Pending, waiting: usize) -> Sensed {
+    if captured(&job) <= CAPTURE && waiting < AHEAD {
+        Sensed::Executed(Box::new((job, pending)))
+    } else {
+        Sensed::Targets(vec![pending.target])
     }
 }
 
 /// How long ago that was, in nanoseconds of `CLOCK_MONOTONIC`.
 fn since(at_ns: u64) -> Duration {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
-    now.saturating_sub(Duration::from_nanos(at_ns))
+    Duration::from_nanos(monotonic_ns().saturating_sub(at_ns))
 }
 
 fn captured(job: &Job) -> usize {
@@ -229,18 +221,6 @@ mod tests {
     use crate::host::Root;
 
     #[test]
-    fn a_bucket_gives_at_once_and_then_by_the_second() {
-        let now = Instant::now();
-        let mut bucket = Bucket {
-            left: 2.0,
-            filled: now,
-        };
-        assert!(bucket.take(now) && bucket.take(now) && !bucket.take(now));
-        let later = now + Duration::from_secs(1);
-        assert_eq!((0..1000).filter(|_| bucket.take(later)).count(), 200);
-    }
-
-    #[test]
     fn what_was_missed_is_always_said_and_not_more_often_than_needed() {
         let now = Instant::now();
         let mut missed = Missed::default();
@@ -264,7 +244,8 @@ mod tests {
         let opener = Arc::new(Opener::new(host, GlobSet::new([], &[]).unwrap()));
         let (out, said) = unbounded();
         let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
-        let Ok(execs) = Execs::new(opener, interest, out, stop.clone()) else {
+        let (with, strict) = (Captured::default(), Strict::new(false).unwrap());
+        let Ok(execs) = Execs::new((opener, with), interest, strict, out, stop.clone()) else {
             return; // not here; the sweep's own tests hold
         };
         let thread = std::thread::spawn(move || execs.run());

@@ -22,6 +22,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use rustix::fs::FileType;
 
 use super::hands::{Hands, Touch, Written};
+use super::strict::Strict;
 use super::watch_set::{Covered, WatchSet, is_history};
 use super::{Gap, Sensed, Stop, Woken, linked_elsewhere, not_listed, unlisted};
 use crate::host::Root;
@@ -176,6 +177,7 @@ pub struct Marked {
     /// Every directory above a root, and whether a root lies directly in it.
     above: HashMap<PathBuf, bool>,
     marks: Marks,
+    strict: Strict,
     hands: Hands,
     own: i32,
     settled: bool,
@@ -198,7 +200,7 @@ impl Marked {
         host: Arc<Root>,
         link: Inlet<FromMarker>,
         set: WatchSet,
-        marks: Marks,
+        (marks, strict): (Marks, Strict),
         out: Sender<Sensed>,
         stop: Stop,
     ) -> Marked {
@@ -218,6 +220,7 @@ impl Marked {
             set,
             above,
             marks,
+            strict,
             hands: Hands::default(),
             own: nix::unistd::getpid().as_raw(),
             settled: false,
@@ -304,6 +307,7 @@ impl Marked {
                 self.settled = true;
                 self.tell();
             }
+            FromMarker::Gate { link, pid } => self.strict.arrived(link, pid),
             FromMarker::Refused { why, missing_walls } => {
                 tracing::info!(%why, "this host gives no marks; inotify watches");
                 let _ = self.out.send(Sensed::Walls("marker", missing_walls));
@@ -565,8 +569,15 @@ mod tests {
             let set = WatchSet::of_trees(vec![directory.path().to_owned()], Vec::new());
             let (out, said) = unbounded();
             let (stop, marks) = (Stop::new().unwrap(), Marks::new().unwrap());
-            let mut sensor =
-                Marked::new(live(), watcher.inlet, set, marks.clone(), out, stop.clone());
+            let strict = Strict::new(false).unwrap();
+            let mut sensor = Marked::new(
+                live(),
+                watcher.inlet,
+                set,
+                (marks.clone(), strict),
+                out,
+                stop.clone(),
+            );
             sensor.own = 0; // this process writes what is to be seen
             let thread = Some(std::thread::spawn(move || sensor.run()));
             let mut outlet = marker.outlet;
@@ -629,7 +640,8 @@ mod tests {
         let (_marker, watcher) = Link::<FromMarker, Nothing>::pair().unwrap();
         let set = WatchSet::of_trees(vec!["/srv/app/etc".into()], vec!["/srv/app/etc/own".into()]);
         let ((out, _said), stop) = (unbounded(), Stop::new().unwrap());
-        let marked = Marked::new(live(), watcher.inlet, set, Marks::new().unwrap(), out, stop);
+        let with = (Marks::new().unwrap(), Strict::new(false).unwrap());
+        let marked = Marked::new(live(), watcher.inlet, set, with, out, stop);
         let is = |path: &str| match marked.what_is(path.into()) {
             Directory::Watched(_) => "watched",
             Directory::Above => "above",

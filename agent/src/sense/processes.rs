@@ -185,7 +185,7 @@ pub struct Processes {
     /// Whether something of interest ended while the last sweep was under way: the next one tells.
     again: bool,
     waited_for: BTreeMap<ProcessInstance, Option<OwnedFd>>,
-    exec_events: bool,
+    begins: Status,
     /// Time between two sweeps of a small host.
     every: Duration,
     out: Sender<Sensed>,
@@ -193,14 +193,9 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// A sensor over /proc; `exec_events` says whether another one hears executions.
+    /// A sensor over /proc; `begins` says how processes are watched from now on, by all sensors.
     #[must_use]
-    pub fn new(
-        interest: Interest,
-        exec_events: bool,
-        out: Sender<Sensed>,
-        stop: Stop,
-    ) -> Processes {
+    pub fn new(interest: Interest, begins: Status, out: Sender<Sensed>, stop: Stop) -> Processes {
         Processes {
             proc: PathBuf::from("/proc"),
             interest,
@@ -208,7 +203,7 @@ impl Processes {
             zombies: HashSet::new(),
             again: false,
             waited_for: BTreeMap::new(),
-            exec_events,
+            begins,
             every: EVERY,
             out,
             stop,
@@ -217,8 +212,8 @@ impl Processes {
 
     /// Sweeps until told to stop.
     pub fn run(mut self) {
-        let status = status(self.exec_events);
-        if self.out.send(Sensed::Status(status)).is_err() {
+        let begins = std::mem::take(&mut self.begins);
+        if self.out.send(Sensed::Status(begins)).is_err() {
             return;
         }
         let (mut due, mut last) = (Instant::now(), None::<Instant>);
@@ -446,22 +441,6 @@ fn ticks() -> u64 {
     boot.as_secs() * second + rest
 }
 
-/// How processes are watched.
-#[must_use]
-pub fn status(exec_events: bool) -> Status {
-    let mechanism = if exec_events {
-        "exec-events+sweep"
-    } else {
-        "sweep"
-    };
-    Status {
-        source: "processes",
-        mechanism,
-        ready: true,
-        ..Status::default()
-    }
-}
-
 /// The agent's own processes: this one, its parent where that is the agent too, and their other
 /// children that run the same program. A role that this process may not look at is left to the
 /// kernel's own refusal.
@@ -571,7 +550,7 @@ mod tests {
         fn sweeping(every: Duration) -> Sensor {
             let (out, said) = unbounded();
             let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
-            let mut sensor = Processes::new(interest.clone(), false, out, stop.clone());
+            let mut sensor = Processes::new(interest.clone(), Status::default(), out, stop.clone());
             sensor.every = every;
             let thread = Some(std::thread::spawn(move || sensor.run()));
             Sensor {
@@ -702,7 +681,7 @@ mod tests {
         }
         let (out, _said) = unbounded();
         let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
-        let mut sensor = Processes::new(interest, false, out, stop);
+        let mut sensor = Processes::new(interest, Status::default(), out, stop);
         sensor.proc = proc.path().to_owned();
         sensor.look().map(|seen| (seen.lives.len(), seen.hidden))
     }
@@ -721,7 +700,7 @@ mod tests {
         };
         let (out, said) = unbounded();
         let (stop, interest) = (Stop::new().unwrap(), Interest::new().unwrap());
-        let mut sensor = Processes::new(interest.clone(), false, out, stop);
+        let mut sensor = Processes::new(interest.clone(), Status::default(), out, stop);
         sensor.proc = proc.path().to_owned();
         interest.wait_for([ProcessInstance { pid: 7, started: 0 }].into());
         let mut sweep = || {

@@ -143,12 +143,13 @@ impl Watcher {
         }
         let stop = Stop::new()?;
         self.marked = Some(stop.clone());
-        let (set, marks) = (self.set.clone(), self.marks.clone());
+        let set = self.set.clone();
+        let shared = (self.marks.clone(), self.strict.clone());
         threads::marked(
             Arc::clone(&self.host),
             link,
             set,
-            marks,
+            shared,
             self.sense.clone(),
             stop,
         )
@@ -566,6 +567,7 @@ impl Watcher {
             rules_set_aside: self.detecting.faults.clone(),
             cost: Cost::from(cost),
             sensing: self.interest.measured().read(),
+            strict: self.strict.standing(),
         }
     }
 

@@ -445,6 +445,7 @@ impl Agent {
                 first_scan_hours: self.hours.clone(),
                 max_file_bytes: 1 << 20,
                 scan_bytes_per_second: 1 << 40,
+                strict: false,
                 watches: 1000,
                 labels: BTreeMap::new(),
                 ephemeral: false,

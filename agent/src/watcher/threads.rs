@@ -15,11 +15,13 @@ use crate::host::Root;
 use crate::link::{Inlet, MarkerLink, Message, TalkError};
 use crate::open::Opener;
 use crate::role::Arrivals;
+use crate::sense::captured::Captured;
 use crate::sense::execs::Execs;
 use crate::sense::files::Files;
 use crate::sense::marked::{Marked, Marks};
 use crate::sense::processes::{Interest, Processes};
 use crate::sense::scan::{Ask, Scan, Walked};
+use crate::sense::strict::{Held, Strict};
 use crate::sense::watch_set::WatchSet;
 use crate::sense::{Sensed, Stop, Woken};
 
@@ -29,6 +31,7 @@ pub(super) struct Parts<'a> {
     pub(super) opener: &'a Arc<Opener>,
     pub(super) set: &'a WatchSet,
     pub(super) marks: &'a Marks,
+    pub(super) strict: &'a Strict,
     pub(super) options: &'a Options,
     pub(super) stop: &'a Stop,
 }
@@ -48,7 +51,11 @@ pub(super) fn sensors(
 ) -> Result<(), WatcherError> {
     files(parts, out.clone())?;
     if parts.options.processes {
-        let heard = execs(parts, interest, out.clone())?;
+        let captured = Captured::default();
+        let heard = execs(parts, interest, &captured, out.clone())?;
+        if parts.strict.is_configured() {
+            held(parts, interest, captured, heard, out.clone())?;
+        }
         processes(parts, interest.clone(), heard, out)?;
     }
     Ok(())
@@ -66,12 +73,12 @@ pub(super) fn marked(
     host: Arc<Root>,
     link: MarkerLink,
     set: WatchSet,
-    marks: Marks,
+    shared: (Marks, Strict),
     out: Sender<Sensed>,
     stop: Stop,
 ) -> Result<(), WatcherError> {
     let (outlet, inlet) = link.split();
-    let marked = Marked::new(host, inlet, set, marks, out, stop);
+    let marked = Marked::new(host, inlet, set, shared, out, stop);
     spawn("marked", move || {
         marked.run();
         outlet.close();
@@ -82,10 +89,12 @@ pub(super) fn marked(
 fn execs(
     parts: &Parts<'_>,
     interest: &Interest,
+    captured: &Captured,
     out: Sender<Sensed>,
 ) -> Result<bool, WatcherError> {
-    let opener = Arc::clone(parts.opener);
-    match Execs::new(opener, interest.clone(), out, parts.stop.clone()) {
+    let with = (Arc::clone(parts.opener), captured.clone());
+    let (strict, stop) = (parts.strict.clone(), parts.stop.clone());
+    match Execs::new(with, interest.clone(), strict, out, stop) {
         Ok(execs) => crate::role::hurried::spawn("execs", move || execs.run())
             .map(|()| true)
             .map_err(WatcherError::Thread),
@@ -96,13 +105,28 @@ fn execs(
     }
 }
 
+/// Starts the strict rung, which waits for a gate.
+fn held(
+    parts: &Parts<'_>,
+    interest: &Interest,
+    captured: Captured,
+    exec_events: bool,
+    out: Sender<Sensed>,
+) -> Result<(), WatcherError> {
+    let (strict, stop) = (parts.strict.clone(), parts.stop.clone());
+    let with = (Arc::clone(parts.opener), captured);
+    let held = Held::new(strict, with, interest.clone(), exec_events, out, stop);
+    spawn("held", move || held.run())
+}
+
 fn processes(
     parts: &Parts<'_>,
     interest: Interest,
     exec_events: bool,
     out: Sender<Sensed>,
 ) -> Result<(), WatcherError> {
-    let processes = Processes::new(interest, exec_events, out, parts.stop.clone());
+    let begins = parts.strict.status(exec_events, 0);
+    let processes = Processes::new(interest, begins, out, parts.stop.clone());
     spawn("processes", move || processes.run())
 }
 

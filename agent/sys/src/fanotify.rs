@@ -16,6 +16,8 @@ use nix::sys::statfs::fstatfs;
 
 use crate::{SysError, checked};
 
+pub mod permission;
+
 /// Bytes of the largest file handle (`MAX_HANDLE_SZ` of the kernel).
 pub const HANDLE: usize = 128;
 

@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "this crate exists to hold it")]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod branch;
 pub mod capability;
 pub mod fanotify;
 pub mod landlock;
@@ -17,6 +18,7 @@ pub mod peer;
 pub mod proc_events;
 pub mod process;
 pub mod seccomp;
+pub mod watchdog;
 pub mod wiping;
 
 use std::io;

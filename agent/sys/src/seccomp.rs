@@ -18,7 +18,9 @@ use seccompiler::{
 
 mod tables;
 
-pub use tables::{Bound, BoundedCall, Call, DETECTOR, MARKER, REPORTER, Table, WATCHER};
+pub use tables::{
+    Bound, BoundedCall, Call, DETECTOR, GATE, MARKER, MARKER_WITH_GATE, REPORTER, Table, WATCHER,
+};
 
 /// Why a filter could not be installed.
 #[derive(Debug, thiserror::Error)]

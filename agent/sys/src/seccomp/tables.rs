@@ -58,7 +58,14 @@ macro_rules! bounded {
 
 impl Table {
     /// Every role's.
-    pub const ALL: [&'static Table; 4] = [&WATCHER, &MARKER, &DETECTOR, &REPORTER];
+    pub const ALL: [&'static Table; 6] = [
+        &WATCHER,
+        &MARKER,
+        &MARKER_WITH_GATE,
+        &GATE,
+        &DETECTOR,
+        &REPORTER,
+    ];
 
     /// Every call that it may make, be it with some arguments only.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
@@ -106,6 +113,42 @@ pub const MARKER: Table = Table {
         bounded!(SYS_open, 1: READ_ONLY),
         bounded!(SYS_openat, 2: READ_ONLY),
     ],
+};
+
+/// The marker where strict mode is configured: it may also branch the gate off, with what the gate needs
+/// to shut its own doors.
+pub const MARKER_WITH_GATE: Table = Table {
+    role: "marker-with-gate",
+    calls: &[RUNTIME, LOOK, LINK, FILES, MARK, BRANCH],
+    bounded: &[
+        bounded!(SYS_prctl, 0: Bound::OneOf(&[
+            libc::PR_SET_NAME.unsigned_abs(),
+            PR_GET_AUXV,
+            libc::PR_SET_PDEATHSIG.unsigned_abs(),
+            libc::PR_SET_NO_NEW_PRIVS.unsigned_abs(),
+        ])),
+        ABORT,
+        LIMITS,
+        bounded!(SYS_clone, 0: Bound::OneOf(&[0x003d_0f00, 0x007d_0f00, FORK, SIGCHLD])),
+        TERMINAL,
+        bounded!(
+            SYS_sched_setscheduler,
+            0: Bound::OneOf(&[0]),
+            1: Bound::OneOf(&[AT_ONCE])
+        ),
+        bounded!(SYS_seccomp, 0: Bound::OneOf(&[1])),
+        bounded!(SYS_socketpair, 0: Bound::OneOf(&[AF_UNIX])),
+        #[cfg(target_arch = "x86_64")]
+        bounded!(SYS_open, 1: READ_ONLY),
+        bounded!(SYS_openat, 2: READ_ONLY),
+    ],
+};
+
+/// Answers the kernel, asks the watcher, and has no other use: no file, no thread, no process.
+pub const GATE: Table = Table {
+    role: "gate",
+    calls: &[ANSWER],
+    bounded: &[ABORT],
 };
 
 /// Reads what it was handed, computes, answers.
@@ -316,6 +359,50 @@ const SCHEDULE: &[Call] = calls![
 /// Marks on filesystems.
 const MARK: &[Call] = calls![SYS_fanotify_init, SYS_fanotify_mark];
 
+/// A child without an exec, which gives up what it does not need and has the kernel watch over it.
+const BRANCH: &[Call] = calls![
+    SYS_capset,
+    #[cfg(target_arch = "x86_64")]
+    SYS_fork,
+    SYS_timer_create,
+    SYS_timer_delete,
+    SYS_timer_settime,
+    SYS_wait4,
+];
+
+/// Flags of `clone` as glibc and musl fork.
+const FORK: u32 = 0x0120_0011;
+/// `SCHED_FIFO`, and not for children.
+const AT_ONCE: u32 = 0x4000_0001;
+const SIGCHLD: u32 = libc::SIGCHLD.unsigned_abs();
+
+/// All that the gate's loop does: it waits, reads, answers, says that it is alive, ends. Marks come and
+/// go with what the watcher wants; memory, since the C library takes and gives some as it likes.
+const ANSWER: &[Call] = calls![
+    SYS_brk,
+    SYS_clock_gettime,
+    SYS_close,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_fanotify_mark,
+    SYS_fcntl,
+    SYS_futex,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_mmap,
+    SYS_munmap,
+    #[cfg(target_arch = "x86_64")]
+    SYS_poll,
+    SYS_ppoll,
+    SYS_read,
+    SYS_restart_syscall,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_timer_delete,
+    SYS_timer_settime,
+    SYS_write,
+];
+
 /// The collector, its proxy, and the name service.
 const NETWORK: &[Call] = calls![
     SYS_bind,
@@ -366,8 +453,9 @@ pub(super) fn x32(calls: &[Call]) -> impl Iterator<Item = Call> {
 /// library asks for the size of a page.
 const PRCTL: BoundedCall = bounded!(
     SYS_prctl,
-    0: Bound::OneOf(&[libc::PR_SET_NAME.unsigned_abs(), 0x4155_5856])
+    0: Bound::OneOf(&[libc::PR_SET_NAME.unsigned_abs(), PR_GET_AUXV])
 );
+const PR_GET_AUXV: u32 = 0x4155_5856;
 
 /// Ending itself: `abort` signals a thread of its own process.
 const ABORT: BoundedCall = bounded!(
