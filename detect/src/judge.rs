@@ -21,6 +21,7 @@ mod public;
 pub(crate) mod putty;
 pub(crate) mod quiet;
 mod rsa;
+mod sealed;
 mod signed;
 
 use std::borrow::Cow;
@@ -155,7 +156,7 @@ impl Judge<'_> {
         tokens.retain(|token| self.token(value, bytes, offset, token, out));
         let is_whole = |token: &Token| token.start == 0 && token.end == bytes.len();
         let whole = tokens.iter().any(is_whole);
-        if quiet::is_password_hash(bytes) {
+        if sealed::is_password_hash(bytes) {
             self.password_hash(value, bytes, offset, out);
             return;
         }

@@ -26,6 +26,7 @@ pub(crate) use strip::Strip;
 use crate::rule::name;
 use crate::rule::pattern::{ALNUM, JOINED, NAME_PART};
 use crate::rule::{Anchor, Half, Role, Rule, RuleSet};
+use crate::syntax::known;
 use crate::unwrap::inline;
 
 /// Something worth reading the syntax for.
@@ -540,7 +541,6 @@ fn names_secret(text: &[u8], at: usize, rules: &RuleSet) -> bool {
 /// a UUID. What is an id by that name is none.
 fn is_second_half(name: &[u8], behind: &[u8]) -> bool {
     const UUID: usize = 36;
-    const DASHES: [usize; 4] = [8, 13, 18, 23];
     let ends = |ending: &[u8]| {
         let from = name.len().checked_sub(ending.len());
         from.is_some_and(|from| name[from..].eq_ignore_ascii_case(ending))
@@ -553,13 +553,7 @@ fn is_second_half(name: &[u8], behind: &[u8]) -> bool {
         .iter()
         .take_while(|b| !b.is_ascii_alphanumeric())
         .count();
-    behind.get(skip..skip + UUID).is_some_and(|value| {
-        let digit = |(at, byte): (usize, &u8)| match DASHES.contains(&at) {
-            true => *byte == b'-',
-            false => byte.is_ascii_hexdigit(),
-        };
-        value.iter().enumerate().all(digit)
-    })
+    behind.get(skip..skip + UUID).is_some_and(known::is_uuid)
 }
 
 /// Whether a word may be a password behind `name`: what else says secret is made by machines.

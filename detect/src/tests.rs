@@ -23,6 +23,7 @@ mod packs;
 mod pairing;
 mod pdf;
 mod plist;
+mod proving;
 mod quiet;
 mod streams;
 mod unwrapping;

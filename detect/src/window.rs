@@ -154,7 +154,8 @@ impl<'r> Scanner<'r> {
     /// Reads `text`. When it is `cut`, more follows: a token that touches its end is left to the
     /// next window.
     pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
-        let plain = inline::undressed(text).map(Zeroizing::new);
+        let plain = near::unswapped(region, text).or_else(|| inline::undressed(text));
+        let plain = plain.map(Zeroizing::new);
         let text = inline::unmarked(plain.as_ref().map_or(text, |plain| plain.as_slice()));
         self.work += text.len() as u64;
         let (hits, sifted) = self.hits(region, text, cut);

@@ -32,7 +32,7 @@ const PUBLISHED: [u64; 20] = [
 ];
 
 /// Beginnings of values that name a secret kept elsewhere, or hold one that is encrypted.
-const REFERENCES: [&[u8]; 48] = [
+const REFERENCES: [&[u8]; 53] = [
     b"secretKeyRef",
     b"configMapKeyRef",
     b"$",
@@ -73,7 +73,12 @@ const REFERENCES: [&[u8]; 48] = [
     b"!vault",
     b"{cipher}",
     b"{AES}",
+    b"{aes}",
     b"{3DES}",
+    b"{3des}",
+    b"kms:",
+    b"ENC:",
+    b"enc:",
     b"{encrypted}",
     b"age1",
     b"gcp:secretmanager",
@@ -171,6 +176,7 @@ pub(crate) fn is_reference(value: &[u8]) -> bool {
         && is_mixed(value);
     let begins = |start: &&[u8]| start.first() == value.first() && value.starts_with(start);
     (!drawn && REFERENCES.iter().any(begins))
+        || super::sealed::is_sealed(value)
         || holds(value, b"${")
         || holds(value, b"{{")
         || holds(value, b"$(")
@@ -541,33 +547,6 @@ pub(crate) fn core(value: &[u8]) -> (usize, &[u8]) {
         }
     }
     (start, &value[start..end.max(start)])
-}
-
-/// Beginnings of what systems keep instead of passwords.
-const HASHES: [&[u8]; 16] = [
-    b"$1$",
-    b"$2a$",
-    b"$2b$",
-    b"$2y$",
-    b"$5$",
-    b"$6$",
-    b"$7$",
-    b"$8$",
-    b"$9$",
-    b"$y$",
-    b"$apr1$",
-    b"$argon2",
-    b"$pbkdf2",
-    b"$scrypt$",
-    b"pbkdf2_sha",
-    b"{SSHA",
-];
-
-/// Whether the value is a password's hash in one of the forms that name themselves.
-pub(crate) fn is_password_hash(value: &[u8]) -> bool {
-    (20..=512).contains(&value.len())
-        && (HASHES.iter()).any(|start| start.first() == value.first() && value.starts_with(start))
-        && !value.iter().any(u8::is_ascii_whitespace)
 }
 
 /// Whether a password that a client sends is worth telling: that it is one is beyond doubt.

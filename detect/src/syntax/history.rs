@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::shell::{Dialect, Session};
-use super::{Fields, ScopeId, read_as, shell, sql, text};
+use super::{Fields, ScopeId, flow, read_as, shell, sql, text};
 
 fn lines(text: &[u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let mut at = range.start;
@@ -126,23 +126,30 @@ pub(crate) fn power_shell(
 pub(crate) fn sql(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
     for line in lines(text, range) {
         let bytes = &text[line.clone()];
-        let client = bytes.trim_ascii_start();
-        if client.starts_with(b"\\") || client.starts_with(b".") {
-            // A client's own command: `\connect …`, `.open …`, or one of the shell: `\! …`.
-            let scope = fields.scopes.child(root);
-            super::text::spaced_pairs(text, line.clone(), scope, fields);
-            shell::line(text, line, scope, fields);
-            continue;
-        }
-        let escaped = memchr::memchr(b'\\', bytes).is_some() || memchr::memchr(1, bytes).is_some();
-        if escaped {
+        let escaped = memchr::memmem::find(bytes, b"\\040").is_some();
+        if escaped || memchr::memchr(1, bytes).is_some() {
             let plain = octal(bytes);
             read_as(text, line, &plain, fields, |text, range, fields| {
-                statements(text, range, root, fields);
+                entry(text, range, root, fields);
             });
         } else {
-            statements(text, line, root, fields);
+            entry(text, line, root, fields);
         }
+    }
+}
+
+/// One entry: a statement, a client's own command, `\connect …`, `.open …`, or one of the shell, `\! …`,
+/// `system …`.
+fn entry(text: &[u8], line: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
+    let client = text[line.clone()].trim_ascii_start();
+    if client.starts_with(b"\\") || client.starts_with(b".") {
+        let scope = fields.scopes.child(root);
+        super::text::spaced_pairs(text, line.clone(), scope, fields);
+        shell::line(text, line, scope, fields);
+    } else if let Some(command) = client.strip_prefix(b"system ") {
+        shell::line(text, line.end - command.len()..line.end, root, fields);
+    } else {
+        statements(text, line, root, fields);
     }
 }
 
@@ -185,7 +192,35 @@ pub(crate) fn code(text: &[u8], range: Range<usize>, root: ScopeId, fields: &mut
     let mut blocks = text::Blocks::new(root, fields);
     for line in lines(text, range) {
         blocks.line(&text[line.clone()], fields);
-        text::line(text, line, &mut blocks, fields);
+        text::line(text, line.clone(), &mut blocks, fields);
+        strings(text, line, root, fields);
+    }
+}
+
+/// Strings of one line that are read for what they hold.
+const MOST_STRINGS: usize = 32;
+
+/// Commands and statements that a line hands to a shell or to a database as strings.
+fn strings(text: &[u8], line: Range<usize>, root: ScopeId, fields: &mut Fields<'_>) {
+    let mut at = line.start;
+    for _ in 0..MOST_STRINGS {
+        let rest = &text[at..line.end];
+        let Some(quote) = memchr::memchr3(b'"', b'\'', b'`', rest) else {
+            return;
+        };
+        let start = at + quote + 1;
+        let (raw, decoded) = flow::quoted(&text[..line.end], start, rest[quote]);
+        at = (raw.end + 1).min(line.end);
+        let held = &text[raw.clone()];
+        if decoded.is_some() || memchr::memchr(b' ', held).is_none() {
+            continue;
+        }
+        let scope = fields.scopes.child(root);
+        if shell::is_command(held) {
+            shell::line(text, raw, scope, fields);
+        } else if sql::speaks(held) {
+            sql::statements(text, raw, scope, fields);
+        }
     }
 }
 
@@ -228,12 +263,18 @@ pub(crate) fn viminfo(text: &[u8], range: Range<usize>, root: ScopeId, fields: &
 /// What `:%s/…/…/` puts in; other command lines as they stand.
 fn substituted(text: &[u8], line: Range<usize>) -> Range<usize> {
     let bytes = &text[line.clone()];
-    let Some(start) = memchr::memmem::find(bytes, b"s/") else {
+    // Behind the lines that it is done to: `%`, `1,$`, `'<,'>`.
+    let start = bytes
+        .iter()
+        .take_while(|b| !b.is_ascii_alphabetic())
+        .count();
+    let mark = match bytes.get(start..start + 2) {
+        Some(&[b's', mark]) if mark.is_ascii_punctuation() => mark,
+        _ => return line,
+    };
+    let Some(middle) = memchr::memchr(mark, &bytes[start + 2..]).map(|n| start + 3 + n) else {
         return line;
     };
-    let Some(middle) = memchr::memchr(b'/', &bytes[start + 2..]).map(|n| start + 3 + n) else {
-        return line;
-    };
-    let end = memchr::memchr(b'/', &bytes[middle..]).map_or(bytes.len(), |n| middle + n);
+    let end = memchr::memchr(mark, &bytes[middle..]).map_or(bytes.len(), |n| middle + n);
     line.start + middle..line.start + end
 }

@@ -48,6 +48,16 @@ fn approle(first: usize, fields: &mut Fields<'_>) {
     }
 }
 
+/// Whether all of a value is a UUID.
+pub(crate) fn is_uuid(value: &[u8]) -> bool {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let fits = |(at, byte): (usize, &u8)| match DASHES.contains(&at) {
+        true => *byte == b'-',
+        false => byte.is_ascii_hexdigit(),
+    };
+    value.len() == 36 && value.iter().enumerate().all(fits)
+}
+
 /// cloud-init's `chpasswd: list:`, lines of `user:password`, as a block or as a list.
 fn chpasswd(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     let mut found: Vec<(Range<usize>, ScopeId)> = Vec::new();
@@ -147,6 +157,8 @@ fn state(text: &[u8], first: usize, fields: &mut Fields<'_>) {
     for field in &mut fields.fields[first..] {
         if generated(&field.path) {
             field.path = b"random_password".to_vec();
+        } else if is_uuid(field.value(text)) {
+            // What it names is seen elsewhere: an id.
         } else if marked.contains(field.path.strip_suffix(b".value").unwrap_or(&field.path)) {
             let own = field
                 .path

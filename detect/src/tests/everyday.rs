@@ -206,6 +206,38 @@ const TOLD: &[(&str, &str)] = &[
     ("a.html", "<p>Password: <b>{p}</b></p>\n"),
 ];
 
+/// The same of what clients and editors remember.
+const REMEMBERED: &[(&str, &str)] = &[
+    (
+        ".mysql_history",
+        "_HiStOrY_V2_\nsystem\\040mysqldump\\040-uroot\\040-p{p}\\040a\n",
+    ),
+    (".mysql_history", "system mysql -uroot -p{p} a\n"),
+    (
+        ".mysql_history",
+        "_HiStOrY_V2_\n\\\\!\\040mysql\\040-uroot\\040-p{p}\n",
+    ),
+    (".rediscli_history", "SET app:smtp:password \"{p}\"\n"),
+    (".rediscli_history", "hset user:1 name bob password {p}\n"),
+    (".rediscli_history", "config set primaryauth {p}\n"),
+    (
+        ".python_history",
+        "cur.execute(\"ALTER USER root IDENTIFIED BY '{p}'\")\n",
+    ),
+    (".python_history", "os.system('mysql -uroot -p{p} x')\n"),
+    (".node_repl_history", "jwt.sign({a: 1}, '{p}')\n"),
+    (".irb_history", "system('mysql -uroot -p{p}')\n"),
+    (".irb_history", "`sshpass -p {p} ssh h`\n"),
+    (
+        ".viminfo",
+        "# Command Line History (newest to oldest):\n:%s#OLD#password: {p}#g\n",
+    ),
+    (
+        ".app.conf.swp",
+        "b0VIM 9.0\0\0\u{1}\u{2}root\0/etc/app.conf\0\0\0tp\0\0\0port: 80\0password = {p}\0a\0",
+    ),
+];
+
 /// What looks the same and tells nothing.
 const QUIET: &[(&str, &str)] = &[
     (
@@ -266,6 +298,61 @@ fn everyday_places_tell_their_passwords() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn what_is_remembered_tells_its_passwords() {
+    for (number, (name, shape)) in REMEMBERED.iter().enumerate() {
+        let (password, _) = made(number as u64);
+        let text = shape.replace("{p}", &password);
+        let scan = scan_bytes(name, Format::Guess, text.as_bytes());
+        let told: Vec<&[u8]> = findings(&scan)
+            .iter()
+            .filter_map(|found| Some(found.secret.as_ref()?.expose()))
+            .collect();
+        assert_eq!(
+            told,
+            [password.as_bytes()],
+            "{name} {shape:?}: {:?}",
+            outline(&scan)
+        );
+    }
+}
+
+#[test]
+fn what_is_hashed_or_sealed_is_no_password() {
+    let (hex, base64) = ("0f9a61d27b3c48e5".repeat(8), "Kf8zQ1mW7xT3vB9n".repeat(24));
+    for shape in [
+        format!("sha256:{}", &hex[..64]),
+        format!("sha512-{}==", &base64[..86]),
+        format!("sha256-{}=", &base64[..43]),
+        format!("sha1-{}=", &base64[..27]),
+        format!("md5{}", &hex[..32]),
+        format!("*{}", hex[..40].to_uppercase()),
+        format!("{{SHA}}{}=", &base64[..27]),
+        format!("{{bcrypt}}$2a$10${}", &base64[..53]),
+        format!(
+            "SCRAM-SHA-256$4096:{}==${}=:{}=",
+            &base64[..22],
+            &base64[..43],
+            &base64[8..51]
+        ),
+        format!("{{aes}}{}=", &base64[..43]),
+        format!("kms:{}==", &base64[..62]),
+        format!("ENC:{}", &hex[..64]),
+        format!("CiQA{}", &base64[..80]),
+        format!("AgA{}==", &base64[..340]),
+    ] {
+        for (name, line) in [
+            ("a.env", format!("DB_PASSWORD={shape}\n")),
+            ("a.yml", format!("db:\n  api_key: \"{shape}\"\n")),
+            ("a.json", format!("{{\"secret_key\": \"{shape}\"}}")),
+            ("Makefile", format!("TOKEN ?= {shape}\n")),
+        ] {
+            let scan = scan_bytes(name, Format::Guess, line.as_bytes());
+            assert!(findings(&scan).is_empty(), "{line}: {:?}", outline(&scan));
+        }
+    }
 }
 
 #[test]

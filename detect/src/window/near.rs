@@ -16,6 +16,23 @@ const ASKED: usize = 16;
 /// Lines longer than this are read around their hits only.
 const LONG_LINE: usize = 8192;
 
+/// What vim keeps of a file that is open, as lines: each ends with a NUL, and what stands between its blocks
+/// is no text.
+pub(super) fn unswapped(region: &Region, text: &[u8]) -> Option<Vec<u8>> {
+    let name = region.member.inside.last().unwrap_or(&region.member.name);
+    let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let [b'.', .., b'.', b's', b'w', b'a'..=b'p'] = name else {
+        return None;
+    };
+    memchr::memchr(0, text)?;
+    let plain = |&byte: &u8| match byte {
+        0 => b'\n',
+        1..=8 | 14..=31 | 127 => b' ',
+        other => other,
+    };
+    Some(text.iter().map(plain).collect())
+}
+
 /// Lines around a half of a key, or around a word: who and where stand next to that.
 fn reach(half: bool, word: bool) -> usize {
     match (half, word) {
