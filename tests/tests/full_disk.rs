@@ -54,8 +54,9 @@ impl Drop for Disk {
 }
 
 struct Scene {
-    fleet: Fleet,
+    /// Unmounted before the directory goes that it is mounted in.
     disk: Disk,
+    fleet: Fleet,
 }
 
 impl Scene {
@@ -184,7 +185,14 @@ async fn an_agent_on_a_full_disk_goes_on_says_since_when_and_catches_up() -> Res
     .await?;
     sets::wait_equal(&fleet.agent, &fleet.rest, &fleet.watched).await?;
     let Scene { fleet, disk } = scene;
-    fleet.stop().await?;
+    let Fleet {
+        agent,
+        collector,
+        directory,
+        ..
+    } = fleet;
+    agent.stop().await?;
+    collector.stop().await?;
     drop(disk);
-    Ok(())
+    Ok(directory.close()?) // nothing is left
 }
