@@ -162,6 +162,11 @@ mod tests {
             .arg("600")
             .spawn()
             .unwrap();
+        // Whoever starts a program goes on a moment before the process has its name.
+        let comm = format!("/proc/{}/comm", child.id());
+        while std::fs::read_to_string(&comm).unwrap() != "fapolicyd\n" {
+            std::thread::yield_now();
+        }
         let found = checks(&Root::live().unwrap());
         child.kill().unwrap();
         child.wait().unwrap();
