@@ -563,9 +563,15 @@ async fn a_line_that_breaks_again_and_again_loses_and_doubles_nothing() -> Resul
     scene.settle(&expected).await?;
     // What came and went unseen is nowhere; what was seen is gone, once.
     for one in &gone {
-        let rows = scene.rest.findings_of(&one.pair.id).await?;
-        let told = rows.iter().all(|row| row["state"] == "gone") && rows.len() <= 1;
-        ensure!(told, "{}: {rows:#?}", shown(&one.file));
+        let mut rows = Vec::new();
+        wait::until("what was removed to be gone", async || {
+            rows = scene.rest.findings_of(&one.pair.id).await?;
+            let gone = rows.iter().all(|row| row["state"] == "gone");
+            Ok(gone.then_some(()))
+        })
+        .await
+        .with_context(|| format!("{}: {rows:#?}", shown(&one.file)))?;
+        ensure!(rows.len() <= 1, "{}: {rows:#?}", shown(&one.file));
     }
     scene.stop().await
 }

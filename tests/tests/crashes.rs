@@ -164,10 +164,14 @@ impl Planted {
         let ids = |pair: &Pair| pair.id.clone();
         let before: Vec<String> = seen.iter().map(ids).collect();
         for pair in &self.gone {
-            let rows = fleet.rest.findings_of(&pair.id).await?;
-            let once = rows.len() <= 1 && rows.iter().all(|row| row["state"] == "gone");
+            // Agent and collector may agree before the agent, which has just started, has looked again.
+            let rows = fleet
+                .wait_findings("it to be gone, or never seen", &pair.id, |rows| {
+                    rows.iter().all(|row| row["state"] == "gone")
+                })
+                .await?;
             let lost = rows.is_empty() && before.contains(&pair.id);
-            ensure!(once && !lost, "{}: {rows:#?}", pair.id);
+            ensure!(rows.len() <= 1 && !lost, "{}: {rows:#?}", pair.id);
             if !rows.is_empty() && !before.contains(&pair.id) {
                 seen.push(pair.clone());
             }
