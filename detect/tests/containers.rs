@@ -405,6 +405,93 @@ fn what_a_rollback_journal_kept_is_read() {
     assert_eq!(found[0].spot.inside, [b"sites".to_vec()]);
 }
 
+/// The database has the pages that a table had before; the log has those that were changed since.
+#[test]
+fn a_log_without_a_tables_pages_is_not_damaged() {
+    let table = "CREATE TABLE sites(secret_key TEXT);";
+    let filler = "INSERT INTO sites VALUES(hex(randomblob(300)));".repeat(40);
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE);";
+    let change = "ALTER TABLE sites ADD COLUMN more TEXT;";
+    let bytes = beside("WAL", "-wal", &[table, &filler, checkpoint], change);
+    assert_eq!(why(&scan_bytes("a.db-wal", &bytes)), []);
+}
+
+/// What lies in a log and is in none of its pages is read all the same.
+#[test]
+fn what_is_in_no_page_of_a_log_is_read_as_text() {
+    let made = sample("github.token", 34);
+    let text = format!("\nGITHUB_TOKEN={}\n", made.secret);
+    let wal = [
+        &b"\x37\x7f\x06\x82\x00\x2d\xe2\x18\x00\x00\x02\x00"[..],
+        &[b'#'; 20],
+    ]
+    .concat();
+    let journal = [
+        &b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7\xff\xff\xff\xff\0\0\0\0\0\0\0\x02\0\0\x02\0\0\0\x02\0"
+            [..],
+        &[0; 484],
+    ]
+    .concat();
+    let page = |number: u32, before: usize, text: &str| {
+        let mut page = vec![0; before + 512];
+        page[..4].copy_from_slice(&number.to_be_bytes());
+        page[before + 8..before + 8 + text.len()].copy_from_slice(text.as_bytes());
+        page
+    };
+    let mut padded = journal.clone();
+    padded[100..100 + text.len()].copy_from_slice(text.as_bytes());
+    let segment = [&page(2, 4, "x")[..], &[0; 4]].concat();
+    let padding = vec![0; 1536 - journal.len() - segment.len()];
+    let second = [&page(3, 4, &text)[..], &[0; 4]].concat();
+    type Case<'a> = (&'a str, Vec<Vec<u8>>, &'a [UnreadWhy]);
+    let files: [Case<'_>; 7] = [
+        (
+            "a short text",
+            vec![wal.clone(), text.clone().into_bytes()],
+            &[],
+        ),
+        (
+            "a long text",
+            vec![wal.clone(), text.repeat(40).into_bytes()],
+            &[UnreadWhy::Limit],
+        ),
+        (
+            "a page of no number",
+            vec![wal.clone(), page(0, 24, &text)],
+            &[UnreadWhy::Damaged],
+        ),
+        (
+            "a page of a high number",
+            vec![wal.clone(), page(1 << 30, 24, &text)],
+            &[UnreadWhy::Limit],
+        ),
+        (
+            "the end",
+            vec![wal.clone(), page(2, 24, ""), text.clone().into_bytes()],
+            &[],
+        ),
+        ("before the first", vec![padded, segment.clone()], &[]),
+        (
+            "a second segment",
+            vec![journal.clone(), segment, padding, journal, second],
+            &[],
+        ),
+    ];
+    for (what, pieces, unread) in files {
+        let scan = scan_bytes("a.db-wal", &pieces.concat());
+        let found = findings(&scan);
+        assert!(
+            !found.is_empty() && found.iter().all(|found| holds(found, &made.secret)),
+            "{what}: {:?}",
+            scan.unread
+        );
+        assert_eq!(why(&scan), unread, "{what}");
+    }
+    // Blank pages say nothing.
+    let blank = [wal, page(2, 24, ""), vec![0; 5000]].concat();
+    assert_eq!(why(&scan_bytes("a.db-wal", &blank)), []);
+}
+
 #[test]
 fn a_damaged_log_ends() {
     let made = sample("aws.access-key", 32);

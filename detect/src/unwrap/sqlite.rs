@@ -376,7 +376,8 @@ impl<'a> Database<'a> {
             if self.claim(page) {
                 claimed.push(page);
             } else {
-                self.damaged = true;
+                // What a log does not have is in the database.
+                self.damaged |= self.places.is_none() || page <= self.pages;
             }
         }
         claimed

@@ -5,20 +5,21 @@
 //! describes. Their checksums are not asked: what an earlier use of the file left behind its end is there
 //! still. Where the log has the page that names the tables, its rows are read by them; a page whose table
 //! is named in the database alone gives rows without names. What else a page refers to is in the database
-//! and read there.
+//! and read there. What lies between the pages, or in one whose number no page has, is read as text.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::Read;
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
 use super::{Batch, Columns, Database, Deleted, INDEX_LEAF, TABLE_LEAF, be32};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
-use crate::unwrap::bytes::Bytes;
+use crate::unwrap::bytes::{Bytes, read_up_to};
 use crate::unwrap::stream;
-use crate::window::{Region, Scanner};
+use crate::window::{LineBase, Region, Scanner};
 
 /// Pages that are kept count of. Stops: a log of hundreds of gigabytes in small pages.
 const MOST_PAGES: usize = 1 << 17;
@@ -33,6 +34,7 @@ pub(crate) fn is_log(head: &[u8]) -> bool {
 }
 
 /// How the pages of a log lie in it.
+#[derive(PartialEq, Eq)]
 struct Shape {
     page: usize,
     /// Where the first one's header begins, and bytes of a header and behind a page.
@@ -63,6 +65,25 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Where a journal's header of the same shape begins in a stretch of it.
+    fn header_in(&self, bytes: &Bytes<'_>, stretch: Range<u64>) -> Option<u64> {
+        if self.behind == 0 {
+            return None;
+        }
+        let mut held = Zeroizing::default();
+        let length = stretch.end - stretch.start + 7;
+        read_up_to(&mut bytes.from(stretch.start), length, &mut held).ok()?;
+        let mut marks = memchr::memmem::find_iter(&held, &JOURNAL);
+        marks.find_map(|mark| {
+            let at = stretch.start + mark as u64;
+            let mut head = [0_u8; 28];
+            let begins = at.is_multiple_of(self.first) && bytes.exact(at, &mut head);
+            (begins && Shape::of(&head).as_ref() == Some(self)).then_some(at)
+        })
+    }
+}
+
 /// Reads the pages of a log.
 pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>) {
     let mut head = [0_u8; 28];
@@ -73,9 +94,9 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     let Some(shape) = shape else {
         return scanner.skipped(&region.member, UnreadWhy::Damaged);
     };
-    let (pages, cut) = listed(scanner, bytes, &shape);
+    let listed = Listed::of(scanner, bytes, &shape);
     let mut places = HashMap::new();
-    for &(number, place) in &pages {
+    for &(number, place) in &listed.pages {
         match places.entry(number) {
             // Of a journal the first is the oldest, of a log the last is what counts.
             Entry::Occupied(mut known) if shape.behind == 0 => {
@@ -88,7 +109,8 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
         }
     }
     let mut database = opened(region, bytes, &shape, places, scanner);
-    database.limited = cut;
+    database.limited = listed.cut;
+    database.damaged = listed.damaged;
     if let Some(first) = database.page(1) {
         database.told_by(&first);
         database.tables(scanner, region);
@@ -97,7 +119,7 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     inner.format = Format::Json;
     let mut batch = Batch::new(inner);
     let unnamed = Columns::of(b"");
-    for (number, place) in pages {
+    for (number, place) in listed.pages {
         let counts = database
             .places
             .as_ref()
@@ -113,6 +135,14 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     }
     batch.flush(scanner);
     database.deleted.flush(scanner);
+    let mut inner = stream::member(scanner, region, b"(rest)");
+    inner.format = Format::Text;
+    for stretch in listed.rest {
+        inner.line = LineBase::Fixed(1);
+        inner.offset = stretch.start;
+        let mut rest = bytes.from(stretch.start).take(stretch.end - stretch.start);
+        stream::plain(scanner, &inner, &mut rest);
+    }
     if database.limited {
         scanner.skipped(&region.member, UnreadWhy::Limit);
     }
@@ -121,23 +151,72 @@ pub(crate) fn read(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>
     }
 }
 
-/// The numbers of the pages of a log and where they lie, and whether some were left out.
-fn listed(scanner: &Scanner<'_>, bytes: &Bytes<'_>, shape: &Shape) -> (Vec<(u32, u64)>, bool) {
-    let mut pages = Vec::new();
-    let step = shape.before + shape.page as u64 + shape.behind;
-    let mut at = shape.first;
-    while at + shape.before + shape.page as u64 <= bytes.len() {
-        let mut number = [0_u8; 4];
-        if !bytes.exact(at, &mut number) || scanner.fuel.is_spent() || pages.len() == MOST_PAGES {
-            return (pages, true);
+/// What a log has.
+#[derive(Default)]
+struct Listed {
+    /// The numbers of its pages and where they lie.
+    pages: Vec<(u32, u64)>,
+    /// Stretches that are no page and not blank.
+    rest: Vec<Range<u64>>,
+    /// Whether some pages were left out.
+    cut: bool,
+    /// Whether a page has the number of none.
+    damaged: bool,
+}
+
+impl Listed {
+    fn of(scanner: &Scanner<'_>, bytes: &Bytes<'_>, shape: &Shape) -> Listed {
+        let mut listed = Listed::default();
+        // The header of a write-ahead log is full.
+        let mut at = shape.first.min(bytes.len());
+        listed.keep(bytes, 28..at);
+        let step = shape.before + shape.page as u64 + shape.behind;
+        while at + shape.before + shape.page as u64 <= bytes.len() {
+            let mut number = [0_u8; 4];
+            let full = listed.pages.len() == MOST_PAGES || listed.rest.len() == MOST_PAGES;
+            if !bytes.exact(at, &mut number) || scanner.fuel.is_spent() || full {
+                listed.cut = true;
+                return listed;
+            }
+            // Each segment of a journal begins with a header of its own, on the next sector.
+            if let Some(header) = shape.header_in(bytes, at..at + step) {
+                listed.keep(bytes, at..header);
+                at = (header + shape.first).min(bytes.len());
+                listed.keep(bytes, (header + 28).min(at)..at);
+                continue;
+            }
+            let number = be32(&number);
+            if (1..=LAST_PAGE).contains(&number) {
+                listed.pages.push((number, at + shape.before));
+            } else if listed.keep(bytes, at..at + step) {
+                listed.damaged |= number == 0 && shape.behind == 0;
+                listed.cut |= number > 0;
+            }
+            at += step;
         }
-        let number = be32(&number);
-        if (1..=LAST_PAGE).contains(&number) {
-            pages.push((number, at + shape.before));
-        }
-        at += step;
+        listed.keep(bytes, at.min(bytes.len())..bytes.len());
+        listed
     }
-    (pages, false)
+
+    /// Keeps a stretch that is no page to be read as text, unless it is blank; answers whether it is not.
+    fn keep(&mut self, bytes: &Bytes<'_>, stretch: Range<u64>) -> bool {
+        let mut chunk = Zeroizing::new([0_u8; 4096]);
+        let mut input = bytes
+            .from(stretch.start)
+            .take(stretch.end.saturating_sub(stretch.start));
+        loop {
+            match input.read(chunk.as_mut_slice()) {
+                Ok(0) => return false,
+                Ok(count) if chunk[..count].iter().all(|&b| b == 0) => {}
+                _ => break,
+            }
+        }
+        match self.rest.last_mut() {
+            Some(last) if last.end == stretch.start => last.end = stretch.end,
+            _ => self.rest.push(stretch),
+        }
+        true
+    }
 }
 
 /// A database of which nothing is known but some of its pages.
