@@ -104,6 +104,58 @@ fn what_stands_around_a_long_run_keeps_its_lines_and_its_pair() {
     check(&scan, &made.secret, line, &[], &[]);
 }
 
+/// Full lines of base64 have no padding that would say that they end.
+#[test]
+fn a_line_below_a_long_run_is_read() {
+    let made = sample("github.token", 94);
+    let content = format!("{:56}\n", "a line of a text").repeat(12_000);
+    let base64 = to_base64(content.as_bytes());
+    let lines = base64.chunks(76).collect::<Vec<_>>().join(&b'\n');
+    let password = "Gx7kP9qLm2ZtR4";
+    for (line, secret) in [
+        (format!("DB_PASSWORD={password}"), password),
+        (made.secret.clone(), &made.secret),
+    ] {
+        let text = [
+            &b"Content-Transfer-Encoding: base64\n\n"[..],
+            &lines,
+            format!("\n{line}\nmore of it\n").as_bytes(),
+        ]
+        .concat();
+        let scan = scan_bytes("a.txt", Format::Guess, &text);
+        check(&scan, &made.secret, 12_003, &[], &[]);
+    }
+}
+
+/// A dump that was cut: what its last window holds was decoded before the error came.
+#[test]
+fn what_is_encoded_in_a_cut_archive_is_read_to_the_cut() {
+    let (text, secret) = config(95);
+    let hex = |size| String::from_utf8(to_hex(&noise(size))).unwrap();
+    let filler = |size| {
+        hex(size)
+            .as_bytes()
+            .chunks(64)
+            .collect::<Vec<_>>()
+            .join(&b'\n')
+    };
+    let content = [
+        &filler(100_000)[..],
+        b"\n",
+        text.as_bytes(),
+        &filler(130_000),
+    ]
+    .concat();
+    let base64 = String::from_utf8(to_base64(&content)).unwrap();
+    let whole = gzip(format!("data:\n  a: {base64}\n").as_bytes());
+    let scan = scan_bytes("a.yaml.gz", Format::Guess, &whole[..whole.len() / 10 * 9]);
+    let found = findings(&scan);
+    assert_eq!(found.len(), 1, "{:#?}", outline(&scan));
+    let told = found[0].secret.as_ref().map(|told| told.expose().to_vec());
+    assert_eq!(told.as_deref(), Some(secret.as_bytes()));
+    assert!(!scan.unread.is_empty());
+}
+
 #[test]
 fn escapes_longer_than_a_window_are_said_not_to_be_read() {
     let (text, secret) = config(92);

@@ -5,7 +5,7 @@
 //! attachment, a backup in a script. So it is followed through the stream that it stands in, in no more
 //! memory than any other, and the text goes on behind it.
 
-use std::io::Read;
+use std::io::{Error, Read};
 
 use akwatch_proto::place::Encoding;
 use zeroize::Zeroizing;
@@ -17,6 +17,8 @@ use super::inline;
 const LEAST: usize = 16 << 10;
 /// Characters of a line of a text that is broken into lines: those of MIME have 76, of PEM 64.
 const WIDTHS: std::ops::RangeInclusive<usize> = 56..=80;
+/// Bytes behind a line that say whether it is one of the run: padding, blanks, and what ends it.
+const LONGEST_BEHIND: usize = 8;
 /// Bytes of it that are read at once.
 const CHUNK: usize = 4096;
 
@@ -102,22 +104,29 @@ pub(crate) struct Decoder<'a> {
     /// Bits that have come and were not given.
     bits: u32,
     count: u32,
+    /// Whether one of the characters was `-` or `_`, of the alphabet for addresses.
+    of_addresses: bool,
+    /// The last line, if it is shorter than the others: a word on a line of its own looks the same.
+    short: Zeroizing<Vec<u8>>,
     /// Bytes of `rest` that were taken, and line ends of the run.
     taken: u64,
     lines: u32,
+    /// Whether `rest` has no more; why, if that is not its end.
+    drained: bool,
+    failed: Option<Error>,
     ended: bool,
 }
 
 /// What a run ended with.
 pub(crate) struct Behind {
-    /// What stands behind it and was read with it.
+    /// What stands behind it and was read with it, and before that its last line again, if that is short.
     pub(crate) text: Zeroizing<Vec<u8>>,
     /// Bytes that were taken of the stream.
     pub(crate) taken: u64,
     /// Line ends inside the run.
     pub(crate) lines: u32,
     /// Why its end was not come to.
-    pub(crate) error: Option<std::io::Error>,
+    pub(crate) error: Option<Error>,
 }
 
 /// What a character of a run is.
@@ -141,8 +150,12 @@ impl<'a> Decoder<'a> {
             line: 0,
             bits: 0,
             count: 0,
+            of_addresses: false,
+            short: Zeroizing::default(),
             taken: 0,
             lines: 0,
+            drained: false,
+            failed: None,
             ended: false,
         }
     }
@@ -157,6 +170,7 @@ impl<'a> Decoder<'a> {
             }
         }
         let mut text = Zeroizing::new(Vec::with_capacity(CHUNK));
+        text.extend_from_slice(&self.short);
         text.extend_from_slice(&self.window()[self.at..]);
         Behind {
             text,
@@ -195,19 +209,22 @@ impl<'a> Decoder<'a> {
 
     /// Reads on behind what is left.
     fn fill(&mut self, paid: bool) -> std::io::Result<()> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
         let mut chunk = Zeroizing::new(Vec::with_capacity(CHUNK));
         chunk.extend_from_slice(&self.window()[self.at..]);
         let held = chunk.len();
         if paid {
             self.fuel.check()?;
         }
-        self.rest
-            .take((CHUNK - held) as u64)
-            .read_to_end(&mut chunk)?;
+        let room = CHUNK.saturating_sub(held) as u64;
+        // What came before an error is undone first.
+        self.failed = self.rest.take(room).read_to_end(&mut chunk).err();
         let count = (chunk.len() - held) as u64;
         self.fuel.take(count);
         self.taken += count;
-        self.ended = count == 0;
+        self.drained = count == 0 && self.failed.is_none();
         (self.head, self.chunk, self.at) = (&[], chunk, 0);
         Ok(())
     }
@@ -216,10 +233,19 @@ impl<'a> Decoder<'a> {
     fn sign(&mut self) -> Sign {
         let rest = &self.window()[self.at..];
         let (sign, taken) = match *rest {
+            [] | [b'\\'] if self.drained => return Sign::End,
             [] | [b'\\'] => return Sign::More,
             [b'=', ..] => {
-                let padding = rest.iter().take_while(|b| **b == b'=').count();
-                self.at += padding.min(2);
+                // As much of it as what came before asks for.
+                let most = match self.count {
+                    _ if self.run.hex => 0,
+                    bits => bits as usize / 2,
+                };
+                let padding = rest.iter().take(most).take_while(|b| **b == b'=').count();
+                if !self.short.is_empty() {
+                    self.short.extend(std::iter::repeat_n(b'=', padding));
+                }
+                self.at += padding;
                 return Sign::End;
             }
             [b'\\', b'n' | b'r', ..] => (Sign::Nothing, 2),
@@ -233,6 +259,7 @@ impl<'a> Decoder<'a> {
                 },
             },
         };
+        self.of_addresses |= matches!(rest[0], b'-' | b'_');
         self.at += taken;
         self.line += 1;
         sign
@@ -243,23 +270,45 @@ impl<'a> Decoder<'a> {
         let window = self.window();
         let rest = &window[self.at..];
         let blank = rest.len() - rest.trim_ascii_start().len();
+        let Some(width) = self.run.width.filter(|_| blank < 256) else {
+            return Sign::End;
+        };
         // What follows is not there yet.
-        if blank == rest.len() && blank < 256 {
+        if rest.len() < blank + width + LONGEST_BEHIND && !self.drained {
             return Sign::More;
         }
         let lines = memchr::memchr_iter(b'\n', &rest[..blank]).count();
-        let goes_on = rest
-            .get(blank)
-            .is_some_and(|b| inline::sextet(*b).is_some());
         // The line that the window begins with may stand behind a name.
-        let whole = self.run.width == Some(self.line) || self.lines == 0;
-        if lines != 1 || !goes_on || !whole || self.run.width.is_none() {
+        let whole = self.line == width || self.lines == 0;
+        let next = self.next_line(&rest[blank..]);
+        if lines != 1 || !whole || !(1..=width).contains(&next) {
             return Sign::End;
         }
+        let short = match next < width {
+            true => Zeroizing::new(rest[blank..blank + next].to_vec()),
+            false => Zeroizing::default(),
+        };
+        self.short = short;
         self.at += blank;
         self.line = 0;
         self.lines += 1;
         Sign::Nothing
+    }
+
+    /// Characters of the run on the line that begins `text`; none if anything else stands on it, as in
+    /// `NAME=value`.
+    fn next_line(&self, text: &[u8]) -> usize {
+        let inside = |b: &&u8| match self.run.hex {
+            true => b.is_ascii_hexdigit(),
+            false => inline::is_base64(**b) || self.of_addresses && matches!(b, b'-' | b'_'),
+        };
+        let length = text.iter().take_while(inside).count();
+        let behind = text[length..].iter().take(LONGEST_BEHIND);
+        match behind.copied().find(|b| !matches!(b, b'=' | b' ' | b'\t')) {
+            None => length,
+            Some(byte) if b"\n\r\"'`<)]},;\\".contains(&byte) => length,
+            Some(_) => 0,
+        }
     }
 }
 
@@ -267,9 +316,18 @@ impl Read for Decoder<'_> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let mut filled = 0;
         while filled < into.len() && !self.ended {
-            if let Some(byte) = self.next(true)? {
-                into[filled] = byte;
-                filled += 1;
+            match self.next(true) {
+                Ok(Some(byte)) => {
+                    into[filled] = byte;
+                    filled += 1;
+                }
+                Ok(None) => {}
+                Err(failed) if filled == 0 => return Err(failed),
+                Err(failed) => {
+                    // What was undone before it is looked at.
+                    self.failed = Some(failed);
+                    break;
+                }
             }
         }
         Ok(filled)
@@ -344,12 +402,77 @@ mod tests {
         ] {
             let body = lines.join(end);
             let (out, rest, count) = undone(before.len(), &format!("{before}{body}\n--end\n"));
-            assert!(out == content && rest == b"\n--end\n", "{before}");
+            // The last line is shorter than the others: it may be a word as well.
+            let last = lines.last().filter(|last| last.len() < 76).unwrap_or(&"");
+            let behind = format!("{last}\n--end\n");
+            assert!(out == content && rest == behind.as_bytes(), "{before}");
             assert_eq!(count as usize, lines.len() - 1);
         }
         let escaped = lines.join("\\n");
         let (out, rest, count) = undone(1, &format!("\"{escaped}\"}}"));
         assert!(out == content && rest == b"\"}" && count == 0);
+    }
+
+    /// Full lines have no padding that would end the run before what stands below it.
+    #[test]
+    fn a_name_or_a_word_below_the_lines_is_left_in_the_text() {
+        let content = &content()[..57 * 1200];
+        let text = inline::to_base64(content);
+        let lines: Vec<&str> = text
+            .chunks(76)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect();
+        let body = lines.join("\n");
+        let word = "Yk8wq2Lm5vTx9RbN3cJd";
+        for below in [
+            format!("PASSWORD={word}"),
+            format!("password: {word}"),
+            format!("gh_{word}"),
+            word.to_owned(),
+            "x".repeat(77),
+        ] {
+            for end in ["", "\n", "\nmore of it\n", &"\n".repeat(5000)] {
+                let (out, rest, count) = undone(0, &format!("{body}\n{below}{end}"));
+                let text = [b"\n", below.as_bytes(), end.as_bytes()].concat();
+                assert!(rest == text || rest == text[1..], "{below}");
+                let behind = usize::from(rest.len() < text.len());
+                assert_eq!(count as usize, lines.len() - 1 + behind, "{below}");
+                assert!(out.starts_with(content) && (below == word || out == content));
+            }
+        }
+    }
+
+    /// A stream that ends amid a run: what came before is undone.
+    #[test]
+    fn what_came_before_an_error_is_undone() {
+        struct Broken(Vec<u8>);
+        impl Read for Broken {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                let count = into.len().min(self.0.len());
+                if count == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                into[..count].copy_from_slice(&self.0[..count]);
+                self.0.drain(..count);
+                Ok(count)
+            }
+        }
+        let content = content();
+        let bytes = inline::to_base64(&content);
+        let (head, tail) = bytes.split_at(LEAST + 1000);
+        let run = open(head).unwrap();
+        for left in [0, 1, 3000, 9001] {
+            let mut rest = Broken(tail[..left].to_vec());
+            let mut decoder = Decoder::new(run, head, &mut rest, Fuel::new(1 << 30));
+            let mut out = vec![0; content.len()];
+            let mut filled = 0;
+            while let Ok(count @ 1..) = decoder.read(&mut out[filled..]) {
+                filled += count;
+            }
+            assert_eq!(filled, (head.len() + left) * 3 / 4);
+            assert!(out[..filled] == content[..filled]);
+            assert_eq!(decoder.finish().taken, left as u64);
+        }
     }
 
     #[test]
