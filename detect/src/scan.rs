@@ -256,6 +256,7 @@ pub(crate) fn scanner<'r>(
         too_many: false,
         work: 0,
         fuel: Fuel::new(limits.unwrapped),
+        undone: None,
         window,
         buffers,
         strip,

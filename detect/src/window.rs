@@ -5,7 +5,7 @@
 //! but scopes, candidates and keystores.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use akwatch_proto::credential::{Confidence, Kind};
@@ -31,6 +31,7 @@ mod cover;
 mod keys;
 mod near;
 pub(crate) mod stores;
+mod undo;
 
 use near::around_hits;
 
@@ -51,6 +52,8 @@ pub(crate) struct Scanner<'r> {
     pub(crate) work: u64,
     /// What may be spent on undoing what texts are wrapped in.
     pub(crate) fuel: Fuel,
+    /// What percent-escapes in one value held, with its name, hashed; while that value is read.
+    pub(crate) undone: Option<HashSet<u64>>,
     /// Bytes of a window; a parameter so that tests can put a boundary anywhere.
     pub(crate) window: usize,
     /// Buffers that no level of nesting is using, kept between scans.
@@ -154,6 +157,12 @@ impl<'r> Scanner<'r> {
     /// Reads `text`. When it is `cut`, more follows: a token that touches its end is left to the
     /// next window.
     pub(crate) fn text(&mut self, region: &Region, text: &[u8], cut: bool) {
+        let undone = self.undone.take();
+        self.read_text(region, text, cut);
+        self.undone = undone;
+    }
+
+    fn read_text(&mut self, region: &Region, text: &[u8], cut: bool) {
         let plain = near::unswapped(region, text).or_else(|| inline::undressed(text));
         let plain = plain.map(Zeroizing::new);
         let text = inline::unmarked(plain.as_ref().map_or(text, |plain| plain.as_slice()));
@@ -485,20 +494,10 @@ impl<'r> Scanner<'r> {
                 sure: true,
                 ..*value
             };
-            self.value(&inner, &again, judge, true);
-            if encoding == Encoding::Url {
-                // What an address inside an address is given.
-                syntax::text::held(value.path, decoded, |path, part| {
-                    let bytes = &decoded[part];
-                    let again = Value {
-                        path,
-                        bytes,
-                        ..again
-                    };
-                    self.value(&inner, &again, judge, true);
-                });
-            }
-            return;
+            return match encoding {
+                Encoding::Url => self.address(&inner, &again, judge),
+                _ => self.value(&inner, &again, judge, true),
+            };
         }
         let mut inner = inner;
         inner.format = syntax::sniff(decoded);

@@ -8,7 +8,8 @@ use super::unwrapping::{config, gzip, tar, zip};
 use super::{findings, outline};
 use crate::content::{Format, Part, Position, Source, Unreadable};
 use crate::rule::RuleSet;
-use crate::scan::{Detector, Limits, Scan, UnreadWhy};
+use crate::scan::{Detector, Limits, Match, Scan, UnreadWhy};
+use crate::unwrap::inline;
 
 /// Bytes of which it is counted how many were read.
 struct Counted<'b> {
@@ -167,6 +168,28 @@ fn what_gives_nothing_costs_what_it_takes() {
         let large = scan(name, &bytes, 8 * MADE as u64);
         assert_eq!(large.unread, [], "{name}");
     }
+}
+
+/// Each of these addresses holds the next: what is in one is found from two sides, and undone once.
+#[test]
+fn addresses_in_one_another_do_not_take_all_there_is() {
+    let (text, secret) = config(97);
+    let archive = inline::to_base64(&gzip(text.as_bytes()));
+    let archive = String::from_utf8(archive).unwrap();
+    let mut address = "http://a?x=http".to_owned();
+    for _ in 0..14 {
+        let inner = address.replace('%', "%25").replace(':', "%3A");
+        address = format!("http://a?x={}", inner.replace('/', "%2F"));
+    }
+    let file = format!("callback_password={address}\nblob={archive}\n");
+    let scan = scan("a.env", &file.into_bytes(), 1 << 20);
+    let told = |found: &&Match| {
+        let held = found.secret.as_ref();
+        held.is_some_and(|held| held.expose() == secret.as_bytes())
+    };
+    let found = findings(&scan);
+    assert!(found.iter().any(told), "{:#?}", outline(&scan));
+    assert!(!has(&scan, UnreadWhy::Limit), "{:?}", scan.unread);
 }
 
 /// What a file has is read once for nothing, whatever it is wrapped in.
