@@ -348,12 +348,19 @@ impl PlaceTable {
 /// Where the directories begin in `path` that another root may have, those whose files the table knows.
 fn roots(path: &[u8]) -> impl Iterator<Item = usize> {
     const ROOTS: [&[u8]; 5] = [b"etc/", b"var/", b"run/", b"www/", b"proc/"];
-    let begins = std::iter::once(0).chain(memchr::memchr_iter(b'/', path).map(|slash| slash + 1));
-    begins.filter(|&at| {
+    /// The last ones are asked. Stops: a name of nothing else, each looked up with all behind it.
+    const MOST: usize = 8;
+    const LONGEST: usize = 4096;
+    let from = path.len().saturating_sub(LONGEST);
+    let slashes = memchr::memrchr_iter(b'/', &path[from..]);
+    let begins = slashes.map(move |slash| from + slash + 1);
+    let begins = begins.chain((from == 0).then_some(0));
+    let known = begins.filter(|&at| {
         let rest = &path[at..];
         matches!(rest.first(), Some(b'e' | b'v' | b'r' | b'w' | b'p'))
             && ROOTS.iter().any(|root| rest.starts_with(root))
-    })
+    });
+    known.take(MOST)
 }
 
 /// The directory at the root that an absolute path begins with.

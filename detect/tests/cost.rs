@@ -262,9 +262,14 @@ fn no_file_costs_much_more_than_a_text_of_its_budget() {
         ("claims.pack", pack(&stored, 8000, &|_, _| inside)),
         ("to and fro.plist", wide_plist()),
     ];
-    for (what, bytes) in files.into_iter().chain(texts()) {
+    let keys = "secret_key = dBjftJeZ4CVPmB92K27uhbUJU1p1rwWr\n".repeat(50);
+    let names = ["/oss", "/etc"].map(|part| part.repeat(64 << 10));
+    let named = names
+        .each_ref()
+        .map(|name| (name.as_str(), keys.clone().into_bytes()));
+    for (what, bytes) in files.into_iter().chain(texts()).chain(named) {
         let took = cost(what, &bytes);
-        said += &format!("{what}: {took} of {usual}, {} KiB\n", memory());
+        said += &format!("{what:.24}: {took} of {usual}, {} KiB\n", memory());
         assert!(took <= usual * TIMES && memory() <= MEMORY, "{said}");
     }
     eprint!("{said}");

@@ -13,6 +13,9 @@ use super::Rule;
 /// Words of fewer bytes stand by themselves only; words in other scripts have no boundaries.
 const LONG: usize = 5;
 
+/// Bytes of a name that are looked at, its last ones.
+const LONGEST_NAME: usize = 4096;
+
 /// All rules' words, compiled.
 #[derive(Debug)]
 pub(crate) struct Words {
@@ -57,7 +60,11 @@ impl Words {
 
     /// Adds the rules whose words stand in `text`, a name, each once, in no order.
     pub(crate) fn within(&self, text: &[u8], found: &mut Vec<u16>) {
-        self.add(text, is_bounded, found);
+        self.add(
+            &text[text.len().saturating_sub(LONGEST_NAME)..],
+            is_bounded,
+            found,
+        );
     }
 
     /// Calls `found` with each place of a word in `text`, a name, and each rule that has the word.
@@ -82,7 +89,7 @@ impl Words {
 
     fn add(&self, text: &[u8], is: impl Fn(&[u8], usize, usize) -> bool, found: &mut Vec<u16>) {
         // Of pairs' words the last that none of the others holds: `cucloud` does not speak of `ucloud`.
-        let mut outer: Vec<(Range<usize>, usize)> = Vec::new();
+        let mut open: Vec<(Range<usize>, usize)> = Vec::new();
         let mut add = |word: usize| {
             for &rule in &self.known[word].1 {
                 if !found.contains(&rule) {
@@ -95,17 +102,21 @@ impl Words {
                 return add(word);
             }
             // Hits come in the order of their ends: what is inside another one came before it, or ends
-            // with it.
+            // with it; what ends before this one begins is inside none.
+            let over = open.iter().rposition(|(known, _)| known.end <= range.start);
+            for (_, word) in open.drain(..over.map_or(0, |last| last + 1)) {
+                add(word);
+            }
             let holds = |a: &Range<usize>, b: &Range<usize>| {
                 a.start <= b.start && b.end <= a.end && a.len() > b.len()
             };
-            if outer.iter().any(|(known, _)| holds(known, &range)) {
+            if open.iter().any(|(known, _)| holds(known, &range)) {
                 return;
             }
-            outer.retain(|(known, _)| !holds(&range, known));
-            outer.push((range, word));
+            open.retain(|(known, _)| !holds(&range, known));
+            open.push((range, word));
         });
-        for (_, word) in outer {
+        for (_, word) in open {
             add(word);
         }
     }
@@ -212,6 +223,8 @@ mod tests {
         check("CUCLOUD_AK", "ucloud", false);
         check("ucloud.cucloud", "ucloud", true);
         check("cucloud_ucloud_key", "ucloud", true);
+        check("cucloud_cucloud", "ucloud", false);
+        check("cucloud_cucloud", "cucloud", true);
     }
 
     #[test]
