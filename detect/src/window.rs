@@ -539,16 +539,20 @@ impl<'r> Scanner<'r> {
             Format::Guess => stream::guess(text),
             named => named,
         };
+        let scopes = self.scopes.len();
         let mut fields = Fields {
             fields: Vec::new(),
             scopes: &mut self.scopes,
         };
         syntax::parse(text, 0..text.len(), inner.format, region.scope, &mut fields);
         let mut fields = std::mem::take(&mut fields.fields);
+        self.say_cut(region);
+        // The text is read again, and its scopes are others then.
+        self.scopes.forget(scopes);
+        inner.scope = self.scopes.child(region.scope);
         let holder = fields.iter().rfind(|field| field.raw.contains(&at));
         if let Some(holder) = holder {
             inner.path = join(&region.path, &holder.path);
-            inner.scope = holder.scope;
         }
         for field in &mut fields {
             field.decoded.zeroize();

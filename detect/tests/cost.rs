@@ -10,6 +10,8 @@ use std::io::Write as _;
 use akwatch_detect::content::{Format, Part, Position};
 use akwatch_detect::rule::RuleSet;
 use akwatch_detect::scan::{Detector, Limits};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// Bytes that may be unwrapped.
 const BUDGET: u64 = 8 << 20;
@@ -163,7 +165,15 @@ fn streams() -> Vec<u8> {
 }
 
 /// Texts whose values, remarks and names lie within each other's reach.
-fn texts() -> [(&'static str, Vec<u8>); 8] {
+/// A window of many values, and behind it runs of base64 that each window's end cuts.
+fn runs() -> Vec<u8> {
+    let run = STANDARD.encode("a line of a text\n".repeat(900));
+    let before = "\"k\":[1],".repeat(25_000);
+    let runs = format!("\"r\":\"{run}\",").repeat(250);
+    format!("{{\"password\":\"\",{before}{runs}").into_bytes()
+}
+
+fn texts() -> [(&'static str, Vec<u8>); 9] {
     let below = |open: &str, value: &str| {
         let keys = format!("{{\"{}\":", "k".repeat(180)).repeat(700);
         let values = value.repeat(360_000 / value.len());
@@ -199,6 +209,7 @@ fn texts() -> [(&'static str, Vec<u8>); 8] {
             "[//\\\n".repeat(200_000).into_bytes(),
         ),
         ("streams of nothing.bin", streams()),
+        ("runs behind values.json", runs()),
     ]
 }
 

@@ -288,6 +288,8 @@ fn windows(
     let mut total = filled as u64;
     let mut used = filled;
     let mut from = 0;
+    // Whether a run was taken out of this window before.
+    let mut again = false;
     loop {
         let (stop, keep) = match end {
             true => (filled, filled),
@@ -315,14 +317,16 @@ fn windows(
         if let Some(run) = run {
             let (start, offset) = (run.start, region.offset);
             let left;
-            (left, total) = follow(scanner, region, input, (buffer, filled), run, total);
+            (left, total) = follow(scanner, region, input, (buffer, filled), run, total, again);
+            again = region.offset == offset;
             used = used.max(filled);
             (filled, end) = fill(scanner, region, input, buffer, left);
             total += (filled - left) as u64;
             // What stands before it was left in the window, and its streams were read.
-            from = if region.offset == offset { start } else { 0 };
+            from = if again { start } else { 0 };
             continue;
         }
+        again = false;
         scanner.text(region, &buffer[..stop], buffer[stop - 1] != b'\n');
         if let LineBase::Counted(lines) = &mut region.line {
             let passed = memchr::memchr_iter(b'\n', &buffer[..keep]).count();
@@ -339,8 +343,8 @@ fn windows(
     total
 }
 
-/// Undoes a run that the end of a window cuts, and takes it out of the text; answers how much of the
-/// window is filled then, and how many bytes were read of the stream.
+/// Undoes a run that the end of a window cuts, and takes it out of the text, `again` or for the first
+/// time; answers how much of the window is filled then, and how many bytes were read of the stream.
 fn follow(
     scanner: &mut Scanner<'_>,
     region: &mut Region,
@@ -348,6 +352,7 @@ fn follow(
     (buffer, filled): (&mut [u8], usize),
     run: Run,
     total: u64,
+    again: bool,
 ) -> (usize, u64) {
     let inner = scanner.around(region, &buffer[..filled], run.start, run.encoding());
     let fuel = scanner.fuel.clone();
@@ -362,8 +367,9 @@ fn follow(
         scanner.skipped(&region.member, UnreadWhy::Unreadable);
     }
     let mut start = run.start;
-    if behind.lines > 0 {
-        // Lines stay what they are: those before are read by themselves.
+    if behind.lines > 0 || again {
+        // Lines stay what they are: those before are read by themselves, as is what stands before a
+        // second run, since each has all of it parsed.
         scanner.text(region, &buffer[..start], false);
         if let LineBase::Counted(lines) = &mut region.line {
             let passed = memchr::memchr_iter(b'\n', &buffer[..start]).count();
