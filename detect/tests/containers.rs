@@ -537,6 +537,39 @@ fn a_bundle_is_its_pack() {
     }
 }
 
+/// A bundle's header is text, and so is what somebody wrote behind a pack.
+#[test]
+fn what_stands_around_a_packs_objects_is_read() {
+    let made = sample("github.token", 35);
+    let line = format!("GITHUB_TOKEN={}", made.secret);
+    let pack = [&b"PACK\0\0\0\x02\0\0\0\0"[..], &[7; 20]].concat();
+    let header = format!("# v2 git bundle\n{line}\n\n").into_bytes();
+    let endless = format!("# v2 git bundle\n{line}\n");
+    let longer = format!("# v2 git bundle\n{line}\n{}", "x\n".repeat(1 << 20));
+    let behind = format!("\n{line}\nmore of it\n").into_bytes();
+    let files: [(&str, Vec<u8>, &[UnreadWhy]); 5] = [
+        ("a.bundle", [header, pack.clone()].concat(), &[]),
+        ("a.bundle", endless.into_bytes(), &[UnreadWhy::Damaged]),
+        ("a.bundle", longer.into_bytes(), &[UnreadWhy::Limit]),
+        (
+            "a.pack",
+            [pack.clone(), behind].concat(),
+            &[UnreadWhy::Damaged],
+        ),
+        ("b.pack", [&pack[..12], &[7; 32]].concat(), &[]),
+    ];
+    for (name, bytes, unread) in files {
+        let scan = scan_bytes(name, &bytes);
+        let found = findings(&scan);
+        assert_eq!(found.len(), usize::from(name != "b.pack"), "{name}");
+        assert!(
+            found.iter().all(|found| holds(found, &made.secret)),
+            "{name}"
+        );
+        assert_eq!(why(&scan), unread, "{name}");
+    }
+}
+
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args([

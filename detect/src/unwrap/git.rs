@@ -101,6 +101,11 @@ pub(crate) fn bundle(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'
     let mut header = Zeroizing::default();
     let read = read_up_to(&mut bytes.from(0), LARGEST_HEADER, &mut header);
     let end = memchr::memmem::find(&header, b"\n\n").filter(|_| read.is_ok());
+    // Refs and comments are whatever somebody wrote.
+    let text = &header[..end.unwrap_or(header.len())];
+    let mut inner = region.clone();
+    inner.format = Format::Text;
+    scanner.text(&inner, text, false);
     match end {
         Some(end) => {
             let long = memchr::memmem::find(&header[..end], b"\n@object-format=sha256").is_some();
@@ -161,6 +166,20 @@ fn objects(
             Some(next) => at = next,
             None => return scanner.skipped(&region.member, UnreadWhy::Damaged),
         }
+    }
+    behind(scanner, region, bytes, at);
+}
+
+/// Reads what follows the last object of a pack that ends at `at`, unless that is its sum.
+fn behind(scanner: &mut Scanner<'_>, region: &Region, bytes: &Bytes<'_>, at: u64) {
+    // Of SHA-256, the longer one.
+    const SUM: u64 = 32;
+    if bytes.len().saturating_sub(at) > SUM {
+        scanner.skipped(&region.member, UnreadWhy::Damaged);
+        let mut inner = stream::member(scanner, region, b"(rest)");
+        inner.format = Format::Text;
+        inner.line = LineBase::Fixed(1);
+        stream::plain(scanner, &inner, &mut bytes.from(at));
     }
 }
 
