@@ -1,7 +1,7 @@
 //! Ways to hide a secret in plain sight that somebody thought of: each is told, whole, as it is.
 
 use super::unwrapping::gzip;
-use super::{findings, outline, scan_bytes};
+use super::{findings, outline, sample, scan_bytes};
 use crate::content::Format;
 use crate::scan::UnreadWhy;
 
@@ -48,6 +48,26 @@ fn one_value_of_javas_leaves_the_others_what_they_are() {
     for file in ["x.env", "x.ini", "x.conf", "creds"] {
         let text = format!("# Tue\na=1\ndb.password={PASSWORD}\\=\\:z\nurl=http\\://h/\n");
         check(file, text, &[&format!("{PASSWORD}=:z")]);
+    }
+}
+
+/// Escapes, and a token that stands among them as it is.
+#[test]
+fn a_token_among_escapes_hides_nothing_that_they_hold() {
+    let token = sample("github.token", 98).secret;
+    let escaped = |text: &str| -> String { text.bytes().map(|b| format!("\\x{b:02x}")).collect() };
+    let hidden = escaped(&format!("\nDB_PASSWORD={PASSWORD}\n"));
+    let filler = escaped("# a line of a comment that says nothing\n");
+    for string in [
+        format!("token={token} {filler}{hidden}"),
+        format!("{hidden}{filler} token={token}"),
+        format!("{filler} token={token} {hidden}"),
+    ] {
+        for file in ["a.txt", "a.sh", "a.py", "notes", "a.log"] {
+            let expected = [PASSWORD, &token];
+            check(file, format!("printf '{string}'\n"), &expected);
+            check(file, format!("x = \"{string}\"\n"), &expected);
+        }
     }
 }
 
