@@ -157,11 +157,23 @@ fn wide_plist() -> Vec<u8> {
 
 /// Fields of a message that each hold a stream of nothing.
 fn streams() -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(b"").unwrap();
+    field(b"").repeat(40_000)
+}
+
+/// The same in each of such fields.
+fn streams_of_streams() -> Vec<u8> {
+    field(&field(b"").repeat(4000)).repeat(4000)
+}
+
+fn field(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(content).unwrap();
     let stream = encoder.finish().unwrap();
-    let field = [&[0x12, low(stream.len(), 0x7f)][..], &stream].concat();
-    field.repeat(40_000)
+    let length = match stream.len() {
+        short @ ..0x80 => vec![low(short, 0x7f)],
+        long => vec![0x80 | low(long, 0x7f), low(long >> 7, 0x7f)],
+    };
+    [&[0x12][..], &length, &stream].concat()
 }
 
 /// Texts whose values, remarks and names lie within each other's reach.
@@ -173,7 +185,7 @@ fn runs() -> Vec<u8> {
     format!("{{\"password\":\"\",{before}{runs}").into_bytes()
 }
 
-fn texts() -> [(&'static str, Vec<u8>); 9] {
+fn texts() -> [(&'static str, Vec<u8>); 10] {
     let below = |open: &str, value: &str| {
         let keys = format!("{{\"{}\":", "k".repeat(180)).repeat(700);
         let values = value.repeat(360_000 / value.len());
@@ -209,6 +221,7 @@ fn texts() -> [(&'static str, Vec<u8>); 9] {
             "[//\\\n".repeat(200_000).into_bytes(),
         ),
         ("streams of nothing.bin", streams()),
+        ("streams of streams.bin", streams_of_streams()),
         ("runs behind values.json", runs()),
     ]
 }

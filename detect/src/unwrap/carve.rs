@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// Fields of one file that are read. Stops: a file of streams that hold nothing.
 pub(crate) const MOST: usize = 4096;
+/// Bytes that a stream counts as, besides its content. Stops: streams of streams that hold nothing.
+pub(crate) const LEAST_UNWRAPPED: u64 = 4 << 10;
 /// What a gzip stream begins with.
 const MARK: &[u8] = &[0x1f, 0x8b, 8];
 

@@ -161,6 +161,7 @@ fn carved(
         inner.format = Format::Guess;
         inner.line = LineBase::Fixed(1);
         inner.offset += field.start as u64;
+        scanner.fuel.burn(carve::LEAST_UNWRAPPED);
         if scanner.fuel.is_spent() {
             return scanner.skipped(&region.member, UnreadWhy::Limit);
         }
