@@ -123,7 +123,12 @@ fn a_line_below_a_long_run_is_read() {
         ]
         .concat();
         let scan = scan_bytes("a.txt", Format::Guess, &text);
-        check(&scan, &made.secret, 12_003, &[], &[]);
+        let found = findings(&scan);
+        assert_eq!(found.len(), 1, "{:#?}", outline(&scan));
+        let told = found[0].secret.as_ref().map(|told| told.expose().to_vec());
+        assert_eq!(told.as_deref(), Some(secret.as_bytes()));
+        assert_eq!(found[0].spot.line, 12_003);
+        assert!(scan.unread.is_empty(), "{:?}", scan.unread);
     }
 }
 
@@ -315,7 +320,8 @@ fn what_is_known_and_not_opened_is_named() {
     for mark in [
         &b"7z\xbc\xaf\x27\x1c"[..],
         b"Rar!\x1a\x07\x01\0",
-        b"hsqs",
+        b"hsqs\x07\0\0\0",
+        b"ISc(\x6c\0\x60\x01",
         b"LZIP\x01",
         b"\x04\x22\x4d\x18",
         b"\x89LZO\0\r\n\x1a\n",
@@ -329,6 +335,15 @@ fn what_is_known_and_not_opened_is_named() {
         assert_eq!(why, [UnreadWhy::Unsupported], "{mark:?}");
         let scan = scan_bytes("a.tar", Format::Guess, &tar(&[("x/a", &bytes)]));
         assert_eq!(scan.unread[0].inside, [b"x/a".to_vec()]);
+    }
+    // A text may begin with the letters of some.
+    for word in ["sqsh -U sa", "hsqs", "ISc(", "-rom1fs-", "KDMV", "vhdxfile"] {
+        let text = format!("{word}\nexport DB_PASSWORD=Gx7kP9qLm2ZtR4\n");
+        for name in ["a", "/root/.bash_history"] {
+            let scan = scan_bytes(name, Format::Guess, text.as_bytes());
+            assert_eq!(findings(&scan).len(), 1, "{word}: {:#?}", outline(&scan));
+            assert!(scan.unread.is_empty(), "{word}: {:?}", scan.unread);
+        }
     }
     // Of an image what is stored plainly is read all the same.
     let mut image = vec![0; 0x8000];

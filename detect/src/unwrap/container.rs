@@ -421,7 +421,7 @@ pub(super) fn quoted_around(encoding: &[Encoding]) -> usize {
 
 /// Containers that are known and that nothing here opens.
 fn is_unknown(head: &[u8]) -> bool {
-    const MARKS: [&[u8]; 16] = [
+    const MARKS: [&[u8]; 12] = [
         b"7z\xbc\xaf\x27\x1c",
         b"Rar!\x1a\x07",
         // compress, LZ4, lzip, lzop, Snappy.
@@ -430,18 +430,24 @@ fn is_unknown(head: &[u8]) -> bool {
         b"LZIP\x01",
         b"\x89LZO\0\r\n\x1a\n",
         b"\xff\x06\0\0sNaPpY",
-        // Squashfs, as snaps are; romfs; what Windows installs from; what macOS does.
-        b"hsqs",
-        b"sqsh",
-        b"-rom1fs-",
+        // What Windows installs from; what macOS does.
         b"MSCF\0\0\0\0",
-        b"ISc(",
         b"xar!\0",
         b"MSWIM\0\0\0",
         b"!<arch-thin",
         b"V1MMWX",
     ];
-    MARKS.iter().any(|mark| head.starts_with(mark)) || package::is_old_cpio(head)
+    // Squashfs, as snaps are; romfs; what InstallShield installs from. A text may begin with the same
+    // letters: `sqsh` is a program too. Numbers follow, of which one has a high byte that is nothing.
+    const WORDS: [&[u8]; 4] = [b"hsqs", b"sqsh", b"-rom1fs-", b"ISc("];
+    MARKS.iter().any(|mark| head.starts_with(mark))
+        || (WORDS.iter().any(|word| head.starts_with(word)) && has_numbers(head))
+        || package::is_old_cpio(head)
+}
+
+/// Whether what begins with letters goes on with numbers of several bytes, and is no text.
+fn has_numbers(head: &[u8]) -> bool {
+    head[..head.len().min(32)].contains(&0)
 }
 
 /// Whether `head` begins an image of a disk, or a program with one behind it.
@@ -451,8 +457,8 @@ fn is_image(head: &[u8]) -> bool {
         // AppImage, types 1 and 2; QEMU's, VMware's and Hyper-V's disks.
         Some(0x7f) => at(8, b"AI\x01") || at(8, b"AI\x02"),
         Some(b'Q') => head.starts_with(b"QFI\xfb"),
-        Some(b'K') => head.starts_with(b"KDMV"),
-        Some(b'v') => head.starts_with(b"vhdxfile"),
+        Some(b'K') => head.starts_with(b"KDMV") && has_numbers(head),
+        Some(b'v') => head.starts_with(b"vhdxfile") && has_numbers(head),
         // ISO 9660 and ext leave their first bytes to whoever boots from them: the mark of ext is short,
         // and behind it stand an operating system's number and a revision.
         Some(_) => {
