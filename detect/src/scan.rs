@@ -218,7 +218,7 @@ impl Detector {
         let mut matches = paired.matches;
         let too_many = scanner.too_many || paired.too_many || matches.len() > self.limits.matches;
         keep(&mut matches, self.limits.matches);
-        typed::note(parts, &mut matches);
+        typed::note(parts, &mut matches, self.limits.bytes);
         Scan {
             matches,
             unread: scanner.unread,

@@ -25,9 +25,9 @@ const CHUNK: usize = 64 * 1024;
 /// Bytes of a line's head that may say a time: the longest way to write one is shorter.
 const HEAD: usize = 48;
 
-/// Notes of each match in a history when its line was typed. The history is read once more for that,
-/// and only where something was found in it.
-pub(crate) fn note(parts: &[Part<'_>], matches: &mut [Match]) {
+/// Notes of each match in a history when its line was typed. The history is read once more for that, only
+/// where something was found in it, as far as the last line of those and no further than `bytes`.
+pub(crate) fn note(parts: &[Part<'_>], matches: &mut [Match], bytes: u64) {
     if matches.is_empty() {
         return;
     }
@@ -46,7 +46,7 @@ pub(crate) fn note(parts: &[Part<'_>], matches: &mut [Match]) {
             continue;
         }
         let lines = found.iter().map(|one| (one.spot.line, None)).collect();
-        let times = read(part.source, format, part.start.lines, lines);
+        let times = read(part.source, bytes, format, part.start.lines, lines);
         for one in &mut found {
             one.spot.typed = times.get(&one.spot.line).copied().flatten();
         }
@@ -75,9 +75,11 @@ impl Line {
     }
 }
 
-/// The times of the lines that are asked for, in a source before whose first line there are `above`.
+/// The times of the lines that are asked for, in the first `bytes` of a source before whose first line
+/// there are `above`.
 fn read(
     source: &dyn Source,
+    bytes: u64,
     format: Format,
     above: u32,
     mut asked: BTreeMap<u32, Option<Time>>,
@@ -89,14 +91,22 @@ fn read(
         last: 0,
     };
     let mut number = above.saturating_add(1);
+    let last = asked.last_key_value().map_or(0, |(line, _)| *line);
     let (mut chunk, mut at) = (Zeroizing::new(vec![0; CHUNK]), 0_u64);
-    while let Ok(count @ 1..) = source.read_at(at, &mut chunk) {
-        at += count as u64;
+    loop {
+        let room = usize::try_from(bytes - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let Ok(count @ 1..) = source.read_at(at, &mut chunk[..room]) else {
+            break;
+        };
+        at += count.min(room) as u64;
         let mut rest = &chunk[..count];
         while let Some(end) = memchr::memchr(b'\n', rest) {
             line.push(&rest[..end]);
             clock.line(format, number, &line, &mut asked);
             line.clear();
+            if number >= last && clock.command.is_none_or(|command| command > last) {
+                return asked;
+            }
             rest = &rest[end + 1..];
             number = number.saturating_add(1);
         }
@@ -173,11 +183,12 @@ fn seconds(digits: &[u8]) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Unreadable;
 
     #[track_caller]
     fn check(format: Format, text: &str, expected: &[(u32, Option<i64>)]) {
         let asked = expected.iter().map(|(line, _)| (*line, None)).collect();
-        let times = read(&text.as_bytes().to_vec(), format, 0, asked);
+        let times = read(&text.as_bytes().to_vec(), u64::MAX, format, 0, asked);
         let expected = expected
             .iter()
             .map(|(line, time)| (*line, time.map(Time::from_seconds)));
@@ -227,6 +238,47 @@ mod tests {
                 (6, Some(1_700_000_100)),
             ],
         );
+    }
+
+    /// What is behind the last line that is asked for, and behind the bound, is not read again.
+    #[test]
+    fn a_history_is_read_as_far_as_it_is_asked_for() {
+        use std::cell::Cell;
+
+        struct Counted(Vec<u8>, Cell<u64>);
+        impl Source for Counted {
+            fn len(&self) -> Option<u64> {
+                None
+            }
+
+            fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, Unreadable> {
+                let count = self.0.read_at(at, into)?;
+                self.1.set(at + count as u64);
+                Ok(count)
+            }
+        }
+
+        let fish = "- cmd: export A=b\n  paths:\n    - x\n  when: 1700000000\n";
+        let bash = "#1700000000\nexport A=b\n";
+        for (format, head, line) in [
+            (Format::FishHistory, fish, 1),
+            (Format::BashHistory, bash, 2),
+        ] {
+            for (front, bytes, time) in [
+                (0, u64::MAX, Some(1_700_000_000)),
+                (2 * CHUNK, u64::MAX, Some(1_700_000_000)),
+                (2 * CHUNK, CHUNK as u64, None),
+            ] {
+                let filler = "\n".repeat(front);
+                let line = line + u32::try_from(front).unwrap();
+                let text = format!("{filler}{head}{}", "more of it\n".repeat(40_000));
+                let source = Counted(text.into_bytes(), Cell::new(0));
+                let times = read(&source, bytes, format, 0, [(line, None)].into());
+                assert_eq!(times[&line], time.map(Time::from_seconds));
+                let most = bytes.min((front + CHUNK) as u64);
+                assert!(source.1.get() <= most, "{} of {most}", source.1.get());
+            }
+        }
     }
 
     #[test]
