@@ -56,7 +56,7 @@ pub(crate) fn names_secret(text: &[u8]) -> bool {
 const MOST_LISTS: usize = 64;
 const LONGEST_LIST: usize = 4096;
 
-/// Whether one of the first lists of columns names a secret.
+/// Whether one of the first lists of columns names a secret, or there are more than are looked at.
 fn has_secret_column(text: &[u8], names: &Names) -> bool {
     static INTO: LazyLock<[Finder<'static>; 4]> =
         LazyLock::new(|| [&b"INTO "[..], b"into ", b"TABLE ", b"table "].map(Finder::new));
@@ -73,8 +73,10 @@ fn has_secret_column(text: &[u8], names: &Names) -> bool {
             .split(|b| !part(b))
             .any(|word| word.len() <= LONGEST_NAME && names.may_hold_secret(word))
     };
-    INTO.iter()
-        .any(|word| word.find_iter(text).take(MOST_LISTS).any(names_one))
+    INTO.iter().any(|word| {
+        let mut lists = word.find_iter(text);
+        lists.by_ref().take(MOST_LISTS).any(names_one) || lists.next().is_some()
+    })
 }
 
 /// Bytes of a column's name.
@@ -571,6 +573,18 @@ mod tests {
             "CREATE SUBSCRIPTION s CONNECTION 'host=h password=xyz'",
             &[("password", "xyz")],
         );
+    }
+
+    #[test]
+    fn more_lists_than_are_looked_at_are_worth_it() {
+        let rules = crate::rule::RuleSet::builtin();
+        let worth = |before: usize, last: &str| {
+            let text = "INSERT INTO a (b) VALUES ('c');\n".repeat(before) + last;
+            is_worth(text.as_bytes(), rules.names())
+        };
+        let last = "INSERT INTO users (name, passwd) VALUES ('root', 'c');\n";
+        assert!(worth(0, last) && worth(MOST_LISTS, last));
+        assert!(!worth(MOST_LISTS, ""));
     }
 
     #[test]
