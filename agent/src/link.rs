@@ -197,7 +197,8 @@ pub enum FromMarker {
         /// By slug.
         missing_walls: Vec<String>,
     },
-    /// A filesystem is marked.
+    /// A filesystem is marked, or one that is marked can be opened here from now on: it was moved, or is
+    /// not mounted any more where it could be opened before.
     Marked {
         /// A directory of it that can be opened to resolve the handles of its events. The watcher
         /// opens it when it must and closes it again: an open directory would keep an operator from

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use akwatch_sys::fanotify::{FilesystemId, Group, open_directory};
@@ -191,6 +191,23 @@ struct Mounted {
     at: Vec<PathBuf>,
 }
 
+impl Mounted {
+    /// The first mount point that leads to the filesystem of this id.
+    fn opened_as(&self, id: FilesystemId) -> Option<&PathBuf> {
+        self.at.iter().find(|path| {
+            let opened = open_directory(path);
+            opened.is_ok_and(|open| FilesystemId::of(open.as_fd()).is_ok_and(|its| its == id))
+        })
+    }
+}
+
+fn marked(FilesystemId(fsid): FilesystemId, at: &Path) -> FromMarker {
+    FromMarker::Marked {
+        at: at.as_os_str().as_bytes().to_vec(),
+        fsid,
+    }
+}
+
 /// /proc/self/mountinfo, kept open: it tells of changes to whoever polls it.
 struct Table(File);
 
@@ -249,10 +266,10 @@ fn by_filesystem(mounts: &Mounts) -> Filesystems {
         .collect()
 }
 
-/// What was tried: the filesystem's id where it is marked.
+/// What was tried: the filesystem's id where it is marked, and the mount point that was told.
 struct Marks {
     group: Group,
-    known: BTreeMap<Vec<u8>, Option<FilesystemId>>,
+    known: BTreeMap<Vec<u8>, Option<(FilesystemId, PathBuf)>>,
 }
 
 impl Marks {
@@ -269,35 +286,42 @@ impl Marks {
             .cloned()
             .collect();
         for device in gone {
-            if let Some(Some(FilesystemId(fsid))) = self.known.remove(&device) {
+            if let Some(Some((FilesystemId(fsid), _))) = self.known.remove(&device) {
                 outlet.say(&FromMarker::Unmounted { fsid }, PATIENCE)?;
             }
         }
         for (device, filesystem) in mounted {
-            if self.known.contains_key(device) {
-                continue;
-            }
-            let (message, id) = self.mark(filesystem);
-            outlet.say(&message, PATIENCE)?;
-            self.known.insert(device.clone(), id);
+            let known = match self.known.get(device) {
+                None => {
+                    let (message, marked) = self.mark(filesystem);
+                    outlet.say(&message, PATIENCE)?;
+                    marked
+                }
+                // It was moved, or one of its mount points is no more.
+                Some(Some((id, at))) if !filesystem.at.contains(at) => {
+                    let Some(at) = filesystem.opened_as(*id) else {
+                        continue;
+                    };
+                    outlet.say(&marked(*id, at), PATIENCE)?;
+                    Some((*id, at.clone()))
+                }
+                Some(_) => continue,
+            };
+            self.known.insert(device.clone(), known);
         }
         Ok(())
     }
 
     /// Marks one filesystem through the first of its mount points that allows it.
-    fn mark(&self, filesystem: &Mounted) -> (FromMarker, Option<FilesystemId>) {
+    fn mark(&self, filesystem: &Mounted) -> (FromMarker, Option<(FilesystemId, PathBuf)>) {
         let mut errno = 0;
         for path in &filesystem.at {
-            let marked = open_directory(path).and_then(|directory: OwnedFd| {
+            let tried = open_directory(path).and_then(|directory: OwnedFd| {
                 self.group.mark_filesystem(directory.as_fd())?;
                 FilesystemId::of(directory.as_fd())
             });
-            match marked {
-                Ok(id) => {
-                    let at = path.as_os_str().as_bytes().to_vec();
-                    let FilesystemId(fsid) = id;
-                    return (FromMarker::Marked { at, fsid }, Some(id));
-                }
+            match tried {
+                Ok(id) => return (marked(id, path), Some((id, path.clone()))),
                 Err(error) => errno = error.errno().unwrap_or(errno),
             }
         }

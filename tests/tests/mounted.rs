@@ -71,7 +71,7 @@ async fn a_filesystem_that_is_mounted_later_is_read_and_watched_at_once() -> Res
     }
     let fleet = Fleet::start_walking().await?;
     fleet.agent.wait_walked().await?;
-    let [inside, later] = [plant::tencent(), plant::tencent()];
+    let [inside, later, after] = [plant::tencent(), plant::tencent(), plant::tencent()];
     // It holds a key before it comes: no event tells of that.
     let elsewhere = Mounted::memory(&fleet.directory.path().join("elsewhere"))?;
     std::fs::create_dir(elsewhere.0.join("app"))?;
@@ -88,10 +88,29 @@ async fn a_filesystem_that_is_mounted_later_is_read_and_watched_at_once() -> Res
     fleet
         .wait_state(&later.id, &shown(&other), "present")
         .await?;
+    // So it is where it was moved to, although it was marked under another name.
+    let data = data.move_to(&fleet.watched.join("moved"))?;
+    let another = data.0.join("app/after.env");
+    std::fs::write(&another, text(&after))?;
+    fleet
+        .wait_state(&after.id, &shown(&another), "present")
+        .await?;
+    let moved = shown(&data.0.join("app/.env"));
+    let is = |row: &Value, state: &str| row["state"] == state && row["location"]["path"] == *moved;
+    fleet
+        .wait_findings("what it held to be there", &inside.id, |rows| {
+            rows.iter().any(|row| is(row, "present"))
+        })
+        .await?;
     // Nobody can say what is on it once it is away.
     drop(data);
     fleet
-        .wait_state(&inside.id, &shown(&file), "unknown")
+        .wait_findings("what it held to be unknown", &inside.id, |rows| {
+            rows.len() == 2 && rows.iter().any(|row| is(row, "unknown"))
+        })
+        .await?;
+    fleet
+        .wait_state(&after.id, &shown(&another), "unknown")
         .await?;
     fleet.stop().await
 }

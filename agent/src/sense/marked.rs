@@ -143,6 +143,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The device number of the filesystem at a mount point, if it is the one of this id.
+fn device_at(at: &Path, id: FilesystemId) -> Option<u64> {
+    let open = fanotify::open_directory(at).ok()?;
+    let same = FilesystemId::of(open.as_fd()).is_ok_and(|its| its == id);
+    let stat = rustix::fs::fstat(&open).ok()?;
+    same.then_some(stat.st_dev)
+}
+
 /// A directory's handle, owned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -285,9 +293,10 @@ impl Marked {
             }
             FromMarker::Marked { at, fsid } => {
                 let at = PathBuf::from(std::ffi::OsString::from_vec(at));
-                if let Ok(stat) = self.host.look(&at) {
-                    self.mounts
-                        .insert(FilesystemId(fsid), (at.clone(), stat.st_dev));
+                // Something else may lie there by now: then the marker is about to say where it is.
+                if let Some(device) = device_at(&at, FilesystemId(fsid)) {
+                    self.mounts.insert(FilesystemId(fsid), (at.clone(), device));
+                    self.directories.clear(); // the paths of its own are others now
                     self.tell();
                     if self.settled {
                         // What was written between its mounting and its mark nobody has told.
