@@ -90,17 +90,18 @@ async fn a_filesystem_that_is_mounted_later_is_read_and_watched_at_once() -> Res
         .await?;
     // So it is where it was moved to, although it was marked under another name.
     let data = data.move_to(&fleet.watched.join("moved"))?;
-    let another = data.0.join("app/after.env");
-    std::fs::write(&another, text(&after))?;
-    fleet
-        .wait_state(&after.id, &shown(&another), "present")
-        .await?;
     let moved = shown(&data.0.join("app/.env"));
     let is = |row: &Value, state: &str| row["state"] == state && row["location"]["path"] == *moved;
     fleet
         .wait_findings("what it held to be there", &inside.id, |rows| {
             rows.iter().any(|row| is(row, "present"))
         })
+        .await?;
+    // What is written after it was walked over only an event tells.
+    let another = data.0.join("app/after.env");
+    std::fs::write(&another, text(&after))?;
+    fleet
+        .wait_state(&after.id, &shown(&another), "present")
         .await?;
     // Nobody can say what is on it once it is away.
     drop(data);
