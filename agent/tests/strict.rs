@@ -35,7 +35,7 @@ mod skip;
 
 use skip::skip;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `found` gives something.
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {

@@ -52,13 +52,16 @@ fn is_behind_user(before: &[u8]) -> bool {
     USERS.iter().any(latin) || wide(before)
 }
 
+/// Bytes behind the nouns that are looked at.
+const LONGEST: usize = 1024;
+
 /// The password in `admin/…`, the value that begins at `at` behind two nouns, of which the second begins
 /// at `noun`; none if they are no such nouns or it is no such value.
 pub(super) fn paired(text: &[u8], noun: usize, at: usize, end: usize) -> Option<Range<usize>> {
     if !is_behind_user(&text[noun.saturating_sub(32)..noun]) {
         return None;
     }
-    let rest = &text[at..end.min(at + 256)];
+    let rest = &text[at..end.min(at + LONGEST)];
     let start = rest.len() - rest.trim_ascii_start().len();
     let part = |b: &&u8| b.is_ascii_alphanumeric() || b"_.@\\-".contains(b);
     let user = rest[start..].iter().take(64).take_while(part).count();
@@ -74,7 +77,8 @@ pub(super) fn paired(text: &[u8], noun: usize, at: usize, end: usize) -> Option<
     let length = rest[from..]
         .iter()
         .position(stop)
-        .unwrap_or(rest.len() - from);
+        // One that goes on behind what is looked at would be told cut, as another.
+        .or_else(|| (rest.len() < LONGEST).then_some(rest.len() - from))?;
     let marks = |b: &&u8| b".,;)]}".contains(b);
     let length = length
         - rest[from..from + length]
@@ -207,5 +211,25 @@ pub(super) fn connections(
             fields.add(b"connect.password", value, scope, true);
         }
         at += line.len() + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_told_whole_or_not_at_all() {
+        for (length, told) in [(12, true), (300, true), (2000, false)] {
+            let password = "k7Qz".repeat(length / 4);
+            for behind in ["\n", ""] {
+                let text = format!("user/pass: admin/{password}{behind}");
+                let noun = "user/".len();
+                let at = "user/pass:".len();
+                let found = paired(text.as_bytes(), noun, at, text.len());
+                let found = found.map(|range| &text[range]);
+                assert_eq!(found, told.then_some(password.as_str()), "{length}");
+            }
+        }
     }
 }
